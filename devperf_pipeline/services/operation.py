@@ -1,0 +1,164 @@
+"""
+What does a service module give, so that its operations can be measured?
+
+A `Session` is one visit to one service: it asks for its facts, creates our own objects, names its operations,
+and removes everything at the end.
+An `Operation` is one thing the service can be asked to do.
+A `Wire` is how the engine asks for it: bytes that were encoded before the clock started.
+A `Driver` is how an application would ask for it.
+`measure/` knows nothing else of any service.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from socket import socket
+from typing import Any, NamedTuple, Protocol
+
+from devperf_pipeline.model import Facts
+
+OUR_NAME = "devperf"
+"""Every object we create in a service carries this name; nothing else is touched."""
+
+DEADLINE_S = 5.0
+"""How long a connection may take to be made, and a set-up statement to be answered."""
+
+
+class Step(NamedTuple):
+    """
+    One exchange of a call: what is sent, on which socket, and how a whole reply is told.
+
+    `complete` sees everything received since the send; it must be cheap and true only of a whole reply.
+    """
+
+    data: bytes
+    complete: Callable[[bytes], bool]
+    socket: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wire:
+    """
+    One user's prepared calls on the sockets that the driver has opened and authenticated.
+
+    A call is one `Step`, or several that are timed together (a transaction, a redirect).
+    `check` is called after the clock stopped, on every call, with one reply for each step (`list[bytes]`),
+    and returns an `Outcome`; it looks at a few bytes.
+    `verify` looks at whole replies (first, last and sampled ones): None, or what is wrong with them.
+    """
+
+    sockets: Sequence[socket]
+    calls: Sequence[tuple[Step, ...]]
+    check: Callable[[list[bytes]], int]
+    verify: Callable[[list[bytes]], str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Driver:
+    """
+    One user's calls through the driver, as an application makes them.
+
+    `call` gets the number of the call (0, 1, …) and returns what the driver returned.
+    `check` and `verify` are as in `Wire`. `failure` turns an exception of the driver into an `Outcome`;
+    exceptions that are not in `exceptions` are ours and pass through.
+    `size` is how many calls are prepared (None: no end).
+    """
+
+    call: Callable[[int], Any]
+    check: Callable[[Any], int]
+    verify: Callable[[Any], str | None]
+    exceptions: tuple[type[Exception], ...]
+    failure: Callable[[Exception], int]
+    size: int | None = None
+
+
+class Connection(Protocol):
+    """
+    What `Session.connect` returns: one user's connection, made by the driver. Only its session looks inside.
+    """
+
+    def close(self) -> None:
+        """
+        End it; never raises.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """
+    One thing a service can be asked to do.
+
+    `name` is part of the benchmark's id and never changes its meaning ("get-hit");
+    `title` is what the report and the published tables call it ("GET (hit)").
+    `users` are the user counts it is measured with by the engine, beside one.
+    `wire(connection, user, size)` and `driver(connection, user, size)` prepare one user's calls. `user` counts from 0.
+    Calls are cycled unless `finite`: then exactly `size` calls are prepared (a DELETE needs a row each time),
+    and the round ends when they are used up.
+    `reset(users, size)` is called before each round, untimed: it puts our data in the state that every round
+    starts from, and for `finite` operations lays in what `users` times `size` calls will consume.
+    `largest` bounds `size`.
+    `version` is raised when the meaning of the measurement changes.
+    """
+
+    name: str
+    title: str
+    users: tuple[int, ...] = ()
+    wire: Callable[[Any, int, int], Wire] | None = None
+    driver: Callable[[Any, int, int], Driver] | None = None
+    reset: Callable[[int, int], None] | None = None
+    finite: bool = False
+    largest: int = 100_000
+    version: str = "1"
+
+
+FLOOR = "floor"
+"""The operation that asks for nothing: what is left is the instrument and the way there."""
+
+
+class Session(Protocol):
+    """
+    One visit to one service.
+
+    Made by `open_session(service)` of the service's module, which connects once and raises a `ServiceError`
+    that names service, address, what was expected, what was found and what to do.
+    """
+
+    def facts(self) -> Facts:
+        """
+        What the running service says of itself.
+        """
+        ...
+
+    def prepare(self) -> None:
+        """
+        Remove what an earlier visit left, create our own objects, seed them.
+
+        Raises:
+            ServiceRefused: an object of our name exists that we did not make, or a privilege is missing.
+
+        """
+        ...
+
+    def operations(self) -> Sequence[Operation]:
+        """
+        Everything measured here, the floor first. Valid after `prepare`.
+        """
+        ...
+
+    def connect(self) -> Connection:
+        """
+        A new connection for one user, authenticated and verified.
+        """
+        ...
+
+    def clean(self) -> None:
+        """
+        Remove every object of ours. Safe to call twice, and without `prepare`.
+        """
+        ...
+
+    def close(self) -> None:
+        """
+        End the visit; never raises.
+        """
+        ...
