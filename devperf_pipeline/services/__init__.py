@@ -39,10 +39,23 @@ CATALOGUE: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind(name="postgresql", title="PostgreSQL", module="postgresql", role="database", icon="postgres"),
-        Kind(name="pgbouncer", title="PostgreSQL behind PgBouncer", module="postgresql", role="database", icon="postgres"),
+        Kind(
+            name="pgbouncer",
+            title="PostgreSQL behind PgBouncer",
+            module="postgresql",
+            role="database",
+            icon="postgres",
+        ),
         Kind(name="mysql", title="MySQL", module="mysql", role="database", icon="mysql"),
         Kind(name="redis", title="Redis, one node", module="redis", role="cache", icon="redis"),
-        Kind(name="redis_cluster", title="Redis, three-node cluster", module="redis_cluster", role="cache", icon="redis", ports=3),
+        Kind(
+            name="redis_cluster",
+            title="Redis, three-node cluster",
+            module="redis_cluster",
+            role="cache",
+            icon="redis",
+            ports=3,
+        ),
         Kind(name="rabbitmq", title="RabbitMQ", module="rabbitmq", role="queue", icon="rabbitmq"),
         Kind(name="fastapi", title="FastAPI, code-first", module="reference_api", role="api", icon="python"),
     )

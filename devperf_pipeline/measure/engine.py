@@ -1,0 +1,377 @@
+"""
+How are calls made, and where is the clock?
+
+Two loops, and nothing else in this project reads the clock of a call:
+`drive_one` for one user, who waits in the kernel for each answer, through prepared bytes or through a driver;
+`drive_many` for many users of prepared bytes, on one epoll.
+Neither knows any protocol.
+
+A call ends after its deadline whatever the server does: sockets wait in slices of a second, so a signal is
+answered within one.
+"""
+
+import gc
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from devperf_pipeline.measure.recorder import Recorder
+from devperf_pipeline.model import Outcome
+from devperf_pipeline.services.operation import Driver, Step, Wire
+
+CALL_DEADLINE_S = 10.0
+SLICE_S = 1.0
+LARGEST_REPLY_BYTES = 64 * 2**20
+CHUNK_BYTES = 256 * 1024
+ERRORS_IN_A_ROW = 200
+"""After so many failed calls in a row the rest of a slice would say nothing new."""
+
+OK = int(Outcome.OK)
+clock = time.perf_counter_ns
+
+
+class CallTimeout(Exception):
+    """
+    No whole answer within the deadline.
+    """
+
+
+class CallLost(Exception):
+    """
+    The connection ended, or the reply grew past every bound.
+    """
+
+
+@dataclass(slots=True)
+class Slice:
+    """
+    How a slice went, beside its timings: replies to be verified, and why it ended early.
+    """
+
+    elapsed_ns: int = 0
+    replies: list[Any] = field(default_factory=list[Any])
+    problem: str | None = None
+    broken: bool = False
+    """The connections cannot be used again."""
+
+
+def blocking(sockets: Sequence[socket.socket]) -> None:
+    """
+    Let the kernel wait: blocking sockets whose receive gives up after a slice, without a poll before each call.
+    """
+    timeout = struct.pack("ll", int(SLICE_S), int(SLICE_S % 1 * 1e6))
+    for sock in sockets:
+        sock.setblocking(True)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
+
+
+def receive_rest(sock: socket.socket, start: bytes, complete: Callable[[bytes], bool]) -> bytes:
+    """
+    Receive until the reply is whole, having received `start` already.
+
+    Raises:
+        CallTimeout, CallLost: it will not become whole.
+
+    """
+    buffer = bytearray(start)
+    deadline = clock() + int(CALL_DEADLINE_S * 1e9)
+    while not buffer or not complete(buffer):  # type: ignore[arg-type]  # bytearray has all that bytes has here
+        if clock() > deadline:
+            raise CallTimeout
+        if len(buffer) > LARGEST_REPLY_BYTES:
+            raise CallLost(f"the reply grew past {LARGEST_REPLY_BYTES // 2**20} MiB")
+        try:
+            chunk = sock.recv(CHUNK_BYTES)
+        except BlockingIOError:
+            continue
+        if not chunk:
+            raise CallLost("the server closed the connection")
+        buffer += chunk
+    return bytes(buffer)
+
+
+def exchange(sockets: Sequence[socket.socket], call: tuple[Step, ...]) -> list[bytes]:
+    """
+    Make one call on blocking sockets: one reply for each step.
+
+    Raises:
+        CallTimeout, CallLost, OSError: the call failed.
+
+    """
+    replies: list[bytes] = []
+    for data, complete, i in call:
+        sock = sockets[i]
+        sock.sendall(data)
+        try:
+            reply = sock.recv(CHUNK_BYTES)
+        except BlockingIOError:
+            reply = b""
+        else:
+            if not reply:
+                raise CallLost("the server closed the connection")
+        if not reply or not complete(reply):
+            reply = receive_rest(sock, reply, complete)
+        replies.append(reply)
+    return replies
+
+
+def driver_of(wire: Wire) -> Driver:
+    """
+    Prepared bytes as calls of one user, so that one loop serves both instruments.
+    """
+    sockets, calls, count = wire.sockets, wire.calls, len(wire.calls)
+    blocking(sockets)
+    return Driver(
+        call=lambda k: exchange(sockets, calls[k % count]),
+        check=wire.check,
+        verify=wire.verify,
+        exceptions=(CallTimeout, CallLost, OSError),
+        failure=lambda error: Outcome.TIMEOUT if isinstance(error, CallTimeout) else Outcome.LOST,
+        size=None,
+    )
+
+
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """
+    Keep the collector out of the timings; it runs between slices.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def drive_one(
+    driver: Driver, recorder: Recorder, *, seconds: float, first: int = 0, calls: int | None = None
+) -> Slice:
+    """
+    One user makes call after call, for `seconds` or `calls`, whichever ends first.
+
+    Args:
+        driver: the user's calls; call number `first` is made first.
+        recorder: gets begin, latency and outcome of each call.
+        seconds: no call begins later than this.
+        first: the number of the first call.
+        calls: no more than these (None: as many as there are).
+
+    """
+    result = Slice()
+    ask, check, failure, exceptions = driver.call, driver.check, driver.failure, driver.exceptions
+    begins, latencies, outcomes, n = recorder.begin_ns, recorder.latency_ns, recorder.outcome, recorder.length
+    room = recorder.capacity - n
+    last = first + min(room, room if calls is None else calls)
+    if driver.size is not None:
+        last = min(last, driver.size)
+    keep_at, in_a_row, reply = first, 0, None
+    with no_garbage_collection():
+        start = end = clock()
+        origin = start if recorder.origin_ns is None else recorder.origin_ns
+        stop = start + int(seconds * 1e9)
+        for k in range(first, last):
+            begin = clock()
+            try:
+                reply = ask(k)
+            except exceptions as error:
+                end = clock()
+                outcome = failure(error)
+                result.problem = f"{type(error).__name__}: {error}".rstrip(": ")
+            else:
+                end = clock()
+                outcome = check(reply)
+            begins[n] = begin - origin
+            latencies[n] = end - begin
+            outcomes[n] = outcome
+            n += 1
+            if outcome != OK:
+                in_a_row += 1
+                if in_a_row >= ERRORS_IN_A_ROW or outcome in {Outcome.TIMEOUT, Outcome.LOST}:
+                    break
+            else:
+                in_a_row = 0
+                if k >= keep_at:
+                    result.replies.append(reply)
+                    keep_at = 2 * k + 1
+            if end >= stop:
+                break
+    recorder.length, recorder.origin_ns = n, origin
+    result.elapsed_ns = end - start
+    if in_a_row == 0 and n:
+        result.problem = None
+        result.replies.append(reply)
+    result.broken = bool(n) and outcomes[n - 1] in {Outcome.TIMEOUT, Outcome.LOST}
+    return result
+
+
+class _User:
+    """
+    Where one of many users is: which call, which step of it, what has arrived.
+    """
+
+    __slots__ = ("arrived", "begin", "calls", "k", "last", "lost", "replies", "sockets", "step", "wire")
+
+    def __init__(self, wire: Wire, first: int, last: int) -> None:
+        self.wire = wire
+        self.calls = wire.calls
+        self.sockets = wire.sockets
+        self.k = first
+        self.last = last
+        self.step = 0
+        self.begin = 0
+        self.lost = False
+        self.arrived: bytes | bytearray = b""
+        self.replies: list[bytes] = []
+
+
+def drive_many(  # one piece on purpose: in a loop of microseconds a function call is felt
+    wires: Sequence[Wire],
+    recorder: Recorder,
+    *,
+    seconds: float,
+    finite: bool,
+    first: int = 0,
+    calls: int | None = None,
+) -> Slice:
+    """
+    Many users on one epoll, each of whom makes its next call when its last was answered.
+
+    No call begins after `seconds`, or after `calls` of all users together; those under way are waited for.
+    `finite` calls are made once; others are cycled. Each user starts with its call number `first`.
+    """
+    result = Slice()
+    begins, latencies, outcomes, n = recorder.begin_ns, recorder.latency_ns, recorder.outcome, recorder.length
+    most = min(recorder.capacity, n + calls if calls is not None else recorder.capacity) - len(wires)
+    poller = select.epoll()
+    users = [_User(wire, first, len(wire.calls) if finite else 2**62) for wire in wires]
+    by_fd: dict[int, tuple[_User, socket.socket]] = {}
+    for user in users:
+        for sock in user.sockets:
+            sock.setblocking(False)
+            poller.register(sock.fileno(), select.EPOLLIN)
+            by_fd[sock.fileno()] = (user, sock)
+    poll = poller.poll
+    under_way, keep_at, in_a_row = 0, 0, 0
+    start = end = clock()
+    try:
+        with no_garbage_collection():
+            start = end = clock()
+            if recorder.origin_ns is None:
+                recorder.origin_ns = start
+            origin = recorder.origin_ns
+            stop = start + int(seconds * 1e9)
+            for user in users:
+                if user.k >= user.last:
+                    continue
+                step = user.calls[user.k % len(user.calls)][0]
+                user.begin = clock()
+                send_all(user.sockets[step.socket], step.data)
+                under_way += 1
+            heard = clock()
+            while under_way:
+                events = poll(SLICE_S)
+                if not events:
+                    if clock() - heard > CALL_DEADLINE_S * 1e9:
+                        break
+                    continue
+                for fd, _ in events:
+                    user, sock = by_fd[fd]
+                    try:
+                        data = sock.recv(CHUNK_BYTES)
+                    except BlockingIOError:
+                        continue
+                    except OSError as error:
+                        data, result.problem = b"", str(error)
+                    if not data:
+                        result.problem = result.problem or "the server closed the connection"
+                        result.broken = user.lost = True
+                        break
+                    call = user.calls[user.k % len(user.calls)]
+                    _, complete, _ = call[user.step]
+                    if user.arrived:
+                        if len(user.arrived) > LARGEST_REPLY_BYTES:
+                            result.problem = f"a reply grew past {LARGEST_REPLY_BYTES // 2**20} MiB"
+                            result.broken = user.lost = True
+                            break
+                        user.arrived += data
+                        data = user.arrived
+                    if not complete(data):  # type: ignore[arg-type]  # bytearray has all that bytes has here
+                        if not user.arrived:
+                            user.arrived = bytearray(data)
+                        continue
+                    user.arrived = b""
+                    user.replies.append(bytes(data))
+                    user.step += 1
+                    if user.step < len(call):
+                        step = call[user.step]
+                        send_all(user.sockets[step.socket], step.data)
+                        continue
+                    heard = end = clock()
+                    outcome = user.wire.check(user.replies)
+                    begins[n] = user.begin - origin
+                    latencies[n] = end - user.begin
+                    outcomes[n] = outcome
+                    if outcome != OK:
+                        in_a_row += 1
+                    else:
+                        in_a_row = 0
+                        if n >= keep_at:
+                            result.replies.append((user.wire, user.replies))
+                            keep_at = 2 * n + 1
+                    n += 1
+                    user.replies = []
+                    user.step = 0
+                    user.k += 1
+                    if end >= stop or n >= most or user.k >= user.last or in_a_row >= ERRORS_IN_A_ROW:
+                        user.begin = 0
+                        under_way -= 1
+                        continue
+                    step = user.calls[user.k % len(user.calls)][0]
+                    user.begin = clock()
+                    send_all(user.sockets[step.socket], step.data)
+                if result.broken:
+                    break
+            if under_way:
+                end = clock()
+                n = _record_unanswered(users, recorder, n, end)
+                result.broken = True
+                result.problem = (
+                    result.problem or f"{under_way} calls were not answered within {CALL_DEADLINE_S:.0f} s"
+                )
+    except OSError as error:
+        result.problem, result.broken = f"the connection broke: {error}", True
+    finally:
+        poller.close()
+    recorder.length = n
+    result.elapsed_ns = end - start
+    return result
+
+
+def _record_unanswered(users: Sequence[_User], recorder: Recorder, n: int, now: int) -> int:
+    """
+    A call that was begun and never answered is a sample too; calls that we abandoned with it are not.
+    """
+    origin = recorder.origin_ns or 0
+    for user in users:
+        if user.begin and (user.lost or now - user.begin > CALL_DEADLINE_S * 1e9):
+            recorder.begin_ns[n] = user.begin - origin
+            recorder.latency_ns[n] = now - user.begin
+            recorder.outcome[n] = Outcome.LOST if user.lost else Outcome.TIMEOUT
+            n += 1
+    return n
+
+
+def send_all(sock: socket.socket, data: bytes) -> None:
+    """
+    Send on a nonblocking socket; what the kernel does not take at once is rare and waited for.
+    """
+    sent = sock.send(data)
+    while sent < len(data):
+        select.select((), (sock,), (), SLICE_S)
+        sent += sock.send(data[sent:])
