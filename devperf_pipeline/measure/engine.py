@@ -121,9 +121,11 @@ def exchange(sockets: Sequence[socket.socket], call: tuple[Step, ...]) -> list[b
     return replies
 
 
-def driver_of(wire: Wire) -> Driver:
+def driver_of(wire: Wire, *, finite: bool) -> Driver:
     """
     Prepared bytes as calls of one user, so that one loop serves both instruments.
+
+    `finite` calls are made once; others are cycled.
     """
     sockets, calls, count = wire.sockets, wire.calls, len(wire.calls)
     blocking(sockets)
@@ -133,7 +135,7 @@ def driver_of(wire: Wire) -> Driver:
         verify=wire.verify,
         exceptions=(CallTimeout, CallLost, OSError),
         failure=lambda error: Outcome.TIMEOUT if isinstance(error, CallTimeout) else Outcome.LOST,
-        size=None,
+        size=count if finite else None,
     )
 
 
@@ -203,26 +205,29 @@ def drive_one(
                 break
     recorder.length, recorder.origin_ns = n, origin
     result.elapsed_ns = end - start
-    if in_a_row == 0 and n:
+    if in_a_row == 0:
         result.problem = None
-        result.replies.append(reply)
+    if reply is not None:
+        result.replies.append(reply)  # the last answer, right or not: verify tells what was wrong with it
     result.broken = bool(n) and outcomes[n - 1] in {Outcome.TIMEOUT, Outcome.LOST}
     return result
 
 
-class _User:
+class User:
     """
-    Where one of many users is: which call, which step of it, what has arrived.
+    One of many users of prepared bytes: which call it is at, which step of it, what has arrived.
+
+    It goes on where it was in the next slice, so finite calls are never made twice.
     """
 
     __slots__ = ("arrived", "begin", "calls", "k", "last", "lost", "replies", "sockets", "step", "wire")
 
-    def __init__(self, wire: Wire, first: int, last: int) -> None:
+    def __init__(self, wire: Wire, *, finite: bool) -> None:
         self.wire = wire
         self.calls = wire.calls
         self.sockets = wire.sockets
-        self.k = first
-        self.last = last
+        self.k = 0
+        self.last = len(wire.calls) if finite else 2**62
         self.step = 0
         self.begin = 0
         self.lost = False
@@ -231,26 +236,18 @@ class _User:
 
 
 def drive_many(  # one piece on purpose: in a loop of microseconds a function call is felt
-    wires: Sequence[Wire],
-    recorder: Recorder,
-    *,
-    seconds: float,
-    finite: bool,
-    first: int = 0,
-    calls: int | None = None,
+    users: Sequence[User], recorder: Recorder, *, seconds: float, calls: int | None = None
 ) -> Slice:
     """
     Many users on one epoll, each of whom makes its next call when its last was answered.
 
     No call begins after `seconds`, or after `calls` of all users together; those under way are waited for.
-    `finite` calls are made once; others are cycled. Each user starts with its call number `first`.
     """
     result = Slice()
     begins, latencies, outcomes, n = recorder.begin_ns, recorder.latency_ns, recorder.outcome, recorder.length
-    most = min(recorder.capacity, n + calls if calls is not None else recorder.capacity) - len(wires)
+    most = min(recorder.capacity, n + calls if calls is not None else recorder.capacity) - len(users)
     poller = select.epoll()
-    users = [_User(wire, first, len(wire.calls) if finite else 2**62) for wire in wires]
-    by_fd: dict[int, tuple[_User, socket.socket]] = {}
+    by_fd: dict[int, tuple[User, socket.socket]] = {}
     for user in users:
         for sock in user.sockets:
             sock.setblocking(False)
@@ -319,6 +316,8 @@ def drive_many(  # one piece on purpose: in a loop of microseconds a function ca
                     outcomes[n] = outcome
                     if outcome != OK:
                         in_a_row += 1
+                        if in_a_row == 1:
+                            result.replies.append((user.wire, user.replies))
                     else:
                         in_a_row = 0
                         if n >= keep_at:
@@ -353,7 +352,7 @@ def drive_many(  # one piece on purpose: in a loop of microseconds a function ca
     return result
 
 
-def _record_unanswered(users: Sequence[_User], recorder: Recorder, n: int, now: int) -> int:
+def _record_unanswered(users: Sequence[User], recorder: Recorder, n: int, now: int) -> int:
     """
     A call that was begun and never answered is a sample too; calls that we abandoned with it are not.
     """

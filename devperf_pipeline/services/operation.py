@@ -123,6 +123,9 @@ class Session(Protocol):
     that names service, address, what was expected, what was found and what to do.
     """
 
+    exceptions: tuple[type[Exception], ...]
+    """What the driver raises: where it escapes, it costs this service's rows and no other's."""
+
     def facts(self) -> Facts:
         """
         What the running service says of itself.

@@ -1,0 +1,68 @@
+"""
+How far is the sitting, and how long to go?
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from devperf_pipeline.model import Round
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """
+    One round of one benchmark is done: which, how many of how many, and seconds to go if the rest takes as long.
+    """
+
+    benchmark: str
+    round_number: int
+    rounds: int
+    done: int
+    of: int
+    left_s: float
+    problem: str | None
+
+    def __str__(self) -> str:
+        minutes, seconds = divmod(round(self.left_s), 60)
+        left = f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
+        trouble = f"  ({self.problem.splitlines()[0][:60]})" if self.problem else ""
+        return (
+            f"{100 * self.done // self.of:3} %  round {self.round_number} of {self.rounds}  {left:>12} to go"
+            f"  {self.benchmark}{trouble}"
+        )
+
+
+class Watch:
+    """
+    Counts rounds and estimates what is left from the pace so far.
+    """
+
+    def __init__(self, *, rounds: int, of: int, tell: Callable[[Progress], None]) -> None:
+        self._rounds, self._of, self._tell = rounds, of, tell
+        self._began = time.monotonic()
+        self._done = 0
+
+    def round_done(self, measured: Round) -> None:
+        """
+        Tell that one more round is done.
+        """
+        self._done += 1
+        spent = time.monotonic() - self._began
+        self._tell(
+            Progress(
+                benchmark=measured.benchmark.id,
+                round_number=measured.number,
+                rounds=self._rounds,
+                done=self._done,
+                of=self._of,
+                left_s=spent / self._done * (self._of - self._done),
+                problem=measured.problem,
+            )
+        )
+
+    def dropped(self, count: int) -> None:
+        """
+        So many rounds will not be measured after all.
+        """
+        self._of = max(self._done, self._of - count)

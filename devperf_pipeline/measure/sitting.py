@@ -1,0 +1,232 @@
+"""
+How is a whole baseline measured?
+
+Open every service, prepare it, interleave all rounds of all benchmarks in a seeded random order, keep each round the
+moment it ends, clean up whatever happens.
+One service that fails costs its own rows and nothing else.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from devperf_pipeline.errors import MeasurementError, ServiceError
+from devperf_pipeline.measure.placement import Placement
+from devperf_pipeline.measure.plan import Item, Profile, in_order, items
+from devperf_pipeline.measure.progress import Progress, Watch
+from devperf_pipeline.measure.slices import Measurer
+from devperf_pipeline.model import Baseline, Facts, Round, Service, ServiceState, Stack
+from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.services.operation import Session
+
+FAILURES_IN_A_ROW = 3
+"""After so many rounds of a service failed one after another, the rest of its rounds is not tried."""
+
+ASK_EVERY_S = 1.0
+"""Whether to stop is asked this often: it may cost a look into a database."""
+
+
+class Keeper(Protocol):
+    """
+    Where rounds go, whole or not at all. `store/` has one.
+    """
+
+    def begin(self, baseline: Baseline) -> None:
+        """
+        A sitting begins.
+        """
+        ...
+
+    def keep(self, measured: Round) -> None:
+        """
+        Keep one round for good before anything else happens.
+        """
+        ...
+
+    def finish(self, baseline: Baseline) -> None:
+        """
+        The sitting is over; nothing more comes.
+        """
+        ...
+
+
+class Cancelled(MeasurementError):
+    """
+    Somebody asked the sitting to stop. What was measured is kept.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """
+    What is to be measured and how: services (all of the stack if none are named), profile, seed of the order.
+    """
+
+    profile: Profile
+    services: tuple[str, ...] = ()
+    seed: int = field(default_factory=lambda: secrets.randbelow(2**31))
+
+
+def new_id(now_s: float) -> str:
+    """
+    An id for a baseline that sorts by time: `20261125T031500Z-3f9a`.
+    """
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now_s))}-{secrets.token_hex(2)}"
+
+
+@dataclass(slots=True)
+class _Visit:
+    """
+    The sessions that are open, and why others are not.
+    """
+
+    sessions: dict[str, Session] = field(default_factory=dict[str, Session])
+    facts: dict[str, Facts] = field(default_factory=dict[str, Facts])
+    states: dict[str, ServiceState] = field(default_factory=dict[str, ServiceState])
+    reasons: dict[str, str] = field(default_factory=dict[str, str])
+
+    def failed(self, service: str, why: str) -> None:
+        self.states[service] = "failed"
+        self.reasons[service] = why
+
+
+def measure(
+    stack: Stack,
+    wishes: Wishes,
+    *,
+    host: Mapping[str, str],
+    keeper: Keeper,
+    processes: Callable[[], list[int]] = list,
+    tell: Callable[[Progress], None] = lambda _: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Baseline:
+    """
+    Measure a running stack.
+
+    Args:
+        stack: what is measured, with addresses and credentials.
+        wishes: what of it, and how.
+        host: what machine this is.
+        keeper: where each round goes as soon as it is measured.
+        processes: main processes of a stack that we started ourselves; they are placed on cores.
+        tell: hears of progress after each round.
+        cancelled: asked between rounds, at most once a second.
+
+    Returns:
+        The baseline as it ended: per service measured, failed or skipped, and why.
+
+    Raises:
+        Cancelled: `cancelled` said so. Rounds that were kept stay kept, clean-up was done.
+
+    """
+    wanted = [service for service in stack.services if not wishes.services or service.name in wishes.services]
+    visit = _Visit()
+    with ExitStack() as at_the_end:
+        for service in wanted:
+            _open(service, stack, visit, at_the_end)
+        now = time.time()
+        baseline = Baseline(
+            id=new_id(now),
+            stack=stack.name,
+            profile=wishes.profile.name,
+            seed=wishes.seed,
+            began_at_ns=int(now * 1e9),
+            host=host,
+            facts=visit.facts,
+        )
+        planned = _prepare(visit)
+        titles = {f"{item.benchmark.service}/{item.operation.name}": item.operation.title for item in planned}
+        baseline = replace(baseline, operations=titles)
+        keeper.begin(baseline)
+        placement = Placement(processes)
+        at_the_end.callback(placement.release)
+        measurer = Measurer(wishes.profile, placement)
+        at_the_end.callback(measurer.disconnect)
+        watch = Watch(rounds=wishes.profile.rounds, of=wishes.profile.rounds * len(planned), tell=tell)
+        asked = time.monotonic()
+        for rounds in _interleave(planned, wishes, visit, measurer, watch):
+            for measured in rounds:
+                if measured.phase == "measured" or measured.latency_ns:
+                    keeper.keep(measured)
+            watch.round_done(rounds[-1])
+            if time.monotonic() - asked > ASK_EVERY_S:
+                asked = time.monotonic()
+                if cancelled():
+                    raise Cancelled("The sitting was asked to stop. Every round that had ended is kept.")
+        ended = replace(
+            baseline, ended_at_ns=time.time_ns(), states=dict(visit.states), reasons=dict(visit.reasons)
+        )
+        keeper.finish(ended)
+    return ended
+
+
+def _open(service: Service, stack: Stack, visit: _Visit, at_the_end: ExitStack) -> None:
+    if service.name in stack.missing:
+        visit.states[service.name], visit.reasons[service.name] = "skipped", stack.missing[service.name]
+        return
+    try:
+        session = CATALOGUE[service.kind].open_session(service)
+    except ServiceError as error:
+        visit.failed(service.name, str(error))
+        return
+    at_the_end.callback(session.close)
+    try:
+        visit.facts[service.name] = session.facts()
+    except (ServiceError, OSError, *session.exceptions) as error:
+        visit.failed(service.name, f"{type(error).__name__}: {error}")
+        return
+    visit.sessions[service.name] = session
+    at_the_end.callback(_clean, session)
+
+
+def _clean(session: Session) -> None:
+    """
+    Remove our objects; where the service is gone there is nothing more that we could do, and the next visit will.
+    """
+    with suppress(ServiceError, OSError, *session.exceptions):
+        session.clean()
+
+
+def _prepare(visit: _Visit) -> list[Item]:
+    planned: list[Item] = []
+    for service, session in visit.sessions.items():
+        try:
+            session.prepare()
+            planned += items(service, session)
+        except (ServiceError, OSError, *session.exceptions) as error:
+            visit.failed(service, f"{type(error).__name__}: {error}")
+        else:
+            visit.states[service] = "measured"
+            unmeasurable: Mapping[str, str] = getattr(session, "unmeasurable", {})
+            if unmeasurable:
+                visit.reasons[service] = "; ".join(f"{title}: {why}" for title, why in unmeasurable.items())
+    return planned
+
+
+def _interleave(
+    planned: Sequence[Item], wishes: Wishes, visit: _Visit, measurer: Measurer, watch: Watch
+) -> Iterator[list[Round]]:
+    """
+    Round after round, each benchmark once in each, in an order of its own; what was measured, as it comes.
+    """
+    failures: dict[str, int] = {}
+    for number in range(1, wishes.profile.rounds + 1):
+        for item in in_order(planned, wishes.seed, number):
+            service = item.benchmark.service
+            if failures.get(service, 0) >= FAILURES_IN_A_ROW:
+                watch.dropped(1)
+                continue
+            rounds = measurer.measure(item, number)
+            yield rounds
+            last = rounds[-1]
+            if last.latency_ns or not last.problem:
+                failures[service] = 0
+                continue
+            failures[service] = failures.get(service, 0) + 1
+            if failures[service] == FAILURES_IN_A_ROW:
+                visit.failed(
+                    service, f"given up after {FAILURES_IN_A_ROW} rounds in a row failed: {last.problem}"
+                )

@@ -1,0 +1,193 @@
+"""
+How is one round of one benchmark measured?
+
+Users are connected once for a sitting and kept; a round puts the data in its state, prepares the calls, warms up,
+measures, and looks whether sampled answers were right.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from devperf_pipeline.errors import ServiceError
+from devperf_pipeline.measure.engine import Slice, User, drive_many, drive_one, driver_of
+from devperf_pipeline.measure.placement import LoadGate, Placement
+from devperf_pipeline.measure.plan import Item, Profile
+from devperf_pipeline.measure.recorder import Recorder
+from devperf_pipeline.measure.steady import BLOCK_CALLS, BLOCK_S, Steadiness
+from devperf_pipeline.model import Phase, Round
+from devperf_pipeline.services.operation import Connection, Driver
+
+CYCLE = 1_000
+"""Calls that are prepared where they can be cycled."""
+
+MARGIN = 1.5
+"""How much more than expected is laid in where each call consumes something."""
+
+Drive = Callable[[float, int | None], Slice]
+
+
+@dataclass(slots=True)
+class _Prepared:
+    """
+    Calls that are ready to be made: how to drive them, and how to tell what is wrong with a kept reply.
+    """
+
+    drive: Drive
+    verify: Callable[[object], str | None]
+
+
+class Measurer:
+    """
+    Measures rounds: keeps the users' connections, the rates seen so far, and which benchmarks are warm.
+    """
+
+    def __init__(self, profile: Profile, placement: Placement) -> None:
+        self._profile = profile
+        self._placement = placement
+        self._recorder = Recorder()
+        self._users: dict[tuple[str, str], list[Connection]] = {}
+        self._rates: dict[str, float] = {}
+
+    def measure(self, item: Item, number: int) -> list[Round]:
+        """
+        One round, with the warm-up that came before it. What fails ends in a round that says why.
+        """
+        placement = self._placement.choose(item.benchmark.load.users)
+        began = time.time_ns()
+        rounds: list[Round] = []
+
+        def ended(phase: Phase, piece: Slice, problem: str | None, other_cpu: float | None = None) -> Round:
+            begin_ns, latency_ns, outcome = self._recorder.copy()
+            self._recorder.clear()
+            return Round(
+                benchmark=item.benchmark,
+                number=number,
+                phase=phase,
+                began_at_ns=began,
+                elapsed_ns=piece.elapsed_ns,
+                begin_ns=begin_ns,
+                latency_ns=latency_ns,
+                outcome=outcome,
+                placement=placement,
+                other_cpu=other_cpu,
+                problem=problem,
+            )
+
+        self._recorder.clear()
+        try:
+            prepared, warm = self._warm(item)
+            rounds.append(ended("warmup", warm, warm.problem))
+            began = time.time_ns()
+            gate = LoadGate(self._placement)
+            gate.begin()
+            piece = prepared.drive(self._profile.seconds, None)
+            other_cpu = gate.end(piece.elapsed_ns)
+            if piece.elapsed_ns:
+                self._rates[item.benchmark.id] = self._recorder.length / piece.elapsed_ns * 1e9
+            problem = piece.problem or _first_wrong(piece, prepared)
+            if piece.broken:
+                self.disconnect(item.benchmark.service)
+            rounds.append(ended("measured", piece, problem, other_cpu))
+        except (ServiceError, OSError, *item.session.exceptions) as error:
+            self.disconnect(item.benchmark.service)
+            rounds.append(ended("measured", Slice(), f"{type(error).__name__}: {error}"))
+        return rounds
+
+    def disconnect(self, service: str | None = None) -> None:
+        """
+        Close the users of one service, or of all; the next round connects anew.
+        """
+        for key in [key for key in self._users if service in {None, key[0]}]:
+            for connection in self._users.pop(key):
+                connection.close()
+
+    def _warm(self, item: Item) -> tuple[_Prepared, Slice]:
+        """
+        Prepare the calls and warm up: until steady the first time, one block in later rounds.
+        """
+        benchmark, users = item.benchmark, item.benchmark.load.users
+        rate = self._rates.get(benchmark.id)
+        first_time = rate is None
+        total = Slice()
+        if first_time:
+            prepared = self._prepare(item, self._size(item, None))
+            give_up = time.monotonic() + self._profile.warmup_s
+            steadiness = Steadiness()
+            while time.monotonic() < give_up:
+                piece, latencies = self._block(prepared)
+                total.elapsed_ns += piece.elapsed_ns
+                total.problem = piece.problem
+                if piece.broken or not len(latencies) or steadiness.add(latencies):
+                    break
+            if not item.operation.finite or total.problem:
+                return prepared, total
+            rate = self._recorder.length / max(total.elapsed_ns, 1) * 1e9
+        prepared = self._prepare(item, self._size(item, rate))
+        piece, _ = self._block(prepared, calls=max(users, BLOCK_CALLS // 4) if first_time else BLOCK_CALLS)
+        total.elapsed_ns += piece.elapsed_ns
+        total.problem = piece.problem
+        return prepared, total
+
+    def _block(self, prepared: _Prepared, calls: int = BLOCK_CALLS) -> tuple[Slice, Sequence[int]]:
+        before = self._recorder.length
+        piece = prepared.drive(BLOCK_S, calls)
+        return piece, self._recorder.latency_ns[before : self._recorder.length]
+
+    def _size(self, item: Item, rate: float | None) -> int:
+        """
+        How many calls a user needs prepared.
+        """
+        if not item.operation.finite:
+            return CYCLE
+        users = item.benchmark.load.users
+        expected = (
+            BLOCK_CALLS * 8 if rate is None else rate * self._profile.seconds * MARGIN + 2 * BLOCK_CALLS
+        )
+        return max(10, min(math.ceil(expected / users), item.operation.largest // users))
+
+    def _prepare(self, item: Item, size: int) -> _Prepared:
+        operation, users = item.operation, item.benchmark.load.users
+        connections = self._connections(item)
+        if operation.reset is not None:
+            operation.reset(users, size)
+        if item.benchmark.instrument == "engine":
+            assert operation.wire is not None
+            wires = [operation.wire(connections[user], user, size) for user in range(users)]
+            if users > 1:
+                many = [User(wire, finite=operation.finite) for wire in wires]
+
+                def drive(seconds: float, calls: int | None) -> Slice:
+                    return drive_many(many, self._recorder, seconds=seconds, calls=calls)
+
+                return _Prepared(drive, lambda kept: kept[0].verify(kept[1]))  # type: ignore[index]
+            return self._one(driver_of(wires[0], finite=operation.finite))
+        assert operation.driver is not None
+        return self._one(operation.driver(connections[0], 0, size))
+
+    def _one(self, driver: Driver) -> _Prepared:
+        made = 0
+
+        def drive(seconds: float, calls: int | None) -> Slice:
+            nonlocal made
+            before = self._recorder.length
+            piece = drive_one(driver, self._recorder, seconds=seconds, first=made, calls=calls)
+            made += self._recorder.length - before
+            return piece
+
+        return _Prepared(drive, driver.verify)
+
+    def _connections(self, item: Item) -> list[Connection]:
+        kept = self._users.setdefault((item.benchmark.service, item.benchmark.instrument), [])
+        while len(kept) < item.benchmark.load.users:
+            kept.append(item.session.connect())
+        return kept
+
+
+def _first_wrong(piece: Slice, prepared: _Prepared) -> str | None:
+    for reply in piece.replies:
+        wrong = prepared.verify(reply)
+        if wrong is not None:
+            return f"a sampled answer was wrong: {wrong}"
+    return None
