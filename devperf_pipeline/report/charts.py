@@ -1,0 +1,261 @@
+"""
+What do the timings look like?
+
+Two pictures: the percentile curve of every operation of a service, up to its slowest call, and an overview
+of all services on one axis. Both are SVG, the same bytes for the same data, readable on a light and on a dark page.
+matplotlib is imported when the first picture is drawn: it takes longer than everything else here together.
+"""
+
+import io
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from devperf_pipeline.report.format import duration, label
+from devperf_pipeline.report.rows import Part, Row, shown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Curve = Sequence[tuple[float, int]]
+"""Points of one benchmark: share of calls (0 to 1) that were at most so many nanoseconds."""
+
+INK = "#768390"
+"""Text and axes: about 4:1 on white as well as on a dark page."""
+
+COLOURS = (
+    "#3f8fd2",
+    "#e0823d",
+    "#2fa37c",
+    "#cf5f9a",
+    "#8f75d6",
+    "#b39420",
+    "#d4555f",
+    "#3aa6b9",
+    "#7d9440",
+    "#a9795a",
+    "#6a7fb0",
+    "#c06fd0",
+)
+"""Mid-tones that keep apart from each other, from white and from black."""
+
+_STYLE = {
+    "svg.hashsalt": "devperf",
+    "svg.fonttype": "path",
+    "font.family": "DejaVu Sans",
+    "font.size": 8.5,
+    "text.parse_math": False,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": INK,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.5,
+}
+_INCH = 72
+_POINTS = re.compile(r'width="([\d.]+)pt" height="([\d.]+)pt"')
+
+
+def latency_curve(part: Part, curves: Mapping[tuple[str, str], Curve], *, small: bool = False) -> str | None:
+    """
+    Every operation of a service from its fastest call to its slowest, as SVG; None where there is nothing to draw.
+
+    One panel for each number of users. `curves` are keyed by baseline and benchmark.
+    `small` fits a dialog of 450 pixels: panels below each other.
+    """
+    lines = [line for line in drawn(part) if len(curves.get((line.baseline_id, line.benchmark), ())) > 1]
+    users = sorted({line.users for line in lines})
+    if not lines:
+        return None
+    colours = _colours(part)
+    keys = len({line.operation for line in lines})
+    columns = 2 if small else 4
+    keys_height = 18 * math.ceil(keys / columns) + 8
+    width, panel = (440, 210) if small else (860, 280)
+    across, down = (1, len(users)) if small else (len(users), 1)
+    height = down * panel + keys_height + 14
+    with _figure(width, height) as figure:
+        grid = figure.subplots(down, across, sharey=not small, squeeze=False)
+        for axes, number in zip(grid.flat, users, strict=True):
+            chosen = [line for line in lines if line.users == number]
+            _curves(axes, chosen, curves, colours)
+            axes.set_title(f"{number} user{'s' if number > 1 else ''}", fontsize=9, loc="left")
+        for axes in grid[:, 0]:
+            axes.set_ylabel("latency of a call")
+        for axes in grid[-1, :]:
+            axes.set_xlabel("share of calls at most this slow")
+        figure.tight_layout(rect=(0, keys_height / height, 1, 1), w_pad=1.5)
+        names = {line.operation: line.title for line in lines}
+        figure.legend(
+            handles=[_key(colours[operation], title, small=small) for operation, title in names.items()],
+            loc="lower center",
+            ncols=columns,
+            frameon=False,
+            handlelength=1.2,
+            columnspacing=1.4,
+        )
+        return _svg(figure)
+
+
+def overview(parts: Sequence[Part]) -> str | None:
+    """
+    Every operation of every service on one axis, one user: p50, p95, p99 and what the instrument alone costs.
+
+    SVG, or None where nothing valid was ever measured.
+    """
+    groups = [(part, [line for line in drawn(part) if line.users == 1]) for part in parts]
+    groups = [(part, lines) for part, lines in groups if lines]
+    if not groups:
+        return None
+    rows = sum(len(lines) + 1 for _, lines in groups)
+    width, height = 860, 15 * rows + 78
+    with _figure(width, height) as figure:
+        axes = figure.subplots()
+        y = 0
+        ticks: dict[int, str] = {}
+        for number, (part, lines) in enumerate(groups):
+            colour = COLOURS[number % len(COLOURS)]
+            axes.text(
+                -0.005, y, label(part.title, 40), transform=axes.get_yaxis_transform(),
+                ha="right", va="center", color=colour, weight="bold", fontsize=9,
+            )  # fmt: skip
+            for line in lines:
+                y += 1
+                ticks[y] = label(line.title)
+                _range(axes, y, line, colour)
+            y += 1
+        axes.set_ylim(y - 0.4, -1)
+        axes.set_yticks(list(ticks), list(ticks.values()))
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        _time_axis(axes, "x")
+        axes.set_xlabel(
+            "latency of one call, one user: dot p50, bar p95, end of line p99, grey tick the instrument's floor; p50 in figures"
+        )
+        figure.tight_layout()
+        return _svg(figure)
+
+
+def drawn(part: Part) -> list[Row]:
+    """
+    The readings that a picture shows: the lines of the table without the invalid ones.
+    """
+    return [line for line, _ in shown(part.rows) if line.valid and line.p50_ns]
+
+
+def _curves(
+    axes: "Axes", lines: Sequence[Row], curves: Mapping[tuple[str, str], Curve], colours: Mapping[str, str]
+) -> None:
+    """
+    One line a benchmark; the axis counts nines, so that the slowest thousandth is as wide as the first tenth.
+    """
+    furthest = 0.0
+    for line in lines:
+        curve = curves[line.baseline_id, line.benchmark]
+        slowest = math.log10(line.n)
+        across = [slowest if share >= 1 else -math.log10(1 - share) for share, _ in curve]
+        furthest = max(furthest, slowest)
+        up = [max(1, latency_ns) for _, latency_ns in curve]
+        axes.plot(across, up, color=colours[line.operation], linewidth=1.5, solid_joinstyle="round")
+        axes.plot(across[-1:], up[-1:], color=colours[line.operation], marker="o", markersize=3.5)
+    places = {
+        0.0: "0",
+        0.30103: "50 %",
+        1.0: "90 %",
+        2.0: "99 %",
+        3.0: "99.9 %",
+        4.0: "99.99 %",
+        5.0: "99.999 %",
+        6.0: "99.9999 %",
+    }
+    kept = {place: text for place, text in places.items() if place <= max(furthest, 1)}
+    axes.set_xticks(list(kept), list(kept.values()))
+    axes.set_xlim(-0.05, max(furthest, 1) + 0.15)
+    _time_axis(axes, "y")
+
+
+def _range(axes: "Axes", y: int, line: Row, colour: str) -> None:
+    """
+    One operation of the overview: from p50 to the slowest percentile that its samples allow.
+    """
+    p50 = line.p50_ns or 1
+    ends = [p50, *(time for time in (line.trusted_p95_ns, line.trusted_p99_ns) if time)]
+    axes.plot([p50, ends[-1]], [y, y], color=colour, linewidth=1.6, alpha=0.55, solid_capstyle="butt")
+    if line.trusted_p95_ns:
+        axes.plot([line.trusted_p95_ns], [y], color=colour, marker="|", markersize=7, markeredgewidth=1.8)
+    axes.plot([p50], [y], color=colour, marker="o", markersize=5)
+    if line.floor_p50_ns:
+        axes.plot([line.floor_p50_ns], [y], color=INK, marker="|", markersize=6, markeredgewidth=1)
+    axes.text(1.005, y, duration(p50), transform=axes.get_yaxis_transform(), va="center", fontsize=8)
+
+
+def _time_axis(axes: "Axes", which: str) -> None:
+    """
+    A log axis in the units people read, marked at 1, 10, 100 (and 2, 5 between them where there is room).
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: PLC0415 - see the module's docstring
+
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+    low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
+    wide = math.log10(high / low) > 1.5
+    axis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda time_ns, _: _tick(time_ns)))
+    axis.set_minor_formatter(NullFormatter())
+    axes.grid(visible=True, axis="x" if which == "x" else "both")
+    axes.set_axisbelow(True)
+
+
+def _tick(time_ns: float) -> str:
+    for unit, size_ns in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
+        if time_ns >= size_ns:
+            return f"{time_ns / size_ns:g} {unit}"
+    return f"{time_ns:g} ns"
+
+
+def _key(colour: str, title: str, *, small: bool) -> Any:
+    from matplotlib.lines import Line2D  # noqa: PLC0415 - see the module's docstring
+
+    return Line2D([], [], color=colour, linewidth=2, label=label(title, 30 if small else 26))
+
+
+def _colours(part: Part) -> dict[str, str]:
+    """
+    One colour an operation of a service, whatever is drawn of it.
+    """
+    names = dict.fromkeys(row.operation for row in part.rows if not row.is_floor)
+    return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(names)}
+
+
+@contextmanager
+def _figure(width: int, height: int) -> Iterator["Figure"]:
+    """
+    An empty transparent figure of that many pixels, in our style, known to no global state of matplotlib.
+    """
+    import matplotlib as mpl  # noqa: PLC0415 - see the module's docstring
+    from matplotlib.figure import Figure  # noqa: PLC0415 - the same
+
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(width / _INCH, height / _INCH))
+        figure.patch.set_alpha(0)
+        yield figure
+
+
+def _svg(figure: "Figure") -> str:
+    """
+    The picture as text. Without date and program: the same data gives the same bytes.
+    """
+    for axes in figure.axes:
+        axes.patch.set_alpha(0)
+    out = io.StringIO()
+    figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    # Points are what matplotlib writes; a page would show them a third larger than the pixels that were asked for.
+    return _POINTS.sub(r'width="\1" height="\2"', out.getvalue(), count=1)

@@ -1,0 +1,46 @@
+"""
+What does Dagster show of a service on its asset's page?
+"""
+
+import base64
+from typing import TYPE_CHECKING
+
+from devperf_pipeline.report import format as show
+from devperf_pipeline.report import summary, tables
+from devperf_pipeline.report.charts import latency_curve
+from devperf_pipeline.report.rows import Part, curves, picture
+
+if TYPE_CHECKING:
+    from devperf_pipeline.store.warehouse import Connection
+
+
+def service_panel(con: "Connection", baseline_id: str | None, service: str) -> str:
+    """
+    A sentence, the chart as an inline picture and what does not count, as Markdown for a dialog 520 pixels wide.
+    """
+    part = _part(con, baseline_id, service)
+    if part is None:
+        return f"**{show.cell(service)}** has no measurement yet."
+    parts = [summary.about(part)]
+    chart = latency_curve(part, curves(con, part), small=True)
+    if chart:
+        inline = base64.b64encode(chart.encode()).decode()
+        parts.append(f"![Percentile curves of {show.cell(part.title)}](data:image/svg+xml;base64,{inline})")
+    notes = [f"- {note}" for note in tables.readings(part, 0).notes]
+    if notes:
+        parts.append("\n".join(["Does not count:", "", *notes]))
+    return "\n\n".join(parts)
+
+
+def service_rows(
+    con: "Connection", baseline_id: str | None, service: str
+) -> list[dict[str, str | int | float]]:
+    """
+    The lines of the report's table of one service, with few columns and rounded numbers; empty without readings.
+    """
+    part = _part(con, baseline_id, service)
+    return tables.records(part.rows) if part else []
+
+
+def _part(con: "Connection", baseline_id: str | None, service: str) -> Part | None:
+    return next((part for part in picture(con, baseline_id).parts if part.service == service), None)

@@ -1,0 +1,147 @@
+"""
+What does a report say before its first table?
+"""
+
+from collections.abc import Sequence
+
+from devperf_pipeline.report import format as show
+from devperf_pipeline.report.rows import Part, Picture, Row, shown
+
+
+def opening(picture: Picture) -> str:
+    """
+    One paragraph: what was measured, when, on what machine, how much of it, and what does not count.
+    """
+    sitting = picture.sitting
+    new = [row for part in picture.parts for row in part.rows if row.is_new]
+    measured = [part for part in picture.parts if any(row.is_new for row in part.rows)]
+    sentences = [
+        f"Measured {_services(measured, picture.parts)} of the stack **{show.cell(sitting.stack)}** "
+        f"on {show.moment(sitting.began_at_ns)}{_took(picture)}{_machine(picture)}.",
+    ]
+    if new:
+        rounds = _between([row.rounds for row in new])
+        sentences.append(
+            f"{show.count(sum(row.n for row in new))} calls in {len(new)} benchmarks, every one of them kept: "
+            f"{rounds} of each, interleaved in a random order (profile {show.cell(sitting.profile)}, seed {sitting.seed})."
+        )
+    sentences += [*_doubts(picture, new), *_unfinished(picture)]
+    return " ".join(sentences)
+
+
+def missing(picture: Picture) -> list[str]:
+    """
+    One sentence for each service that has no reading of this baseline, with the reason that was given.
+    """
+    return [
+        f"**{show.cell(part.title)}** {absence(part)}"
+        for part in picture.parts
+        if part.state != "measured" or not any(row.is_new for row in part.rows)
+    ]
+
+
+def absence(part: Part) -> str:
+    """
+    Why this baseline did not measure a service, as the rest of a sentence.
+    """
+    reason = show.prose(part.reason) if part.reason else "no reason was stored."
+    match part.state:
+        case "failed":
+            return f"failed: {reason}"
+        case "skipped":
+            return f"was skipped: {reason}"
+        case "measured":
+            return "was measured, and no benchmark of it was finished."
+        case None:
+            older = "; its older rows stand below." if part.rows else ", and never measured before."
+            return f"was not part of this baseline{older}"
+
+
+def about(part: Part) -> str:
+    """
+    The sentence above a service's table: what really ran, and what this baseline has of it.
+    """
+    ran = (
+        f"{show.cell(part.product)}, version {show.cell(part.version or 'unknown')}. " if part.product else ""
+    )
+    new = [row for row in part.rows if row.is_new]
+    if part.state != "measured" or not new:
+        return f"{ran}{show.cell(part.title)} {absence(part)}"
+    return f"{ran}{show.count(sum(row.n for row in new))} calls in {len(new)} benchmarks in this baseline."
+
+
+def headline(picture: Picture) -> list[str]:
+    """
+    For each service the quickest and the slowest of its operations at one user, in one line.
+    """
+    lines: list[str] = []
+    for part in picture.parts:
+        rows = [row for row, _ in shown(part.rows) if row.valid and row.users == 1 and row.p50_ns]
+        if not rows:
+            continue
+        rows.sort(key=lambda row: row.p50_ns or 0)
+        quick, slow = rows[0], rows[-1]
+        text = f"**{show.cell(part.title)}**: {show.cell(quick.title)} {show.duration(quick.p50_ns)}"
+        lines.append(
+            text + (f", {show.cell(slow.title)} {show.duration(slow.p50_ns)}" if slow is not quick else "")
+        )
+    return lines
+
+
+def _services(measured: Sequence[Part], all_parts: Sequence[Part]) -> str:
+    if not measured:
+        return f"none of the {len(all_parts)} services" if all_parts else "nothing"
+    names = [show.cell(part.title) for part in measured]
+    listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return f"{len(measured)} of {len(all_parts)} services ({listed})"
+
+
+def _took(picture: Picture) -> str:
+    sitting = picture.sitting
+    if sitting.ended_at_ns is None:
+        return ""
+    return f" in {show.duration(sitting.ended_at_ns - sitting.began_at_ns)}"
+
+
+def _machine(picture: Picture) -> str:
+    host = picture.host
+    parts = [
+        show.cell(host["cpu_model"]) if "cpu_model" in host else "",
+        f"{show.cell(host['cpu_cores'])} cores" if "cpu_cores" in host else "",
+        show.size(int(host["memory_bytes"])) if host.get("memory_bytes", "").isdecimal() else "",
+        show.cell(host["os"]) if "os" in host else "",
+    ]
+    said = ", ".join(part for part in parts if part)
+    return f", on {said}" if said else ""
+
+
+def _between(numbers: Sequence[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return f"{low} round{'s' if low > 1 else ''}" if low == high else f"{low} to {high} rounds"
+
+
+def _doubts(picture: Picture, new: Sequence[Row]) -> list[str]:
+    """
+    What a reader must know before believing the tables.
+    """
+    sentences: list[str] = []
+    invalid = [row for row in new if not row.valid]
+    older = [line for part in picture.parts for line, _ in shown(part.rows) if not line.is_new]
+    errors = sum(row.errors for row in new)
+    if invalid:
+        sentences.append(
+            f"{len(invalid)} of the benchmarks do not count; they are struck through, each with its reason."
+        )
+    if errors:
+        sentences.append(f"{errors:,} calls failed; they are counted in their rows.")
+    if older:
+        sentences.append(
+            f"{len(older)} lines below are older than this baseline; the column *age* says how old."
+        )
+    return sentences
+
+
+def _unfinished(picture: Picture) -> list[str]:
+    if picture.sitting.ended_at_ns is not None:
+        return []
+    return ["This baseline was cut short; what it had measured until then is here."]

@@ -1,0 +1,195 @@
+"""
+What stands in the cells of a report's tables?
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from devperf_pipeline.report import format as show
+from devperf_pipeline.report.rows import Part, Picture, Row, shown
+from devperf_pipeline.services import CATALOGUE
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """
+    A Markdown table whose cells are ready to be printed. `rule` aligns: ":--" left, "--:" right.
+    """
+
+    head: Sequence[str]
+    rule: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """
+    A service's tables, and a note for each reading that does not count.
+
+    `driver` has what the driver measured beside the engine, None where the first table already says all.
+    """
+
+    engine: Table | None
+    driver: Table | None
+    notes: Sequence[str]
+    from_samples: bool
+
+
+def end_ns(picture: Picture) -> int:
+    """
+    The moment that ages count from: the end of the baseline, or its last measurement where it was cut short.
+    """
+    sitting = picture.sitting
+    new = [row.measured_at_ns for part in picture.parts for row in part.rows if row.is_new]
+    return sitting.ended_at_ns or max([sitting.began_at_ns, *new])
+
+
+def readings(part: Part, now_ns: int) -> Readings:
+    """
+    Everything measured of one service, valid or not, with ages counted back from `now_ns`.
+    """
+    lines = shown(part.rows)
+    beside = [(driver, None) for _, driver in lines if driver]
+    return Readings(
+        engine=_table(part.service, lines, now_ns) if lines else None,
+        driver=_table(part.service, beside, now_ns) if beside else None,
+        notes=[_note(row) for row in part.rows if not row.valid],
+        from_samples=any(row.p95_bounds == "samples" and row.trusted_p95_ns for row, _ in [*lines, *beside]),
+    )
+
+
+def host(picture: Picture) -> Table:
+    """
+    The machine, as it was found.
+    """
+    rows = [
+        [show.cell(key.removesuffix("_bytes").replace("_", " ")), _fact(key, value)]
+        for key, value in picture.host.items()
+    ]
+    return Table(("host", ""), (":--", ":--"), rows)
+
+
+def services(picture: Picture) -> Table:
+    """
+    What really ran, service by service, and what became of it in this baseline.
+    """
+    head = ("service", "what ran", "version", "settings", "this baseline")
+    rows = [
+        [
+            show.cell(part.title),
+            show.cell(part.product or show.DASH),
+            show.cell(part.version or show.DASH),
+            show.cell(", ".join(f"{key} {value}" for key, value in part.settings.items()) or show.DASH, 240),
+            part.state or "not asked",
+        ]
+        for part in picture.parts
+    ]
+    return Table(head, (":--",) * len(head), rows)
+
+
+def records(rows: Sequence[Row]) -> list[dict[str, str | int | float]]:
+    """
+    The same lines for Dagster's own table: few columns, numbers that sort, milliseconds.
+    """
+
+    def ms(time_ns: int | None) -> str | float:
+        return show.DASH if time_ns is None else show.number(time_ns / 1_000_000)
+
+    return [
+        {
+            "operation": show.plain(row.title, 60),
+            "users": row.users,
+            "calls/s": show.number(row.throughput_per_s or 0),
+            "p50 ms": ms(row.p50_ns),
+            "p95 ms": ms(row.trusted_p95_ns),
+            "p99 ms": ms(row.trusted_p99_ns),
+            "max ms": ms(row.max_ns),
+            "n": row.n,
+            "errors": row.errors,
+            "measured by": row.instrument,
+            "driver p50 ms": ms(driver.p50_ns if driver else None),
+            "valid": "yes" if row.valid else show.plain(row.invalid_reason or "no", 120),
+        }
+        for row, driver in shown(rows)
+    ]
+
+
+def _table(service: str, lines: Sequence[tuple[Row, Row | None]], now_ns: int) -> Table:
+    """
+    One line an operation and number of users; a table of an API starts with its percentiles, as they are published.
+    """
+    unit = show.unit_for(row.p50_ns for row, _ in lines)
+
+    def time(pick: Callable[[Row], int | None]) -> Callable[[Row, Row | None], str]:
+        return lambda row, _: show.in_unit(pick(row), unit)
+
+    def p95(row: Row, _: Row | None) -> str:
+        if row.trusted_p95_ns is None or row.p95_low_ns is None or row.p95_high_ns is None:
+            return show.in_unit(row.trusted_p95_ns, unit)
+        bounds = f"{show.in_unit(row.p95_low_ns, unit)} to {show.in_unit(row.p95_high_ns, unit)}"
+        return f"{show.in_unit(row.p95_ns, unit)} ({bounds}){'†' if row.p95_bounds == 'samples' else ''}"
+
+    def driver_p50(row: Row, driver: Row | None) -> str:
+        if driver is None:
+            return show.DASH
+        text = show.in_unit(driver.p50_ns, unit)
+        return text if driver.baseline_id == row.baseline_id else f"{text} ({_age(driver, now_ns)})"
+
+    api = service in CATALOGUE and CATALOGUE[service].role == "api"
+    name: dict[str, Callable[[Row, Row | None], str]] = {
+        "endpoint" if api else "operation": lambda row, _: show.cell(row.title),
+        "users": lambda row, _: show.count(row.users),
+    }
+    rate: dict[str, Callable[[Row, Row | None], str]] = {
+        "throughput": lambda row, _: show.throughput(row.throughput_per_s),
+        f"mean ({unit})": time(lambda row: row.mean_ns),
+    }
+    latency: dict[str, Callable[[Row, Row | None], str]] = {
+        f"p50 ({unit})": time(lambda row: row.p50_ns),
+        f"p95 ({unit}, bounds)": p95,
+        f"p99 ({unit})": time(lambda row: row.trusted_p99_ns),
+        f"p99.9 ({unit})": time(lambda row: row.trusted_p999_ns),
+        f"max ({unit})": time(lambda row: row.max_ns),
+    }
+    origin: dict[str, Callable[[Row, Row | None], str]] = {
+        "n": lambda row, _: show.count(row.n),
+        "errors": _errors,
+        "measured by": lambda row, _: row.instrument,
+        f"floor ({unit})": time(lambda row: row.floor_p50_ns),
+        f"driver p50 ({unit})": driver_p50,
+        "age": lambda row, _: _age(row, now_ns),
+    }
+    if all(driver is None for _, driver in lines):
+        del origin[f"driver p50 ({unit})"]
+    columns = name | (latency | rate if api else rate | latency) | origin
+    words = {"endpoint", "operation", "measured by"}
+    return Table(
+        head=list(columns),
+        rule=[":--" if head in words else "--:" for head in columns],
+        rows=[[_struck(row, write(row, driver)) for write in columns.values()] for row, driver in lines],
+    )
+
+
+def _struck(row: Row, text: str) -> str:
+    """
+    A reading that does not count is struck through, and stays where it is.
+    """
+    return text if row.valid or text == show.DASH else f"~~{text}~~"
+
+
+def _errors(row: Row, _: Row | None) -> str:
+    return f"{row.errors:,} ({show.percent(row.errors / row.n)})" if row.errors and row.n else "0"
+
+
+def _age(row: Row, now_ns: int) -> str:
+    return "new" if row.is_new else show.age(now_ns - row.measured_at_ns)
+
+
+def _note(row: Row) -> str:
+    users = "1 user" if row.users == 1 else f"{row.users:,} users"
+    reason = show.prose(row.invalid_reason or "no reason was stored")
+    return f"~~{show.cell(row.title)}~~, {users}, {row.instrument}: {reason}"
+
+
+def _fact(key: str, value: str) -> str:
+    return show.size(int(value)) if key.endswith("_bytes") and value.isdecimal() else show.cell(value, 160)
