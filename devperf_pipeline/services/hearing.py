@@ -1,0 +1,93 @@
+"""
+What is heard at an address, before a driver is trusted with it?
+
+Drivers wait long, retry, and name the wrong cause when something else listens. One short conversation of our own
+says in time whether anything answers and whether it speaks the right protocol.
+"""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+
+from devperf_pipeline.errors import ServiceUnreachable
+from devperf_pipeline.model import Address, Service
+from devperf_pipeline.services.operation import DEADLINE_S
+
+SHOWN_BYTES = 60
+"""How much of a foreign answer a message repeats."""
+
+
+def hear(
+    service: Service,
+    address: Address,
+    *,
+    say: bytes,
+    enough: Callable[[bytes], bool],
+    deadline_s: float = DEADLINE_S,
+) -> bytes:
+    """
+    Connect, say something, and return what was heard: until it is `enough`, the other side ends, or time is up.
+
+    Raises:
+        ServiceUnreachable: nothing listens there, or nothing at all was heard in time.
+
+    """
+    ends = time.monotonic() + deadline_s
+    heard = b""
+    try:
+        with socket.create_connection((address.host, address.port), timeout=deadline_s) as connection:
+            connection.sendall(say)
+            while not enough(heard) and len(heard) < 65_536:
+                # The deadline is for the whole answer: a byte a second must not prolong it.
+                connection.settimeout(max(0.001, ends - time.monotonic()))
+                more = connection.recv(4096)
+                if not more:
+                    break
+                heard += more
+    except TimeoutError as error:
+        if not heard:
+            raise ServiceUnreachable(
+                f"{service.name}: {address} accepts connections and does not answer within {deadline_s:g} s. "
+                "Look at the server, or correct the address in the stack file."
+            ) from error
+    except OSError as error:
+        raise ServiceUnreachable(
+            f"{service.name}: expected a server at {address}, found none ({error.strerror or error}). "
+            "Start it, or correct the address in the stack file."
+        ) from error
+    if not heard:
+        raise ServiceUnreachable(
+            f"{service.name}: {address} ends the connection without a word. "
+            "Look at the server's log, or correct the address in the stack file."
+        )
+    return heard
+
+
+def show(heard: bytes) -> str:
+    """
+    The beginning of a foreign answer, harmless on a terminal.
+    """
+    return ascii(heard[:SHOWN_BYTES].decode("latin-1"))
+
+
+@contextmanager
+def hung_up_after(connection: socket.socket, deadline_s: float = DEADLINE_S) -> Generator[None, None, None]:
+    """
+    Shut the connection down if the block takes longer: whoever waits on it then sees its end.
+
+    For drivers whose calls know no deadline.
+    """
+
+    def hang_up() -> None:
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(deadline_s, hang_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
