@@ -1,0 +1,61 @@
+"""
+How do routes and dependencies become one application?
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from reference_api.answers import Unavailable
+from reference_api.configuration import Configuration
+from reference_api.dependencies.dependency import NAMES, Dependency, DependencyUnavailable
+from reference_api.dependencies.mongodb import MongoDB
+from reference_api.dependencies.mysql import MySQL
+from reference_api.dependencies.postgres import Postgres
+from reference_api.dependencies.rabbitmq import RabbitMQ
+from reference_api.dependencies.redis import Redis
+from reference_api.dependencies.vault import Vault
+from reference_api.routes import examples, health
+
+KINDS = {kind.name: kind for kind in (Vault, Postgres, MySQL, MongoDB, Redis, RabbitMQ)}
+
+
+def create_app(configuration: Configuration) -> FastAPI:
+    """
+    The application, with a client for every dependency that is configured.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        configured = {name: settings for name in NAMES if (settings := getattr(configuration, name))}
+        dependencies: dict[str, Dependency] = {}
+        async with AsyncExitStack() as opened:
+            for name, settings in configured.items():
+                dependencies[name] = KINDS[name](settings)
+                await dependencies[name].open()
+                opened.push_async_callback(dependencies[name].close)
+            app.state.dependencies = dependencies
+            yield
+
+    app = FastAPI(
+        title="Reference API",
+        version="1.0.0",
+        lifespan=lifespan,
+        # A redirect from /health/ to /health would be measured as an answer.
+        redirect_slashes=False,
+    )
+    app.state.aggregation = configuration.aggregation
+    app.include_router(health.router)
+    app.include_router(examples.router)
+    app.add_exception_handler(DependencyUnavailable, unavailable)
+    return app
+
+
+async def unavailable(request: Request, error: Exception) -> JSONResponse:
+    """
+    A dependency that does not answer is a 503 with its reason.
+    """
+    assert isinstance(error, DependencyUnavailable)
+    return JSONResponse(Unavailable(reason=error.reason, error=error.error).model_dump(), status_code=503)
