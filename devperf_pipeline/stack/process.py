@@ -1,0 +1,201 @@
+"""
+How is a server's process started, recognised again, and ended?
+
+A process id alone names nobody: the system gives it away again. An id together with the moment of its birth does.
+"""
+
+import contextlib
+import os
+import pwd
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import psutil
+
+GRACE_S = 5.0
+"""How long a server may take to end by itself before it is killed. Its data is thrown away anyhow."""
+
+SAME_BIRTH_S = 0.5
+"""Births are told from the wall clock, which is adjusted in small steps; ids are not reused that fast."""
+
+_children: dict[int, subprocess.Popen[bytes]] = {}
+"""What this process started, kept so that the dead are reaped and do not look alive."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """
+    One process that we started: enough to know it again in another run of this project.
+
+    `main` processes do the service's work; others only help (Erlang's port mapper).
+    `stop_signal` is the one that asks this server to end at once, in order.
+    """
+
+    service: str
+    pid: int
+    born_s: float
+    main: bool = True
+    stop_signal: int = signal.SIGTERM
+
+
+def account() -> pwd.struct_passwd | None:
+    """
+    The user that servers run as: nobody when we are root, since some refuse root; otherwise ourselves (None).
+    """
+    return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+
+
+def environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """
+    A small environment of our own: nothing that the caller's shell holds reaches a server.
+    """
+    kept = {name: os.environ[name] for name in ("PATH", "TMPDIR", "TZ") if name in os.environ}
+    return {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", **kept, **extra}
+
+
+def spawn(
+    argv: Sequence[str | Path],
+    *,
+    folder: Path,
+    log: BinaryIO,
+    user: pwd.struct_passwd | None,
+    extra: Mapping[str, str],
+) -> subprocess.Popen[bytes]:
+    """
+    Start a process in a session of its own, so that Ctrl-C in our terminal does not reach it.
+
+    Raises:
+        OSError: the program is not there, or may not be executed.
+
+    """
+    child = subprocess.Popen(
+        [str(part) for part in argv],
+        cwd=folder,
+        env=environment(extra),
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        umask=0o077,
+        user=user.pw_uid if user else None,
+        group=user.pw_gid if user else None,
+        extra_groups=[] if user else None,
+    )
+    _children[child.pid] = child
+    return child
+
+
+def born_s(pid: int) -> float:
+    """
+    When that process began, in seconds of the wall clock; 0 if it is gone already.
+    """
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+def find(recorded: Recorded) -> psutil.Process | None:
+    """
+    The living process of that record, or None: it ended, or its id belongs to somebody else now.
+    """
+    if recorded.pid in _children:
+        _children[recorded.pid].poll()
+    try:
+        process = psutil.Process(recorded.pid)
+        same = abs(process.create_time() - recorded.born_s) < SAME_BIRTH_S
+        return process if same and _lives(process) else None
+    except psutil.NoSuchProcess:
+        return None
+
+
+def strays(folder: Path) -> list[psutil.Process]:
+    """
+    Every process that works in that folder or names it on its command line.
+
+    Spared are this process, its ancestors and whatever has a terminal: somebody looking at the folder is no server.
+    """
+    spared = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    user = account()
+    ours = {os.getuid(), user.pw_uid if user else os.getuid()}
+    found: list[psutil.Process] = []
+    for process in psutil.process_iter():
+        if process.pid in spared:
+            continue
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.uids().real not in ours or process.terminal() is not None:
+                continue
+            places = [process.cwd(), *process.cmdline()]
+            if _lives(process) and any(_inside(place, str(folder)) for place in places):
+                found.append(process)
+    return found
+
+
+def end(recorded: Iterable[Recorded], folder: Path | None = None) -> int:
+    """
+    Ask every recorded process to end, wait, and kill what is left of it and of its children.
+
+    Whatever else lives in `folder` is ended too. Returns how many processes were ended.
+    """
+    asked = [(process, record.stop_signal) for record in recorded if (process := find(record))]
+    known = {process.pid for process, _ in asked}
+    trees = [child for process, _ in asked for child in _descendants(process) if child.pid not in known]
+    known |= {process.pid for process in trees}
+    if folder is not None:
+        asked += [(process, signal.SIGTERM) for process in strays(folder) if process.pid not in known]
+    for process, stop_signal in asked:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(stop_signal)
+    everyone = [process for process, _ in asked] + trees
+    _kill(_still_there(everyone, GRACE_S))
+    if folder is not None:
+        # A server that was forked while we looked: the second look finds it.
+        _kill(strays(folder))
+    return len(everyone)
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    _still_there(processes, GRACE_S)
+
+
+def _still_there(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """
+    Wait until all of them are gone, or that long. Returns those that are not.
+    """
+    deadline = time.monotonic() + seconds
+    while (left := [process for process in processes if _lives(process)]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return left
+
+
+def _lives(process: psutil.Process) -> bool:
+    if process.pid in _children and _children[process.pid].poll() is not None:
+        del _children[process.pid]
+        return False
+    try:
+        return process.is_running() and process.status() not in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _descendants(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _inside(place: str, folder: str) -> bool:
+    """
+    Whether the folder or something in it is named, and not another one whose name merely begins alike.
+    """
+    begin = place.find(folder)
+    return begin >= 0 and place[begin + len(folder) :][:1] in {"", "/", " ", "'", '"', ":", ","}

@@ -1,0 +1,72 @@
+"""
+How is a private Redis cluster started: three nodes, no replicas, every slot served?
+"""
+
+from functools import partial
+
+from devperf_pipeline.errors import ServiceUnreachable
+from devperf_pipeline.model import Service
+from devperf_pipeline.stack.servers.redis import ask, start_node
+from devperf_pipeline.stack.site import CLUSTER_BUS, LOOPBACK, Site, free_port
+
+PROGRAMS = ("redis-server",)
+NODES = 3
+SLOTS = 16_384
+READY_S = 20.0
+
+
+def start(site: Site) -> Service:
+    """
+    Start the nodes, share out the slots, introduce them to each other, and wait until each sees the whole.
+
+    Raises:
+        ServiceUnreachable: a node does not answer, or the cluster does not become whole.
+
+    """
+    ports = [free_port(above=CLUSTER_BUS) for _ in range(NODES)]
+    password = site.password
+    processes = [
+        start_node(
+            site,
+            port,
+            f"node-{number}",
+            "cluster-enabled yes",
+            "cluster-config-file nodes.conf",
+            f"cluster-announce-ip {LOOPBACK}",
+            f"masterauth {password}",
+        )
+        for number, port in enumerate(ports, start=1)
+    ]
+    for port in ports:
+        site.wait(partial(_pongs, port, password), processes, seconds=READY_S)
+    for number, port in enumerate(ports):
+        mine = [str(slot) for slot in range(SLOTS * number // NODES, SLOTS * (number + 1) // NODES)]
+        others = [["CLUSTER", "MEET", LOOPBACK, str(other)] for other in ports if other != port]
+        # One epoch a node, as redis-cli does it: equal ones would be a conflict that takes time to settle.
+        epoch = ["CLUSTER", "SET-CONFIG-EPOCH", str(number + 1)]
+        # Slot by slot: Redis 6 knows no ranges.
+        for command in (["CLUSTER", "ADDSLOTS", *mine], epoch, *others):
+            reply = ask(port, password, command)
+            if reply != "OK":
+                raise ServiceUnreachable(
+                    f"{site.service.name} could not be started: the node at {LOOPBACK}:{port} was asked for "
+                    f"{' '.join(command[:2])} and answered {reply!r} instead of OK."
+                )
+    for port in ports:
+        site.wait(partial(_is_whole, port, password), processes, seconds=READY_S)
+    return site.running_at(*ports, username="default")
+
+
+def _pongs(port: int, password: str) -> bool:
+    return ask(port, password, ["PING"]) == "PONG"
+
+
+def _is_whole(port: int, password: str) -> bool:
+    """
+    Whether this node sees every slot served and every node: each learns it at its own time.
+    """
+    info = dict(
+        line.split(":", 1) for line in ask(port, password, ["CLUSTER", "INFO"]).splitlines() if ":" in line
+    )
+    expected = {"cluster_state": "ok", "cluster_slots_ok": str(SLOTS), "cluster_known_nodes": str(NODES)}
+    return all(info.get(name) == value for name, value in expected.items())

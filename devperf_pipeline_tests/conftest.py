@@ -1,0 +1,46 @@
+"""
+What do tests share: one local stack of real servers for the whole session.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from devperf_pipeline.model import Stack
+from devperf_pipeline.stack.config import load_stack
+from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.local import down, up
+from devperf_pipeline.stack.obtain import find_server
+
+
+@pytest.fixture(scope="session")
+def stack_folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    """
+    A project folder of the session's own, where `running_stack` keeps its logs and its record.
+    """
+    root = tmp_path_factory.mktemp("devperf")
+    # The environments of the reference APIs take a while to make; a session may be told where they are kept.
+    kept = os.environ.get("DEVPERF_TEST_CACHE")
+    if kept:
+        (root / "data").mkdir()
+        (root / "data" / "cache").symlink_to(Path(kept).resolve())
+    return Folders(root)
+
+
+@pytest.fixture(scope="session")
+def running_stack(stack_folders: Folders) -> Iterator[Stack]:
+    """
+    The local stack, up: every service of `stacks/local.toml` that this machine has a server for.
+
+    A server that is installed and does not start is a failure, not a reason to skip.
+    """
+    described = load_stack("local", Folders.find())
+    try:
+        stack = up(described, stack_folders, say=lambda _: None)
+        broken = {name: why for name, why in stack.missing.items() if find_server(stack.service(name).kind)}
+        assert broken == {}
+        yield stack
+    finally:
+        down(described.name, stack_folders, say=lambda _: None)
