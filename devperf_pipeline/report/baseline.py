@@ -2,7 +2,6 @@
 How does a baseline become a page that people read?
 """
 
-import os
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -82,7 +81,7 @@ def _write_all(folders: Folders, con: "Connection", view: Picture) -> Rendered:
         links[drawing] = file if svg else None
         if svg:
             _write(folders.reports / file, svg)
-    _write(report, _page(view, links, folders.warehouse))
+    _write(report, _page(view, links, folders.warehouse.relative_to(folders.root)))
     return Rendered(
         report, folders.reports / "latest.md", [folders.reports / link for link in links.values() if link]
     )
@@ -142,7 +141,7 @@ def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.write_text(text, "utf-8")
-        os.replace(beside, path)
+        beside.replace(path)
     except OSError as error:
         raise ConfigurationError(
             f"The report could not be written to {path}: {error.strerror}. Make {path.parent} a folder that we may write to."

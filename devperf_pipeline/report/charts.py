@@ -42,9 +42,9 @@ COLOURS = (
 )
 """Mid-tones that keep apart from each other, from white and from black."""
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.hashsalt": "devperf",
-    "svg.fonttype": "path",
+    "svg.fonttype": "none",
     "font.family": "DejaVu Sans",
     "font.size": 8.5,
     "text.parse_math": False,
@@ -76,9 +76,10 @@ def latency_curve(part: Part, curves: Mapping[tuple[str, str], Curve], *, small:
     if not lines:
         return None
     colours = _colours(part)
-    keys = len({line.operation for line in lines})
-    columns = 2 if small else 4
-    keys_height = 18 * math.ceil(keys / columns) + 8
+    dashed = any(line.instrument == "driver" for line in lines)
+    keys = len({line.operation for line in lines}) + dashed
+    columns = 2 if small else 3
+    keys_height = 15 * math.ceil(keys / columns) + 4
     width, panel = (440, 210) if small else (860, 280)
     across, down = (1, len(users)) if small else (len(users), 1)
     height = down * panel + keys_height + 14
@@ -91,11 +92,14 @@ def latency_curve(part: Part, curves: Mapping[tuple[str, str], Curve], *, small:
         for axes in grid[:, 0]:
             axes.set_ylabel("latency of a call")
         for axes in grid[-1, :]:
-            axes.set_xlabel("share of calls at most this slow")
+            axes.set_xlabel("share of calls at most this slow (dot: the slowest)")
         figure.tight_layout(rect=(0, keys_height / height, 1, 1), w_pad=1.5)
         names = {line.operation: line.title for line in lines}
+        handles = [_key(title, colours[operation], small=small) for operation, title in names.items()]
+        if dashed:
+            handles.append(_key("dashed: through the driver", INK, "--", small=small))
         figure.legend(
-            handles=[_key(colours[operation], title, small=small) for operation, title in names.items()],
+            handles=handles,
             loc="lower center",
             ncols=columns,
             frameon=False,
@@ -115,12 +119,12 @@ def overview(parts: Sequence[Part]) -> str | None:
     groups = [(part, lines) for part, lines in groups if lines]
     if not groups:
         return None
-    rows = sum(len(lines) + 1 for _, lines in groups)
-    width, height = 860, 15 * rows + 78
+    rows = sum(len(lines) + 1.4 for _, lines in groups)
+    width, height = 860, round(15 * rows) + 72
     with _figure(width, height) as figure:
         axes = figure.subplots()
-        y = 0
-        ticks: dict[int, str] = {}
+        y = 0.0
+        ticks: dict[float, str] = {}
         for number, (part, lines) in enumerate(groups):
             colour = COLOURS[number % len(COLOURS)]
             axes.text(
@@ -129,10 +133,10 @@ def overview(parts: Sequence[Part]) -> str | None:
             )  # fmt: skip
             for line in lines:
                 y += 1
-                ticks[y] = label(line.title)
+                ticks[y] = label(_name(line))
                 _range(axes, y, line, colour)
-            y += 1
-        axes.set_ylim(y - 0.4, -1)
+            y += 1.4
+        axes.set_ylim(y - 0.8, -0.8)
         axes.set_yticks(list(ticks), list(ticks.values()))
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
@@ -151,6 +155,13 @@ def drawn(part: Part) -> list[Row]:
     return [line for line, _ in shown(part.rows) if line.valid and line.p50_ns]
 
 
+def _name(line: Row) -> str:
+    """
+    An operation of the overview; it says so where the driver's reading stands in for the engine's.
+    """
+    return f"{line.title}, driver" if line.instrument == "driver" else line.title
+
+
 def _curves(
     axes: "Axes", lines: Sequence[Row], curves: Mapping[tuple[str, str], Curve], colours: Mapping[str, str]
 ) -> None:
@@ -164,10 +175,13 @@ def _curves(
         across = [slowest if share >= 1 else -math.log10(1 - share) for share, _ in curve]
         furthest = max(furthest, slowest)
         up = [max(1, latency_ns) for _, latency_ns in curve]
-        axes.plot(across, up, color=colours[line.operation], linewidth=1.5, solid_joinstyle="round")
-        axes.plot(across[-1:], up[-1:], color=colours[line.operation], marker="o", markersize=3.5)
+        colour = colours[line.operation]
+        axes.plot(
+            across, up, color=colour, linewidth=1.5, linestyle="--" if line.instrument == "driver" else "-"
+        )
+        axes.plot(across[-1:], up[-1:], color=colour, marker="o", markersize=3.5)
     places = {
-        0.0: "0",
+        0.0: "min",
         0.30103: "50 %",
         1.0: "90 %",
         2.0: "99 %",
@@ -182,7 +196,7 @@ def _curves(
     _time_axis(axes, "y")
 
 
-def _range(axes: "Axes", y: int, line: Row, colour: str) -> None:
+def _range(axes: "Axes", y: float, line: Row, colour: str) -> None:
     """
     One operation of the overview: from p50 to the slowest percentile that its samples allow.
     """
@@ -221,10 +235,10 @@ def _tick(time_ns: float) -> str:
     return f"{time_ns:g} ns"
 
 
-def _key(colour: str, title: str, *, small: bool) -> Any:
+def _key(title: str, colour: str, dash: str = "-", *, small: bool) -> Any:
     from matplotlib.lines import Line2D  # noqa: PLC0415 - see the module's docstring
 
-    return Line2D([], [], color=colour, linewidth=2, label=label(title, 30 if small else 26))
+    return Line2D([], [], color=colour, linestyle=dash, linewidth=2, label=label(title, 30 if small else 44))
 
 
 def _colours(part: Part) -> dict[str, str]:
@@ -258,4 +272,6 @@ def _svg(figure: "Figure") -> str:
     out = io.StringIO()
     figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     # Points are what matplotlib writes; a page would show them a third larger than the pixels that were asked for.
-    return _POINTS.sub(r'width="\1" height="\2"', out.getvalue(), count=1)
+    drawing = _POINTS.sub(r'width="\1" height="\2"', out.getvalue(), count=1)
+    # Verdana has the widths that the layout was made with.
+    return drawing.replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")

@@ -15,11 +15,12 @@ from typing import Literal
 
 Unit = Literal["µs", "ms"]
 
-DASH = "–"
+DASH = "–"  # noqa: RUF001 - a dash, not a minus: nothing stands here
 """What stands where there is no number, or none that could be trusted."""
 
 _NS: dict[Unit, int] = {"µs": 1_000, "ms": 1_000_000}
 _S_NS = 1_000_000_000
+_SPOKEN = (("µs", 1_000, 100_000), ("ms", 1_000_000, _S_NS), ("s", _S_NS, 60 * _S_NS))
 
 _LINKS = re.compile(r"://|www\.", re.IGNORECASE)
 _MARKUP = re.compile(r"[\\`*\[\]|~]|(?<![^\W_])_|_(?![^\W_])")
@@ -43,20 +44,15 @@ def in_unit(time_ns: int | None, unit: Unit) -> str:
 
 def duration(time_ns: int | None) -> str:
     """
-    A time with the unit that suits it: "412 ns", "19.8 µs", "0.62 ms", "1.5 s", "3 min 12 s".
+    A time with the unit that suits it: "19.8 µs", "0.62 ms", "1.50 s", "3 min 12 s".
 
     A tenth of a millisecond is already written in ms: that is how the services' users speak.
     """
     if time_ns is None:
         return DASH
-    if time_ns < 1_000:
-        return f"{time_ns} ns"
-    if time_ns < 100_000:
-        return f"{_significant(time_ns / 1_000)} µs"
-    if time_ns < _S_NS:
-        return f"{_short(time_ns / 1_000_000)} ms"
-    if time_ns < 60 * _S_NS:
-        return f"{_short(time_ns / _S_NS)} s"
+    for unit, size_ns, below_ns in _SPOKEN:
+        if time_ns < below_ns:
+            return f"{_spoken(time_ns / size_ns)} {unit}"
     minutes, seconds = divmod(round(time_ns / _S_NS), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -99,11 +95,13 @@ def size(size_bytes: int) -> str:
     Bytes in binary units: "256 MiB", "7.6 GiB".
     """
     value, unit = float(size_bytes), "B"
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if value < 1024 or unit == "TiB":
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):  # noqa: B007 - the unit it stops at is the answer
+        if value < 1024:
             break
         value /= 1024
-    return f"{_short(value) if value < 10 else f'{value:.3g}'} {unit}"
+    else:
+        value *= 1024
+    return f"{_short(value)} {unit}"
 
 
 def count(number: int | None) -> str:
@@ -162,7 +160,7 @@ def sql(text: object) -> str:
     """
     Hostile text as a string literal in SQL that people copy.
     """
-    return "'" + plain(text, 200).replace("'", "''") + "'"
+    return "'" + plain(text, 500).replace("'", "''") + "'"
 
 
 def label(text: object, limit: int = 34) -> str:
@@ -177,7 +175,7 @@ def file_name(text: str) -> str:
     A file's name made of somebody's word: the same for the same word, never a path, never another word's.
     """
     safe = re.sub(r"[^A-Za-z0-9_-]+", "-", text[:200]).strip("-")[:60]
-    return safe if safe == text else f"{safe or 'x'}-{zlib.crc32(text.encode(errors='replace')):08x}"
+    return safe if safe and safe == text else f"{safe or 'x'}-{zlib.crc32(text.encode(errors='replace')):08x}"
 
 
 def _escape(line: str) -> str:
@@ -210,11 +208,18 @@ def _significant(value: float) -> str:
     return f"{value:.{places}f}"
 
 
-def _short(value: float) -> str:
+def _spoken(value: float) -> str:
     """
-    Two decimals below 10, one below 100, none above; no trailing zeros.
+    Two decimals below 10, one below 100, none above.
     """
     if value >= 99.95:
         return f"{value:,.0f}"
-    text = f"{value:.{2 if value < 9.995 else 1}f}"
-    return text.rstrip("0").rstrip(".")
+    return f"{value:.2f}" if value < 9.995 else f"{value:.1f}"
+
+
+def _short(value: float) -> str:
+    """
+    The same without zeros that say nothing.
+    """
+    text = _spoken(value)
+    return text.rstrip("0").rstrip(".") if "." in text else text

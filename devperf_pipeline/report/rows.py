@@ -99,6 +99,7 @@ class Part:
     One service of the stack. `state` is None where this baseline was not about it.
 
     `product` and `version` are what really ran when somebody last looked (`seen_in`), None if nobody ever did.
+    `last_reason` is the newest reason, of this baseline or an earlier one, not to measure it.
     """
 
     service: str
@@ -107,6 +108,7 @@ class Part:
     product: str | None
     version: str | None
     seen_in: str | None
+    last_reason: str | None
     settings: Mapping[str, str]
     rows: Sequence[Row]
 
@@ -145,7 +147,9 @@ def picture(con: "Connection", baseline_id: str | None = None) -> Picture:
     services = {row["service"]: row for row in query(con, "report_services", baseline_id=sitting.baseline_id)}
     names = sorted(services.keys() | {row.service for row in rows}, key=_place)
     facts = {name: _facts(con, service.get("seen_in")) for name, service in services.items()}
-    nothing: dict[str, Any] = dict.fromkeys(("state", "reason", "product", "version", "seen_in"))
+    nothing: dict[str, Any] = dict.fromkeys(
+        ("state", "reason", "product", "version", "seen_in", "last_reason")
+    )
     return Picture(
         sitting=sitting,
         host=_facts(con, sitting.baseline_id).get("host", {}),
@@ -205,7 +209,7 @@ def _sitting(con: "Connection", baseline_id: str | None) -> Sitting:
             "A report needs a baseline, and the warehouse holds none. Measure one first: make baseline"
         )
     raise StoreError(
-        f"No baseline is called {baseline_id!r}. `select baseline_id from baselines` in the warehouse lists all."
+        f"No baseline is called {baseline_id!r}. The table `baselines` of the warehouse lists all there are."
     )
 
 

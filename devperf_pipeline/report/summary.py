@@ -15,10 +15,8 @@ def opening(picture: Picture) -> str:
     sitting = picture.sitting
     new = [row for part in picture.parts for row in part.rows if row.is_new]
     measured = [part for part in picture.parts if any(row.is_new for row in part.rows)]
-    sentences = [
-        f"Measured {_services(measured, picture.parts)} of the stack **{show.cell(sitting.stack)}** "
-        f"on {show.moment(sitting.began_at_ns)}{_took(picture)}{_machine(picture)}.",
-    ]
+    what = f"{_services(measured, picture.parts)} of the stack **{show.cell(sitting.stack)}**"
+    sentences = [f"Measured {what} on {show.moment(sitting.began_at_ns)}{_took(picture)}{_machine(picture)}."]
     if new:
         rounds = _between([row.rounds for row in new])
         sentences.append(
@@ -33,11 +31,17 @@ def missing(picture: Picture) -> list[str]:
     """
     One sentence for each service that has no reading of this baseline, with the reason that was given.
     """
-    return [
+    lines = [
         f"**{show.cell(part.title)}** {absence(part)}"
         for part in picture.parts
-        if part.state != "measured" or not any(row.is_new for row in part.rows)
+        if part.state in {"failed", "skipped"}
+        or not (part.rows or part.state)
+        or (part.state == "measured" and not any(row.is_new for row in part.rows))
     ]
+    others = [show.cell(part.title) for part in picture.parts if part.state is None and part.rows]
+    if others:
+        lines.append(f"Not part of this baseline, older rows below: {', '.join(others)}")
+    return lines
 
 
 def absence(part: Part) -> str:
@@ -53,8 +57,10 @@ def absence(part: Part) -> str:
         case "measured":
             return "was measured, and no benchmark of it was finished."
         case None:
-            older = "; its older rows stand below." if part.rows else ", and never measured before."
-            return f"was not part of this baseline{older}"
+            if part.rows:
+                return "was not part of this baseline; its older rows stand below."
+            before = f" Last time: {show.prose(part.last_reason)}" if part.last_reason else ""
+            return f"was not part of this baseline, and was never measured before.{before}"
 
 
 def about(part: Part) -> str:
@@ -130,14 +136,12 @@ def _doubts(picture: Picture, new: Sequence[Row]) -> list[str]:
     errors = sum(row.errors for row in new)
     if invalid:
         sentences.append(
-            f"{len(invalid)} of the benchmarks do not count; they are struck through, each with its reason."
+            f"Readings that do not count: {len(invalid)}; they are struck through, each with its reason."
         )
     if errors:
-        sentences.append(f"{errors:,} calls failed; they are counted in their rows.")
+        sentences.append(f"Calls that failed: {errors:,}; they are counted in their rows.")
     if older:
-        sentences.append(
-            f"{len(older)} lines below are older than this baseline; the column *age* says how old."
-        )
+        sentences.append(f"Lines older than this baseline: {len(older)}; the column *age* says how old.")
     return sentences
 
 

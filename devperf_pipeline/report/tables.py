@@ -9,6 +9,9 @@ from devperf_pipeline.report import format as show
 from devperf_pipeline.report.rows import Part, Picture, Row, shown
 from devperf_pipeline.services import CATALOGUE
 
+_HOST = ("name", "cpu_model", "cpu_cores", "memory_bytes", "os", "kernel")
+"""What a reader asks first of a machine; all its other facts follow."""
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -62,11 +65,13 @@ def host(picture: Picture) -> Table:
     """
     The machine, as it was found.
     """
+    known = [key for key in _HOST if key in picture.host]
+    keys = [*known, *(key for key in picture.host if key not in known)]
     rows = [
-        [show.cell(key.removesuffix("_bytes").replace("_", " ")), _fact(key, value)]
-        for key, value in picture.host.items()
+        [show.cell(key.removesuffix("_bytes").replace("_", " ")), _fact(key, picture.host[key])]
+        for key in keys
     ]
-    return Table(("host", ""), (":--", ":--"), rows)
+    return Table(("host", "found"), (":--", ":--"), rows)
 
 
 def services(picture: Picture) -> Table:

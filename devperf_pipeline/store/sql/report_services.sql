@@ -16,7 +16,8 @@ select
     max(reason) filter (where baseline_id = chosen_id) as reason,
     arg_max(product, baseline_id) filter (where product is not null) as product,
     arg_max(version, baseline_id) filter (where product is not null) as version,
-    max(baseline_id) filter (where product is not null) as seen_in
+    max(baseline_id) filter (where product is not null) as seen_in,
+    arg_max(reason, baseline_id) filter (where reason is not null) as last_reason
 from looks
 group by service
 order by service
