@@ -16,6 +16,7 @@ from redis.exceptions import (
     InvalidResponse,
     MaxConnectionsError,
     MovedError,
+    RedisClusterException,
     RedisError,
     ResponseError,
 )
@@ -37,7 +38,7 @@ from devperf_pipeline.services.redis_keys import Keys, claim, pipelined, remove
 
 USERS = (10,)
 SETTINGS = ("maxmemory", "maxmemory-policy", "save", "appendonly", "appendfsync", "io-threads")
-EXCEPTIONS: tuple[type[Exception], ...] = (RedisError, OSError)
+EXCEPTIONS: tuple[type[Exception], ...] = (RedisError, RedisClusterException, OSError)
 
 
 def open_session(service: Service) -> "RedisSession":

@@ -6,8 +6,9 @@ already and answer 0: the same work at every call, however long a round is. LPUS
 grow all through a round and the server's memory has a limit.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from socket import socket
 from typing import Any
 
 from redis import Redis
@@ -46,11 +47,18 @@ class Command:
     seed: Callable[[int, int], Iterator[Words]] | None = None
     finite: bool = False
 
-    def wire(self, sockets: list[Any], user: int, size: int) -> Wire:
+    def wire(
+        self,
+        sockets: Sequence[socket],
+        user: int,
+        size: int,
+        socket_of: Callable[[Words], int] = lambda _words: 0,
+    ) -> Wire:
         """
-        The calls of one user as bytes for one socket.
+        The calls of one user as bytes; `socket_of` says which of the sockets a call goes to.
         """
         begins, other = self.begins, resp.outcome_of_other
+        asked = [self.words(user, call) for call in range(size)]
 
         def check(replies: list[bytes]) -> int:
             reply = replies[0]
@@ -58,14 +66,14 @@ class Command:
 
         return Wire(
             sockets=sockets,
-            calls=[(Step(resp.encode(*self.words(user, call)), resp.complete),) for call in range(size)],
+            calls=[(Step(resp.encode(*words), resp.complete, socket_of(words)),) for words in asked],
             check=check,
             verify=lambda replies: self.wrong(resp.decode_or_raw(replies[0])),
         )
 
     def driver(
         self,
-        client: Redis,
+        client: Any,
         user: int,
         size: int,
         *,

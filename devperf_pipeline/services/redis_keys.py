@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
+from redis.exceptions import RedisError
 
 from devperf_pipeline.errors import ServiceRefused
 from devperf_pipeline.services.operation import OUR_NAME
@@ -139,5 +140,5 @@ def close_quietly(*clients: Any) -> None:
     Close clients whose server may be gone.
     """
     for client in clients:
-        with suppress(OSError):
+        with suppress(RedisError, OSError):
             client.close()

@@ -1,0 +1,348 @@
+"""
+How is a Redis cluster visited and measured?
+
+A user has one socket for each node that serves slots; its keys are spread over all of them. Nodes may announce
+addresses that cannot be reached from here (a container's): each is recognised by its own id at the address that the
+stack file gives.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from socket import socket
+from typing import Any
+
+from redis import Redis, RedisCluster
+from redis.cluster import ClusterNode
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
+
+from devperf_pipeline.errors import ServiceRefused
+from devperf_pipeline.model import Address, Facts, Outcome, Service
+from devperf_pipeline.services import resp
+from devperf_pipeline.services.operation import FLOOR, Driver, Operation, Step, Wire
+from devperf_pipeline.services.redis import (
+    EXCEPTIONS,
+    SETTINGS,
+    RedisConnection,
+    client_options,
+    connect_node,
+    explained,
+    failure,
+    listen,
+    node_facts,
+)
+from devperf_pipeline.services.redis_commands import PING, Command, set_and_get
+from devperf_pipeline.services.redis_keys import Keys, claim, close_quietly, pipelined, remove
+
+USERS = (31,)
+
+
+@dataclass(frozen=True, slots=True)
+class SlotMap:
+    """
+    Which node serves which slot.
+
+    `addresses` are the nodes that serve slots, in the order of the stack file, where we reach them; `node_of` has the
+    index of the serving node for each slot. `announced` maps what nodes say of themselves to where we reach them.
+    """
+
+    addresses: tuple[Address, ...]
+    node_of: tuple[int, ...]
+    announced: dict[tuple[str, int], tuple[str, int]]
+
+    def of(self, key: bytes) -> int:
+        """
+        The index of the node that serves this key; of a key with `{...}` only that part decides.
+        """
+        return self.node_of[key_slot(key)]
+
+
+def open_session(service: Service) -> "RedisClusterSession":
+    """
+    Visit a Redis cluster.
+
+    Raises:
+        ServiceUnreachable, ServiceRefused, WrongAnswer: as they say.
+
+    """
+    clients: dict[Address, Redis] = {}
+    try:
+        for address in service.addresses:
+            listen(service, address)
+            clients[address] = connect_node(service, address)
+        with explained(service, service.address):
+            slots = read_slots(service, clients)
+    except BaseException:
+        close_quietly(*clients.values())
+        raise
+    return RedisClusterSession(service, clients, slots)
+
+
+def read_slots(service: Service, clients: dict[Address, Redis]) -> SlotMap:
+    """
+    Ask the running cluster who serves what.
+
+    Raises:
+        ServiceRefused: it is no cluster, it is down, slots are missing, or a node is not in the stack file.
+
+    """
+    ids = {_text(client.execute_command("CLUSTER MYID")): address for address, client in clients.items()}
+    first = next(iter(clients.values()))
+    state: Any = first.execute_command("CLUSTER INFO")
+    parts: Any = first.execute_command("CLUSTER SLOTS")
+    rows = [
+        (int(begin), int(end), (_text(host), int(port)), _text(node_id))
+        for begin, end, (host, port, node_id, *_), *_ in parts
+    ]
+    served = {slot for begin, end, _, _ in rows for slot in range(begin, end + 1)}
+    missing = ranges([slot for slot in range(REDIS_CLUSTER_HASH_SLOTS) if slot not in served])
+    if missing or state.get("cluster_state") != "ok":
+        raise ServiceRefused(
+            f"{service.name} at {service.address}: expected a cluster that serves {REDIS_CLUSTER_HASH_SLOTS} slots, found "
+            f"cluster_state:{state.get('cluster_state')}, {len(served)} slots served, missing {missing or 'none'}. "
+            "Look at CLUSTER INFO and CLUSTER NODES; `redis-cli --cluster fix` repairs it."
+        )
+    unknown = sorted({f"{host}:{port}" for _, _, (host, port), node_id in rows if node_id not in ids})
+    if unknown:
+        raise ServiceRefused(
+            f"{service.name}: expected every node that serves slots at one of "
+            f"{', '.join(map(str, service.addresses))}, found others that call themselves {', '.join(unknown)}. "
+            "Add their addresses to the stack file."
+        )
+    serving = {ids[node_id] for *_, node_id in rows}
+    addresses = tuple(address for address in clients if address in serving)
+    node_of = [0] * REDIS_CLUSTER_HASH_SLOTS
+    for begin, end, _, node_id in rows:
+        node_of[begin : end + 1] = [addresses.index(ids[node_id])] * (end + 1 - begin)
+    announced = {said: (ids[node_id].host, ids[node_id].port) for _, _, said, node_id in rows}
+    return SlotMap(addresses, tuple(node_of), announced)
+
+
+class ClusterConnection:
+    """
+    One user: a connection for each node, and the driver's cluster client once it is asked for.
+    """
+
+    def __init__(self, nodes: Sequence[RedisConnection], make_client: Callable[[], RedisCluster]) -> None:
+        self.nodes = nodes
+        self._make_client = make_client
+        self._client: RedisCluster | None = None
+
+    @property
+    def client(self) -> RedisCluster:
+        """
+        The driver as an application uses it.
+        """
+        if self._client is None:
+            self._client = self._make_client()
+        return self._client
+
+    def close(self) -> None:
+        """
+        End all of it.
+        """
+        for node in self.nodes:
+            node.close()
+        if self._client is not None:
+            with suppress(*EXCEPTIONS):
+                self._client.close()
+
+
+class RedisClusterSession:
+    """
+    One visit to a Redis cluster.
+    """
+
+    exceptions = EXCEPTIONS
+
+    def __init__(self, service: Service, clients: dict[Address, Redis], slots: SlotMap) -> None:
+        self._service = service
+        self._clients = clients
+        self._slots = slots
+        self._serving = [clients[address] for address in slots.addresses]
+        self._keys = Keys(service.name)
+
+    def facts(self) -> Facts:
+        """
+        Version and settings of the first node, and the cluster's size.
+        """
+        with explained(self._service, self._service.address):
+            facts = node_facts(self._serving[0], (*SETTINGS, "cluster-require-full-coverage"))
+        size = f"{len(self._serving)} nodes, {len(self._slots.node_of)} slots"
+        return Facts(
+            product=f"{facts.product} cluster ({size})", version=facts.version, settings=facts.settings
+        )
+
+    def prepare(self) -> None:
+        """
+        Claim our prefix on every node; each operation's `reset` lays in its keys.
+        """
+        with explained(self._service, self._service.address):
+            claim(self._serving, self._marker_node, self._keys)
+
+    @property
+    def _marker_node(self) -> Redis:
+        return self._serving[self._slots.of(self._keys.marker)]
+
+    def operations(self) -> Sequence[Operation]:
+        """
+        The floor and the published operations; a redirect needs a second node.
+        """
+        floor = Operation(
+            name=FLOOR,
+            title="PING of the first node",
+            users=USERS,
+            wire=lambda connection, user, size: PING.wire([connection.nodes[0].take_socket()], user, size),
+            driver=lambda connection, user, size: PING.driver(
+                connection.nodes[0].client, user, size, exceptions=EXCEPTIONS, failure=failure
+            ),
+        )
+        set_, get = set_and_get(self._keys, suffix=" (distributed)", name_suffix="-distributed")
+        measured = [floor, self._spread(set_), self._spread(get)]
+        return [*measured, self._redirected(get)] if len(self._serving) > 1 else measured
+
+    def _spread(self, command: Command) -> Operation:
+        """
+        A command whose keys lie on all nodes, each asked of the node that has it.
+        """
+        return Operation(
+            name=command.name,
+            title=command.title,
+            users=USERS,
+            wire=lambda connection, user, size: command.wire(
+                _sockets(connection), user, size, lambda words: self._slots.of(words[1])
+            ),
+            driver=lambda connection, user, size: command.driver(
+                connection.client, user, size, exceptions=EXCEPTIONS, failure=failure
+            ),
+            reset=self._reset(command),
+        )
+
+    def _redirected(self, get: Command) -> Operation:
+        """
+        GET asked of a node that has not the key, which says MOVED, then of the one that has.
+
+        What a redirect costs is the difference to the GET that goes the right way at once.
+        """
+
+        def wrong_node(key: bytes) -> int:
+            return (self._slots.of(key) + 1) % len(self._serving)
+
+        def steps(words: tuple[bytes, ...]) -> tuple[Step, ...]:
+            data, key = resp.encode(*words), words[1]
+            return Step(data, resp.complete, wrong_node(key)), Step(data, resp.complete, self._slots.of(key))
+
+        def check(replies: list[bytes]) -> int:
+            moved, answer = replies
+            if not moved.startswith(b"-MOVED "):
+                return Outcome.ERROR if moved.startswith(b"-") else Outcome.WRONG
+            return Outcome.OK if answer.startswith(get.begins) else resp.outcome_of_other(answer)
+
+        def verify(replies: list[bytes]) -> str | None:
+            moved, answer = replies
+            if not moved.startswith(b"-MOVED "):
+                return f"a node that has not the key answered {moved[:200]!r} instead of MOVED"
+            return get.wrong(resp.decode_or_raw(answer))
+
+        def wire(connection: ClusterConnection, user: int, size: int) -> Wire:
+            calls = [steps(get.words(user, call)) for call in range(size)]
+            return Wire(sockets=_sockets(connection), calls=calls, check=check, verify=verify)
+
+        def driver(connection: ClusterConnection, user: int, size: int) -> Driver:
+            client = connection.client
+            nodes = [client.get_node(address.host, address.port) for address in self._slots.addresses]
+            asked = [
+                (words[1], nodes[wrong_node(words[1])]) for words in (get.words(user, k) for k in range(size))
+            ]
+
+            def ask(call: int) -> Any:
+                key, node = asked[call % size]
+                return client.execute_command("GET", key, target_nodes=node)
+
+            return Driver(
+                call=ask,
+                check=lambda answer: Outcome.OK if get.right(answer) else Outcome.WRONG,
+                verify=get.wrong,
+                exceptions=EXCEPTIONS,
+                failure=failure,
+            )
+
+        return Operation(
+            name="cross-slot",
+            title="Cross-slot operation",
+            users=USERS,
+            wire=wire,
+            driver=driver,
+            reset=self._reset(get),
+        )
+
+    def _reset(self, command: Command) -> Callable[[int, int], None]:
+        def reset(users: int, size: int) -> None:
+            shares: list[list[tuple[bytes, ...]]] = [[] for _ in self._serving]
+            for words in command.seed(users, size) if command.seed else ():
+                shares[self._slots.of(words[1])].append(words)
+            for address, node, share in zip(self._slots.addresses, self._serving, shares, strict=True):
+                with explained(self._service, address):
+                    pipelined(node, share)
+
+        return reset
+
+    def connect(self) -> ClusterConnection:
+        """
+        A new user with a connection to each node.
+        """
+        nodes: list[RedisConnection] = []
+        try:
+            for address in self._slots.addresses:
+                nodes.append(RedisConnection(connect_node(self._service, address)))  # noqa: PERF401 - closed on error
+        except BaseException:
+            for node in nodes:
+                node.close()
+            raise
+        return ClusterConnection(nodes, self._cluster_client)
+
+    def _cluster_client(self) -> RedisCluster:
+        announced = self._slots.announced
+        with explained(self._service, self._service.address):
+            return RedisCluster(
+                startup_nodes=[ClusterNode(address.host, address.port) for address in self._slots.addresses],
+                address_remap=lambda said: announced.get(said, said),
+                # Our redirects are asked for: the map is not stale, and reading it anew after every fifth one
+                # would be timed as part of them.
+                reinitialize_steps=0,
+                **client_options(self._service),
+            )
+
+    def clean(self) -> None:
+        """
+        Remove every key of ours, on every node.
+        """
+        with explained(self._service, self._service.address):
+            remove(self._serving, self._marker_node, self._keys)
+
+    def close(self) -> None:
+        """
+        End the visit.
+        """
+        close_quietly(*self._clients.values())
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """
+    Sorted numbers as people write them: `0-5460, 9000`.
+    """
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return ", ".join(str(begin) if begin == end else f"{begin}-{end}" for begin, end in parts)
+
+
+def _sockets(connection: ClusterConnection) -> list[socket]:
+    return [node.take_socket() for node in connection.nodes]
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value or "")
