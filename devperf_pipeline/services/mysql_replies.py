@@ -1,0 +1,73 @@
+"""
+Was MySQL's reply right?
+
+A glance after each call, a full reading for the replies that are kept.
+"""
+
+from collections.abc import Callable, Sequence
+
+from devperf_pipeline.model import Outcome
+from devperf_pipeline.services.mysql_wire import EOF, ERROR, OK, affected, error_of, rows_of
+from devperf_pipeline.services.relational import Statement
+
+
+def checker(statements: Sequence[Statement | None]) -> Callable[[list[bytes]], int]:
+    """
+    A check of a call's replies: rows changed, or a whole result with rows; None is BEGIN, COMMIT or PING.
+    """
+    counts = [0 if each is None else None if each.row else each.count for each in statements]
+
+    def check(replies: list[bytes]) -> int:
+        for reply, count in zip(replies, counts, strict=True):
+            if count is None:
+                # Without a row, the packet before the last EOF would be the EOF after the columns.
+                if reply[4] in {OK, ERROR} or reply[-5] != EOF or reply[-14:-9] == _columns_end(reply):
+                    return what_failed(replies)
+            elif affected(reply) != count:
+                return what_failed(replies)
+        return Outcome.OK
+
+    return check
+
+
+def _columns_end(reply: bytes) -> bytes:
+    """
+    What the EOF packet after the columns begins with.
+    """
+    return bytes((5, 0, 0, reply[4] + 2, EOF))
+
+
+def what_failed(replies: list[bytes]) -> int:
+    """
+    ERROR if the server said so in one of the replies, WRONG if not.
+    """
+    try:
+        errors = [error_of(reply) for reply in replies]
+    except ValueError:
+        return Outcome.WRONG
+    return Outcome.ERROR if any(errors) else Outcome.WRONG
+
+
+def verifier(statements: Sequence[Statement | None]) -> Callable[[list[bytes]], str | None]:
+    """
+    A full reading of a call's replies: no error, rows changed as expected, every row as it was seeded.
+    """
+
+    def verify(replies: list[bytes]) -> str | None:
+        try:
+            for statement, reply in zip(statements, replies, strict=True):
+                if (problem := error_of(reply)) is not None:
+                    return problem
+                if statement and statement.row:
+                    problem = statement.wrong(rows_of(reply))
+                elif affected(reply) != (statement.count if statement else 0):
+                    problem = (
+                        f"{affected(reply)} rows changed instead of {statement.count if statement else 0}"
+                    )
+                if problem is not None:
+                    return problem
+        except (ValueError, IndexError) as error:
+            return f"the reply cannot be read: {error}"
+        return None
+
+    return verify
