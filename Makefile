@@ -1,0 +1,42 @@
+# Everything a user or CI does. `make baseline` and `make test` need nothing but make and Python 3.11 or newer.
+PROFILE ?= quick
+PORT ?= 3000
+UV = $(shell command -v uv || echo .uv/bin/uv)
+RUN = UV="$(UV)" $(UV) run --frozen
+
+.PHONY: help baseline ui test check unit servers bench up down install
+help:  ## say what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
+
+install:  ## the environment, from uv.lock (uv itself too, if it is missing)
+	@scripts/bring-uv
+	@$(UV) sync --frozen --quiet --inexact
+
+baseline: install  ## measure the local stack and render the report (PROFILE=quick|standard|full)
+	@$(RUN) devperf baseline --profile "$(PROFILE)"
+
+ui: install  ## Dagster's UI and daemon at http://127.0.0.1:3000 (PORT=...)
+	@$(RUN) devperf ui --port "$(PORT)"
+
+up: install  ## start the local stack and leave it running
+	@$(RUN) devperf up
+
+down: install  ## stop everything that this project started
+	@$(RUN) devperf down
+
+servers: install
+	@$(RUN) devperf doctor --get
+
+check: install  ## formatting, lint, types
+	@$(RUN) ruff format --check
+	@$(RUN) ruff check
+	@$(RUN) pyright
+
+unit: install  ## the tests that need no server, in seconds
+	@$(RUN) pytest -m "not servers"
+
+test: check servers  ## everything that CI runs
+	@$(RUN) pytest
+
+bench: servers  ## the engine against the reference tools, in alternation
+	@$(RUN) python -m benchmarks.reference_tools

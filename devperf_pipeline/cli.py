@@ -1,0 +1,191 @@
+"""
+What can be asked for from the shell? Each command is one call.
+"""
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from devperf_pipeline.errors import ConfigurationError, DevperfError
+from devperf_pipeline.measure.plan import PROFILES, profile_named
+from devperf_pipeline.stack.folders import Folders
+
+
+def say(message: str) -> None:
+    """
+    Tell what is going on, beside what was asked for.
+    """
+    click.echo(message, err=True)
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """
+    Turn our errors into one paragraph and exit status 1, Ctrl-C into 130.
+    """
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            function(*args, **kwargs)
+        except DevperfError as error:
+            click.echo(f"devperf: {error}", err=True)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            click.echo("devperf: interrupted; every round that had ended is kept.", err=True)
+            sys.exit(130)
+
+    return run
+
+
+STACK = click.option(
+    "--stack", default="local", show_default=True, help="A stack file: its name in stacks/, or a path."
+)
+
+
+@click.group()
+def main() -> None:
+    """
+    Measure a development stack, keep every timing, render the baseline report.
+    """
+
+
+@main.command()
+@STACK
+@click.option("--profile", default="quick", show_default=True, help=f"How long: {', '.join(PROFILES)}.")
+@click.option("--service", "services", multiple=True, help="Measure only this service; may be repeated.")
+@click.option("--seconds", default=0.0, help="Seconds of each round, in the place of the profile's.")
+@command
+def baseline(stack: str, profile: str, services: tuple[str, ...], seconds: float) -> None:
+    """
+    Start what is needed, measure, derive the tables, render the report, stop what was started.
+    """
+    from devperf_pipeline.stack.config import load_stack  # noqa: PLC0415 - each command imports what it needs
+    from devperf_pipeline.stack.obtain import obtain  # noqa: PLC0415
+    from devperf_pipeline.store.samples import SampleStore  # noqa: PLC0415
+
+    folders = Folders.find()
+    profile_named(profile)
+    described = load_stack(stack, folders)
+    names = [service.name for service in described.services]
+    for service in services:
+        if service not in names:
+            raise ConfigurationError(
+                f"--service expects one of {', '.join(names)} (from {described.path}). Found {service!r}."
+            )
+    SampleStore(folders).check_writable()
+    if described.managed:
+        obtain(described, say)
+
+    from devperf_pipeline.defs.running import run_baseline  # noqa: PLC0415 - importing Dagster takes seconds
+    from devperf_pipeline.report.ending import ending  # noqa: PLC0415
+
+    run_baseline(folders, stack=stack, profile=profile, services=services, seconds=seconds)
+    click.echo(ending(folders))
+
+
+@main.command()
+@STACK
+@command
+def up(stack: str) -> None:
+    """
+    Start the servers of a stack and leave them running.
+    """
+    from devperf_pipeline.stack import local  # noqa: PLC0415
+    from devperf_pipeline.stack.config import load_stack  # noqa: PLC0415
+    from devperf_pipeline.stack.obtain import obtain  # noqa: PLC0415
+
+    folders = Folders.find()
+    described = load_stack(stack, folders)
+    obtain(described, say)
+    started = local.running(described, folders) or local.up(described, folders, say)
+    for service in started.services:
+        where = (
+            ", ".join(map(str, service.addresses))
+            or f"not started: {started.missing.get(service.name, 'unknown')}"
+        )
+        click.echo(f"{service.name:<16} {where}")
+
+
+@main.command()
+@STACK
+@command
+def down(stack: str) -> None:
+    """
+    Stop every server that this project started, and the Dagster UI, also after a kill.
+    """
+    from devperf_pipeline.defs import ui as dagster_ui  # noqa: PLC0415
+    from devperf_pipeline.stack import local  # noqa: PLC0415
+
+    folders = Folders.find()
+    stopped = local.down(stack, folders, say)
+    dagsters = dagster_ui.stop(folders)
+    click.echo(f"stopped: {', '.join(stopped) or 'no server'}; {dagsters or 'no'} Dagster processes")
+
+
+@main.command()
+@STACK
+@click.option("--get", is_flag=True, help="Get the servers that are missing, where that needs no password.")
+@command
+def doctor(stack: str, *, get: bool) -> None:
+    """
+    Say service by service whether it can be measured, and what to do where it cannot.
+    """
+    from devperf_pipeline.stack.config import load_stack  # noqa: PLC0415
+    from devperf_pipeline.stack.obtain import find_server, how_to_get, obtain  # noqa: PLC0415
+
+    described = load_stack(stack, Folders.find())
+    if get:
+        obtain(described, say)
+    for service in described.services:
+        found = find_server(service.kind)
+        click.echo(
+            f"{service.name:<16} {found or 'missing; get it with: ' + how_to_get(service.kind)}"
+        )
+
+
+@main.command()
+@click.argument("baseline_id", required=False)
+@command
+def report(baseline_id: str | None) -> None:
+    """
+    Render the report of a baseline (the newest, if none is named) from the tables.
+    """
+    from devperf_pipeline.report.baseline import render  # noqa: PLC0415
+
+    rendered = render(Folders.find(), baseline_id)
+    click.echo(rendered.report)
+
+
+@main.command()
+@command
+def rebuild() -> None:
+    """
+    Derive data/devperf.duckdb anew from every sample.
+    """
+    from devperf_pipeline.store.samples import SampleStore  # noqa: PLC0415
+    from devperf_pipeline.store.warehouse import rebuild as build_anew  # noqa: PLC0415
+
+    folders = Folders.find()
+    for message in SampleStore(folders).recover():
+        say(message)
+    built = build_anew(folders)
+    for message in built.set_aside:
+        say(message)
+    click.echo(
+        f"{folders.warehouse}: {built.samples:,} samples of {built.baselines} baselines in {built.seconds:.1f} s"
+    )
+
+
+@main.command()
+@click.option("--port", default=3000, show_default=True, help="Where the UI listens, on 127.0.0.1.")
+@command
+def ui(port: int) -> None:
+    """
+    Start the Dagster UI and its daemon, on the same home that the command line uses.
+    """
+    from devperf_pipeline.defs.ui import serve  # noqa: PLC0415
+
+    serve(Folders.find(), port, say)

@@ -1,0 +1,147 @@
+"""
+When are baselines measured again without anybody asking?
+
+Every Sunday night, and when the infrastructure changed: a version, a setting, the machine.
+Both are off until they are turned on in the UI.
+"""
+
+import datetime as dt
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import dagster as dg
+
+from devperf_pipeline.defs import keys
+from devperf_pipeline.defs.project import Project
+from devperf_pipeline.errors import DevperfError, ServiceError
+from devperf_pipeline.model import Stack
+from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.stack import local
+from devperf_pipeline.stack.config import load_stack
+from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.host import host_facts
+
+LATE = dt.timedelta(minutes=30)
+SETTLE_S = 60
+WATCHED_STACK = "local"
+BUSY = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+HOST_FACTS = ("cpu_model", "cpu_cores", "memory_bytes", "os", "kernel", "architecture")
+"""What makes another machine of this one; its clock or its load does not."""
+
+baseline_job = dg.define_asset_job(
+    "baseline",
+    selection=dg.AssetSelection.all(),
+    description="Measure the stack, derive the tables, render the report.",
+)
+
+
+@dg.schedule(
+    job=baseline_job,
+    cron_schedule="0 3 * * 0",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+)
+def weekly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """
+    A baseline of everything, Sundays at 03:00 UTC; one that is due while the machine sleeps is not made up for.
+    """
+    late = dt.datetime.now(dt.UTC) - context.scheduled_execution_time
+    if late > LATE:
+        return dg.SkipReason(f"missed: it was due {late} ago, and the machine may be in use now")
+    return dg.RunRequest(tags={"dagster/max_runtime": str(3600)})
+
+
+def fingerprints(stack: Stack, folders: Folders) -> dict[str, str]:
+    """
+    One fingerprint for each service that can be told: its version, settings, and the machine it is on.
+
+    Servers that this project starts are told by their binaries and stack file, without starting anything; others
+    are asked. One that does not answer has no fingerprint: nothing is known, so nothing has changed.
+    """
+    host = {key: value for key, value in host_facts(folders).items() if key in HOST_FACTS}
+    if stack.managed:
+        seen: Mapping[str, object] = local.would_run(stack, folders)
+    else:
+        seen = dict(_asked(stack))
+    return {
+        service: hashlib.sha256(json.dumps([host, facts], sort_keys=True, default=str).encode()).hexdigest()[
+            :16
+        ]
+        for service, facts in seen.items()
+    }
+
+
+def _asked(stack: Stack) -> Iterable[tuple[str, object]]:
+    for service in stack.services:
+        try:
+            session = CATALOGUE[service.kind].open_session(service)
+        except ServiceError:
+            continue
+        try:
+            facts = session.facts()
+            yield service.name, [facts.product, facts.version, dict(facts.settings)]
+        except (ServiceError, OSError, *session.exceptions):
+            continue
+        finally:
+            session.close()
+
+
+def changed_since(
+    state: dict[str, Any], current: Mapping[str, str], now: float, *, settle_s: float
+) -> tuple[list[str], bool]:
+    """
+    The services that changed since a baseline was last asked for, and whether they have settled.
+
+    `state` is the sensor's cursor: `seen` maps a service to [fingerprint, since], `asked` to the fingerprint
+    that was last measured. A service that is seen for the first time is remembered, not measured.
+    """
+    for service, fingerprint in current.items():
+        if state["seen"].get(service, [None])[0] != fingerprint:
+            state["seen"][service] = [fingerprint, now]
+        state["asked"].setdefault(service, fingerprint)
+    changed = [service for service, fingerprint in current.items() if state["asked"][service] != fingerprint]
+    return changed, all(now - state["seen"][service][1] >= settle_s for service in changed)
+
+
+@dg.sensor(
+    job=baseline_job,
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.STOPPED,
+)
+def infrastructure_changed(context: dg.SensorEvaluationContext, project: Project) -> dg.SensorResult:
+    """
+    A baseline of the services whose version, settings or machine changed, once the change has settled.
+    """
+    state = json.loads(context.cursor) if context.cursor else {"seen": {}, "asked": {}}
+    folders = project.folders
+    try:
+        current = fingerprints(load_stack(WATCHED_STACK, folders), folders)
+    except DevperfError as error:
+        return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
+    changed, settled = changed_since(state, current, time.time(), settle_s=SETTLE_S)
+    why = None
+    if not changed:
+        why = "nothing changed"
+    elif not settled:
+        why = f"settling: {', '.join(changed)}"
+    elif context.instance.get_runs(dg.RunsFilter(statuses=BUSY), limit=1):
+        why = f"a run is in progress; then: {', '.join(changed)}"
+    if why:
+        return dg.SensorResult(skip_reason=why, cursor=json.dumps(state))
+    key = json.dumps([(service, *state["seen"][service]) for service in sorted(changed)])
+    state["asked"].update({service: current[service] for service in changed})
+    request = dg.RunRequest(
+        run_key=hashlib.sha256(key.encode()).hexdigest()[:16],
+        asset_selection=keys.selection(tuple(changed)),
+        tags={"devperf/changed": ".".join(changed)[:63], "dagster/max_runtime": str(3600)},
+    )
+    return dg.SensorResult(cursor=json.dumps(state), run_requests=[request])

@@ -1,0 +1,256 @@
+"""
+What happens when samples are materialised?
+
+One step measures any subset of the services in one sitting, so that their rounds can be interleaved; it starts the
+local stack when nobody has, and stops what it started.
+A service that fails gets failed checks and no materialisation: its older samples stay, and the others go on.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from enum import Enum
+
+import dagster as dg
+from pydantic import Field
+
+from devperf_pipeline.defs import checks, keys
+from devperf_pipeline.defs.project import Project
+from devperf_pipeline.errors import DevperfError
+from devperf_pipeline.measure.lock import only_one
+from devperf_pipeline.measure.plan import PROFILES, Profile, profile_named
+from devperf_pipeline.measure.progress import Progress
+from devperf_pipeline.measure.sitting import Cancelled, Wishes, measure
+from devperf_pipeline.measure.tally import Tally
+from devperf_pipeline.model import Baseline, Stack
+from devperf_pipeline.report.panel import service_panel, service_rows
+from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.stack import local
+from devperf_pipeline.stack.config import load_stack
+from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.host import host_facts
+from devperf_pipeline.store import warehouse
+from devperf_pipeline.store.samples import SampleStore
+
+CLI_TAG = "devperf/pid"
+"""Runs of the command line carry its process id: their progress goes to its terminal, and a dead one is noticed."""
+
+TELL_EVERY_S = 15.0
+
+ProfileName = Enum("ProfileName", {name: name for name in PROFILES})
+
+
+class MeasureConfig(dg.Config):
+    """
+    What to measure, and for how long.
+    """
+
+    profile: ProfileName = Field(  # type: ignore[valid-type]  # made from the profiles that exist
+        default=ProfileName("quick"),
+        description="; ".join(f"{profile.name}: {profile.about}" for profile in PROFILES.values()),
+    )
+    seconds: float = Field(default=0, ge=0, description="Seconds of each round; 0 takes the profile's.")
+    services: list[str] = Field(
+        default=[], description="Only these of the selected services; empty: all of them."
+    )
+    stack: str = Field(default="local", description="The stack file to measure, by its name in stacks/.")
+
+    def wishes(self, selected: tuple[str, ...]) -> Wishes:
+        """
+        The same in the words of `measure/`.
+        """
+        profile = profile_named(self.profile.value)
+        if self.seconds:
+            profile = Profile(
+                name=profile.name,
+                rounds=profile.rounds,
+                seconds=self.seconds,
+                warmup_s=profile.warmup_s,
+                about=profile.about,
+            )
+        return Wishes(
+            profile=profile, services=tuple(s for s in selected if not self.services or s in self.services)
+        )
+
+
+def _specs() -> Iterator[dg.AssetSpec]:
+    yield dg.AssetSpec(
+        keys.INFRASTRUCTURE,
+        skippable=True,
+        group_name="stack",
+        kinds={"toml"},
+        description="The machine, and what each running service says of its version and settings.",
+    )
+    for kind in CATALOGUE.values():
+        yield dg.AssetSpec(
+            keys.samples(kind.name),
+            skippable=True,
+            group_name="samples",
+            deps=[keys.INFRASTRUCTURE],
+            kinds={kind.icon, "parquet"} if kind.icon else {"parquet"},
+            tags={"devperf/service": kind.name, "devperf/role": kind.role},
+            description=f"Every call made to {kind.title}: when it began, how long it took, how it ended.",
+        )
+    yield dg.AssetSpec(
+        keys.BASELINE,
+        group_name="samples",
+        deps=[keys.samples(service) for service in keys.SERVICES],
+        kinds={"parquet"},
+        description="One sitting: everything that was measured together, and what was skipped or failed, and why.",
+    )
+
+
+@dg.multi_asset(
+    name="measure",
+    can_subset=True,
+    specs=list(_specs()),
+    check_specs=[spec for service in keys.SERVICES for spec in checks.specs(service)],
+)
+def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project: Project) -> Iterator[object]:
+    """
+    Measure the selected services in one sitting, rounds interleaved, one user at a time on this machine.
+    """
+    folders = project.folders
+    selected = tuple(s for s in keys.SERVICES if keys.samples(s) in context.selected_asset_keys)
+    store = SampleStore(folders)
+    tally = Tally(store)
+    say = context.log.info if CLI_TAG not in context.run.tags else _to_terminal
+
+    def cancelled() -> bool:
+        run = context.instance.get_run_by_id(context.run.run_id)
+        return run is not None and run.status is dg.DagsterRunStatus.CANCELING
+
+    try:
+        store.check_writable()
+        with only_one(cancelled=cancelled):
+            for message in store.recover():
+                say(message)
+            with local.standing(load_stack(config.stack, folders), folders, say) as stack:
+                baseline = measure(
+                    stack,
+                    config.wishes(selected),
+                    host=host_facts(folders),
+                    keeper=tally,
+                    processes=lambda: local.processes(folders, stack.name) if stack.managed else [],
+                    tell=_teller(context),
+                    cancelled=cancelled,
+                )
+    except Cancelled:
+        store.recover()
+        raise dg.DagsterExecutionInterruptedError from None
+    except dg.DagsterExecutionInterruptedError:
+        store.recover()
+        if not cancelled():
+            context.instance.report_run_canceling(context.run, "interrupted")
+        raise
+    except DevperfError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+
+    for problem in warehouse.build(folders).set_aside:
+        say(problem)
+    yield from _results(context, folders, stack, baseline, tally)
+
+
+def _results(
+    context: dg.AssetExecutionContext, folders: Folders, stack: Stack, baseline: Baseline, tally: Tally
+) -> Iterator[object]:
+    """
+    What Dagster is told of the sitting: materialisations with tables and pictures, and checks.
+    """
+    wanted = context.selected_asset_keys
+    if keys.INFRASTRUCTURE in wanted:
+        yield dg.MaterializeResult(asset_key=keys.INFRASTRUCTURE, metadata=_infrastructure(baseline))
+    con = warehouse.connect(folders)
+    try:
+        for service in keys.SERVICES:
+            if keys.samples(service) not in wanted:
+                continue
+            if baseline.states.get(service) != "measured" or service not in tally.services:
+                why = baseline.reasons.get(
+                    service, f"{service} is not in the stack {stack.name!r} ({stack.path})."
+                )
+                yield from checks.not_measured(service, why)
+                continue
+            rows = service_rows(con, baseline.id, service)
+            yield dg.MaterializeResult(
+                asset_key=keys.samples(service),
+                metadata={
+                    "dagster/row_count": tally.services[service].total,
+                    "dagster/uri": (
+                        folders.samples / f"baseline_id={baseline.id}" / "samples.parquet"
+                    ).as_uri(),
+                    "percentiles": dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in rows]),
+                    "latency": dg.MetadataValue.md(service_panel(con, baseline.id, service)),
+                    **{name: dg.MetadataValue.float(value) for name, value in _trend(rows).items()},
+                },
+                check_results=list(checks.judged(service, tally.services[service])),
+            )
+    finally:
+        con.close()
+    if keys.BASELINE in wanted:
+        yield dg.MaterializeResult(
+            asset_key=keys.BASELINE,
+            metadata={
+                "baseline": baseline.id,
+                "profile": baseline.profile,
+                "dagster/row_count": sum(count.total for count in tally.services.values()),
+                **{f"not measured: {service}": why for service, why in baseline.reasons.items()},
+            },
+        )
+
+
+def _trend(rows: list[dict[str, object]]) -> dict[str, float]:
+    """
+    The few numbers that Dagster draws over time: p50 and p95 of the engine's rows with one user, in milliseconds.
+    """
+    return {
+        f"{quantile} ms, {row['operation']}": float(row[f"{quantile} ms"])  # type: ignore[arg-type]
+        for row in rows
+        if row["instrument"] == "engine" and row["users"] == 1
+        for quantile in ("p50", "p95")
+        if row.get(f"{quantile} ms") is not None
+    }
+
+
+def _infrastructure(baseline: Baseline) -> dict[str, object]:
+    services = [
+        dg.TableRecord(
+            {
+                "service": name,
+                "what runs": facts.product,
+                "version": facts.version,
+                "settings": ", ".join(f"{key}={value}" for key, value in facts.settings.items()),
+            }
+        )
+        for name, facts in baseline.facts.items()
+    ]
+    return {
+        "services": dg.MetadataValue.table(services) if services else "no service answered",
+        **{f"host: {key}": value for key, value in baseline.host.items()},
+    }
+
+
+def _to_terminal(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)  # noqa: T201 - the command line's own progress
+
+
+def _teller(context: dg.AssetExecutionContext) -> Callable[[Progress], None]:
+    """
+    Tell of progress: on the terminal of a command line each round, in the run's log now and then.
+    """
+    last = 0.0
+    in_place = sys.stderr.isatty()
+
+    def tell(progress: Progress) -> None:
+        nonlocal last
+        finished = progress.done == progress.of
+        terminal = context.run.tags.get(CLI_TAG) == str(os.getpid())
+        if terminal and in_place:
+            sys.stderr.write(f"\r\x1b[2K{str(progress)[:118]}" + ("\n" if finished else ""))
+            sys.stderr.flush()
+        elif time.monotonic() - last > TELL_EVERY_S or finished:
+            last = time.monotonic()
+            (_to_terminal if terminal else context.log.info)(str(progress))
+
+    return tell

@@ -1,0 +1,34 @@
+"""
+What happens when the report is materialised? It is rendered from the tables, and a page shows it.
+"""
+
+import dagster as dg
+
+from devperf_pipeline.defs import keys
+from devperf_pipeline.defs.project import Project
+from devperf_pipeline.errors import DevperfError
+from devperf_pipeline.report.baseline import render
+
+
+@dg.asset(
+    key=keys.REPORT,
+    group_name="reports",
+    deps=list(keys.TABLES),
+    kinds={"markdown", "duckdb"},
+)
+def baseline_report(project: Project) -> dg.MaterializeResult:
+    """
+    The baseline report: what was measured, on what, how fast, how sure, and what could not be measured.
+    """
+    try:
+        rendered = render(project.folders)
+    except DevperfError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+    return dg.MaterializeResult(
+        metadata={
+            "report": dg.MetadataValue.path(str(rendered.report)),
+            "latest": dg.MetadataValue.path(str(rendered.latest)),
+            "charts": len(rendered.charts),
+            "text": dg.MetadataValue.md(rendered.report.read_text(encoding="utf-8")),
+        }
+    )

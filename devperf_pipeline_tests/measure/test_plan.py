@@ -1,0 +1,66 @@
+import pytest
+
+from devperf_pipeline.errors import ConfigurationError
+from devperf_pipeline.measure.plan import in_order, items, profile_named
+from devperf_pipeline_tests.measure.fake_service import FakeSession
+
+
+class TestProfiles:
+    def test_unknown_profile_names_those_that_exist(self) -> None:
+        """
+        A profile that does not exist is answered with those that do, and the nearest.
+        """
+        with pytest.raises(ConfigurationError, match=r"quick.*standard.*full.*Found 'quik'.*mean 'quick'"):
+            profile_named("quik")
+
+
+class TestItems:
+    def test_engine_measures_one_and_many_users_and_the_driver_one(self) -> None:
+        """
+        Each operation is three benchmarks; the floor, which has no user counts, is two.
+        """
+        with FakeSession() as session:
+            ids = [item.benchmark.id for item in items("fake", session)]
+
+        assert [
+            "fake/floor/closed-1/engine",
+            "fake/floor/closed-1/driver",
+            "fake/hello/closed-1/engine",
+            "fake/hello/closed-4/engine",
+            "fake/hello/closed-1/driver",
+        ] == ids
+
+
+class TestOrder:
+    def test_every_benchmark_is_once_in_each_round(self) -> None:
+        """
+        A round leaves none out and repeats none.
+        """
+        with FakeSession() as session:
+            planned = items("fake", session)
+
+            assert {item.benchmark.id for item in planned} == {
+                item.benchmark.id for item in in_order(planned, 7, 1)
+            }
+            assert len(planned) == len(in_order(planned, 7, 1))
+
+    def test_same_seed_gives_the_same_order(self) -> None:
+        """
+        The order of a baseline can be repeated from its seed, whatever order the plan came in.
+        """
+        with FakeSession() as session:
+            planned = items("fake", session)
+
+            assert [i.benchmark for i in in_order(planned, 7, 1)] == [
+                i.benchmark for i in in_order(planned[::-1], 7, 1)
+            ]
+
+    def test_rounds_differ_in_order(self) -> None:
+        """
+        Each round is shuffled anew.
+        """
+        with FakeSession() as session:
+            planned = items("fake", session)
+            orders = {tuple(i.benchmark.id for i in in_order(planned, 7, number)) for number in range(8)}
+
+        assert len(orders) > 3
