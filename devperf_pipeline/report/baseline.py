@@ -125,11 +125,12 @@ def _section(part: Part, chart: str | None, now_ns: int) -> dict[str, Any]:
 
 def _example(view: Picture) -> dict[str, str] | None:
     """
-    The first line of the first table, as literals of SQL.
+    The first reading of the first table that counts, as literals of SQL; None where nothing counts.
     """
     for part in view.parts:
         for row, _ in shown(part.rows):
-            return {"baseline_id": show.sql(row.baseline_id), "benchmark": show.sql(row.benchmark)}
+            if row.valid:
+                return {"baseline_id": show.sql(row.baseline_id), "benchmark": show.sql(row.benchmark)}
     return None
 
 

@@ -2,66 +2,22 @@
 What do the timings look like?
 
 Two pictures: the percentile curve of every operation of a service, up to its slowest call, and an overview
-of all services on one axis. Both are SVG, the same bytes for the same data, readable on a light and on a dark page.
-matplotlib is imported when the first picture is drawn: it takes longer than everything else here together.
+of all services on one axis.
 """
 
-import io
 import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from devperf_pipeline.report.drawing import COLOURS, INK, figure_of, svg_of, time_axis
 from devperf_pipeline.report.format import duration, label
 from devperf_pipeline.report.rows import Part, Row, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 Curve = Sequence[tuple[float, int]]
 """Points of one benchmark: share of calls (0 to 1) that were at most so many nanoseconds."""
-
-INK = "#768390"
-"""Text and axes: about 4:1 on white as well as on a dark page."""
-
-COLOURS = (
-    "#3f8fd2",
-    "#e0823d",
-    "#2fa37c",
-    "#cf5f9a",
-    "#8f75d6",
-    "#b39420",
-    "#d4555f",
-    "#3aa6b9",
-    "#7d9440",
-    "#a9795a",
-    "#6a7fb0",
-    "#c06fd0",
-)
-"""Mid-tones that keep apart from each other, from white and from black."""
-
-_STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "devperf",
-    "svg.fonttype": "none",
-    "font.family": "DejaVu Sans",
-    "font.size": 8.5,
-    "text.parse_math": False,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": INK,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "grid.color": INK,
-    "grid.alpha": 0.25,
-    "grid.linewidth": 0.5,
-}
-_INCH = 72
-_POINTS = re.compile(r'width="([\d.]+)pt" height="([\d.]+)pt"')
 
 
 def latency_curve(part: Part, curves: Mapping[tuple[str, str], Curve], *, small: bool = False) -> str | None:
@@ -83,7 +39,7 @@ def latency_curve(part: Part, curves: Mapping[tuple[str, str], Curve], *, small:
     width, panel = (440, 210) if small else (860, 280)
     across, down = (1, len(users)) if small else (len(users), 1)
     height = down * panel + keys_height + 14
-    with _figure(width, height) as figure:
+    with figure_of(width, height) as figure:
         grid = figure.subplots(down, across, sharey=not small, squeeze=False)
         for axes, number in zip(grid.flat, users, strict=True):
             chosen = [line for line in lines if line.users == number]
@@ -106,7 +62,7 @@ def latency_curve(part: Part, curves: Mapping[tuple[str, str], Curve], *, small:
             handlelength=1.2,
             columnspacing=1.4,
         )
-        return _svg(figure)
+        return svg_of(figure)
 
 
 def overview(parts: Sequence[Part]) -> str | None:
@@ -121,7 +77,7 @@ def overview(parts: Sequence[Part]) -> str | None:
         return None
     rows = sum(len(lines) + 1.4 for _, lines in groups)
     width, height = 860, round(15 * rows) + 72
-    with _figure(width, height) as figure:
+    with figure_of(width, height) as figure:
         axes = figure.subplots()
         y = 0.0
         ticks: dict[float, str] = {}
@@ -140,12 +96,12 @@ def overview(parts: Sequence[Part]) -> str | None:
         axes.set_yticks(list(ticks), list(ticks.values()))
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-        _time_axis(axes, "x")
+        time_axis(axes, "x")
         axes.set_xlabel(
             "latency of one call, one user: dot p50, bar p95, end of line p99, grey tick the instrument's floor; p50 in figures"
         )
         figure.tight_layout()
-        return _svg(figure)
+        return svg_of(figure)
 
 
 def drawn(part: Part) -> list[Row]:
@@ -193,7 +149,7 @@ def _curves(
     kept = {place: text for place, text in places.items() if place <= max(furthest, 1)}
     axes.set_xticks(list(kept), list(kept.values()))
     axes.set_xlim(-0.05, max(furthest, 1) + 0.15)
-    _time_axis(axes, "y")
+    time_axis(axes, "y")
 
 
 def _range(axes: "Axes", y: float, line: Row, colour: str) -> None:
@@ -211,32 +167,8 @@ def _range(axes: "Axes", y: float, line: Row, colour: str) -> None:
     axes.text(1.005, y, duration(p50), transform=axes.get_yaxis_transform(), va="center", fontsize=8)
 
 
-def _time_axis(axes: "Axes", which: str) -> None:
-    """
-    A log axis in the units people read, marked at 1, 10, 100 (and 2, 5 between them where there is room).
-    """
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: PLC0415 - see the module's docstring
-
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-    low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
-    wide = math.log10(high / low) > 1.5
-    axis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
-    axis.set_major_formatter(FuncFormatter(lambda time_ns, _: _tick(time_ns)))
-    axis.set_minor_formatter(NullFormatter())
-    axes.grid(visible=True, axis="x" if which == "x" else "both")
-    axes.set_axisbelow(True)
-
-
-def _tick(time_ns: float) -> str:
-    for unit, size_ns in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
-        if time_ns >= size_ns:
-            return f"{time_ns / size_ns:g} {unit}"
-    return f"{time_ns:g} ns"
-
-
 def _key(title: str, colour: str, dash: str = "-", *, small: bool) -> Any:
-    from matplotlib.lines import Line2D  # noqa: PLC0415 - see the module's docstring
+    from matplotlib.lines import Line2D  # noqa: PLC0415 - see drawing.py
 
     return Line2D([], [], color=colour, linestyle=dash, linewidth=2, label=label(title, 30 if small else 44))
 
@@ -247,31 +179,3 @@ def _colours(part: Part) -> dict[str, str]:
     """
     names = dict.fromkeys(row.operation for row in part.rows if not row.is_floor)
     return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(names)}
-
-
-@contextmanager
-def _figure(width: int, height: int) -> Iterator["Figure"]:
-    """
-    An empty transparent figure of that many pixels, in our style, known to no global state of matplotlib.
-    """
-    import matplotlib as mpl  # noqa: PLC0415 - see the module's docstring
-    from matplotlib.figure import Figure  # noqa: PLC0415 - the same
-
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(width / _INCH, height / _INCH))
-        figure.patch.set_alpha(0)
-        yield figure
-
-
-def _svg(figure: "Figure") -> str:
-    """
-    The picture as text. Without date and program: the same data gives the same bytes.
-    """
-    for axes in figure.axes:
-        axes.patch.set_alpha(0)
-    out = io.StringIO()
-    figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    # Points are what matplotlib writes; a page would show them a third larger than the pixels that were asked for.
-    drawing = _POINTS.sub(r'width="\1" height="\2"', out.getvalue(), count=1)
-    # Verdana has the widths that the layout was made with.
-    return drawing.replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")

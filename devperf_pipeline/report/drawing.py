@@ -1,0 +1,109 @@
+"""
+What do all pictures share: colours, a blank sheet, an axis of time?
+
+SVG, the same bytes for the same data, readable on a light and on a dark page.
+matplotlib is imported when the first picture is drawn: it takes longer than everything else here together.
+"""
+
+import io
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK = "#768390"
+"""Text and axes: about 4:1 on white as well as on a dark page."""
+
+COLOURS = (
+    "#3f8fd2",
+    "#e0823d",
+    "#2fa37c",
+    "#cf5f9a",
+    "#8f75d6",
+    "#b39420",
+    "#d4555f",
+    "#3aa6b9",
+    "#7d9440",
+    "#a9795a",
+    "#6a7fb0",
+    "#c06fd0",
+)
+"""Mid-tones that keep apart from each other, from white and from black."""
+
+_STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "devperf",
+    "svg.fonttype": "none",
+    "font.family": "DejaVu Sans",
+    "font.size": 8.5,
+    "text.parse_math": False,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": INK,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.5,
+}
+_INCH = 72
+_POINTS = re.compile(r'width="([\d.]+)pt" height="([\d.]+)pt"')
+
+
+@contextmanager
+def figure_of(width: int, height: int) -> Iterator["Figure"]:
+    """
+    An empty transparent figure of that many pixels, in our style, known to no global state of matplotlib.
+    """
+    import matplotlib as mpl  # noqa: PLC0415 - see the module's docstring
+    from matplotlib.figure import Figure  # noqa: PLC0415 - the same
+
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(width / _INCH, height / _INCH))
+        figure.patch.set_alpha(0)
+        yield figure
+
+
+def svg_of(figure: "Figure") -> str:
+    """
+    The picture as text. Without date and program: the same data gives the same bytes.
+    """
+    for axes in figure.axes:
+        axes.patch.set_alpha(0)
+    out = io.StringIO()
+    figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    # Points are what matplotlib writes; a page would show them a third larger than the pixels that were asked for.
+    drawing = _POINTS.sub(r'width="\1" height="\2"', out.getvalue(), count=1)
+    # Verdana has the widths that the layout was made with.
+    return drawing.replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
+
+
+def time_axis(axes: "Axes", which: str) -> None:
+    """
+    A log axis in the units people read, marked at 1, 10, 100 (and 2, 5 between them where there is room).
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: PLC0415 - see the module's docstring
+
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+    low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
+    wide = math.log10(high / low) > 1.5
+    axis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda time_ns, _: _tick(time_ns)))
+    axis.set_minor_formatter(NullFormatter())
+    axes.grid(visible=True, axis="x" if which == "x" else "both")
+    axes.set_axisbelow(True)
+
+
+def _tick(time_ns: float) -> str:
+    for unit, size_ns in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
+        if time_ns >= size_ns:
+            return f"{time_ns / size_ns:g} {unit}"
+    return f"{time_ns:g} ns"

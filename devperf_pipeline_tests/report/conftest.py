@@ -1,0 +1,139 @@
+"""
+What do the tests of reports share: a warehouse whose rows they choose.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from devperf_pipeline.stack.folders import Folders
+
+TABLES = """
+create table baselines (
+    baseline_id varchar, stack varchar, profile varchar, seed bigint, began_at timestamptz, ended_at timestamptz,
+    state varchar, samples bigint, rounds integer, schema_version integer
+);
+create table infrastructure (baseline_id varchar, service varchar, key varchar, value varchar);
+create table services (
+    baseline_id varchar, service varchar, product varchar, version varchar, state varchar, reason varchar
+);
+create table percentiles (
+    baseline_id varchar, service varchar, operation varchar, title varchar, benchmark varchar, instrument varchar,
+    users integer, load varchar, n bigint, errors bigint, valid boolean, invalid_reason varchar, rounds integer,
+    throughput_per_s double, mean_ns double, min_ns bigint, p50_ns bigint, p90_ns bigint, p95_ns bigint,
+    p99_ns bigint, p999_ns bigint, max_ns bigint, p95_low_ns bigint, p95_high_ns bigint, p95_bounds varchar,
+    floor_p50_ns bigint, placement varchar, measured_at timestamptz
+);
+create table calls (
+    baseline_id varchar, benchmark varchar, round integer, begin_ns bigint, latency_ns bigint, outcome tinyint
+);
+create view samples as select * from calls;
+"""
+
+
+class Warehouse:
+    """
+    A warehouse file in the project's folder, filled row by row.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._folders = Folders(root)
+        self._folders.data.mkdir()
+        self._con = duckdb.connect(str(self._folders.warehouse))
+        self._con.execute(TABLES)
+
+    @property
+    def folders(self) -> Folders:
+        """
+        Where the warehouse is. Asking for it ends the filling: nobody else opens a file that is being written.
+        """
+        self._con.close()
+        return self._folders
+
+    def _insert(self, table: str, **values: Any) -> None:
+        names, marks = ", ".join(values), ", ".join("?" * len(values))
+        self._con.execute(f"insert into {table} ({names}) values ({marks})", list(values.values()))  # noqa: S608 - our own names
+
+    def baseline(self, day: int, **values: Any) -> str:
+        """
+        A sitting of three minutes at 03:15 UTC on that day of November 2026.
+        """
+        began = f"2026-11-{day:02}T03:15:00Z"
+        found = {
+            "baseline_id": f"202611{day:02}T031500Z-0000",
+            "stack": "local",
+            "profile": "quick",
+            "seed": 42,
+            "began_at": began,
+            "ended_at": began.replace("15:00", "18:12"),
+            "state": "finished",
+            "samples": 0,
+            "rounds": 0,
+            "schema_version": 1,
+        } | values
+        self._insert("baselines", **found)
+        return found["baseline_id"]
+
+    def fact(self, baseline_id: str, service: str, key: str, value: str) -> None:
+        self._insert("infrastructure", baseline_id=baseline_id, service=service, key=key, value=value)
+
+    def service(self, baseline_id: str, service: str, **values: Any) -> None:
+        found = {"product": "Redis", "version": "7.0.15", "state": "measured", "reason": None} | values
+        self._insert("services", baseline_id=baseline_id, service=service, **found)
+
+    def reading(self, baseline_id: str, service: str, operation: str, **values: Any) -> str:
+        """
+        A benchmark of `n` calls of 1 to n times 20 µs, measured at the end of its baseline.
+        """
+        n, users, instrument = (
+            values.get("n", 500),
+            values.get("users", 1),
+            values.get("instrument", "engine"),
+        )
+        benchmark = values.get("benchmark", f"{service}/{operation}/closed-{users}/{instrument}")
+        found = {
+            "baseline_id": baseline_id,
+            "service": service,
+            "operation": operation,
+            "title": operation.upper(),
+            "benchmark": benchmark,
+            "instrument": instrument,
+            "users": users,
+            "load": f"closed-{users}",
+            "n": n,
+            "errors": 0,
+            "valid": True,
+            "invalid_reason": None,
+            "rounds": 5,
+            "throughput_per_s": 18_012.7,
+            "mean_ns": 25_000.4,
+            "min_ns": 20_000,
+            "p50_ns": 20_000,
+            "p90_ns": 28_000,
+            "p95_ns": 30_000,
+            "p99_ns": 50_000,
+            "p999_ns": 70_000,
+            "max_ns": 90_000,
+            "p95_low_ns": 29_000,
+            "p95_high_ns": 31_000,
+            "p95_bounds": "rounds",
+            "floor_p50_ns": 13_500,
+            "placement": "together:1",
+            "measured_at": f"{baseline_id[:4]}-{baseline_id[4:6]}-{baseline_id[6:8]}T03:18:12Z",
+        } | values
+        self._insert("percentiles", **found)
+        self._con.execute(
+            "insert into calls select $1, $2, 1, i * 1000000, 20000 * (i + 1), 0 from range($3) as t(i)",
+            [baseline_id, benchmark, n],
+        )
+        return benchmark
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    """
+    An empty warehouse.
+    """
+    return Warehouse(tmp_path)
