@@ -7,17 +7,17 @@ Every complaint names the file, the line, what was expected, what was found, and
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
+from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from devperf_pipeline.errors import ConfigurationError
 from devperf_pipeline.model import Address, Credentials, Service, Stack
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.private import NAME
+from devperf_pipeline.stack.source import Source, nearest, shown
 
 KINDS = frozenset({"postgresql", "pgbouncer", "mysql", "redis", "redis_cluster", "rabbitmq", "fastapi"})
 """Every kind of service that a stack file may name."""
@@ -26,15 +26,7 @@ LARGEST_BYTES = 1_000_000
 STACK_KEYS = ("name", "managed", "services")
 MANAGED_KEYS = ("kind", "settings", "needs")
 VISITED_KEYS = (*MANAGED_KEYS, "address", "addresses", "database", "username", "password")
-NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 SERVICE_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-TYPES: Mapping[type, str] = {
-    str: "text in quotes",
-    bool: "true or false",
-    int: "a number",
-    list: "a list",
-    dict: "a table",
-}
 
 
 def load_stack(name_or_path: str, folders: Folders) -> Stack:
@@ -46,7 +38,7 @@ def load_stack(name_or_path: str, folders: Folders) -> Stack:
 
     """
     path = _find(name_or_path, folders)
-    source = _Source(path, _read(path))
+    source = Source(path, _read(path))
     try:
         found = tomllib.loads(source.text)
     except tomllib.TOMLDecodeError as error:
@@ -71,67 +63,6 @@ def load_stack(name_or_path: str, folders: Folders) -> Stack:
     return Stack(name=name, path=path, managed=managed, services=services)
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """
-    The text of a stack file, to say where something is wrong in it.
-    """
-
-    path: Path
-    text: str
-
-    def complain(self, keys: tuple[str, ...], expected: str, found: str, advice: str = "") -> NoReturn:
-        """
-        Say what is wrong with the value of these nested keys.
-        """
-        where = f"{self.path}, line {self.line(keys)}"
-        subject = f"{'.'.join(keys)}: " if keys else ""
-        raise ConfigurationError(
-            f"{where}: {subject}expected {expected}, found {found}.{advice and ' ' + advice}"
-        )
-
-    def line(self, keys: tuple[str, ...]) -> int:
-        """
-        The line where the innermost of these keys is written, or the nearest one around it; counted from 1.
-        """
-        lines = self.text.splitlines()
-        at = 0
-        for depth, key in enumerate(keys):
-            name = rf"[\"']?{re.escape(key)}[\"']?"
-            table = r"\s*\.\s*".join(rf"[\"']?{re.escape(part)}[\"']?" for part in keys[: depth + 1])
-            wanted = re.compile(
-                rf"\s*(\[\s*{table}\s*\]|({table}|{name})\s*[=.]|[^#=]*=\s*\{{.*\b{name}\s*=)"
-            )
-            at = next((number for number in range(at, len(lines)) if wanted.match(lines[number])), at)
-        return at + 1
-
-    def check_keys(self, keys: tuple[str, ...], table: Mapping[str, Any], valid: Iterable[str]) -> None:
-        """
-        Refuse keys that are not known, with the nearest one that is.
-        """
-        for key in table:
-            if key not in valid:
-                self.complain((*keys, key), f"one of {', '.join(valid)}", repr(key), _nearest(key, valid))
-
-    def take(
-        self, keys: tuple[str, ...], table: Mapping[str, Any], key: str, kind: type, default: Any = None
-    ) -> Any:
-        """
-        The value of a key, of that type. Without a default it must be there.
-        """
-        if key not in table:
-            if default is None:
-                self.complain(
-                    keys, f"the key '{key}' ({TYPES[kind]})", "none", f"Add it to {self.path.name}."
-                )
-            return default
-        value = table[key]
-        # true is an int to Python, and not to people.
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            self.complain((*keys, key), TYPES[kind], _shown(value))
-        return value
-
-
 def _find(name_or_path: str, folders: Folders) -> Path:
     is_path = "/" in name_or_path or name_or_path.endswith(".toml")
     path = Path(name_or_path).absolute() if is_path else folders.stacks / f"{name_or_path}.toml"
@@ -140,7 +71,7 @@ def _find(name_or_path: str, folders: Folders) -> Path:
     known = sorted(file.stem for file in folders.stacks.glob("*.toml"))
     raise ConfigurationError(
         f"Expected a stack file at {path}, found {'no file' if not path.exists() else 'something that is no file'}. "
-        f"Stacks in {folders.stacks}: {', '.join(known) or 'none'}.{_nearest(name_or_path, known, ' ')}"
+        f"Stacks in {folders.stacks}: {', '.join(known) or 'none'}.{nearest(name_or_path, known, ' ')}"
     )
 
 
@@ -163,12 +94,12 @@ def _read(path: Path) -> str:
         raise ConfigurationError(f"Expected to read {path}: {error.strerror}. Make it readable.") from error
 
 
-def _service(source: _Source, name: str, table: Any, managed: bool) -> Service:
+def _service(source: Source, name: str, table: Any, managed: bool) -> Service:
     keys = ("services", name)
     if not SERVICE_NAME.fullmatch(name):
         source.complain(keys, "a name of at most 40 lower-case letters, digits and _", repr(name))
     if not isinstance(table, dict):
-        source.complain(keys, "a table", _shown(table), f"Write [services.{name}].")
+        source.complain(keys, "a table", shown(table), f"Write [services.{name}].")
     found: dict[str, Any] = table
     if managed:
         for key in found:
@@ -183,17 +114,17 @@ def _service(source: _Source, name: str, table: Any, managed: bool) -> Service:
     kind = source.take(keys, found, "kind", str)
     if kind not in KINDS:
         source.complain(
-            (*keys, "kind"), f"one of {', '.join(sorted(KINDS))}", repr(kind), _nearest(kind, KINDS)
+            (*keys, "kind"), f"one of {', '.join(sorted(KINDS))}", repr(kind), nearest(kind, KINDS)
         )
     settings = source.take(keys, found, "settings", dict, {})
     for key, value in settings.items():
         if not isinstance(value, str | int) or "\n" in f"{key}{value}":
             source.complain(
-                (*keys, "settings", key), "text on one line, a number or true or false", _shown(value)
+                (*keys, "settings", key), "text on one line, a number or true or false", shown(value)
             )
     needs = source.take(keys, found, "needs", list, [])
     if not all(isinstance(need, str) for need in needs):
-        source.complain((*keys, "needs"), "a list of names of services", _shown(needs))
+        source.complain((*keys, "needs"), "a list of names of services", shown(needs))
     return Service(
         name=name,
         kind=kind,
@@ -205,7 +136,7 @@ def _service(source: _Source, name: str, table: Any, managed: bool) -> Service:
     )
 
 
-def _addresses(source: _Source, keys: tuple[str, ...], found: Mapping[str, Any]) -> tuple[Address, ...]:
+def _addresses(source: Source, keys: tuple[str, ...], found: Mapping[str, Any]) -> tuple[Address, ...]:
     if "address" in found and "addresses" in found:
         source.complain((*keys, "addresses"), "either address or addresses", "both")
     if "addresses" not in found:
@@ -216,13 +147,13 @@ def _addresses(source: _Source, keys: tuple[str, ...], found: Mapping[str, Any])
     return tuple(_address(source, (*keys, "addresses"), address) for address in listed)
 
 
-def _address(source: _Source, keys: tuple[str, ...], text: Any) -> Address:
+def _address(source: Source, keys: tuple[str, ...], text: Any) -> Address:
     """
     Load goes to this machine only: whoever points it elsewhere by mistake would attack somebody.
     """
     match = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\s]+):(\d{1,9})", text) if isinstance(text, str) else None
     if match is None:
-        source.complain(keys, 'an address as "127.0.0.1:5432"', _shown(text))
+        source.complain(keys, 'an address as "127.0.0.1:5432"', shown(text))
     host, port = match[1].strip("[]"), int(match[2])
     if not 1 <= port <= 65_535:
         source.complain(keys, "a port between 1 and 65535", str(port))
@@ -240,7 +171,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _credentials(source: _Source, keys: tuple[str, ...], found: Mapping[str, Any]) -> Credentials | None:
+def _credentials(source: Source, keys: tuple[str, ...], found: Mapping[str, Any]) -> Credentials | None:
     """
     Username and password, the latter written here or in the environment variable that is named here.
     """
@@ -263,27 +194,15 @@ def _credentials(source: _Source, keys: tuple[str, ...], found: Mapping[str, Any
     return Credentials(username, password or "") if username or password else None
 
 
-def _check_needs(source: _Source, services: tuple[Service, ...]) -> None:
+def _check_needs(source: Source, services: tuple[Service, ...]) -> None:
     names = [service.name for service in services]
     for service in services:
         for need in service.needs:
             if need not in names:
                 keys = ("services", service.name, "needs")
-                source.complain(keys, f"one of {', '.join(names)}", repr(need), _nearest(need, names))
+                source.complain(keys, f"one of {', '.join(names)}", repr(need), nearest(need, names))
     try:
         TopologicalSorter({service.name: service.needs for service in services}).prepare()
     except CycleError as error:
         circle: list[str] = error.args[1]
         source.complain(("services", circle[0], "needs"), "needs that end somewhere", " needs ".join(circle))
-
-
-def _nearest(word: str, valid: Iterable[str], before: str = "") -> str:
-    found = get_close_matches(word, list(valid), n=1)
-    return f"{before}Did you mean '{found[0]}'?" if found else ""
-
-
-def _shown(value: Any) -> str:
-    """
-    A value as a message shows it: short, and without anything that a terminal would obey.
-    """
-    return repr(value) if len(repr(value)) <= 80 else f"{repr(value)[:80]}…"

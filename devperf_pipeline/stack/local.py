@@ -5,47 +5,23 @@ Every server is a private instance: an ordinary process on a free loopback port,
 and written down right after its start, so that the next run can stop what a killed one left.
 """
 
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import replace
-from graphlib import TopologicalSorter
-from os import chown
 from pathlib import Path
-from threading import Event, Lock
+from threading import Event
 from typing import Any
 
-from devperf_pipeline.errors import ConfigurationError, ServiceError, ServiceMissing
-from devperf_pipeline.model import Service, Stack
-from devperf_pipeline.stack import process, record
+from devperf_pipeline.errors import ConfigurationError
+from devperf_pipeline.model import Stack
+from devperf_pipeline.stack import private, process, record
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline.stack.obtain import find_server, how_to_get
-from devperf_pipeline.stack.reach import within_reach
-from devperf_pipeline.stack.record import Record, stack_folder
-from devperf_pipeline.stack.servers import (
-    mysql,
-    pgbouncer,
-    postgresql,
-    rabbitmq,
-    redis,
-    redis_cluster,
-    reference_api,
-)
-from devperf_pipeline.stack.site import Site
-
-STARTERS: Mapping[str, Callable[[Site], Service]] = {
-    "postgresql": postgresql.start,
-    "pgbouncer": pgbouncer.start,
-    "mysql": mysql.start,
-    "redis": redis.start,
-    "redis_cluster": redis_cluster.start,
-    "rabbitmq": rabbitmq.start,
-    "fastapi": reference_api.start,
-}
+from devperf_pipeline.stack.launch import start_all
+from devperf_pipeline.stack.obtain import find_server
+from devperf_pipeline.stack.private import stack_folder
+from devperf_pipeline.stack.record import Record
+from devperf_pipeline.stack.servers import reference_api
 
 RECORD = "record.json"
-
-OURSELVES = frozenset({"fastapi"})
-"""What runs as the caller even if that is root: its program lies where others may not read."""
 
 
 def up(stack: Stack, folders: Folders, say: Callable[[str], None] = print) -> Stack:
@@ -64,18 +40,18 @@ def up(stack: Stack, folders: Folders, say: Callable[[str], None] = print) -> St
             f"Expected a stack that this project starts; {stack.path} says managed = false. "
             "Start its services yourself; the baseline visits them."
         )
-    with record.held(stack.name, folders):
+    with private.held(stack.name, folders):
         found = running(stack, folders)
         if found and not found.missing:
             say(f"Stack '{stack.name}' is already up.")
             return found
         _clear(stack.name, folders)
-        record.make_folder(folders.logs)
+        private.make_folder(folders.logs)
         started = Record(path=_record_path(stack.name, folders), asked=_asked(stack))
-        record.make_private(stack_folder(stack.name, folders))
+        private.make_private(stack_folder(stack.name, folders))
         stopping, done = Event(), False
         try:
-            _start_all(stack, folders, started, stopping, say)
+            start_all(stack, folders, started, stopping, say)
             started.close()
             done = True
         finally:
@@ -92,7 +68,7 @@ def down(stack_name: str, folders: Folders, say: Callable[[str], None] = print) 
 
     Safe to call at any time: when nothing runs, and after a run that was killed.
     """
-    with record.held(stack_name, folders):
+    with private.held(stack_name, folders):
         found = record.read(_record_path(stack_name, folders))
         ran = [] if found is None else [one.service for one in found.processes if process.find(one)]
         ended = _clear(stack_name, folders)
@@ -134,14 +110,24 @@ def would_run(stack: Stack) -> dict[str, dict[str, str]]:
     """
     told: dict[str, dict[str, str]] = {}
     for service in stack.services:
-        found = find_server(service.kind)
         facts = {f"setting {name}": str(value) for name, value in service.settings.items()}
         facts["kind"] = service.kind
-        for name, path in found.programs.items() if found else ():
-            seen = path.resolve().stat()
-            facts[f"program {name}"] = f"{path.resolve()} {seen.st_size} bytes of {seen.st_mtime_ns}"
+        for name, path in _what_runs(service.kind).items():
+            seen = path.stat()
+            facts[name] = f"{path} {seen.st_size} bytes of {seen.st_mtime_ns}"
         told[service.name] = facts
     return told
+
+
+def _what_runs(kind: str) -> dict[str, Path]:
+    """
+    The files that decide how a service of this kind behaves: its programs, or for an API its source.
+    """
+    project = Folders.find().reference_apis / kind
+    if project.is_dir():
+        return {f"source {path.relative_to(project)}": path for path in reference_api.sources(project)}
+    found = find_server(kind)
+    return {f"program {name}": path.resolve() for name, path in found.programs.items()} if found else {}
 
 
 def _record_path(stack_name: str, folders: Folders) -> Path:
@@ -155,111 +141,10 @@ def _clear(stack_name: str, folders: Folders) -> int:
     folder = stack_folder(stack_name, folders)
     found = record.read(_record_path(stack_name, folders)) if folder.exists() else None
     if folder.exists():
-        record.make_private(folder)
+        private.make_private(folder)
     ended = process.end(found.processes if found else (), folder)
-    record.remove(folder)
+    private.remove(folder)
     return ended
-
-
-def _start_all(
-    stack: Stack, folders: Folders, started: Record, stopping: Event, say: Callable[[str], None]
-) -> None:
-    """
-    One thread a service; each first waits for those it needs, which come earlier or have no needs in a circle.
-    """
-    speaking = Lock()
-
-    def tell(message: str) -> None:
-        with speaking:
-            say(message)
-
-    futures: dict[str, Future[Service | None]] = {}
-
-    def give_up(service: Service, reason: str) -> None:
-        # What it started before it failed must not go on beside the others.
-        process.end([one for one in started.processes if one.service == service.name])
-        started.miss(service.name, reason)
-        tell(f"{service.name}: not started. {reason}")
-
-    def start_one(service: Service, needed: Mapping[str, Future[Service | None]]) -> Service | None:
-        runs = {name: one for name, future in needed.items() if (one := future.result())}
-        try:
-            site = _site(
-                service,
-                stack_name=stack.name,
-                folders=folders,
-                started=started,
-                stopping=stopping,
-                runs=runs,
-            )
-            result = STARTERS[service.kind](site)
-        except ServiceError as error:
-            return give_up(service, str(error))
-        except OSError as error:
-            # A full disk, a folder taken away: it costs this service, and the others tell the same if they meet it.
-            return give_up(service, f"{service.name} could not be started: {error}")
-        started.note(result)
-        tell(f"{service.name}: up at {', '.join(map(str, result.addresses))}")
-        return result
-
-    with ThreadPoolExecutor(max_workers=max(1, len(stack.services))) as pool:
-        try:
-            for service in _in_order(stack.services):
-                needed = {name: futures[name] for name in service.needs if name in futures}
-                futures[service.name] = pool.submit(start_one, service, needed)
-            for future in futures.values():
-                future.result()
-        except BaseException:
-            # The pool waits for its threads when it is left; this makes them end soon.
-            stopping.set()
-            raise
-
-
-def _site(
-    service: Service,
-    *,
-    stack_name: str,
-    folders: Folders,
-    started: Record,
-    stopping: Event,
-    runs: Mapping[str, Service],
-) -> Site:
-    """
-    The place where one service will live: programs, an empty folder, an empty log.
-    """
-    found = find_server(service.kind)
-    if found is None:
-        raise ServiceMissing(
-            f"{service.name} was not started: its server is not on this machine. To get it: {how_to_get(service.kind)}"
-        )
-    user = None if service.kind in OURSELVES else process.account()
-    folder = stack_folder(stack_name, folders) / service.name
-    log = folders.logs / f"{stack_name}-{service.name}.log"
-    folder.mkdir(mode=0o700)
-    if user:
-        chown(folder, user.pw_uid, user.pw_gid)
-    log.write_bytes(b"")
-    log.chmod(0o600)
-    return Site(
-        service=service,
-        programs=within_reach(found.programs, folder, user),
-        folder=folder,
-        log=log,
-        folders=folders,
-        record=started,
-        running=runs,
-        stopping=stopping,
-        user=user,
-    )
-
-
-def _in_order(services: tuple[Service, ...]) -> list[Service]:
-    """
-    The services, each after those that it needs.
-    """
-    named = {service.name: service for service in services}
-    graph = {name: [need for need in service.needs if need in named] for name, service in named.items()}
-    return [named[name] for name in TopologicalSorter(graph).static_order()]
 
 
 def _as_it_runs(stack: Stack, found: Record) -> Stack:

@@ -33,7 +33,7 @@ class Recorded:
     One process that we started: enough to know it again in another run of this project.
 
     `main` processes do the service's work; others only help (Erlang's port mapper).
-    `stop_signal` is the one that asks this server to end at once, in order.
+    `stop_signal` is the one that asks this server to end at once, in order; it is killed after `grace_s`.
     """
 
     service: str
@@ -41,6 +41,7 @@ class Recorded:
     born_s: float
     main: bool = True
     stop_signal: int = signal.SIGTERM
+    grace_s: float = GRACE_S
 
 
 def account() -> pwd.struct_passwd | None:
@@ -50,7 +51,7 @@ def account() -> pwd.struct_passwd | None:
     return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
 
 
-def environment(extra: Mapping[str, str]) -> dict[str, str]:
+def small_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """
     A small environment of our own: nothing that the caller's shell holds reaches a server.
     """
@@ -64,28 +65,32 @@ def spawn(
     folder: Path,
     log: BinaryIO,
     user: pwd.struct_passwd | None,
-    extra: Mapping[str, str],
+    environment: Mapping[str, str],
+    given: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     """
     Start a process in a session of its own, so that Ctrl-C in our terminal does not reach it.
+
+    It reads `given`, or nothing.
 
     Raises:
         OSError: the program is not there, or may not be executed.
 
     """
-    child = subprocess.Popen(
-        [str(part) for part in argv],
-        cwd=folder,
-        env=environment(extra),
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        umask=0o077,
-        user=user.pw_uid if user else None,
-        group=user.pw_gid if user else None,
-        extra_groups=[] if user else None,
-    )
+    with (given or Path(os.devnull)).open("rb") as source:
+        child = subprocess.Popen(
+            [str(part) for part in argv],
+            cwd=folder,
+            env=environment,
+            stdin=source,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            umask=0o077,
+            user=user.pw_uid if user else None,
+            group=user.pw_gid if user else None,
+            extra_groups=[] if user else None,
+        )
     _children[child.pid] = child
     return child
 
@@ -142,35 +147,41 @@ def end(recorded: Iterable[Recorded], folder: Path | None = None) -> int:
 
     Whatever else lives in `folder` is ended too. Returns how many processes were ended.
     """
-    asked = [(process, record.stop_signal) for record in recorded if (process := find(record))]
-    known = {process.pid for process, _ in asked}
-    trees = [child for process, _ in asked for child in _descendants(process) if child.pid not in known]
-    known |= {process.pid for process in trees}
-    if folder is not None:
-        asked += [(process, signal.SIGTERM) for process in strays(folder) if process.pid not in known]
+    graces: dict[psutil.Process, float] = {}
+    asked: list[tuple[psutil.Process, int]] = []
+    for record in recorded:
+        process = find(record)
+        if process is not None:
+            asked.append((process, record.stop_signal))
+            graces |= dict.fromkeys([process, *_descendants(process)], record.grace_s)
+    for process in strays(folder) if folder else ():
+        if process not in graces:
+            asked.append((process, signal.SIGTERM))
+            graces[process] = GRACE_S
     for process, stop_signal in asked:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.send_signal(stop_signal)
-    everyone = [process for process, _ in asked] + trees
-    _kill(_still_there(everyone, GRACE_S))
-    if folder is not None:
+    began = time.monotonic()
+    for grace_s in sorted(set(graces.values())):
+        _kill([process for process in graces if graces[process] == grace_s], began + grace_s)
+    if folder:
         # A server that was forked while we looked: the second look finds it.
-        _kill(strays(folder))
-    return len(everyone)
+        _kill(strays(folder), began)
+    return len(graces)
 
 
-def _kill(processes: list[psutil.Process]) -> None:
-    for process in processes:
+def _kill(processes: list[psutil.Process], deadline: float) -> None:
+    """
+    Wait for them until the deadline (monotonic clock); kill those that are still there, and wait for that.
+    """
+    left = _still_there(processes, deadline)
+    for process in left:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    _still_there(processes, GRACE_S)
+    _still_there(left, time.monotonic() + GRACE_S)
 
 
-def _still_there(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
-    """
-    Wait until all of them are gone, or that long. Returns those that are not.
-    """
-    deadline = time.monotonic() + seconds
+def _still_there(processes: list[psutil.Process], deadline: float) -> list[psutil.Process]:
     while (left := [process for process in processes if _lives(process)]) and time.monotonic() < deadline:
         time.sleep(0.02)
     return left

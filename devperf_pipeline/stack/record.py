@@ -1,29 +1,18 @@
 """
 What did we start, and what must the next run know of it?
 
-The private folder of a stack, and the file in it that survives a killed run.
+One file a stack, in its private folder, that survives a killed run.
 """
 
-import contextlib
-import fcntl
 import json
 import os
-import shutil
-import stat
-import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from devperf_pipeline.errors import ConfigurationError
 from devperf_pipeline.model import Address, Credentials, Service
-from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.process import Recorded
-
-WAIT_S = 60.0
-"""How long we wait for another run that is starting or stopping the same stack."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,9 +84,11 @@ class Record:
 
 def read(path: Path) -> Record | None:
     """
-    The record that an earlier run left, or None: there is none, or it cannot be understood.
+    The record that an earlier run left, or None: there is none of ours, or it cannot be understood.
     """
     try:
+        if path.stat().st_uid != os.geteuid():
+            return None
         found = json.loads(path.read_text(encoding="utf-8"))
         return Record(
             path=path,
@@ -109,99 +100,6 @@ def read(path: Path) -> Record | None:
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
-
-
-def stack_folder(stack_name: str, folders: Folders) -> Path:
-    """
-    The private folder of a stack. Not created here.
-    """
-    return folders.servers / stack_name
-
-
-def make_private(folder: Path) -> None:
-    """
-    Create a folder that only we can write, or check that it is one.
-
-    Others may pass through it (servers run as another user), nobody may list it.
-
-    Raises:
-        ConfigurationError: it is not ours, is not a folder, or others may write to it.
-
-    """
-    try:
-        folder.mkdir(mode=0o711, exist_ok=True)
-        found = folder.lstat()
-    except OSError as error:
-        raise ConfigurationError(
-            f"Expected a private folder for servers at {folder}, but it cannot be made: {error.strerror}. "
-            f"Make {folder.parent} writable, or remove what is in the way."
-        ) from error
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
-        raise ConfigurationError(
-            f"Expected {folder} to be a folder that only user {os.geteuid()} can write; found mode "
-            f"{stat.filemode(found.st_mode)}, owner {found.st_uid}. Somebody else may have put it there: remove it, "
-            "or set DEVPERF_ROOT to another folder."
-        )
-
-
-def make_folder(folder: Path) -> None:
-    """
-    Create a folder of the project.
-
-    Raises:
-        ConfigurationError: it cannot be made or written to.
-
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(
-            f"Expected to write to {folder}, but it cannot be made: {error.strerror}. "
-            "Make it writable, or set DEVPERF_ROOT to a folder that is."
-        ) from error
-
-
-@contextlib.contextmanager
-def held(stack_name: str, folders: Folders) -> Iterator[None]:
-    """
-    Let one run at a time start or stop this stack. The lock frees itself when its holder dies.
-
-    Raises:
-        ConfigurationError: another run holds it for longer than a minute, or the private folder is not ours.
-
-    """
-    make_private(folders.servers)
-    with (folders.servers / f"{stack_name}.lock").open("a") as file:
-        deadline = time.monotonic() + WAIT_S
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() > deadline:
-                    raise ConfigurationError(
-                        f"Expected to start or stop stack '{stack_name}' alone; another run has been doing that for "
-                        f"{WAIT_S:.0f} s (lock {file.name}). Wait for it, or end it."
-                    ) from error
-                time.sleep(0.1)
-        yield
-
-
-def remove(folder: Path) -> None:
-    """
-    Remove a private folder, whatever is left in it.
-
-    Raises:
-        ConfigurationError: something in it cannot be removed.
-
-    """
-    try:
-        if folder.exists():
-            shutil.rmtree(folder)
-    except OSError as error:
-        raise ConfigurationError(
-            f"Expected to remove the servers' data in {folder}, but {error.filename}: {error.strerror}. Remove it by hand."
-        ) from error
 
 
 def _packed(service: Service) -> dict[str, Any]:

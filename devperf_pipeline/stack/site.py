@@ -2,40 +2,33 @@
 What does a server get from us while it is set up: a folder, a log, ports, a password, and a way to start?
 """
 
-import random
+import os
+import re
 import secrets
-import socket
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from os import chown
 from pathlib import Path
 from pwd import struct_passwd
-from signal import SIGTERM
-from threading import Event, Lock
+from signal import SIGKILL, SIGTERM
+from subprocess import Popen
+from threading import Event
 
 from devperf_pipeline.errors import ServiceMissing, ServiceUnreachable
 from devperf_pipeline.model import Address, Credentials, Service
 from devperf_pipeline.stack import process
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.ports import LOOPBACK
 from devperf_pipeline.stack.record import Record
 
-LOOPBACK = "127.0.0.1"
 USERNAME = "devperf"
-
-PORTS = range(10_000, 21_000)
-"""Below the ports that systems give to outgoing connections (32768 and up), also with a cluster's 10,000 on top."""
-
-CLUSTER_BUS = 10_000
 
 SET_UP_S = 60.0
 """How long a one-off command (creating a database) may take."""
 
 TAIL_LINES = 12
 
-_given: set[int] = set()
-_giving = Lock()
+NOT_TEXT = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,46 +81,38 @@ class Site:
         Give a path to the server's user.
         """
         if self.user:
-            chown(path, self.user.pw_uid, self.user.pw_gid)
+            os.chown(path, self.user.pw_uid, self.user.pw_gid)
 
     def run(
         self,
         argv: Sequence[str | Path],
         *,
-        given: str = "",
-        extra: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+        given: Path | None = None,
+        environment: Mapping[str, str] | None = None,
         seconds: float = SET_UP_S,
     ) -> None:
         """
         Run a one-off command as the server's user, its output in the log.
 
         Raises:
-            ServiceMissing: it cannot be run, or fails; the end of its output is in the message.
+            ServiceMissing: it cannot be run, fails, takes too long, or the whole start was called off.
 
         """
-        try:
-            with self.log.open("ab") as log:
-                finished = subprocess.run(
-                    [str(part) for part in argv],
-                    check=False,
-                    cwd=self.folder,
-                    env=process.environment({"HOME": str(self.folder), **(extra or {})}),
-                    input=given.encode(),
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    umask=0o077,
-                    user=self.user.pw_uid if self.user else None,
-                    group=self.user.pw_gid if self.user else None,
-                    extra_groups=[] if self.user else None,
-                    timeout=seconds,
+        name = Path(argv[0]).name
+        child = self._spawn(argv, folder=folder, given=given, environment=environment)
+        deadline = time.monotonic() + seconds
+        while child.poll() is None:
+            if self.stopping.is_set() or time.monotonic() > deadline:
+                # It may have children of its own; its session is its group.
+                os.killpg(child.pid, SIGKILL)
+                child.wait()
+                raise ServiceMissing(
+                    self.told(f"{name} was ended after {seconds:.0f} s, or with the whole start")
                 )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise ServiceMissing(self.told(f"{Path(argv[0]).name} could not be run: {error}")) from error
-        if finished.returncode != 0:
-            raise ServiceMissing(
-                self.told(f"{Path(argv[0]).name} ended with exit status {finished.returncode}")
-            )
+            time.sleep(0.01)
+        if child.returncode != 0:
+            raise ServiceMissing(self.told(f"{name} ended with exit status {child.returncode}"))
 
     def start(
         self,
@@ -135,6 +120,7 @@ class Site:
         *,
         main: bool = True,
         stop_signal: int = SIGTERM,
+        grace_s: float = process.GRACE_S,
         extra: Mapping[str, str] | None = None,
         folder: Path | None = None,
     ) -> process.Recorded:
@@ -149,23 +135,14 @@ class Site:
             # Under the lock: whoever calls the start off sees either no process or a process in the record.
             if self.stopping.is_set():
                 raise ServiceMissing(f"{self.service.name} was not started: the start was called off.")
-            try:
-                with self.log.open("ab") as log:
-                    child = process.spawn(
-                        argv,
-                        folder=folder or self.folder,
-                        log=log,
-                        user=self.user,
-                        extra={"HOME": str(self.folder), **(extra or {})},
-                    )
-            except OSError as error:
-                raise ServiceMissing(self.told(f"{argv[0]} could not be started: {error}")) from error
+            child = self._spawn(argv, folder=folder, environment=extra and self._environment(extra))
             started = process.Recorded(
                 service=self.service.name,
                 pid=child.pid,
                 born_s=process.born_s(child.pid),
                 main=main,
                 stop_signal=stop_signal,
+                grace_s=grace_s,
             )
             self.record.append(started)
         return started
@@ -207,49 +184,45 @@ class Site:
             needs=self.service.needs,
         )
 
+    def _environment(self, extra: Mapping[str, str]) -> dict[str, str]:
+        return process.small_environment({"HOME": str(self.folder), **extra})
+
+    def _spawn(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        folder: Path | None,
+        environment: Mapping[str, str] | None,
+        given: Path | None = None,
+    ) -> Popen[bytes]:
+        try:
+            with self.log.open("ab") as log:
+                return process.spawn(
+                    argv,
+                    folder=folder or self.folder,
+                    log=log,
+                    user=self.user,
+                    environment=environment or self._environment({}),
+                    given=given,
+                )
+        except OSError as error:
+            raise ServiceMissing(self.told(f"{argv[0]} could not be run: {error}")) from error
+
     def told(self, what: str) -> str:
         """
         What happened, with the end of the log and without any password.
         """
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:]
-        text = "\n".join(lines)
+        text = self.log.read_text(encoding="utf-8", errors="replace")
+        # Colours and other orders to a terminal have no place in a message.
+        text = NOT_TEXT.sub("", text)
         for known in [
             self.password,
             *(s.credentials.password for s in self.running.values() if s.credentials),
         ]:
             text = text.replace(known, "********")
+        text = "\n".join(text.splitlines()[-TAIL_LINES:])
         said = f" The end of {self.log}:\n{text}" if text else f" Its log {self.log} is empty."
         return f"{self.service.name} could not be started: {what}.{said}"
-
-
-def free_port(*, above: int = 0) -> int:
-    """
-    A loopback port that nobody listens on and that this process has not given away; `above` it another one too.
-
-    Raises:
-        ServiceMissing: every port that was tried is taken.
-
-    """
-    with _giving:
-        for _ in range(200):
-            port = random.choice(PORTS)  # noqa: S311 - a port is no secret
-            wanted = [port, port + above] if above else [port]
-            if _given.isdisjoint(wanted) and all(map(_is_free, wanted)):
-                _given.update(wanted)
-                return port
-    raise ServiceMissing(
-        f"Expected a free loopback port between {PORTS.start} and {PORTS.stop}; 200 that were tried are taken. "
-        "End some of the programs that listen there."
-    )
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-        return True
 
 
 def setting(value: str | int | bool) -> str:

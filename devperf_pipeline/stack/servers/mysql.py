@@ -5,7 +5,8 @@ How is a private MariaDB started, in the place of MySQL?
 import socket
 
 from devperf_pipeline.model import Service
-from devperf_pipeline.stack.site import LOOPBACK, USERNAME, Site, free_port, setting
+from devperf_pipeline.stack.ports import LOOPBACK, free_port
+from devperf_pipeline.stack.site import USERNAME, Site, setting
 
 PROGRAMS = ("mariadbd", "mariadb-install-db")
 DATABASE = "devperf"

@@ -4,8 +4,9 @@ How is a private PgBouncer started in front of our PostgreSQL?
 
 from devperf_pipeline.errors import ServiceMissing
 from devperf_pipeline.model import Service
+from devperf_pipeline.stack.ports import LOOPBACK, free_port
 from devperf_pipeline.stack.servers import postgresql
-from devperf_pipeline.stack.site import LOOPBACK, USERNAME, Site, free_port, setting
+from devperf_pipeline.stack.site import USERNAME, Site, setting
 
 PROGRAMS = ("pgbouncer",)
 READY_S = 10.0

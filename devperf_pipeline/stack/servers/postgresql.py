@@ -7,7 +7,8 @@ import struct
 from signal import SIGINT
 
 from devperf_pipeline.model import Service
-from devperf_pipeline.stack.site import LOOPBACK, USERNAME, Site, free_port, setting
+from devperf_pipeline.stack.ports import LOOPBACK, free_port
+from devperf_pipeline.stack.site import USERNAME, Site, setting
 
 PROGRAMS = ("postgres", "initdb")
 DATABASE = "devperf"
@@ -52,7 +53,7 @@ def start(site: Site) -> Service:
     # Single-user mode needs no password and no client program.
     site.run(
         [site.programs["postgres"], "--single", "-D", data, "postgres"],
-        given=f"create database {DATABASE};\n",
+        given=site.write("create.sql", f"create database {DATABASE};\n"),
     )
     # SIGINT is PostgreSQL's "fast" shutdown; at SIGTERM it would wait for its clients to leave.
     process = site.start([site.programs["postgres"], "-D", data], stop_signal=SIGINT)

@@ -10,7 +10,8 @@ import urllib.error
 import urllib.request
 
 from devperf_pipeline.model import Service
-from devperf_pipeline.stack.site import LOOPBACK, USERNAME, Site, free_port, setting
+from devperf_pipeline.stack.ports import LOOPBACK, free_port
+from devperf_pipeline.stack.site import USERNAME, Site, setting
 
 PROGRAMS = ("rabbitmq-server", "epmd", "erl")
 VHOST = "/"
@@ -47,6 +48,8 @@ def start(site: Site) -> Service:
     site.wait(lambda: _listens(mapper), [helper], seconds=READY_S)
     process = site.start(
         [site.programs["rabbitmq-server"]],
+        # Asked to end, it sleeps six seconds in its management plugin; its data is thrown away anyhow.
+        grace_s=1.0,
         extra={
             **extra,
             "RABBITMQ_NODENAME": f"devperf-{amqp}@localhost",

@@ -5,8 +5,9 @@ How is a private Redis started?
 import socket
 
 from devperf_pipeline.model import Service
+from devperf_pipeline.stack.ports import LOOPBACK, free_port
 from devperf_pipeline.stack.process import Recorded
-from devperf_pipeline.stack.site import LOOPBACK, Site, free_port, setting
+from devperf_pipeline.stack.site import Site, setting
 
 PROGRAMS = ("redis-server",)
 READY_S = 10.0

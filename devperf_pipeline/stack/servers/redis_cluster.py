@@ -6,8 +6,9 @@ from functools import partial
 
 from devperf_pipeline.errors import ServiceUnreachable
 from devperf_pipeline.model import Service
+from devperf_pipeline.stack.ports import CLUSTER_BUS, LOOPBACK, free_port
 from devperf_pipeline.stack.servers.redis import ask, start_node
-from devperf_pipeline.stack.site import CLUSTER_BUS, LOOPBACK, Site, free_port
+from devperf_pipeline.stack.site import Site
 
 PROGRAMS = ("redis-server",)
 NODES = 3

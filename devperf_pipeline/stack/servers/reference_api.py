@@ -5,13 +5,13 @@ How is a reference API started, wired to the services that run?
 import http.client
 import json
 import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from devperf_pipeline.errors import ServiceMissing
 from devperf_pipeline.model import Service
-from devperf_pipeline.stack.site import LOOPBACK, Site, free_port
+from devperf_pipeline.stack.ports import LOOPBACK, free_port
+from devperf_pipeline.stack.site import Site
 
 PROGRAMS = ("uv",)
 MODULE = "reference_api"
@@ -50,31 +50,25 @@ def start(site: Site) -> Service:
     )
 
 
+def sources(project: Path) -> list[Path]:
+    """
+    The files that make the API what it is: its code and what its environment is locked to.
+    """
+    return sorted([*project.glob("uv.lock"), *project.glob(f"{MODULE}/**/*.py")])
+
+
 def _sync(site: Site, project: Path, environment: Path) -> None:
     """
     Bring the environment to what the lock file says; a moment if it is there already.
     """
     # All of the caller's environment: uv finds its cache, its proxy and its index there.
     inherited = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    command = [str(site.programs["uv"]), "sync", "--frozen", "--no-dev", "--project", str(project)]
-    try:
-        with site.log.open("ab") as log:
-            subprocess.run(
-                command,
-                check=True,
-                cwd=project,
-                env={**inherited, "UV_PROJECT_ENVIRONMENT": str(environment)},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                timeout=SYNC_S,
-            )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise ServiceMissing(
-            site.told(
-                f"its environment could not be made. Try: UV_PROJECT_ENVIRONMENT={environment} {' '.join(command)}"
-            )
-        ) from error
+    site.run(
+        [site.programs["uv"], "sync", "--frozen", "--no-dev", "--project", project],
+        folder=project,
+        environment={**inherited, "UV_PROJECT_ENVIRONMENT": str(environment)},
+        seconds=SYNC_S,
+    )
 
 
 def _dependencies(site: Site) -> dict[str, Any]:
