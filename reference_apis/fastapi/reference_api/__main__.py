@@ -30,6 +30,7 @@ def main(arguments: list[str]) -> None:
         lifespan="on",
         log_level="warning",
         access_log=False,
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=2,
     )
 

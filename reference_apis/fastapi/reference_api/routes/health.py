@@ -17,7 +17,7 @@ from reference_api.routes.asked import configured
 router = APIRouter()
 
 FRAMEWORK_VERSION = version("fastapi")
-SERVER = f"uvicorn {version('uvicorn')} (uvloop, httptools)"
+SERVER = f"uvicorn {version('uvicorn')}, uvloop, httptools"
 
 
 @router.get("/")
