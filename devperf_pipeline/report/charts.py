@@ -7,7 +7,7 @@ of all services on one axis.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from devperf_pipeline.report.drawing import COLOURS, INK, figure_of, svg_of, time_axis
 from devperf_pipeline.report.format import duration, label
@@ -167,7 +167,7 @@ def _range(axes: "Axes", y: float, line: Row, colour: str) -> None:
     axes.text(1.005, y, duration(p50), transform=axes.get_yaxis_transform(), va="center", fontsize=8)
 
 
-def _key(title: str, colour: str, dash: str = "-", *, small: bool) -> Any:
+def _key(title: str, colour: str, dash: Literal["-", "--"] = "-", *, small: bool) -> Any:
     from matplotlib.lines import Line2D  # noqa: PLC0415 - see drawing.py
 
     return Line2D([], [], color=colour, linestyle=dash, linewidth=2, label=label(title, 30 if small else 44))

@@ -3,6 +3,7 @@ What does Dagster show of a service on its asset's page?
 """
 
 import base64
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from devperf_pipeline.report import format as show
@@ -17,10 +18,15 @@ if TYPE_CHECKING:
 def service_panel(con: "Connection", baseline_id: str | None, service: str) -> str:
     """
     A sentence, the chart as an inline picture and what does not count, as Markdown for a dialog 520 pixels wide.
+
+    It stands beside one materialisation, so it shows what that baseline measured and nothing older.
     """
     part = _part(con, baseline_id, service)
     if part is None:
         return f"**{show.cell(service)}** has no measurement yet."
+    if not _new(part).rows:
+        return summary.about(part)
+    part = _new(part)
     parts = [summary.about(part)]
     chart = latency_curve(part, curves(con, part), small=True)
     if chart:
@@ -34,13 +40,17 @@ def service_panel(con: "Connection", baseline_id: str | None, service: str) -> s
 
 def service_rows(
     con: "Connection", baseline_id: str | None, service: str
-) -> list[dict[str, str | int | float]]:
+) -> list[dict[str, str | int | float | None]]:
     """
-    The lines of the report's table of one service, with few columns and rounded numbers; empty without readings.
+    What this baseline measured of one service, as the report has it, with few columns and rounded numbers.
     """
     part = _part(con, baseline_id, service)
-    return tables.records(part.rows) if part else []
+    return tables.records(_new(part).rows) if part else []
 
 
 def _part(con: "Connection", baseline_id: str | None, service: str) -> Part | None:
     return next((part for part in picture(con, baseline_id).parts if part.service == service), None)
+
+
+def _new(part: Part) -> Part:
+    return replace(part, rows=[row for row in part.rows if row.is_new])

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report.rows import Part, Picture, Row, shown
 
+_SEPARATOR = " · "
+"""Between titles: some have commas of their own."""
+
 
 def opening(picture: Picture) -> str:
     """
@@ -40,7 +43,7 @@ def missing(picture: Picture) -> list[str]:
     ]
     others = [show.cell(part.title) for part in picture.parts if part.state is None and part.rows]
     if others:
-        lines.append(f"Not part of this baseline, older rows below: {', '.join(others)}")
+        lines.append(f"Not part of this baseline, older rows below: {_SEPARATOR.join(others)}")
     return lines
 
 
@@ -85,6 +88,8 @@ def headline(picture: Picture) -> list[str]:
         rows = [row for row, _ in shown(part.rows) if row.valid and row.users == 1 and row.p50_ns]
         if not rows:
             continue
+        # The driver's readings say something else; they stand here only where there is nothing but them.
+        rows = [row for row in rows if row.instrument == "engine"] or rows
         rows.sort(key=lambda row: row.p50_ns or 0)
         quick, slow = rows[0], rows[-1]
         text = f"**{show.cell(part.title)}**: {show.cell(quick.title)} {show.duration(quick.p50_ns)}"
@@ -98,8 +103,7 @@ def _services(measured: Sequence[Part], all_parts: Sequence[Part]) -> str:
     if not measured:
         return f"none of the {len(all_parts)} services" if all_parts else "nothing"
     names = [show.cell(part.title) for part in measured]
-    listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-    return f"{len(measured)} of {len(all_parts)} services ({listed})"
+    return f"{len(measured)} of {len(all_parts)} services ({_SEPARATOR.join(names)})"
 
 
 def _took(picture: Picture) -> str:

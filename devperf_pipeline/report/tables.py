@@ -9,7 +9,7 @@ from devperf_pipeline.report import format as show
 from devperf_pipeline.report.rows import Part, Picture, Row, shown
 from devperf_pipeline.services import CATALOGUE
 
-_HOST = ("name", "cpu_model", "cpu_cores", "memory_bytes", "os", "kernel")
+_HOST = ("host", "cpu_model", "cpu_cores", "memory_bytes", "os", "kernel")
 """What a reader asks first of a machine; all its other facts follow."""
 
 
@@ -71,7 +71,7 @@ def host(picture: Picture) -> Table:
         [show.cell(key.removesuffix("_bytes").replace("_", " ")), _fact(key, picture.host[key])]
         for key in keys
     ]
-    return Table(("host", "found"), (":--", ":--"), rows)
+    return Table(("of the host", "found"), (":--", ":--"), rows)
 
 
 def services(picture: Picture) -> Table:
@@ -92,13 +92,13 @@ def services(picture: Picture) -> Table:
     return Table(head, (":--",) * len(head), rows)
 
 
-def records(rows: Sequence[Row]) -> list[dict[str, str | int | float]]:
+def records(rows: Sequence[Row]) -> list[dict[str, str | int | float | None]]:
     """
-    The same lines for Dagster's own table: few columns, numbers that sort, milliseconds.
+    The same lines for Dagster's own table: few columns, numbers that sort, milliseconds; None where there is no number.
     """
 
-    def ms(time_ns: int | None) -> str | float:
-        return show.DASH if time_ns is None else show.number(time_ns / 1_000_000)
+    def ms(time_ns: int | None) -> float | None:
+        return None if time_ns is None else float(show.number(time_ns / 1_000_000))
 
     return [
         {
@@ -111,7 +111,7 @@ def records(rows: Sequence[Row]) -> list[dict[str, str | int | float]]:
             "max ms": ms(row.max_ns),
             "n": row.n,
             "errors": row.errors,
-            "measured by": row.instrument,
+            "instrument": row.instrument,
             "driver p50 ms": ms(driver.p50_ns if driver else None),
             "valid": "yes" if row.valid else show.plain(row.invalid_reason or "no", 120),
         }
@@ -159,7 +159,7 @@ def _table(service: str, lines: Sequence[tuple[Row, Row | None]], now_ns: int) -
     origin: dict[str, Callable[[Row, Row | None], str]] = {
         "n": lambda row, _: show.count(row.n),
         "errors": _errors,
-        "measured by": lambda row, _: row.instrument,
+        "instrument": lambda row, _: row.instrument,
         f"floor ({unit})": time(lambda row: row.floor_p50_ns),
         f"driver p50 ({unit})": driver_p50,
         "age": lambda row, _: _age(row, now_ns),
@@ -167,7 +167,7 @@ def _table(service: str, lines: Sequence[tuple[Row, Row | None]], now_ns: int) -
     if all(driver is None for _, driver in lines):
         del origin[f"driver p50 ({unit})"]
     columns = name | (latency | rate if api else rate | latency) | origin
-    words = {"endpoint", "operation", "measured by"}
+    words = {"endpoint", "operation", "instrument"}
     return Table(
         head=list(columns),
         rule=[":--" if head in words else "--:" for head in columns],

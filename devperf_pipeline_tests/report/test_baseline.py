@@ -54,7 +54,7 @@ class TestTables:
             "max (µs)": "90.0",
             "n": "500",
             "errors": "3 (0.6 %)",
-            "measured by": "engine",
+            "instrument": "engine",
             "floor (µs)": "13.5",
             "driver p50 (µs)": "44.1",
             "age": "new",

@@ -5,7 +5,6 @@ from xml.etree import ElementTree as ET
 
 from devperf_pipeline.store.warehouse import connect
 
-from devperf_pipeline.report.format import DASH
 from devperf_pipeline.report.panel import service_panel, service_rows
 
 if TYPE_CHECKING:
@@ -73,13 +72,13 @@ class TestRows:
             "max ms": 0.09,
             "n": 500,
             "errors": 1,
-            "measured by": "engine",
+            "instrument": "engine",
             "driver p50 ms": 0.0441,
             "valid": "yes",
         }
         assert [expected] == rows
 
-    def test_too_few_calls_give_a_dash(self, warehouse: "Warehouse") -> None:
+    def test_too_few_calls_give_no_number(self, warehouse: "Warehouse") -> None:
         """
         The table on the asset's page is as careful as the report.
         """
@@ -88,4 +87,22 @@ class TestRows:
         with connect(warehouse.folders) as con:
             row = service_rows(con, sitting, "redis")[0]
 
-        assert (DASH, DASH) == (row["p95 ms"], row["p99 ms"])
+        assert (None, None) == (row["p95 ms"], row["p99 ms"])
+
+    def test_older_readings_belong_to_older_materialisations(self, warehouse: "Warehouse") -> None:
+        """
+        What an earlier baseline measured is neither in the rows nor in the panel of this one.
+        """
+        first, second = warehouse.baseline(22), warehouse.baseline(25)
+        warehouse.reading(first, "redis", "get")
+        warehouse.reading(first, "redis", "set")
+        warehouse.reading(second, "redis", "set")
+        warehouse.service(second, "rabbitmq", state="failed", reason="no answer")
+        warehouse.service(second, "redis")
+        warehouse.reading(first, "rabbitmq", "publish")
+        with connect(warehouse.folders) as con:
+            rows = service_rows(con, second, "redis")
+            panel = service_panel(con, second, "rabbitmq")
+
+        assert ["SET"] == [row["operation"] for row in rows]
+        assert panel == "Redis, version 7.0.15. RabbitMQ failed: no answer"
