@@ -1,0 +1,438 @@
+"""
+How is RabbitMQ visited and measured?
+
+Each user has a durable classic queue of its own. Publishers await the broker's confirm of every message before the
+next; consumers get one message at a time from a queue that was filled before the round (1 KiB each, persistent).
+KB are KiB: bodies have 1,024 or 10,240 bytes.
+"""
+
+import logging
+import socket
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import pika
+from pika.adapters.blocking_connection import BlockingChannel
+from pika.exceptions import (
+    AMQPConnectionError,
+    AMQPError,
+    AuthenticationError,
+    ChannelClosedByBroker,
+    ChannelError,
+    ConnectionBlockedTimeout,
+    ConnectionClosedByBroker,
+    IncompatibleProtocolError,
+    NackError,
+    ProbableAccessDeniedError,
+    ProbableAuthenticationError,
+    ProtocolSyntaxError,
+    UnroutableError,
+)
+
+from devperf_pipeline.errors import ServiceError, ServiceRefused, ServiceUnreachable, WrongAnswer
+from devperf_pipeline.model import Credentials, Facts, Outcome, Service
+from devperf_pipeline.services import amqp
+from devperf_pipeline.services.hearing import hear, hung_up_after, show
+from devperf_pipeline.services.operation import DEADLINE_S, FLOOR, OUR_NAME, Driver, Operation, Step, Wire
+from devperf_pipeline.services.rabbitmq_management import MARK, Management
+
+USERS = (20,)
+LAID_IN = 60_000
+"""How many messages all users together may consume in a round: 60 MB."""
+
+FILL_CHUNK = 100
+EXCEPTIONS: tuple[type[Exception], ...] = (AMQPError, ChannelError, OSError)
+
+
+def body_of(kib: int) -> bytes:
+    """
+    The body of our messages: every byte value in turn.
+    """
+    return bytes(range(256)) * 4 * kib
+
+
+def open_session(service: Service) -> "RabbitSession":
+    """
+    Visit a broker.
+
+    Raises:
+        ServiceUnreachable, ServiceRefused, WrongAnswer: as they say.
+
+    """
+    heard = hear(service, service.address, say=amqp.PROTOCOL_HEADER, enough=lambda heard: len(heard) >= 11)
+    if heard[0] != amqp.METHOD or heard[7:11] != amqp.CONNECTION_START:
+        raise WrongAnswer(
+            f"{service.name}: expected AMQP 0-9-1 at {service.address}, heard {show(heard)}. "
+            "Correct the address in the stack file."
+        )
+    return RabbitSession(service, Management(service))
+
+
+class RabbitConnection:
+    """
+    One user's connection, in turns of the driver and of whoever takes its socket.
+    """
+
+    def __init__(self, connection: pika.BlockingConnection) -> None:
+        self._connection = connection
+        self._drivers = _socket_of(connection)
+        # One open connection under two descriptors: shutting it down ends what the driver waits for, too.
+        self.socket = self._drivers.dup()
+        self._channel: BlockingChannel | None = None
+
+    def fresh_channel(self, *, confirm: bool = False) -> BlockingChannel:
+        """
+        A new channel in the place of the last one: tags count from 1, and what was not acknowledged goes back.
+        """
+        # The driver counts on a socket that never waits, and the engine may have left it otherwise.
+        self._drivers.setblocking(False)
+        with hung_up_after(self.socket):
+            if self._channel is not None and self._channel.is_open:
+                self._channel.close()
+            self._channel = self._connection.channel()
+            if confirm:
+                self._channel.confirm_delivery()
+        return self._channel
+
+    def close(self) -> None:
+        """
+        End it.
+        """
+        with suppress(*EXCEPTIONS), hung_up_after(self.socket, 1):
+            self._drivers.setblocking(False)
+            self._connection.close()
+        self.socket.close()
+
+
+class RabbitSession:
+    """
+    One visit to one broker.
+    """
+
+    exceptions = EXCEPTIONS
+
+    def __init__(self, service: Service, management: Management) -> None:
+        self._service = service
+        self._management = management
+        self._filler: RabbitConnection | None = None
+
+    def facts(self) -> Facts:
+        """
+        Versions and settings, asked from the management API.
+        """
+        version, erlang, settings = self._management.facts()
+        return Facts(product=f"RabbitMQ {version} (Erlang {erlang})", version=version, settings=settings)
+
+    def prepare(self) -> None:
+        """
+        Make a vhost of our own, or make sure of the shared one; each operation's `reset` lays in its queues.
+        """
+        self._management.refuse_alarms()
+        self._management.claim()
+        self._filler = self.connect()
+
+    def operations(self) -> Sequence[Operation]:
+        """
+        The floor, publishing and consuming.
+        """
+        floor = Operation(
+            name=FLOOR, title="channel.flow", users=USERS, wire=_floor_wire, driver=_floor_driver
+        )
+        publishing = [
+            self._publish(kib, persistent=persistent) for kib in (1, 10) for persistent in (False, True)
+        ]
+        consuming = [self._consume(how) for how in ("no", "auto", "manual")]
+        return [floor, *publishing, *consuming]
+
+    def _publish(self, kib: int, *, persistent: bool) -> Operation:
+        name = f"publish-{kib}kb{'-persistent' if persistent else ''}"
+        body = body_of(kib)
+        properties = pika.BasicProperties(delivery_mode=2 if persistent else 1)
+
+        def wire(connection: RabbitConnection, user: int, _size: int) -> Wire:
+            number = connection.fresh_channel(confirm=True).channel_number
+            data = amqp.publish(number, queue_of(name, user), body, persistent=persistent)
+            return _wire(connection, [data], amqp.ACK, _unconfirmed)
+
+        def driver(connection: RabbitConnection, user: int, _size: int) -> Driver:
+            channel, queue = connection.fresh_channel(confirm=True), queue_of(name, user)
+            return _driver(
+                # Raises unless it was confirmed.
+                lambda _call: channel.basic_publish("", queue, body, properties, mandatory=True),
+                lambda answer: None if answer is None else f"the driver returned {answer!r:.200}",
+            )
+
+        return Operation(
+            name=name,
+            title=f"Publish ({kib}KB, {'persistent' if persistent else 'non-persistent'})",
+            users=USERS,
+            wire=wire,
+            driver=driver,
+            # New queues, so that they do not grow from round to round.
+            reset=lambda users, _size: self._lay_in(name, users, 0),
+        )
+
+    def _consume(self, how: str) -> Operation:
+        name = f"consume-{how}-ack"
+
+        def wire(connection: RabbitConnection, user: int, size: int) -> Wire:
+            number = connection.fresh_channel().channel_number
+            get = amqp.get(number, queue_of(name, user), no_ack=how == "auto")
+            # On a fresh channel the k-th message has tag k: its ack travels with the next get.
+            acks = (amqp.ack(number, call) if how == "manual" and call else b"" for call in range(size))
+            return _wire(connection, [ack + get for ack in acks], amqp.GET_OK, _wrong_message)
+
+        def driver(connection: RabbitConnection, user: int, size: int) -> Driver:
+            channel, queue = connection.fresh_channel(), queue_of(name, user)
+
+            def get(_call: int) -> Any:
+                return channel.basic_get(queue, auto_ack=how == "auto")
+
+            def get_and_ack(_call: int) -> Any:
+                got = channel.basic_get(queue)
+                if got[0] is not None:
+                    channel.basic_ack(got[0].delivery_tag)
+                return got
+
+            return _driver(get_and_ack if how == "manual" else get, _wrong_body, size=size)
+
+        return Operation(
+            name=name,
+            title=f"Consume ({how} ack)",
+            users=USERS,
+            wire=wire,
+            driver=driver,
+            reset=lambda users, size: self._lay_in(name, users, size),
+            finite=True,
+            largest=LAID_IN,
+        )
+
+    def _lay_in(self, operation: str, users: int, size: int) -> None:
+        """
+        New queues for the users of an operation, each with `size` messages.
+
+        Raises:
+            ServiceRefused: the broker does not take them all.
+
+        """
+        assert self._filler is not None, "prepare() comes before reset()"
+        filler = self._filler
+        try:
+            channel = filler.fresh_channel()
+            for queue in (queue_of(operation, user) for user in range(users)):
+                with hung_up_after(filler.socket):
+                    channel.queue_delete(queue)
+                    channel.queue_declare(
+                        queue, durable=True, arguments={"x-queue-type": "classic", "x-made-by": MARK}
+                    )
+                message = amqp.publish(channel.channel_number, queue, body_of(1), persistent=True)
+                # Straight to the socket, without confirms: the count tells whether all arrived.
+                filler.socket.settimeout(DEADLINE_S)
+                for laid_in in range(0, size, FILL_CHUNK):
+                    filler.socket.sendall(message * min(FILL_CHUNK, size - laid_in))
+                self._await_messages(filler, channel, queue, size)
+        except EXCEPTIONS as error:
+            self._management.refuse_alarms()
+            raise explanation(self._service, error) from error
+
+    def _await_messages(
+        self, filler: RabbitConnection, channel: BlockingChannel, queue: str, expected: int
+    ) -> None:
+        """
+        Wait until a queue holds what was sent: it answers questions before it takes messages in.
+        """
+        ends, found = time.monotonic() + DEADLINE_S, -1
+        while time.monotonic() < ends:
+            with hung_up_after(filler.socket):
+                before, found = found, channel.queue_declare(queue, passive=True).method.message_count
+            if found == expected:
+                return
+            if found > before:
+                ends = time.monotonic() + DEADLINE_S
+            time.sleep(0.01)
+        raise ServiceRefused(
+            f"{self._service.name}: {expected} messages were sent to queue {queue!r}, it holds {found}. "
+            "Look at the broker's policies (maximal length, time to live) and alarms."
+        )
+
+    def connect(self) -> RabbitConnection:
+        """
+        A new connection to our vhost.
+        """
+        return connect(self._service, self._management.vhost)
+
+    def clean(self) -> None:
+        """
+        Remove our vhost, or our queues.
+        """
+        self._end_filler()
+        self._management.remove()
+
+    def close(self) -> None:
+        """
+        End the visit.
+        """
+        self._end_filler()
+
+    def _end_filler(self) -> None:
+        if self._filler is not None:
+            self._filler.close()
+            self._filler = None
+
+
+def queue_of(operation: str, user: int) -> str:
+    """
+    The queue of one user of one operation.
+    """
+    return f"{OUR_NAME}.{operation}.{user}"
+
+
+def connect(service: Service, vhost: str) -> RabbitConnection:
+    """
+    A connection to one vhost, authenticated, without heartbeats: nothing is sent that we do not measure.
+
+    Raises:
+        ServiceUnreachable, ServiceRefused, WrongAnswer: as they say.
+
+    """
+    # The driver logs a traceback for every failed connection; ours is one sentence.
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
+    credentials = service.credentials or Credentials("guest", "guest")
+    parameters = pika.ConnectionParameters(
+        host=service.address.host,
+        port=service.address.port,
+        virtual_host=vhost,
+        credentials=pika.PlainCredentials(credentials.username, credentials.password),
+        heartbeat=0,
+        connection_attempts=1,
+        socket_timeout=DEADLINE_S,
+        stack_timeout=DEADLINE_S,
+        blocked_connection_timeout=DEADLINE_S,
+        client_properties={"connection_name": MARK},
+    )
+    try:
+        return RabbitConnection(pika.BlockingConnection(parameters))
+    except EXCEPTIONS as error:
+        raise explanation(service, error) from error
+
+
+def explanation(service: Service, error: Exception) -> ServiceError:
+    """
+    The error of ours for an error of the driver, in the broker's own words.
+    """
+    where = f"{service.name} at {service.address}"
+    match error:
+        case ProbableAuthenticationError() | AuthenticationError() | ProbableAccessDeniedError():
+            return ServiceRefused(
+                f"{where} refuses our credentials: {error}. Correct user name, password and vhost."
+            )
+        case ConnectionClosedByBroker() | ChannelClosedByBroker():
+            return ServiceRefused(
+                f"{where} refuses: {error.reply_code} {error.reply_text}. Look at our privileges."
+            )
+        case ConnectionBlockedTimeout():
+            return ServiceRefused(f"{where} blocks publishers: {error}. Look at its memory and disk alarms.")
+        case IncompatibleProtocolError() | ProtocolSyntaxError():
+            return WrongAnswer(f"{where} does not speak AMQP 0-9-1: {error!r}. Correct the address.")
+        case _:
+            return ServiceUnreachable(
+                f"{where} cannot be reached or does not answer within {DEADLINE_S:g} s: {error!r:.200}. Look at the server."
+            )
+
+
+def failure(error: Exception) -> Outcome:
+    """
+    How a call ended that the driver raised.
+    """
+    match error:
+        case NackError() | UnroutableError() | ChannelClosedByBroker() | ConnectionClosedByBroker():
+            return Outcome.ERROR
+        case ConnectionBlockedTimeout() | TimeoutError():
+            return Outcome.TIMEOUT
+        case AMQPConnectionError() | OSError():
+            return Outcome.LOST
+        case _:
+            return Outcome.ERROR
+
+
+def _socket_of(connection: pika.BlockingConnection) -> socket.socket:
+    """
+    The driver's socket. There is no public way to it: BlockingConnection, its SelectConnection, its transport.
+
+    Raises:
+        WrongAnswer: this version of the driver keeps it elsewhere.
+
+    """
+    transport = getattr(getattr(connection, "_impl", None), "_transport", None)
+    found = getattr(transport, "_sock", None)
+    if not isinstance(found, socket.socket):
+        connection.close()
+        raise WrongAnswer(
+            f"expected the socket of pika {pika.__version__} in _impl._transport._sock, found {type(found).__name__}. "
+            "Install the version that uv.lock names."
+        )
+    return found
+
+
+def _wire(
+    connection: RabbitConnection, calls: list[bytes], expected: bytes, wrong: Callable[[bytes], str | None]
+) -> Wire:
+    return Wire(
+        sockets=[connection.socket],
+        calls=[(Step(data, amqp.complete),) for data in calls],
+        check=lambda replies: amqp.outcome_of(replies[0], expected),
+        verify=lambda replies: wrong(replies[0]),
+    )
+
+
+def _driver(
+    call: Callable[[int], Any], wrong: Callable[[Any], str | None], size: int | None = None
+) -> Driver:
+    return Driver(
+        call=call,
+        check=lambda answer: Outcome.OK if wrong(answer) is None else Outcome.WRONG,
+        verify=wrong,
+        exceptions=EXCEPTIONS,
+        failure=failure,
+        size=size,
+    )
+
+
+def _floor_wire(connection: RabbitConnection, _user: int, _size: int) -> Wire:
+    data = amqp.flow(connection.fresh_channel().channel_number)
+    return _wire(connection, [data], amqp.CHANNEL_FLOW_OK, _no_flow)
+
+
+def _floor_driver(connection: RabbitConnection, _user: int, _size: int) -> Driver:
+    channel = connection.fresh_channel()
+    return _driver(
+        lambda _call: channel.flow(active=True),
+        lambda answer: None if answer is True else f"flow is {answer!r}",
+    )
+
+
+def _no_flow(reply: bytes) -> str | None:
+    return None if reply[7:12] == amqp.CHANNEL_FLOW_OK + b"\x01" else amqp.said(reply)
+
+
+def _unconfirmed(reply: bytes) -> str | None:
+    last = list(amqp.frames(reply))[-1:]
+    return None if last and last[0][1].startswith(amqp.ACK) else amqp.said(reply)
+
+
+def _wrong_message(reply: bytes) -> str | None:
+    got = amqp.message(reply)
+    return amqp.said(reply) if got is None else _wrong_body((got, None, got.body))
+
+
+def _wrong_body(got: Any) -> str | None:
+    method, _, body = got
+    if method is None:
+        return "the queue is empty"
+    return (
+        None
+        if body == body_of(1)
+        else f"expected our message of 1 KiB, found {len(body or b'')} bytes: {body!r:.100}"
+    )
