@@ -22,4 +22,4 @@ def heard(address: Address) -> str | None:
             said = sock.recv(80)
     except OSError:
         return None
-    return said.splitlines()[0].decode("latin-1") if said.strip() else None
+    return said.split(b"\r\n")[0].decode("latin-1") if said.strip() else None

@@ -20,17 +20,18 @@ from devperf_pipeline.model import Facts, Outcome, Service
 from devperf_pipeline.services import mysql_replies as replies
 from devperf_pipeline.services import mysql_wire as wire_format
 from devperf_pipeline.services import relational
+from devperf_pipeline.services import relational_operations as asked
 from devperf_pipeline.services.heard import heard
 from devperf_pipeline.services.operation import DEADLINE_S, FLOOR, OUR_NAME, Driver, Operation, Step, Wire
-from devperf_pipeline.services.relational import Recipe, Statement
+from devperf_pipeline.services.relational import USERS, Recipe, Result, Statement
 
 RECIPES = (
-    relational.INSERT,
-    relational.SELECT_BY_KEY,
-    relational.FULL_SCAN,
-    relational.UPDATE,
-    relational.DELETE,
-    relational.TRANSACTION,
+    asked.INSERT,
+    asked.SELECT_BY_KEY,
+    asked.FULL_SCAN,
+    asked.UPDATE,
+    asked.DELETE,
+    asked.TRANSACTION,
 )
 
 MARKER = "made_by_devperf_for_measuring"
@@ -147,8 +148,8 @@ class MysqlSession:
         The floor and the six published operations.
         """
         return (
-            Operation(name=FLOOR, title=FLOOR, users=(5,), wire=_floor_wire, driver=_floor_driver),
-            *(self._operation(recipe) for recipe in RECIPES),
+            Operation(name=FLOOR, title=FLOOR, users=USERS, wire=_floor_wire, driver=_floor_driver),
+            *(recipe.operation(wire=self._wire, driver=_driver, fill=self._fill) for recipe in RECIPES),
         )
 
     def connect(self) -> MysqlConnection:
@@ -176,7 +177,7 @@ class MysqlSession:
     def _rows(self, query: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         try:
             with self._own.driver.cursor() as cursor:
-                cursor.execute(query, arguments)
+                cursor.execute(query, arguments or None)
                 return list(cursor.fetchall())
         except pymysql.Error as error:
             raise _explained(self._service, error) from error
@@ -203,28 +204,6 @@ class MysqlSession:
             joined = ", ".join(f"{DIGITS} d{digit}" for digit in digits)
             self._run(FILL.format(table=name, number=number, digits=joined, rows=rows))
         self._run(f"ANALYZE TABLE {name}")
-
-    def _operation(self, recipe: Recipe) -> Operation:
-        def wire(connection: MysqlConnection, user: int, size: int) -> Wire:
-            return self._wire(recipe, connection, user, size)
-
-        def driver(connection: MysqlConnection, user: int, size: int) -> Driver:
-            return _driver(recipe, connection, user, size)
-
-        def reset(users: int, size: int) -> None:
-            if recipe.table is not None:
-                self._fill(recipe.table, recipe.rows(users, size))
-
-        return Operation(
-            name=recipe.name,
-            title=recipe.title,
-            users=(5,),
-            wire=wire,
-            driver=driver,
-            reset=reset if recipe.table else None,
-            finite=recipe.finite,
-            largest=relational.LARGEST,
-        )
 
     def _wire(self, recipe: Recipe, connection: MysqlConnection, user: int, size: int) -> Wire:
         numbers = [self._prepared(connection, _text(statement)) for statement in recipe.statements]
@@ -271,10 +250,6 @@ class MysqlSession:
                 ) from error
             connection.numbers[text] = answer[0]
         return connection.numbers[text]
-
-
-Result = tuple[int, list[tuple[Any, ...]]]
-"""What the driver says of one statement: rows returned or changed, and the rows."""
 
 
 def open_session(service: Service) -> MysqlSession:
@@ -387,22 +362,10 @@ def _driver(recipe: Recipe, connection: MysqlConnection, user: int, size: int) -
             raise
         return results
 
-    def check(results: list[Result]) -> int:
-        for (count, _), statement in zip(results, recipe.statements, strict=True):
-            if count != statement.count:
-                return Outcome.WRONG
-        return Outcome.OK
-
-    def verify(results: list[Result]) -> str | None:
-        for (_, rows), statement in zip(results, recipe.statements, strict=True):
-            if (problem := statement.wrong(rows)) is not None:
-                return problem
-        return None
-
     return Driver(
         call=run_in_transaction if recipe.transaction else run,
-        check=check,
-        verify=verify,
+        check=recipe.check,
+        verify=recipe.wrong,
         exceptions=(pymysql.Error,),
         failure=_failure,
         size=count if recipe.finite else None,

@@ -1,5 +1,5 @@
 """
-What is asked of a relational database, and which rows does it hold?
+What do relational databases have in common: the rows they hold, and the shape of an operation?
 
 PostgreSQL and MySQL are asked the same, in the same words: what differs is only how each protocol carries it.
 Every value follows from its key, so a reply can be verified without remembering what was asked.
@@ -9,11 +9,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from devperf_pipeline.model import Outcome
+from devperf_pipeline.services.operation import Driver, Operation, Wire
+
 ROWS = 10_000
 """Rows of every table that is read or updated."""
 
 JOINED_ROWS = 1_000
 """Rows of each of the two joined tables."""
+
+ITEM_TABLES = ("items", "inserted", "updated", "deleted", "transacted")
+"""The tables of items; each operation that changes rows has its own, so that none disturbs another."""
 
 CALLS = 1_000
 """Different calls that are prepared for one user, when calls are cycled."""
@@ -21,10 +27,16 @@ CALLS = 1_000
 LANES = 32
 """Up to so many users update rows of their own; more would wait for each other's row locks."""
 
+USERS = (5,)
+"""How many users at once the published figures imply, for every operation."""
+
 LARGEST = 20_000
 """Rows that one user may consume in one round of a finite operation."""
 
 Arguments = tuple[int | str, ...]
+
+Result = tuple[int, Sequence[tuple[Any, ...]]]
+"""What a driver says of one statement: rows returned or changed, and the rows."""
 
 
 def name_of(key: int) -> str:
@@ -131,94 +143,52 @@ class Recipe:
         calls = size if self.finite else min(size, CALLS)
         return (self.arguments(user, number, size) for number in range(calls))
 
+    def check(self, results: Sequence[Result]) -> int:
+        """
+        The outcome of a call through a driver: every statement returned or changed as many rows as it should.
+        """
+        for (count, _), statement in zip(results, self.statements, strict=True):
+            if count != statement.count:
+                return Outcome.WRONG
+        return Outcome.OK
 
-def _transaction(user: int, number: int, _size: int) -> tuple[Arguments, ...]:
-    new, own = new_key(user, number), own_key(user, number)
-    return item(new), (own,), (value_of(own), own), (new,), (new,)
+    def wrong(self, results: Sequence[Result]) -> str | None:
+        """
+        What is wrong with what a driver returned, read in full, or None.
+        """
+        for (_, rows), statement in zip(results, self.statements, strict=True):
+            if (problem := statement.wrong(rows)) is not None:
+                return problem
+        return None
 
+    def operation(
+        self,
+        *,
+        wire: Callable[["Recipe", Any, int, int], Wire],
+        driver: Callable[["Recipe", Any, int, int], Driver],
+        fill: Callable[[str, int], None],
+    ) -> Operation:
+        """
+        The operation of this recipe, given how one database carries it.
 
-INSERT = Recipe(
-    name="insert",
-    title="INSERT (single row)",
-    statements=(Statement(text="INSERT INTO {space}.inserted (name, value) VALUES (%s, %s)", verb="INSERT"),),
-    arguments=lambda user, number, _size: (item(any_key(user, number))[1:],),
-    table="inserted",
-    rows=lambda _users, _size: 0,
-)
-SELECT_BY_KEY = Recipe(
-    name="select-by-key",
-    title="SELECT (by primary key)",
-    statements=(
-        Statement(text="SELECT id, name, value FROM {space}.items WHERE id = %s", verb="SELECT", row=item),
-    ),
-    arguments=lambda user, number, _size: ((any_key(user, number),),),
-)
-FULL_SCAN = Recipe(
-    name="full-scan",
-    title="SELECT (full scan, 10k rows)",
-    statements=(
-        Statement(text="SELECT id, name, value FROM {space}.items", verb="SELECT", count=ROWS, row=item),
-    ),
-    arguments=lambda _user, _number, _size: ((),),
-)
-"""All 10,000 rows are transferred, about 1.2 MB, and received before the call ends."""
+        Args:
+            wire: prepares a user's calls as bytes.
+            driver: prepares a user's calls through the driver.
+            fill: empties a table and lays in so many rows.
 
-UPDATE = Recipe(
-    name="update",
-    title="UPDATE (single row)",
-    # The version changes with every call: MySQL writes nothing when a row stays as it was.
-    statements=(
-        Statement(
-            text="UPDATE {space}.updated SET value = %s, version = version + 1 WHERE id = %s", verb="UPDATE"
-        ),
-    ),
-    arguments=lambda user, number, _size: ((value_of(own_key(user, number)), own_key(user, number)),),
-    table="updated",
-)
-DELETE = Recipe(
-    name="delete",
-    title="DELETE (single row)",
-    statements=(Statement(text="DELETE FROM {space}.deleted WHERE id = %s", verb="DELETE"),),
-    arguments=lambda user, number, size: ((1 + user * size + number,),),
-    table="deleted",
-    rows=lambda users, size: users * size,
-    finite=True,
-)
-TRANSACTION = Recipe(
-    name="transaction",
-    title="Transaction (5 operations)",
-    statements=(
-        Statement(text="INSERT INTO {space}.transacted (id, name, value) VALUES (%s, %s, %s)", verb="INSERT"),
-        Statement(
-            text="SELECT id, name, value FROM {space}.transacted WHERE id = %s", verb="SELECT", row=item
-        ),
-        Statement(
-            text="UPDATE {space}.transacted SET value = %s, version = version + 1 WHERE id = %s",
-            verb="UPDATE",
-        ),
-        Statement(
-            text="SELECT id, name, value FROM {space}.transacted WHERE id = %s", verb="SELECT", row=item
-        ),
-        Statement(text="DELETE FROM {space}.transacted WHERE id = %s", verb="DELETE"),
-    ),
-    arguments=_transaction,
-    table="transacted",
-    transaction=True,
-)
-JOIN = Recipe(
-    name="join",
-    title="Join (2 tables, 1k rows each)",
-    statements=(
-        Statement(
-            text="SELECT orders.id, orders.amount, customers.name"
-            " FROM {space}.orders JOIN {space}.customers ON customers.id = orders.customer",
-            verb="SELECT",
-            count=JOINED_ROWS,
-            row=joined,
-        ),
-    ),
-    arguments=lambda _user, _number, _size: ((),),
-)
-"""Every order with its customer's name; all 1,000 rows are transferred."""
+        """
 
-ITEM_TABLES = ("items", "inserted", "updated", "deleted", "transacted")
+        def reset(users: int, size: int) -> None:
+            if self.table is not None:
+                fill(self.table, self.rows(users, size))
+
+        return Operation(
+            name=self.name,
+            title=self.title,
+            users=USERS,
+            wire=lambda connection, user, size: wire(self, connection, user, size),
+            driver=lambda connection, user, size: driver(self, connection, user, size),
+            reset=reset if self.table else None,
+            finite=self.finite,
+            largest=LARGEST,
+        )
