@@ -9,7 +9,7 @@ from devperf_pipeline.stack.ports import LOOPBACK, free_port
 from devperf_pipeline.stack.site import USERNAME, Site, setting
 
 PROGRAMS = ("mariadbd", "mariadb-install-db")
-DATABASE = "devperf"
+DATABASE = "app"  # what applications use; the objects of a baseline have a name of their own
 READY_S = 20.0
 
 
