@@ -1,0 +1,104 @@
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from devperf_pipeline.store.warehouse import connect
+
+from devperf_pipeline.report.charts import latency_curve, overview
+from devperf_pipeline.report.rows import curves, picture
+
+if TYPE_CHECKING:
+    from devperf_pipeline_tests.report.conftest import Warehouse
+
+
+def texts(svg: str | None) -> list[str]:
+    """
+    Everything that is written in a picture.
+    """
+    return re.findall(r"<text[^>]*>([^<]*)</text>", svg or "")
+
+
+class TestLatencyCurve:
+    def test_a_panel_for_each_number_of_users(self, warehouse: "Warehouse") -> None:
+        """
+        Loads are not mixed in one panel, and every operation is in the key once.
+        """
+        sitting = warehouse.baseline(25)
+        for users in (1, 10):
+            warehouse.reading(sitting, "redis", "get", users=users)
+            warehouse.reading(sitting, "redis", "set", users=users)
+        with connect(warehouse.folders) as con:
+            part = picture(con).parts[0]
+            written = texts(latency_curve(part, curves(con, part)))
+
+        assert ["1 user", "10 users", "GET", "SET"] == [
+            text for text in written if text in {"1 user", "10 users", "GET", "SET"}
+        ]
+        assert {"50 %", "90 %", "99 %", "1 ms", "100 µs"} <= set(written)
+
+    def test_an_operation_keeps_its_colour(self, warehouse: "Warehouse") -> None:
+        """
+        The colour of an operation is the same on the page and in the dialog.
+        """
+        sitting = warehouse.baseline(25)
+        warehouse.reading(sitting, "redis", "get")
+        warehouse.reading(sitting, "redis", "set")
+        with connect(warehouse.folders) as con:
+            part = picture(con).parts[0]
+            wide = latency_curve(part, curves(con, part))
+            small = latency_curve(part, curves(con, part), small=True)
+
+        def strokes(svg: str | None) -> list[str]:
+            return re.findall(r"stroke: (#\w+); stroke-width: 1.5", svg or "")
+
+        assert len(set(strokes(wide))) == 2
+        assert strokes(wide) == strokes(small)
+
+    def test_no_samples_no_picture(self, warehouse: "Warehouse") -> None:
+        """
+        Where no raw sample is left there is nothing to draw.
+        """
+        sitting = warehouse.baseline(25)
+        warehouse.reading(sitting, "redis", "get")
+        with connect(warehouse.folders) as con:
+            part = picture(con).parts[0]
+
+        assert latency_curve(part, {}) is None
+
+
+class TestOverview:
+    def test_every_valid_operation_of_one_user_is_drawn(self, warehouse: "Warehouse") -> None:
+        """
+        One line an operation, with its median in figures; invalid readings, floors and more users are not drawn.
+        """
+        sitting = warehouse.baseline(25)
+        warehouse.reading(sitting, "redis", "get", p50_ns=19_800)
+        warehouse.reading(sitting, "redis", "set", valid=False)
+        warehouse.reading(sitting, "redis", "many", users=10)
+        warehouse.reading(sitting, "redis", "floor")
+        warehouse.reading(sitting, "fastapi", "health", p50_ns=620_000)
+        with connect(warehouse.folders) as con:
+            written = texts(overview(picture(con).parts))
+
+        expected = {"Redis, one node", "GET", "19.8 µs", "FastAPI, code-first", "HEALTH", "0.62 ms"}
+        assert expected <= set(written)
+        assert not {"SET", "MANY", "FLOOR"} & set(written)
+
+    def test_nothing_valid_no_picture(self) -> None:
+        """
+        Without readings there is no empty picture.
+        """
+        assert overview([]) is None
+
+
+class TestImport:
+    def test_matplotlib_waits_for_the_first_picture(self) -> None:
+        """
+        Reading the definitions does not pay for pictures that nobody draws.
+        """
+        code = (
+            "import sys, devperf_pipeline.report.baseline, devperf_pipeline.report.panel;"
+            "sys.exit('matplotlib' in sys.modules)"
+        )
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
