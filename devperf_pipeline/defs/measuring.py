@@ -30,6 +30,7 @@ from devperf_pipeline.stack import local
 from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.host import host_facts
+from devperf_pipeline.stack.standing import standing
 from devperf_pipeline.store import warehouse
 from devperf_pipeline.store.samples import SampleStore
 
@@ -126,13 +127,14 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
         with only_one(cancelled=cancelled):
             for message in store.recover():
                 say(message)
-            with local.standing(load_stack(config.stack, folders), folders, say) as stack:
+            with standing(load_stack(config.stack, folders), folders, say) as stack:
+                roots = [pid for service in stack.services for pid in local.processes(folders, service.name)]
                 baseline = measure(
                     stack,
                     config.wishes(selected),
                     host=host_facts(folders),
                     keeper=tally,
-                    processes=lambda: local.processes(folders, stack.name) if stack.managed else [],
+                    processes=lambda: roots if stack.managed else [],
                     tell=_teller(context),
                     cancelled=cancelled,
                 )

@@ -70,11 +70,9 @@ def ours(folders: Folders) -> list[psutil.Process]:
     found: list[psutil.Process] = []
     for process in psutil.process_iter():
         try:
-            if process.pid != os.getpid() and any(
-                program in " ".join(process.cmdline()[:2]) for program in PROGRAMS
-            ):
-                if process.environ().get("DAGSTER_HOME") == str(folders.dagster_home):
-                    found.append(process)
+            named = any(program in " ".join(process.cmdline()[:2]) for program in PROGRAMS)
+            if named and process.environ().get("DAGSTER_HOME") == str(folders.dagster_home):
+                found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
             continue
     return found
