@@ -65,6 +65,25 @@ def hear(
     return heard
 
 
+def greeting_in_http(service: Service) -> str | None:
+    """
+    What is said to someone who speaks HTTP, as `show` shows it, or None if nothing is.
+
+    For protocols in which both sides may wait for each other: most servers that are taken for another speak HTTP.
+    """
+    try:
+        heard = hear(
+            service,
+            service.address,
+            say=b"GET / HTTP/1.0\r\n\r\n",
+            enough=lambda heard: b"\r\n" in heard,
+            deadline_s=1.0,
+        )
+    except ServiceUnreachable:
+        return None
+    return show(heard.split(b"\r\n")[0])
+
+
 def show(heard: bytes) -> str:
     """
     The beginning of a foreign answer, harmless on a terminal.

@@ -21,7 +21,7 @@ from devperf_pipeline.services import mysql_replies as replies
 from devperf_pipeline.services import mysql_wire as wire_format
 from devperf_pipeline.services import relational
 from devperf_pipeline.services import relational_operations as asked
-from devperf_pipeline.services.heard import heard
+from devperf_pipeline.services.hearing import greeting_in_http
 from devperf_pipeline.services.operation import DEADLINE_S, FLOOR, OUR_NAME, Driver, Operation, Step, Wire
 from devperf_pipeline.services.relational import USERS, Recipe, Result, Statement
 
@@ -298,7 +298,7 @@ def _connect(service: Service) -> MysqlConnection:
 
 def _other_protocol(service: Service, said: str) -> WrongAnswer:
     return WrongAnswer(
-        f"{service.name} at {service.address} should speak MySQL's protocol, but answered {said!r}. "
+        f"{service.name} at {service.address} should speak MySQL's protocol, but answered {said}. "
         f"Is another server listening there? Correct host and port in the stack file."
     )
 
@@ -312,12 +312,11 @@ def _explained(service: Service, error: pymysql.Error) -> ServiceError:
     said = str(error.args[-1]) if error.args else type(error).__name__
     user = service.credentials.username if service.credentials else "no user"
     if code is None:  # not the server's words but the driver's, about packets that make no sense
-        return _other_protocol(service, heard(service.address) or said)
+        return _other_protocol(service, greeting_in_http(service) or repr(said))
     if code in LOST | {2003}:
-        speaks = heard(service.address) if code != 2003 else None
-        if (
-            speaks is not None and speaks.isascii() and speaks.isprintable()
-        ):  # MySQL's own greeting is neither
+        speaks = greeting_in_http(service) if code != 2003 else None
+        # A MySQL that is only slow greets with a packet, whose length and number hold zeros.
+        if speaks is not None and "\\x00" not in speaks:
             return _other_protocol(service, speaks)
         return ServiceUnreachable(
             f"{where} should answer within {DEADLINE_S:.0f} s, but: {said}. "

@@ -22,7 +22,7 @@ from devperf_pipeline.services import postgresql_replies as replies
 from devperf_pipeline.services import postgresql_wire as wire_format
 from devperf_pipeline.services import relational
 from devperf_pipeline.services import relational_operations as asked
-from devperf_pipeline.services.heard import heard
+from devperf_pipeline.services.hearing import greeting_in_http
 from devperf_pipeline.services.operation import DEADLINE_S, FLOOR, OUR_NAME, Driver, Operation, Step, Wire
 from devperf_pipeline.services.postgresql_schema import FILL, ITEMS, JOINED, MARKER, POOL_SETTINGS, SETTINGS
 from devperf_pipeline.services.relational import USERS, Recipe, Result, Statement
@@ -332,9 +332,9 @@ def _explained(service: Service, error: psycopg.Error) -> ServiceError:
     user = service.credentials.username if service.credentials else "no user"
     state = error.sqlstate or ""
     if "received invalid response" in said or "expected authentication request" in said:
-        speaks = heard(service.address)
+        speaks = greeting_in_http(service)
         return WrongAnswer(
-            f"{where} should speak PostgreSQL's protocol, but answered {speaks or said!r}. "
+            f"{where} should speak PostgreSQL's protocol, but answered {speaks or repr(said)}. "
             f"Is another server listening there? Correct host and port in the stack file."
         )
     if state.startswith(("08", "57P")) or "starting up" in said or "shutting down" in said:
@@ -344,9 +344,9 @@ def _explained(service: Service, error: psycopg.Error) -> ServiceError:
             f"{where} should let {user} in and do as asked, but said: {said}. "
             f"Check user, password, database and privileges in the stack file and on the server."
         )
-    if isinstance(error, psycopg.errors.ConnectionTimeout) and (speaks := heard(service.address)):
+    if isinstance(error, psycopg.errors.ConnectionTimeout) and (speaks := greeting_in_http(service)):
         return WrongAnswer(
-            f"{where} should speak PostgreSQL's protocol, but speaks another: {speaks!r}. "
+            f"{where} should speak PostgreSQL's protocol, but answered {speaks}. "
             f"Correct host and port in the stack file."
         )
     return ServiceUnreachable(
