@@ -117,8 +117,9 @@ def _reason(decoded: Any) -> str:
         return ""
     dependencies = decoded.get("dependencies")
     if isinstance(dependencies, dict):
-        unwell = [str(it.get("error")) for it in dependencies.values() if it.get("status") == "unhealthy"]
-        return ": " + ", ".join(unwell)
+        found = (it for it in dependencies.values() if isinstance(it, dict))
+        unwell = [str(it.get("error"))[:200] for it in found if it.get("status") == "unhealthy"]
+        return f": {', '.join(unwell)}" if unwell else ""
     return f": {str(decoded['error'])[:200]}" if "error" in decoded else ""
 
 
@@ -168,7 +169,7 @@ def routes(names: Names) -> Sequence[Route]:
             title="GET /health/all",
             method="GET",
             target="/health/all",
-            right=lambda body: body.get("status") == "healthy" and len(body["dependencies"]) == 6,
+            right=lambda body: body.get("status") == "healthy" and isinstance(body.get("dependencies"), dict),
             health=True,
         ),
         *(
@@ -194,7 +195,7 @@ def routes(names: Names) -> Sequence[Route]:
             title="GET /examples/database/postgres/query",
             method="GET",
             target="/examples/database/postgres/query",
-            right=lambda body: body.get("database") == "postgres" and "now" in body["result"],
+            right=lambda body: body.get("database") == "postgres" and isinstance(body.get("result"), dict),
         ),
         Route(
             name="get-examples-cache-key",

@@ -1,0 +1,323 @@
+import json
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jsonschema
+import pytest
+import yaml
+
+from devperf_pipeline.model import Address, Service, Stack
+from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline_tests.reference_apis.gate import Gate
+
+pytestmark = pytest.mark.servers
+
+PROJECT = Folders.find().reference_apis / "fastapi"
+CONTRACT: dict[str, Any] = yaml.safe_load((PROJECT.parent / "openapi.yaml").read_text())
+DEPENDENCIES = ("vault", "postgres", "mysql", "mongodb", "redis", "rabbitmq")
+
+Start = Callable[..., httpx.Client]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def python_of_the_api(folders: Folders) -> Path:
+    return folders.cache / "fastapi" / "bin" / "python"
+
+
+def server(service: Service, address: Address | None = None) -> dict[str, Any]:
+    where = address or service.address
+    assert service.credentials is not None
+    return {
+        "host": where.host,
+        "port": where.port,
+        "user": service.credentials.username,
+        "password": service.credentials.password,
+        ("vhost" if service.kind == "rabbitmq" else "database"): service.database,
+    }
+
+
+@pytest.fixture(name="api")
+def _api(running_stack: Stack) -> Iterator[httpx.Client]:
+    """The API of the local stack."""
+    address = running_stack.service("fastapi").address
+    with httpx.Client(base_url=f"http://{address}", trust_env=False, timeout=15) as client:
+        yield client
+
+
+@pytest.fixture(name="start")
+def _start(running_stack: Stack, stack_folders: Folders, tmp_path: Path) -> Iterator[Start]:
+    """Starts an API of the test's own, with the dependencies that it names."""
+    assert running_stack.service("fastapi").addresses
+    started: list[tuple[subprocess.Popen[bytes], httpx.Client]] = []
+
+    def start(**sections: Any) -> httpx.Client:
+        port = free_port()
+        config = tmp_path / f"{port}.json"
+        config.write_text(json.dumps({"host": "127.0.0.1", "port": port, **sections}))
+        process = subprocess.Popen(
+            [python_of_the_api(stack_folders), "-m", "reference_api", config],
+            cwd=PROJECT,
+            stderr=subprocess.DEVNULL,
+        )
+        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=15)
+        started.append((process, client))
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline:
+            try:
+                assert client.get("/health").status_code == 200
+            except httpx.ConnectError:
+                assert process.poll() is None
+                time.sleep(0.05)
+            else:
+                return client
+        raise AssertionError("the API did not start")
+
+    yield start
+    for process, client in started:
+        client.close()
+        process.terminate()
+        process.wait(10)
+
+
+def contract_of(path: str, method: str, status: int) -> dict[str, Any]:
+    """
+    The schema of an answer, with every reference within reach.
+    """
+    answer = CONTRACT["paths"][path][method]["responses"][str(status)]
+    if "$ref" in answer:
+        answer = CONTRACT["components"]["responses"][answer["$ref"].rpartition("/")[2]]
+    return {**answer["content"]["application/json"]["schema"], "components": CONTRACT["components"]}
+
+
+def ask(
+    client: httpx.Client, method: str, path: str, *, status: int = 200, body: Any = None, **names: str
+) -> Any:
+    """
+    What a route answers, having made sure that the answer is as the contract says.
+    """
+    response = client.request(method, path.format(**names), json=body)
+    assert (status, response.text) == (response.status_code, response.text)
+    assert int(response.headers["content-length"]) == len(response.content)
+    found = response.json()
+    jsonschema.validate(found, contract_of(path, method.lower(), status))
+    return found
+
+
+def until(condition: Callable[[], bool], seconds: float = 15) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+class TestContract:
+    def test_routes(self, api: httpx.Client) -> None:
+        """The code has the routes of the contract, no fewer and no more."""
+        methods = {"get", "post", "put", "patch", "delete"}
+
+        def routes(document: dict[str, Any]) -> set[tuple[str, str]]:
+            return {(path, it) for path, item in document["paths"].items() for it in methods & item.keys()}
+
+        assert routes(CONTRACT) == routes(api.get("/openapi.json").json())
+
+    def test_root(self, api: httpx.Client) -> None:
+        """The API says what it is and how it asks its dependencies."""
+        about = ask(api, "GET", "/")
+        assert ("FastAPI", "sequential") == (about["framework"], about["aggregation"])
+
+    def test_no_redirect(self, api: httpx.Client) -> None:
+        """A path with a slash too many is not found, and never leads elsewhere."""
+        assert (200, 404) == (api.get("/health").status_code, api.get("/health/").status_code)
+
+    def test_health_all(self, api: httpx.Client) -> None:
+        """Every configured dependency was asked and said its version; the others are absent and do not count."""
+        found = ask(api, "GET", "/health/all")
+        states = {name: it["status"] for name, it in found["dependencies"].items()}
+        expected = dict.fromkeys(DEPENDENCIES, "healthy") | {"vault": "absent", "mongodb": "absent"}
+        assert ("healthy", expected) == (found["status"], states)
+        asked = [it for it in found["dependencies"].values() if it["status"] == "healthy"]
+        assert all(it["latency_ms"] > 0 and it["version"] for it in asked)
+
+    @pytest.mark.parametrize("dependency", ["postgres", "mysql", "redis", "rabbitmq"])
+    def test_health_of_one(self, api: httpx.Client, dependency: str) -> None:
+        """Each dependency can be asked alone."""
+        found = ask(api, "GET", "/health/{dependency}", dependency=dependency)
+        assert found["status"] == "healthy"
+
+    @pytest.mark.parametrize("dependency", ["vault", "mongodb"])
+    def test_health_of_an_absent_one(self, api: httpx.Client, dependency: str) -> None:
+        """One that is not configured is unavailable, and the answer says that it is absent."""
+        found = ask(api, "GET", "/health/{dependency}", dependency=dependency, status=503)
+        assert ("absent", f"{dependency} is not configured") == (found["reason"], found["error"])
+
+    def test_health_of_nothing(self, api: httpx.Client) -> None:
+        """There are six dependencies and no seventh."""
+        assert "mongodb" in ask(api, "GET", "/health/{dependency}", dependency="oracle", status=404)["error"]
+
+    @pytest.mark.parametrize("database", ["postgres", "mysql"])
+    def test_query(self, api: httpx.Client, database: str) -> None:
+        """The query's row comes from the database: its clock moves on between two calls."""
+        path = f"/examples/database/{database}/query"
+        first, second = ask(api, "GET", path), ask(api, "GET", path)
+        assert first["result"]["now"] < second["result"]["now"]
+
+    @pytest.mark.parametrize(
+        "path", ["/examples/vault/secret/{service_name}", "/examples/database/mongodb/query"]
+    )
+    def test_examples_of_absent_ones(self, api: httpx.Client, path: str) -> None:
+        """The routes of an absent dependency are there, and unavailable."""
+        assert ask(api, "GET", path, service_name="postgres", status=503)["reason"] == "absent"
+
+    def test_cache(self, api: httpx.Client) -> None:
+        """A value is found after it was stored and no longer after it was deleted; time to live is kept."""
+        path, key, value = "/examples/cache/{key}", "devperf:test:cache", "käse"
+        ask(api, "DELETE", path, key=key)
+        assert "devperf:test:cache" in ask(api, "GET", path, key=key, status=404)["error"]
+        assert ask(api, "POST", path, key=key, body={"value": value, "ttl": 60})["ttl"] == 60
+        assert {"key": key, "value": value} == ask(api, "GET", path, key=key)
+        assert [True, False] == [ask(api, "DELETE", path, key=key)["deleted"] for _ in range(2)]
+
+    @pytest.mark.parametrize(
+        ("key", "body"),
+        [
+            ("devperf:test:bad", {"value": 1}),
+            ("devperf:test:bad", {"value": "x", "ttl": 0}),
+            ("devperf:test:bad", {}),
+            ("devperf:test:bad", "x"),
+            ("devperf%20test", {"value": "x"}),
+            ("k" * 201, {"value": "x"}),
+        ],
+    )
+    def test_invalid(self, api: httpx.Client, key: str, body: Any) -> None:
+        """A path or a body that is not as described is refused before the cache is asked."""
+        ask(api, "POST", "/examples/cache/{key}", key=key, body=body, status=422)
+
+    def test_messaging(self, api: httpx.Client) -> None:
+        """What was confirmed is in the queue, and a queue that somebody deleted is made again."""
+        publish, queue = "/examples/messaging/publish/{queue}", "devperf.test"
+        remove = "/examples/messaging/queue/{queue}"
+        ask(api, "DELETE", remove, queue=queue)
+        for message in ("text", {"a": [1, None]}, None):
+            ask(api, "POST", publish, queue=queue, body={"message": message})
+        assert ask(api, "DELETE", remove, queue=queue)["messages"] == 3
+        ask(api, "POST", publish, queue=queue, body={"message": "again"})
+        assert [1, 0] == [ask(api, "DELETE", remove, queue=queue)["messages"] for _ in range(2)]
+
+
+class TestFailingDependencies:
+    def test_none_configured(self, start: Start) -> None:
+        """Without any dependency the API runs, and is well."""
+        found = ask(start(), "GET", "/health/all")
+        assert ("healthy", {"absent"}) == (
+            found["status"],
+            {it["status"] for it in found["dependencies"].values()},
+        )
+
+    @pytest.mark.parametrize("aggregation", ["sequential", "concurrent"])
+    def test_silent_ones_cost_a_deadline(self, start: Start, aggregation: str) -> None:
+        """Servers that accept and never answer cost 2 s each in a row, or 2 s at once; the API starts meanwhile."""
+        with socket.create_server(("127.0.0.1", 0), backlog=50) as silent:
+            host, port = silent.getsockname()
+            login = {"host": host, "port": port, "user": "u", "password": "p"}
+            api = start(
+                aggregation=aggregation,
+                mysql={**login, "database": "d"},
+                redis={"nodes": [f"{host}:{port}"], "password": "p"},
+                rabbitmq={**login, "vhost": "v"},
+                vault={"address": f"http://{host}:{port}", "token": "t"},
+            )
+            began = time.monotonic()
+            found = ask(api, "GET", "/health/all")
+            took = time.monotonic() - began
+        states = {name for name, it in found["dependencies"].items() if it["status"] == "unhealthy"}
+        assert ("degraded", {"vault", "mysql", "redis", "rabbitmq"}) == (found["status"], states)
+        assert took < (9 if aggregation == "sequential" else 3)
+        assert all(it["latency_ms"] < 2_500 for it in found["dependencies"].values())
+
+    @pytest.mark.parametrize("name", ["postgres", "mysql", "redis", "rabbitmq"])
+    def test_dies_and_comes_back(self, start: Start, running_stack: Stack, name: str) -> None:
+        """A dependency that dies makes the API degraded, its routes unavailable, and is used again when it is back."""
+        service = running_stack.service({"postgres": "postgresql"}.get(name, name))
+        gate = Gate(service.address)
+        try:
+            section = server(service, gate.address)
+            if name == "redis":
+                section = {"nodes": [str(gate.address)], "password": section["password"]}
+            api = start(**{name: section})
+
+            def state() -> str:
+                return ask(api, "GET", "/health/all")["dependencies"][name]["status"]
+
+            assert state() == "healthy"
+            gate.shut()
+            assert state() == "unhealthy"
+            assert ask(api, "GET", "/health/all")["status"] == "degraded"
+            path = "/health/{dependency}"
+            assert ask(api, "GET", path, dependency=name, status=503)["reason"] == "unreachable"
+            gate.open()
+            assert until(lambda: state() == "healthy")
+            assert ask(api, "GET", path, dependency=name)["status"] == "healthy"
+        finally:
+            gate.shut()
+
+    def test_starts_before_its_dependency(self, start: Start, running_stack: Stack) -> None:
+        """A dependency that is down when the API starts is used once it is up."""
+        service = running_stack.service("postgresql")
+        gate = Gate(service.address)
+        gate.shut()
+        api = start(postgres=server(service, gate.address))
+        path = "/examples/database/postgres/query"
+        assert ask(api, "GET", path, status=503)["reason"] == "unreachable"
+        gate.open()
+        try:
+            assert until(lambda: api.get(path).status_code == 200)
+        finally:
+            gate.shut()
+
+    def test_wrong_password_stays_secret(self, start: Start, running_stack: Stack) -> None:
+        """A refused password is an unhealthy dependency, and is in no answer."""
+        section = {**server(running_stack.service("mysql")), "password": "not-the-password"}
+        text = start(mysql=section).get("/health/all").text
+        assert ("unhealthy" in text, "not-the-password" in text) == (True, False)
+
+
+class TestConfiguration:
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ('{"host": "127.0.0.1"}', "port"),
+            ('{"host": "127.0.0.1", "port": 1, "postgress": {}}', "postgress"),
+            ('{"host": "127.0.0.1", "port": 1, "vault": {"address": "x", "token": 1234567}}', "vault.token"),
+            ("not json", "JSON"),
+        ],
+    )
+    def test_refused(
+        self, running_stack: Stack, stack_folders: Folders, tmp_path: Path, text: str, expected: str
+    ) -> None:
+        """A configuration that is none ends the program with a sentence that names the place, not the secret."""
+        assert running_stack.service("fastapi").addresses
+        config = tmp_path / "config.json"
+        config.write_text(text)
+        ended = subprocess.run(
+            [python_of_the_api(stack_folders), "-m", "reference_api", config],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        assert ended.returncode == 1
+        assert (str(config) in ended.stderr, expected in ended.stderr) == (True, True)
+        assert ("1234567" in ended.stderr, "Traceback" in ended.stderr) == (False, False)
