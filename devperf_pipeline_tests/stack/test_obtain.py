@@ -1,0 +1,144 @@
+from pathlib import Path
+
+import pytest
+
+from devperf_pipeline.model import Service, Stack
+from devperf_pipeline.stack.config import KINDS
+from devperf_pipeline.stack.obtain import PROGRAMS, find_server, how_to_get, obtain
+
+
+@pytest.fixture
+def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """
+    A machine with one folder of programs, which is empty, and nothing else where servers are looked for.
+    """
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    monkeypatch.setattr("devperf_pipeline.stack.obtain._system_folders", lambda: [programs])
+    monkeypatch.setattr("devperf_pipeline.stack.obtain.WHEEL_FOLDERS", {})
+    monkeypatch.setenv("PATH", str(programs))
+    monkeypatch.delenv("UV", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return programs
+
+
+def install(folder: Path, name: str, text: str = "#!/bin/sh\n") -> Path:
+    """
+    Put a program into a folder.
+    """
+    program = folder / name
+    program.write_text(text)
+    program.chmod(0o755)
+    return program
+
+
+class TestFindServer:
+    def test_knows_every_kind(self) -> None:
+        """
+        Each kind that a stack file may name has programs to look for.
+        """
+        assert frozenset(PROGRAMS) == KINDS
+
+    def test_finds_all_programs_or_nothing(self, bare_machine: Path) -> None:
+        """
+        Half of a server is no server.
+        """
+        server = install(bare_machine, "mariadbd")
+        assert find_server("mysql") is None
+        maker = install(bare_machine, "mariadb-install-db")
+        found = find_server("mysql")
+        assert found is not None
+        assert (found.programs, found.origin) == ({"mariadbd": server, "mariadb-install-db": maker}, "system")
+
+    def test_passes_by_what_cannot_be_executed(self, bare_machine: Path) -> None:
+        """
+        A file of the right name that is no program is not a server.
+        """
+        (bare_machine / "redis-server").touch(mode=0o644)
+        (bare_machine / "pgbouncer").mkdir()
+        assert [None, None] == [find_server("redis"), find_server("pgbouncer")]
+
+
+class TestHowToGet:
+    @pytest.mark.parametrize("kind", sorted(KINDS))
+    def test_is_one_line(self, kind: str) -> None:
+        """
+        There is a command for every kind, ready to be pasted.
+        """
+        command = how_to_get(kind)
+        assert command == command.strip()
+        assert command.splitlines() == [command]
+
+
+class TestObtain:
+    def stack(self, *kinds: str) -> Stack:
+        """
+        A managed stack of these kinds.
+        """
+        services = tuple(Service(name=kind, kind=kind) for kind in kinds)
+        return Stack(name="small", path=Path("small.toml"), managed=True, services=services)
+
+    def test_says_what_could_not_be_had(self, bare_machine: Path) -> None:
+        """
+        Without a package manager nothing is installed, and each missing kind is told with the way to get it.
+        """
+        assert list(bare_machine.iterdir()) == []
+        said: list[str] = []
+        obtain(self.stack("pgbouncer"), said.append)
+        assert said == [
+            (
+                "pgbouncer could not be had and will be skipped. "
+                "To get it: install pgbouncer with this system's package manager"
+            )
+        ]
+
+    def test_installs_everything_at_once(self, bare_machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        The package manager is asked once for all that is missing, after its lists were brought up to date.
+        """
+        monkeypatch.setattr("devperf_pipeline.stack.obtain._may_install", lambda: True)
+        monkeypatch.setattr("os.geteuid", lambda: 0)
+        # The package manager of this machine installs a Redis, and writes down what it was asked for.
+        asked = bare_machine.parent / "asked"
+        install(bare_machine, "env", '#!/bin/sh\nshift\nexec "$@"\n')
+        install(
+            bare_machine,
+            "apt-get",
+            f'#!/bin/sh\necho "$*" >> {asked}\n'
+            f"printf '#!/bin/sh\\n' > {bare_machine}/redis-server\n/bin/chmod 755 {bare_machine}/redis-server\n",
+        )
+        said: list[str] = []
+        obtain(self.stack("redis", "redis_cluster", "pgbouncer"), said.append)
+        assert asked.read_text().splitlines() == [
+            "-qq -o Dpkg::Use-Pty=0 update",
+            "-qq -o Dpkg::Use-Pty=0 install --yes --no-install-recommends redis-server pgbouncer",
+        ]
+        assert said[-1] == (
+            "pgbouncer could not be had and will be skipped. "
+            "To get it: apt-get install --no-install-recommends pgbouncer"
+        )
+
+    def test_goes_on_when_the_package_manager_fails(
+        self, bare_machine: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        A failing package manager is told with its last words, and nothing is raised.
+        """
+        monkeypatch.setattr("devperf_pipeline.stack.obtain._may_install", lambda: True)
+        install(bare_machine, "env", '#!/bin/sh\nshift\nexec "$@"\n')
+        install(bare_machine, "sudo", '#!/bin/sh\nshift\nexec "$@"\n')
+        install(bare_machine, "apt-get", "#!/bin/sh\necho no network\nexit 100\n")
+        said: list[str] = []
+        obtain(self.stack("redis"), said.append)
+        assert "That ended with exit status 100:\nno network" in said
+
+    def test_leaves_a_visited_stack_alone(self, bare_machine: Path) -> None:
+        """
+        For a stack that we only visit nothing is installed.
+        """
+        assert list(bare_machine.iterdir()) == []
+        said: list[str] = []
+        obtain(
+            Stack(name="x", path=Path("x"), managed=False, services=self.stack("redis").services), said.append
+        )
+        assert said == []
