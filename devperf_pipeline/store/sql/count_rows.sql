@@ -1,0 +1,10 @@
+-- One row is one table and how many rows it has.
+select 'baselines' as name, count(*) as n from baselines
+union all
+select 'infrastructure', count(*) from infrastructure
+union all
+select 'services', count(*) from services
+union all
+select 'rounds', count(*) from rounds
+union all
+select 'percentiles', count(*) from percentiles

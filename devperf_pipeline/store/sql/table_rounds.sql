@@ -1,0 +1,27 @@
+-- One row is one measured round: one uninterrupted slice of a benchmark.
+create table rounds (
+    baseline_id varchar not null,
+    service varchar not null,
+    operation varchar not null,
+    benchmark varchar not null,
+    instrument varchar not null,
+    users integer not null,
+    load varchar not null,
+    round integer not null,
+    began_at timestamptz not null,
+    elapsed_ns bigint not null,
+    n bigint not null,
+    errors bigint not null,
+    throughput_per_s double,
+    mean_ns double,
+    min_ns bigint,
+    p50_ns bigint,
+    p90_ns bigint,
+    p95_ns bigint,
+    p99_ns bigint,
+    p999_ns bigint,
+    max_ns bigint,
+    placement varchar not null,
+    other_cpu double,
+    problem varchar
+)

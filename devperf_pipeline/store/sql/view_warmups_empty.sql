@@ -1,0 +1,11 @@
+-- One row would be one call made to warm up; there is none yet.
+create view warmups as
+select
+    null::varchar as baseline_id,
+    null::varchar as service,
+    null::varchar as benchmark,
+    null::integer as round,
+    null::bigint as begin_ns,
+    null::bigint as latency_ns,
+    null::tinyint as outcome
+where false

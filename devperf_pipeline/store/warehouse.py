@@ -1,0 +1,249 @@
+"""
+How are all finished baselines asked questions? Through `data/devperf.duckdb`, which is derived from them.
+
+It is built beside the old one and renamed over it, so a client that holds the old file open stops nothing,
+and it can be built anew from `data/samples` at any time.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from devperf_pipeline.errors import StoreError
+from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.store import derived
+from devperf_pipeline.store.disk import not_written, sync_file, sync_folder
+from devperf_pipeline.store.statements import literal, meanings, statement
+
+Connection = duckdb.DuckDBPyConnection
+
+STORAGE = "v1.2.0"
+"""The file format: the newest that clients from DuckDB 1.2 on can open."""
+
+LOCK_WAIT_S = 60.0
+
+TABLES = ("baselines", "infrastructure", "services", "rounds", "percentiles")
+
+VIEWS = ("samples", "warmups", "current")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildReport:
+    """
+    What a build found: how many baselines, samples (measured calls) and rows of `percentiles`.
+
+    `set_aside` has a sentence for each file that could not be read.
+    """
+
+    baselines: int
+    samples: int
+    rows: int
+    seconds: float
+    set_aside: tuple[str, ...]
+
+
+def build(folders: Folders) -> BuildReport:
+    """
+    Derive the warehouse from all finished baselines. The old one stays until the new one is complete.
+
+    Raises:
+        StoreError: nothing can be written, or another build does not end.
+
+    """
+    began = time.monotonic()
+    with _only_one(folders), _workshop(folders) as workshop:
+        found = derived.collect(folders)
+        beside = workshop / "devperf.duckdb"
+        try:
+            samples, rows = _fill(beside, folders, derived.staged(found, workshop))
+            sync_file(beside)
+            # A log of the old file beside the new one would make the new one unreadable.
+            folders.warehouse.with_name(folders.warehouse.name + ".wal").unlink(missing_ok=True)
+            os.replace(beside, folders.warehouse)  # noqa: PTH105 - the one call that the promise rests on
+            sync_folder(folders.data)
+        except (OSError, duckdb.Error) as error:
+            raise not_written(folders.warehouse, _size(folders.warehouse), error) from error
+    return BuildReport(
+        baselines=len(found.baselines),
+        samples=samples,
+        rows=rows,
+        seconds=time.monotonic() - began,
+        set_aside=tuple(found.set_aside),
+    )
+
+
+def rebuild(folders: Folders) -> BuildReport:
+    """
+    Derive everything anew, from the samples themselves.
+
+    Raises:
+        StoreError: as `build`.
+
+    """
+    derived.forget(folders)
+    return build(folders)
+
+
+def connect(folders: Folders) -> Connection:
+    """
+    Open the warehouse to read it. Close it soon: an open one does not see the next build.
+
+    Where a client holds the file for writing, a copy is read.
+
+    Raises:
+        StoreError: there is none, or it is damaged.
+
+    """
+    path = folders.warehouse
+    if not path.exists():
+        raise StoreError(f"There is no warehouse at {path}. Make it from the samples: devperf rebuild")
+    try:
+        return _open(path)
+    except duckdb.IOException as error:
+        if "Could not set lock" not in str(error):
+            raise _broken(path, error) from error
+    except duckdb.Error as error:
+        raise _broken(path, error) from error
+    with tempfile.TemporaryDirectory(prefix=".reading-", dir=folders.data) as place:
+        copy = Path(place) / path.name
+        try:
+            shutil.copyfile(path, copy)
+            return _open(copy)
+        except (OSError, duckdb.Error) as error:
+            raise _broken(path, error) from error
+
+
+def _open(path: Path) -> Connection:
+    con = duckdb.connect(str(path), read_only=True)
+    try:
+        con.execute(statement("count_rows")).fetchall()
+    except duckdb.Error:
+        con.close()
+        raise
+    return con
+
+
+def _broken(path: Path, error: Exception) -> StoreError:
+    reason = str(error).strip().split("\n")[0]
+    return StoreError(
+        f"{path} should be the warehouse and cannot be read ({reason}). Make it anew: devperf rebuild"
+    )
+
+
+def query(con: Connection, name: str, **parameters: object) -> list[dict[str, object]]:
+    """
+    The rows of `sql/<name>.sql`.
+
+    Raises:
+        StoreError: the warehouse is damaged, or samples that it points at are gone.
+
+    """
+    try:
+        result = con.execute(statement(name), parameters)
+        columns = [column[0] for column in result.description or ()]
+        return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
+    except (duckdb.IOException, duckdb.InternalException, duckdb.CatalogException) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise StoreError(
+            f"The warehouse could not answer {name} ({reason}). Make it anew: devperf rebuild"
+        ) from error
+
+
+def row_counts(con: Connection) -> dict[str, int]:
+    """
+    How many rows each table has.
+    """
+    return {str(row["name"]): int(str(row["n"])) for row in query(con, "count_rows")}
+
+
+def _fill(path: Path, folders: Folders, staged: dict[str, list[str]]) -> tuple[int, int]:
+    """
+    Make every table and view; return how many samples and rows of `percentiles` there are.
+    """
+    config: dict[str, Any] = {"storage_compatibility_version": STORAGE, "threads": 2}
+    with duckdb.connect(str(path), config=config) as con:
+        for table in TABLES:
+            con.execute(statement(f"table_{table}"))
+        for table in reversed(TABLES):
+            if staged[table]:
+                con.execute(statement(f"insert_{table}"), {"files": staged[table]})
+        for view, file in (("samples", "samples.parquet"), ("warmups", "warmups.parquet")):
+            # Without any file a view over files cannot be made.
+            exists = next(folders.samples.glob(f"baseline_id=*/{file}"), None)
+            text = statement(f"view_{view}" if exists else f"view_{view}_empty")
+            con.execute(text.replace("$folder", literal(_as_pattern(folders.samples))))
+        con.execute(statement("view_current"))
+        for name, texts in meanings().items():
+            kind = "table" if name in TABLES else "view"
+            con.execute(f"comment on {kind} {name} is {literal(texts['row'])}")
+            for column, text in texts.items():
+                if column != "row":
+                    con.execute(f"comment on column {name}.{column} is {literal(text)}")
+        samples, rows = con.execute(statement("count_samples")).fetchall()[0]
+        con.execute("checkpoint")
+    return samples, rows
+
+
+def _as_pattern(folder: Path) -> str:
+    """
+    A folder's name inside a file pattern: characters that mean something there stand for themselves.
+    """
+    return "".join(f"[{char}]" if char in "[*?" else char for char in str(folder))
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+@contextmanager
+def _workshop(folders: Folders) -> Iterator[Path]:
+    """
+    A folder beside the warehouse in which the next one is made; those that a kill left are removed.
+    """
+    for left in (*folders.data.glob(".building-*"), *folders.data.glob(".reading-*")):
+        shutil.rmtree(left, ignore_errors=True)
+    try:
+        place = Path(tempfile.mkdtemp(prefix=".building-", dir=folders.data))
+    except OSError as error:
+        raise not_written(folders.data, 4096, error) from error
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def _only_one(folders: Folders) -> Iterator[None]:
+    """
+    Let one build at a time be under way. The lock ends with its process, however that ends.
+    """
+    path = folders.data / ".building.lock"
+    try:
+        folders.data.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except OSError as error:
+        raise not_written(path, 0, error) from error
+    with file:
+        deadline = time.monotonic() + LOCK_WAIT_S
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise StoreError(
+                        f"Another process has been building the warehouse for more than {LOCK_WAIT_S:.0f} s "
+                        f"(it holds {path}). Wait for it to end, or stop it, and run the command again."
+                    ) from error
+                time.sleep(0.02)
+            else:
+                break
+        yield
