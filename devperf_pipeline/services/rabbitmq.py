@@ -2,7 +2,7 @@
 How is RabbitMQ visited and measured?
 
 Each user has a durable classic queue of its own. Publishers await the broker's confirm of every message before the
-next; consumers get one message at a time from a queue that was filled before the round (1 KiB each, persistent).
+next, into a queue that keeps the last 100; consumers get one message at a time from a queue that was filled before the round (1 KiB each, persistent).
 KB are KiB: bodies have 1,024 or 10,240 bytes.
 """
 
@@ -39,8 +39,15 @@ from devperf_pipeline.services.operation import DEADLINE_S, FLOOR, OUR_NAME, Dri
 from devperf_pipeline.services.rabbitmq_management import MARK, Management
 
 USERS = (20,)
-LAID_IN = 60_000
-"""How many messages all users together may consume in a round: 60 MB."""
+LAID_IN = 20_000
+"""How many messages all users together may consume in a round: 20 MB."""
+
+KEPT = 100
+"""
+How many messages a queue that is published to keeps: the oldest goes when one more comes, as if it were consumed.
+
+Without this the queues of one round of 10 KiB messages fill a broker of 256 MB, and what is measured is its alarm.
+"""
 
 FILL_CHUNK = 100
 EXCEPTIONS: tuple[type[Exception], ...] = (AMQPError, ChannelError, OSError)
@@ -170,7 +177,6 @@ class RabbitSession:
             users=USERS,
             wire=wire,
             driver=driver,
-            # New queues, so that they do not grow from round to round.
             reset=lambda users, _size: self._lay_in(name, users, 0),
         )
 
@@ -219,14 +225,14 @@ class RabbitSession:
         """
         assert self._filler is not None, "prepare() comes before reset()"
         filler = self._filler
+        arguments = {"x-queue-type": "classic", "x-made-by": MARK} | ({} if size else {"x-max-length": KEPT})
+        self._management.refuse_alarms(patience_s=DEADLINE_S)
         try:
             channel = filler.fresh_channel()
             for queue in (queue_of(operation, user) for user in range(users)):
                 with hung_up_after(filler.socket):
                     channel.queue_delete(queue)
-                    channel.queue_declare(
-                        queue, durable=True, arguments={"x-queue-type": "classic", "x-made-by": MARK}
-                    )
+                    channel.queue_declare(queue, durable=True, arguments=arguments)
                 message = amqp.publish(channel.channel_number, queue, body_of(1), persistent=True)
                 # Straight to the socket, without confirms: the count tells whether all arrived.
                 filler.socket.settimeout(DEADLINE_S)

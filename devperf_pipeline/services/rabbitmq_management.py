@@ -88,22 +88,30 @@ class Management:
                 return nodes[0]
             time.sleep(0.2)
 
-    def refuse_alarms(self) -> None:
+    def refuse_alarms(self, patience_s: float = 0.0) -> None:
         """
         Publishers of a broker with an alarm wait for ever: that is no latency.
+
+        An alarm that the round before has caused ends by itself: `patience_s` is how long it may take.
 
         Raises:
             ServiceRefused: memory or disk is short.
 
         """
-        status, answer = self._call("GET", "/health/checks/alarms")
-        if status == http.client.SERVICE_UNAVAILABLE:
-            alarms = {f"{alarm.get('resource')} on {alarm.get('node')}" for alarm in answer.get("alarms", ())}
-            raise ServiceRefused(
-                f"{self._service.name} at {self._service.address} blocks publishers: alarm of "
-                f"{', '.join(sorted(alarms)) or answer.get('reason')}. Free memory or disk, or raise "
-                "vm_memory_high_watermark or lower disk_free_limit."
-            )
+        ends = time.monotonic() + patience_s
+        while True:
+            status, answer = self._call("GET", "/health/checks/alarms")
+            if status != http.client.SERVICE_UNAVAILABLE:
+                return
+            if time.monotonic() > ends:
+                break
+            time.sleep(0.2)
+        alarms = {f"{alarm.get('resource')} on {alarm.get('node')}" for alarm in answer.get("alarms", ())}
+        raise ServiceRefused(
+            f"{self._service.name} at {self._service.address} blocks publishers: alarm of "
+            f"{', '.join(sorted(alarms)) or answer.get('reason')}. Free memory or disk, or raise "
+            "vm_memory_high_watermark or lower disk_free_limit."
+        )
 
     def claim(self) -> None:
         """
