@@ -3,6 +3,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import httpx
 
@@ -50,9 +51,8 @@ class TestCannedServer:
             os.sched_setaffinity(0, {min(cores)})
             server.stand_with_us()
             pid = server._process.pid
-            found = {
-                frozenset(os.sched_getaffinity(int(thread))) for thread in os.listdir(f"/proc/{pid}/task")
-            }
+            threads = [int(thread.name) for thread in Path(f"/proc/{pid}/task").iterdir()]
+            found = {frozenset(os.sched_getaffinity(thread)) for thread in threads}
             assert {frozenset({min(cores)})} == found
         finally:
             os.sched_setaffinity(0, cores)

@@ -85,7 +85,7 @@ class TestOpenSession:
     )
     def test_something_else(self, serve: Serve, said: bytes) -> None:
         """Another server is told from a reference API, and what it said is in the message."""
-        with pytest.raises(WrongAnswer, match="expected FastAPI, code-first at 127.0.0.1"):
+        with pytest.raises(WrongAnswer, match=r"expected FastAPI, code-first at 127\.0\.0\.1"):
             open_session(described(serve(said)))
 
 
