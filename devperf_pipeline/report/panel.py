@@ -24,9 +24,9 @@ def service_panel(con: "Connection", baseline_id: str | None, service: str) -> s
     part = _part(con, baseline_id, service)
     if part is None:
         return f"**{show.cell(service)}** has no measurement yet."
-    if not _new(part).rows:
+    if not part.new:
         return summary.about(part)
-    part = _new(part)
+    part = replace(part, rows=part.new)
     parts = [summary.about(part)]
     chart = latency_curve(part, curves(con, part), small=True)
     if chart:
@@ -45,12 +45,8 @@ def service_rows(
     What this baseline measured of one service, as the report has it, with few columns and rounded numbers.
     """
     part = _part(con, baseline_id, service)
-    return tables.records(_new(part).rows) if part else []
+    return tables.records(part.new) if part else []
 
 
 def _part(con: "Connection", baseline_id: str | None, service: str) -> Part | None:
     return next((part for part in picture(con, baseline_id).parts if part.service == service), None)
-
-
-def _new(part: Part) -> Part:
-    return replace(part, rows=[row for row in part.rows if row.is_new])

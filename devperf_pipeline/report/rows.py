@@ -6,7 +6,7 @@ Reads the warehouse into plain data; the only place of `report/` that asks it an
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from devperf_pipeline.errors import StoreError
 from devperf_pipeline.model import Instrument, ServiceState
@@ -96,13 +96,14 @@ class Row:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """
-    One service of the stack. `state` is None where this baseline was not about it.
+    One service of the stack. `asked` says whether this baseline was about it, `state` what became of it.
 
     `product` and `version` are what really ran when somebody last looked (`seen_in`), None if nobody ever did.
     `last_reason` is the newest reason, of this baseline or an earlier one, not to measure it.
     """
 
     service: str
+    asked: bool
     state: ServiceState | None
     reason: str | None
     product: str | None
@@ -113,12 +114,23 @@ class Part:
     rows: Sequence[Row]
 
     @property
+    def new(self) -> Sequence[Row]:
+        """
+        What this baseline measured.
+        """
+        return [row for row in self.rows if row.is_new]
+
+    @property
     def title(self) -> str:
         """
         How people call it: the catalogue's title, or the name in the stack file.
         """
         kind = CATALOGUE.get(self.service)
         return kind.title if kind else self.service
+
+
+_OPTIONAL = ("state", "reason", "product", "version", "seen_in", "last_reason")
+"""What is unknown of a service that only has rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,13 +155,11 @@ def picture(con: "Connection", baseline_id: str | None = None) -> Picture:
 
     """
     sitting = _sitting(con, baseline_id)
-    rows = [Row(**row) for row in query(con, "report_rows", baseline_id=sitting.baseline_id)]
-    services = {row["service"]: row for row in query(con, "report_services", baseline_id=sitting.baseline_id)}
+    rows = [Row(**row) for row in _ask(con, "report_rows", baseline_id=sitting.baseline_id)]
+    services = {row["service"]: row for row in _ask(con, "report_services", baseline_id=sitting.baseline_id)}
     names = sorted(services.keys() | {row.service for row in rows}, key=_place)
     facts = {name: _facts(con, service.get("seen_in")) for name, service in services.items()}
-    nothing: dict[str, Any] = dict.fromkeys(
-        ("state", "reason", "product", "version", "seen_in", "last_reason")
-    )
+    nothing: dict[str, Any] = {"asked": False, **dict.fromkeys(_OPTIONAL)}
     return Picture(
         sitting=sitting,
         host=_facts(con, sitting.baseline_id).get("host", {}),
@@ -194,14 +204,14 @@ def curves(con: "Connection", part: Part) -> dict[tuple[str, str], list[tuple[fl
             wanted.setdefault(row.baseline_id, []).append(row.benchmark)
     found: dict[tuple[str, str], list[tuple[float, int]]] = {}
     for baseline_id, benchmarks in wanted.items():
-        for point in query(con, "report_curve", baseline_id=baseline_id, benchmarks=benchmarks):
+        for point in _ask(con, "report_curve", baseline_id=baseline_id, benchmarks=benchmarks):
             key = (baseline_id, point["benchmark"])
             found.setdefault(key, []).append((float(point["share"]), int(point["latency_ns"])))
     return found
 
 
 def _sitting(con: "Connection", baseline_id: str | None) -> Sitting:
-    found = query(con, "report_baseline", baseline_id=baseline_id)
+    found = _ask(con, "report_baseline", baseline_id=baseline_id)
     if found:
         return Sitting(**found[0])
     if baseline_id is None:
@@ -219,7 +229,7 @@ def _facts(con: "Connection", baseline_id: str | None) -> dict[str, dict[str, st
     """
     facts: dict[str, dict[str, str]] = {}
     if baseline_id is not None:
-        for row in query(con, "report_infrastructure", baseline_id=baseline_id):
+        for row in _ask(con, "report_infrastructure", baseline_id=baseline_id):
             facts.setdefault(row["service"], {})[row["key"]] = row["value"]
     return facts
 
@@ -227,3 +237,10 @@ def _facts(con: "Connection", baseline_id: str | None) -> dict[str, dict[str, st
 def _place(service: str) -> tuple[int, str]:
     kinds = list(CATALOGUE)
     return (kinds.index(service) if service in CATALOGUE else len(kinds), service)
+
+
+def _ask(con: "Connection", name: str, **parameters: object) -> list[dict[str, Any]]:
+    """
+    Rows whose columns have the types that the statement gives them.
+    """
+    return cast("list[dict[str, Any]]", query(con, name, **parameters))

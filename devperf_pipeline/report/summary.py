@@ -16,8 +16,8 @@ def opening(picture: Picture) -> str:
     One paragraph: what was measured, when, on what machine, how much of it, and what does not count.
     """
     sitting = picture.sitting
-    new = [row for part in picture.parts for row in part.rows if row.is_new]
-    measured = [part for part in picture.parts if any(row.is_new for row in part.rows)]
+    new = [row for part in picture.parts for row in part.new]
+    measured = [part for part in picture.parts if part.new]
     what = f"{_services(measured, picture.parts)} of the stack **{show.cell(sitting.stack)}**"
     sentences = [f"Measured {what} on {show.moment(sitting.began_at_ns)}{_took(picture)}{_machine(picture)}."]
     if new:
@@ -37,11 +37,11 @@ def missing(picture: Picture) -> list[str]:
     lines = [
         f"**{show.cell(part.title)}** {absence(part)}"
         for part in picture.parts
-        if part.state in {"failed", "skipped"}
-        or not (part.rows or part.state)
-        or (part.state == "measured" and not any(row.is_new for row in part.rows))
+        if part.state in {"failed", "skipped"} or not (part.new or (part.rows and not part.asked))
     ]
-    others = [show.cell(part.title) for part in picture.parts if part.state is None and part.rows]
+    others = [
+        show.cell(part.title) for part in picture.parts if part.rows and not part.new and not part.asked
+    ]
     if others:
         lines.append(f"Not part of this baseline, older rows below: {_SEPARATOR.join(others)}")
     return lines
@@ -60,6 +60,8 @@ def absence(part: Part) -> str:
         case "measured":
             return "was measured, and no benchmark of it was finished."
         case None:
+            if part.asked:
+                return "was not measured to the end: this baseline was cut short."
             if part.rows:
                 return "was not part of this baseline; its older rows stand below."
             before = f" Last time: {show.prose(part.last_reason)}" if part.last_reason else ""
@@ -73,10 +75,12 @@ def about(part: Part) -> str:
     ran = (
         f"{show.cell(part.product)}, version {show.cell(part.version or 'unknown')}. " if part.product else ""
     )
-    new = [row for row in part.rows if row.is_new]
-    if part.state != "measured" or not new:
-        return f"{ran}{show.cell(part.title)} {absence(part)}"
-    return f"{ran}{show.count(sum(row.n for row in new))} calls in {len(new)} benchmarks in this baseline."
+    calls = show.count(sum(row.n for row in part.new))
+    measured = f"{calls} calls in {len(part.new)} benchmarks in this baseline."
+    if part.new and (part.state == "measured" or not part.asked):
+        return f"{ran}{measured}"
+    missed = f"{ran}{show.cell(part.title)} {absence(part)}"
+    return f"{missed} Until then: {measured}" if part.new else missed
 
 
 def headline(picture: Picture) -> list[str]:

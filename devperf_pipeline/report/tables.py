@@ -43,7 +43,7 @@ def end_ns(picture: Picture) -> int:
     The moment that ages count from: the end of the baseline, or its last measurement where it was cut short.
     """
     sitting = picture.sitting
-    new = [row.measured_at_ns for part in picture.parts for row in part.rows if row.is_new]
+    new = [row.measured_at_ns for part in picture.parts for row in part.new]
     return sitting.ended_at_ns or max([sitting.began_at_ns, *new])
 
 
@@ -85,7 +85,7 @@ def services(picture: Picture) -> Table:
             show.cell(part.product or show.DASH),
             show.cell(part.version or show.DASH),
             show.cell(", ".join(f"{key} {value}" for key, value in part.settings.items()) or show.DASH, 240),
-            part.state or "not asked",
+            part.state or ("cut short" if part.asked else "not asked"),
         ]
         for part in picture.parts
     ]

@@ -9,27 +9,13 @@ import duckdb
 import pytest
 
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.store.statements import statement
+from devperf_pipeline.store.warehouse import TABLES
 
-TABLES = """
-create table baselines (
-    baseline_id varchar, stack varchar, profile varchar, seed bigint, began_at timestamptz, ended_at timestamptz,
-    state varchar, samples bigint, rounds integer, schema_version integer
-);
-create table infrastructure (baseline_id varchar, service varchar, key varchar, value varchar);
-create table services (
-    baseline_id varchar, service varchar, product varchar, version varchar, state varchar, reason varchar
-);
-create table percentiles (
-    baseline_id varchar, service varchar, operation varchar, title varchar, benchmark varchar, instrument varchar,
-    users integer, load varchar, n bigint, errors bigint, valid boolean, invalid_reason varchar, rounds integer,
-    throughput_per_s double, mean_ns double, min_ns bigint, p50_ns bigint, p90_ns bigint, p95_ns bigint,
-    p99_ns bigint, p999_ns bigint, max_ns bigint, p95_low_ns bigint, p95_high_ns bigint, p95_bounds varchar,
-    floor_p50_ns bigint, placement varchar, measured_at timestamptz
-);
+CALLS = """
 create table calls (
     baseline_id varchar, benchmark varchar, round integer, begin_ns bigint, latency_ns bigint, outcome tinyint
-);
-create view samples as select * from calls;
+)
 """
 
 
@@ -42,7 +28,12 @@ class Warehouse:
         self._folders = Folders(root)
         self._folders.data.mkdir()
         self._con = duckdb.connect(str(self._folders.warehouse))
-        self._con.execute(TABLES)
+        for table in TABLES:
+            self._con.execute(statement(f"table_{table}"))
+        self._con.execute(CALLS)
+        self._con.execute("create view samples as select * from calls")
+        self._con.execute("create view warmups as select * from calls where false")
+        self._con.execute(statement("view_current"))
 
     @property
     def folders(self) -> Folders:

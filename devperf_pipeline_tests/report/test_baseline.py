@@ -228,6 +228,21 @@ class TestWhatIsMissing:
         assert len(lines(rendered.report, "This baseline was cut short")) == 1
         assert [] == rendered.charts
 
+    def test_a_baseline_that_was_cut_short(self, warehouse: "Warehouse") -> None:
+        """
+        What was measured until then is there, and nobody reads that the rest was not part of it.
+        """
+        sitting = warehouse.baseline(25, ended_at=None, state="interrupted")
+        for service in ("redis", "rabbitmq"):
+            warehouse.service(sitting, service, state=None)
+        warehouse.reading(sitting, "redis", "get")
+        report = render(warehouse.folders).report
+
+        cut = "was not measured to the end: this baseline was cut short."
+        assert lines(report, "- **RabbitMQ**") == [f"- **RabbitMQ** {cut}"]
+        assert len(lines(report, f"Redis, one node {cut} Until then: 500 calls in 1 benchmarks")) == 1
+        assert cells(lines(report, "| GET |")[0])[-1] == "new"
+
     def test_no_baseline(self, warehouse: "Warehouse") -> None:
         """
         Without a baseline there is a sentence that says what to do.

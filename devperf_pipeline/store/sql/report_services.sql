@@ -1,4 +1,4 @@
--- One row is one service of the baseline's stack: what became of it in this baseline (null: it was not part of it),
+-- One row is one service of the baseline's stack: whether this baseline was about it, what became of it,
 -- and what ran when it was last looked at, up to this baseline.
 with chosen as (
     select baseline_id, stack from baselines where baseline_id = $baseline_id
@@ -12,6 +12,7 @@ looks as (
 )
 select
     service,
+    bool_or(baseline_id = chosen_id) as asked,
     max(state) filter (where baseline_id = chosen_id) as state,
     max(reason) filter (where baseline_id = chosen_id) as reason,
     arg_max(product, baseline_id) filter (where product is not null) as product,
