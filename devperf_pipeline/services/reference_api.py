@@ -5,21 +5,25 @@ Every API that follows `reference_apis/openapi.yaml` is measured by this module;
 """
 
 import json
-import select
-import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 
-import httpx
-
 from devperf_pipeline.errors import ServiceError, ServiceUnreachable, WrongAnswer
-from devperf_pipeline.model import Address, Facts, Outcome, Service
+from devperf_pipeline.model import Facts, Outcome, Service
 from devperf_pipeline.services import CATALOGUE, http_wire
 from devperf_pipeline.services.canned_http import CannedServer
 from devperf_pipeline.services.hearing import hear, show
+from devperf_pipeline.services.http_connection import (
+    EXCEPTIONS,
+    HttpConnection,
+    Response,
+    answer_of,
+    failure,
+    status_of,
+)
+from devperf_pipeline.services.http_floor import floor
 from devperf_pipeline.services.http_wire import Answer
-from devperf_pipeline.services.operation import DEADLINE_S, FLOOR, Driver, Operation, Step, Wire
+from devperf_pipeline.services.operation import DEADLINE_S, Driver, Operation, Step, Wire
 from devperf_pipeline.services.reference_api_routes import (
     DOOMED,
     SEED_TTL_S,
@@ -30,8 +34,6 @@ from devperf_pipeline.services.reference_api_routes import (
     about,
     routes,
 )
-
-EXCEPTIONS: tuple[type[Exception], ...] = (httpx.HTTPError, OSError)
 
 
 def open_session(service: Service) -> "ReferenceApiSession":
@@ -55,57 +57,6 @@ def open_session(service: Service) -> "ReferenceApiSession":
     return ReferenceApiSession(service)
 
 
-class ApiConnection:
-    """
-    One user's kept connections: sockets for the engine, clients for the driver, each made when first needed.
-
-    There is one of each for each address: the API's, and that of the server that gives the floor.
-    """
-
-    def __init__(self) -> None:
-        self._sockets: dict[Address, socket.socket] = {}
-        self._clients: dict[Address, httpx.Client] = {}
-
-    def take_socket(self, address: Address) -> socket.socket:
-        """
-        A connected socket on which nothing is waiting to be read.
-
-        Servers close connections that were idle for a while; such a one is replaced.
-        """
-        kept = self._sockets.get(address)
-        if kept is not None:
-            readable, _, _ = select.select([kept], [], [], 0)
-            if not readable:
-                return kept
-            kept.close()
-        made = socket.create_connection((address.host, address.port), timeout=DEADLINE_S)
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._sockets[address] = made
-        return made
-
-    def client(self, address: Address) -> httpx.Client:
-        """
-        The driver, with a connection that it keeps.
-        """
-        if address not in self._clients:
-            self._clients[address] = httpx.Client(
-                base_url=f"http://{address}",
-                timeout=2 * DEADLINE_S,
-                limits=httpx.Limits(max_connections=1, keepalive_expiry=None),
-                # A proxy that the environment names is for the world outside.
-                trust_env=False,
-            )
-        return self._clients[address]
-
-    def close(self) -> None:
-        """
-        End them all.
-        """
-        for kept in (*self._sockets.values(), *self._clients.values()):
-            with suppress(*EXCEPTIONS):
-                kept.close()
-
-
 class ReferenceApiSession:
     """
     One visit to one reference API.
@@ -118,7 +69,7 @@ class ReferenceApiSession:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._names = Names(service.name)
-        self._connection = ApiConnection()
+        self._connection = HttpConnection()
         self._canned: CannedServer | None = None
         self._routes: Sequence[Route] = ()
         self._doomed = 0
@@ -164,13 +115,15 @@ class ReferenceApiSession:
         """
         The floor and the published rows that answer.
         """
-        return [self._floor(), *map(self._operation, self._routes)]
+        if self._canned is None:
+            raise WrongAnswer("the operations of a session are known after prepare(), and until clean()")
+        return [floor(self._canned), *map(self._operation, self._routes)]
 
-    def connect(self) -> ApiConnection:
+    def connect(self) -> HttpConnection:
         """
         One user's connections.
         """
-        return ApiConnection()
+        return HttpConnection()
 
     def clean(self) -> None:
         """
@@ -210,7 +163,7 @@ class ReferenceApiSession:
         except OSError as error:
             # What comes late must not be taken for the next answer.
             self._connection.close()
-            self._connection = ApiConnection()
+            self._connection = HttpConnection()
             raise ServiceUnreachable(
                 f"{where} does not answer {method} {target} ({error}). Look at its log."
             ) from error
@@ -240,35 +193,7 @@ class ReferenceApiSession:
             largest=DOOMED,
         )
 
-    def _floor(self) -> Operation:
-        canned = self._canned
-        if canned is None:
-            raise WrongAnswer("the operations of a session are known after prepare()")
-        request = http_wire.encode("GET", "/", str(canned.address))
-
-        def wire(connection: ApiConnection, _user: int, _size: int) -> Wire:
-            canned.stand_with_us()
-            return Wire(
-                sockets=[connection.take_socket(canned.address)],
-                calls=[(Step(request, http_wire.complete),)],
-                check=lambda replies: http_wire.check(replies[0]),
-                verify=lambda replies: is_empty(http_wire.parse(replies[0])),
-            )
-
-        def driver(connection: ApiConnection, _user: int, _size: int) -> Driver:
-            canned.stand_with_us()
-            client = connection.client(canned.address)
-            return Driver(
-                call=lambda _: client.get("/"),
-                check=status_of,
-                verify=lambda response: is_empty(answer_of(response)),
-                exceptions=EXCEPTIONS,
-                failure=failure,
-            )
-
-        return Operation(name=FLOOR, title="empty 200 of a canned server", wire=wire, driver=driver)
-
-    def _wire(self, route: Route, connection: ApiConnection, user: int, size: int) -> Wire:
+    def _wire(self, route: Route, connection: HttpConnection, user: int, size: int) -> Wire:
         host, body = str(self._service.address), route.encoded_body
         targets = self._targets(route, user, size)
         return Wire(
@@ -281,12 +206,12 @@ class ReferenceApiSession:
             verify=lambda replies: verify(route, partial(http_wire.parse, replies[0])),
         )
 
-    def _driver(self, route: Route, connection: ApiConnection, user: int, size: int) -> Driver:
+    def _driver(self, route: Route, connection: HttpConnection, user: int, size: int) -> Driver:
         client = connection.client(self._service.address)
         targets = self._targets(route, user, size)
         method, content, count = route.method, route.body, len(targets)
 
-        def check(response: httpx.Response) -> Outcome:
+        def check(response: Response) -> Outcome:
             outcome = status_of(response)
             return route.check_body(response.content) if outcome is Outcome.OK else outcome
 
@@ -347,39 +272,3 @@ def verify(route: Route, answer: Callable[[], Answer]) -> str | None:
         return route.verify(answer())
     except WrongAnswer as error:
         return str(error)
-
-
-def is_empty(answer: Answer) -> str | None:
-    """
-    What is wrong with an answer of the canned server.
-    """
-    return None if (answer.status, answer.body) == (200, b"") else f"expected an empty 200, found {answer}"
-
-
-def answer_of(response: httpx.Response) -> Answer:
-    """
-    The driver's response, as a plain answer.
-    """
-    return Answer(response.status_code, dict(response.headers), response.content)
-
-
-def status_of(response: httpx.Response) -> Outcome:
-    """
-    How a call of the driver ended, by its status.
-    """
-    return http_wire.outcome_of(response.status_code, retry_after="retry-after" in response.headers)
-
-
-def failure(error: Exception) -> Outcome:
-    """
-    How a call ended that the driver raised.
-    """
-    match error:
-        case httpx.TimeoutException() | TimeoutError():
-            return Outcome.TIMEOUT
-        case httpx.RemoteProtocolError() if "disconnected" in str(error):
-            return Outcome.LOST
-        case httpx.RemoteProtocolError() | httpx.DecodingError():
-            return Outcome.WRONG
-        case _:
-            return Outcome.LOST

@@ -1,22 +1,16 @@
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 
-import httpx
 import pytest
 
 from devperf_pipeline.errors import ServiceUnreachable, WrongAnswer
 from devperf_pipeline.measure.engine import drive_one, driver_of
 from devperf_pipeline.measure.recorder import Recorder
 from devperf_pipeline.model import Address, Outcome, Service, Stack
+from devperf_pipeline.services.http_connection import HttpConnection
 from devperf_pipeline.services.operation import FLOOR, Operation
-from devperf_pipeline.services.reference_api import (
-    ApiConnection,
-    ReferenceApiSession,
-    failure,
-    open_session,
-)
+from devperf_pipeline.services.reference_api import ReferenceApiSession, open_session
 
 CALLS = 30
 Serve = Callable[[bytes], Address]
@@ -89,36 +83,6 @@ class TestOpenSession:
             open_session(described(serve(said)))
 
 
-class TestApiConnection:
-    def test_replaces_what_the_server_closed(self, serve: Serve) -> None:
-        """A kept connection that the server has closed meanwhile is replaced before it is used."""
-        address = serve(b"")
-        connection = ApiConnection()
-        first = connection.take_socket(address)
-        assert first is connection.take_socket(address)
-        first.sendall(b"x")
-        time.sleep(0.1)
-        second = connection.take_socket(address)
-        connection.close()
-        assert first is not second
-
-
-class TestFailure:
-    @pytest.mark.parametrize(
-        ("error", "expected"),
-        [
-            (httpx.ReadTimeout("x"), Outcome.TIMEOUT),
-            (httpx.ReadError("x"), Outcome.LOST),
-            (httpx.ConnectError("x"), Outcome.LOST),
-            (httpx.RemoteProtocolError("Server disconnected without sending a response."), Outcome.LOST),
-            (httpx.RemoteProtocolError("illegal status line"), Outcome.WRONG),
-        ],
-    )
-    def test_failure(self, error: Exception, expected: Outcome) -> None:
-        """Each way in which the driver fails has its outcome."""
-        assert expected == failure(error)
-
-
 @pytest.fixture(name="session", scope="module")
 def _session(running_stack: Stack) -> Iterator[ReferenceApiSession]:
     session = open_session(running_stack.service("fastapi"))
@@ -133,7 +97,7 @@ def by_name(session: ReferenceApiSession, name: str) -> Operation:
 
 
 def drive(
-    operation: Operation, connection: ApiConnection, instrument: str
+    operation: Operation, connection: HttpConnection, instrument: str
 ) -> tuple[Sequence[int], list[str]]:
     """
     Outcomes of some calls, and what is wrong with the kept replies.

@@ -1,0 +1,37 @@
+import socket
+
+import httpx
+import pytest
+
+from devperf_pipeline.model import Address, Outcome
+from devperf_pipeline.services.http_connection import HttpConnection, failure
+
+
+class TestHttpConnection:
+    def test_replaces_what_the_server_closed(self) -> None:
+        """A kept connection that the server has closed meanwhile is replaced before it is used."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            address, connection = Address(*listener.getsockname()), HttpConnection()
+            first = connection.take_socket(address)
+            theirs, _ = listener.accept()
+            assert first is connection.take_socket(address)
+            theirs.close()
+            second = connection.take_socket(address)
+            connection.close()
+        assert first is not second
+
+
+class TestFailure:
+    @pytest.mark.parametrize(
+        ("error", "expected"),
+        [
+            (httpx.ReadTimeout("x"), Outcome.TIMEOUT),
+            (httpx.ReadError("x"), Outcome.LOST),
+            (httpx.ConnectError("x"), Outcome.LOST),
+            (httpx.RemoteProtocolError("Server disconnected without sending a response."), Outcome.LOST),
+            (httpx.RemoteProtocolError("illegal status line"), Outcome.WRONG),
+        ],
+    )
+    def test_failure(self, error: Exception, expected: Outcome) -> None:
+        """Each way in which the driver fails has its outcome."""
+        assert expected == failure(error)
