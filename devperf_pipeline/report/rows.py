@@ -166,7 +166,7 @@ def picture(con: "Connection", baseline_id: str | None = None) -> Picture:
         parts=[
             Part(
                 **{**nothing, **services.get(name, {}), "service": name},
-                settings=facts.get(name, {}).get(name, {}),
+                settings=_settings(facts.get(name, {}).get(name, {})),
                 rows=[row for row in rows if row.service == name],
             )
             for name in names
@@ -232,6 +232,13 @@ def _facts(con: "Connection", baseline_id: str | None) -> dict[str, dict[str, st
         for row in _ask(con, "report_infrastructure", baseline_id=baseline_id):
             facts.setdefault(row["service"], {})[row["key"]] = row["value"]
     return facts
+
+
+def _settings(facts: Mapping[str, str]) -> dict[str, str]:
+    """
+    The facts of a service but for its product and version, which have columns of their own.
+    """
+    return {key: value for key, value in facts.items() if key not in {"product", "version"}}
 
 
 def _place(service: str) -> tuple[int, str]:

@@ -1,4 +1,6 @@
 import re
+from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -6,8 +8,12 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from devperf_pipeline.errors import ConfigurationError, StoreError
+from devperf_pipeline.model import Baseline, Benchmark, Facts, Load, Outcome, Round
 from devperf_pipeline.report.baseline import render
 from devperf_pipeline.report.format import DASH
+from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.store.samples import SampleStore
+from devperf_pipeline.store.warehouse import build
 
 if TYPE_CHECKING:
     from devperf_pipeline_tests.report.conftest import Warehouse
@@ -311,6 +317,61 @@ class TestFiles:
 
         assert everything() == everything()
         assert {"latest.md", f"baseline-{sitting}.md", "overview.svg", "redis.svg"} == everything().keys()
+
+
+class TestThroughTheStore:
+    def test_kept_rounds_become_a_page(self, tmp_path: Path) -> None:
+        """
+        Rounds that the store kept and summarised come out with the percentiles of their calls.
+        """
+        folders = Folders(tmp_path)
+        began_ns = 1_795_576_500_000_000_000
+        begun = Baseline(
+            id="20261125T031500Z-0000",
+            stack="local",
+            profile="quick",
+            seed=42,
+            began_at_ns=began_ns,
+            host={"cpu_model": "Quick One", "memory_bytes": str(8 << 30)},
+            facts={"redis": Facts(product="Valkey", version="8.0", settings={"maxmemory": "256mb"})},
+            operations={"redis/get": "GET (hit)", "redis/floor": "Floor"},
+        )
+        store = SampleStore(folders)
+        store.begin(begun)
+        for name, slowest_us in (("floor", 10), ("get", 1_000)):
+            for number in (1, 2, 3):
+                latencies = [slowest_us * 10 * (call + 1) for call in range(100)]
+                store.keep(
+                    Round(
+                        benchmark=Benchmark("redis", name, Load(1), "engine"),
+                        number=number,
+                        phase="measured",
+                        began_at_ns=began_ns + number * 10**9,
+                        elapsed_ns=sum(latencies),
+                        begin_ns=list(accumulate([0, *latencies[:-1]])),
+                        latency_ns=latencies,
+                        outcome=[Outcome.OK] * 100,
+                        placement="together:1",
+                    )
+                )
+        store.finish(replace(begun, ended_at_ns=began_ns + 192 * 10**9, states={"redis": "measured"}))
+        build(folders)
+        report = render(folders).report
+
+        line = cells(lines(report, "| GET (hit) |")[0])
+        assert line[4:6] == ["500", "950 (950 to 950)"]
+        assert line[8:] == ["1,000", "300", "0", "engine", "5.00", "new"]
+        assert (
+            len(
+                lines(
+                    report, "Measured 1 of 1 services (Redis, one node)", "in 3 min 12 s", "Quick One, 8 GiB"
+                )
+            )
+            == 1
+        )
+        assert lines(report, "Valkey |") == [
+            "| Redis, one node | Valkey | 8.0 | maxmemory 256mb | measured |"
+        ]
 
 
 class TestHostileText:
