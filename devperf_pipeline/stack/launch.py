@@ -59,7 +59,8 @@ def start_all(
         # What it started before it failed must not go on beside the others.
         process.end([one for one in started.processes if one.service == service.name])
         started.miss(service.name, reason)
-        tell(reason)
+        if not stopping.is_set():
+            tell(reason)
 
     def start_one(service: Service, needed: Mapping[str, Future[Service | None]]) -> Service | None:
         runs = {name: one for name, future in needed.items() if (one := future.result())}

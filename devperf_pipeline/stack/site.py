@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from pwd import struct_passwd
 from signal import SIGKILL, SIGTERM
-from subprocess import Popen
+from subprocess import Popen, TimeoutExpired
 from threading import Event
 
 from devperf_pipeline.errors import ServiceMissing, ServiceUnreachable
@@ -25,6 +25,9 @@ USERNAME = "devperf"
 
 SET_UP_S = 60.0
 """How long a one-off command (creating a database) may take."""
+
+TIDY_S = 1.0
+"""How long it may take to end when it is asked to."""
 
 TAIL_LINES = 12
 
@@ -104,9 +107,7 @@ class Site:
         deadline = time.monotonic() + seconds
         while child.poll() is None:
             if self.stopping.is_set() or time.monotonic() > deadline:
-                # It may have children of its own; its session is its group.
-                os.killpg(child.pid, SIGKILL)
-                child.wait()
+                _end_group(child)
                 raise ServiceMissing(
                     self.told(f"{name} was ended after {seconds:.0f} s, or with the whole start")
                 )
@@ -223,6 +224,18 @@ class Site:
         text = "\n".join(text.splitlines()[-TAIL_LINES:])
         said = f" The end of {self.log}:\n{text}" if text else f" Its log {self.log} is empty."
         return f"{self.service.name} could not be started: {what}.{said}"
+
+
+def _end_group(child: Popen[bytes]) -> None:
+    """
+    End a one-off command and its children: its session is their group. First politely, so that they tidy up.
+    """
+    os.killpg(child.pid, SIGTERM)
+    try:
+        child.wait(TIDY_S)
+    except TimeoutExpired:
+        os.killpg(child.pid, SIGKILL)
+        child.wait()
 
 
 def setting(value: str | int | bool) -> str:
