@@ -13,14 +13,13 @@ from devperf_pipeline.errors import ConfigurationError
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report import summary, tables
 from devperf_pipeline.report.charts import latency_curve, overview
-from devperf_pipeline.report.rows import (
+from devperf_pipeline.report.rows import curves, picture
+from devperf_pipeline.report.view import (
     ENOUGH_FOR_P95,
     ENOUGH_FOR_P99,
     ENOUGH_FOR_P999,
     Part,
     Picture,
-    curves,
-    picture,
     shown,
 )
 from devperf_pipeline.stack.folders import Folders

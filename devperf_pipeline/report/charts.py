@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from devperf_pipeline.report.drawing import COLOURS, INK, figure_of, svg_of, time_axis
 from devperf_pipeline.report.format import duration, label
-from devperf_pipeline.report.rows import Part, Row, shown
+from devperf_pipeline.report.view import Part, Row, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report import summary, tables
 from devperf_pipeline.report.charts import latency_curve
-from devperf_pipeline.report.rows import Part, curves, picture
+from devperf_pipeline.report.rows import curves, picture
+from devperf_pipeline.report.view import Part
 
 if TYPE_CHECKING:
     from devperf_pipeline.store.warehouse import Connection

@@ -5,7 +5,7 @@ What does a report say before its first table?
 from collections.abc import Sequence
 
 from devperf_pipeline.report import format as show
-from devperf_pipeline.report.rows import Part, Picture, Row, shown
+from devperf_pipeline.report.view import Part, Picture, Row, shown
 
 _SEPARATOR = " · "
 """Between titles: some have commas of their own."""

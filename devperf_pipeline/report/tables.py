@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from devperf_pipeline.report import format as show
-from devperf_pipeline.report.rows import Part, Picture, Row, shown
+from devperf_pipeline.report.view import Part, Picture, Row, shown
 from devperf_pipeline.services import CATALOGUE
 
 _HOST = ("host", "cpu_model", "cpu_cores", "memory_bytes", "os", "kernel")

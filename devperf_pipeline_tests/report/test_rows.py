@@ -1,8 +1,8 @@
 from typing import TYPE_CHECKING
 
+from devperf_pipeline.report.rows import curves, picture
+from devperf_pipeline.report.view import Row, shown
 from devperf_pipeline.store.warehouse import connect
-
-from devperf_pipeline.report.rows import Row, curves, picture, shown
 
 if TYPE_CHECKING:
     from devperf_pipeline_tests.report.conftest import Warehouse
