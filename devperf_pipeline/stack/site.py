@@ -2,6 +2,7 @@
 What does a server get from us while it is set up: a folder, a log, ports, a password, and a way to start?
 """
 
+import contextlib
 import os
 import re
 import secrets
@@ -27,7 +28,7 @@ SET_UP_S = 60.0
 """How long a one-off command (creating a database) may take."""
 
 TIDY_S = 1.0
-"""How long it may take to end when it is asked to."""
+"""How long it may go on when it is no longer wanted, and once more when it was asked to end."""
 
 TAIL_LINES = 12
 
@@ -228,14 +229,16 @@ class Site:
 
 def _end_group(child: Popen[bytes]) -> None:
     """
-    End a one-off command and its children: its session is their group. First politely, so that they tidy up.
+    End a one-off command and its children: its session is their group.
+
+    Most are done in a moment, and those that are killed leave things behind (initdb a shared memory segment).
     """
-    os.killpg(child.pid, SIGTERM)
-    try:
-        child.wait(TIDY_S)
-    except TimeoutExpired:
-        os.killpg(child.pid, SIGKILL)
-        child.wait()
+    for order in (None, SIGTERM, SIGKILL):
+        if order is not None:
+            os.killpg(child.pid, order)
+        with contextlib.suppress(TimeoutExpired):
+            child.wait(TIDY_S)
+            return
 
 
 def setting(value: str | int | bool) -> str:
