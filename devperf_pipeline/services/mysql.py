@@ -100,6 +100,8 @@ class MysqlSession:
     One visit to a server that speaks MySQL's protocol. See `operation.Session`.
     """
 
+    exceptions: tuple[type[Exception], ...] = (pymysql.Error,)
+
     def __init__(self, service: Service) -> None:
         self._service = service
         self._own = _connect(service)
@@ -175,6 +177,9 @@ class MysqlSession:
         return f"{self._service.name} at {self._service.address}"
 
     def _rows(self, query: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        if not self._own.driver.open:  # it broke, and cleaning up must not depend on it
+            self._own.close()
+            self._own = _connect(self._service)
         try:
             with self._own.driver.cursor() as cursor:
                 cursor.execute(query, arguments or None)

@@ -73,6 +73,8 @@ class PostgresSession:
     One visit to a PostgreSQL server, directly or through PgBouncer. See `operation.Session`.
     """
 
+    exceptions: tuple[type[Exception], ...] = (psycopg.Error,)
+
     def __init__(self, service: Service) -> None:
         self._service = service
         self._pooled = service.kind == "pgbouncer"
@@ -158,15 +160,27 @@ class PostgresSession:
     def _where(self) -> str:
         return f"{self._service.name} at {self._service.address}"
 
+    def _live(self) -> _Bounded:
+        """
+        Our own connection, made anew if it broke or was left in the middle of something.
+        """
+        own = self._own.driver
+        if own.closed or own.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            self._own.close()
+            self._own = _connect(self._service)
+        return self._own.driver
+
     def _rows(self, query: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        own = self._live()
         try:
-            return self._own.driver.execute(query.encode(), arguments or None, prepare=False).fetchall()
+            return own.execute(query.encode(), arguments or None, prepare=False).fetchall()
         except psycopg.Error as error:
             raise _explained(self._service, error) from error
 
     def _run(self, statement: str) -> None:
+        own = self._live()
         try:
-            self._own.driver.execute(statement.encode())
+            own.execute(statement.encode())
         except psycopg.Error as error:
             raise _explained(self._service, error) from error
 
@@ -174,11 +188,12 @@ class PostgresSession:
         """
         Run statements as one transaction, all or none, that waits for no one's locks longer than the deadline.
         """
+        own = self._live()
         try:
-            with self._own.driver.transaction():
-                self._own.driver.execute(f"SET LOCAL statement_timeout = {int(DEADLINE_S * 900)}".encode())
+            with own.transaction():
+                own.execute(f"SET LOCAL statement_timeout = {int(DEADLINE_S * 900)}".encode())
                 for statement in statements:
-                    self._own.driver.execute(statement.encode())
+                    own.execute(statement.encode())
         except psycopg.Error as error:
             raise _explained(self._service, error) from error
 
@@ -268,7 +283,7 @@ class PostgresSession:
             call=run_in_transaction if recipe.transaction else run,
             check=recipe.check,
             verify=recipe.wrong,
-            exceptions=(psycopg.Error,),
+            exceptions=self.exceptions,
             failure=_failure(driver),
             size=count if recipe.finite else None,
         )

@@ -1,0 +1,57 @@
+"""
+How do tests make the calls of an operation?
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from devperf_pipeline.measure.engine import blocking, exchange
+from devperf_pipeline.model import Outcome
+from devperf_pipeline.services.operation import Operation, Session
+
+CALLS = 40
+
+Verdict = tuple[int, str | None]
+
+RIGHT: Verdict = (Outcome.OK, None)
+
+
+def named(session: Session, name: str) -> Operation:
+    """
+    The operation of that name.
+    """
+    return {operation.name: operation for operation in session.operations()}[name]
+
+
+def by_engine(operation: Operation, connections: Sequence[Any]) -> list[Verdict]:
+    """
+    Outcome and verdict of every call, a user for each connection, in turn.
+    """
+    assert operation.wire is not None
+    if operation.reset:
+        operation.reset(len(connections), CALLS)
+    wires = [operation.wire(connection, user, CALLS) for user, connection in enumerate(connections)]
+    verdicts: list[Verdict] = []
+    for wire in wires:
+        blocking(wire.sockets)
+    for number in range(CALLS):
+        for wire in wires:
+            replies = exchange(wire.sockets, wire.calls[number % len(wire.calls)])
+            verdicts.append((wire.check(replies), wire.verify(replies)))
+    return verdicts
+
+
+def by_driver(operation: Operation, connections: Sequence[Any]) -> list[Verdict]:
+    """
+    The same through the driver.
+    """
+    assert operation.driver is not None
+    if operation.reset:
+        operation.reset(len(connections), CALLS)
+    drivers = [operation.driver(connection, user, CALLS) for user, connection in enumerate(connections)]
+    verdicts: list[Verdict] = []
+    for number in range(CALLS):
+        for driver in drivers:
+            returned = driver.call(number)
+            verdicts.append((driver.check(returned), driver.verify(returned)))
+    return verdicts
