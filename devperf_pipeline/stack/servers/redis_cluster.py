@@ -41,21 +41,28 @@ def start(site: Site) -> Service:
     for port in ports:
         site.wait(partial(_pongs, port, password), processes, seconds=READY_S)
     for number, port in enumerate(ports):
-        mine = [str(slot) for slot in range(SLOTS * number // NODES, SLOTS * (number + 1) // NODES)]
-        others = [["CLUSTER", "MEET", LOOPBACK, str(other)] for other in ports if other != port]
-        # One epoch a node, as redis-cli does it: equal ones would be a conflict that takes time to settle.
-        epoch = ["CLUSTER", "SET-CONFIG-EPOCH", str(number + 1)]
         # Slot by slot: Redis 6 knows no ranges.
-        for command in (["CLUSTER", "ADDSLOTS", *mine], epoch, *others):
-            reply = ask(port, password, command)
-            if reply != "OK":
-                raise ServiceUnreachable(
-                    f"{site.service.name} could not be started: the node at {LOOPBACK}:{port} was asked for "
-                    f"{' '.join(command[:2])} and answered {reply!r} instead of OK."
-                )
+        mine = [str(slot) for slot in range(SLOTS * number // NODES, SLOTS * (number + 1) // NODES)]
+        _order(site, port, ["CLUSTER", "ADDSLOTS", *mine])
+        # One epoch a node: equal ones would be a conflict that takes time to settle.
+        _order(site, port, ["CLUSTER", "SET-CONFIG-EPOCH", str(number + 1)])
+    # Only now: a node that another one has met already takes no epoch.
+    for port in ports:
+        for other in ports:
+            if other != port:
+                _order(site, port, ["CLUSTER", "MEET", LOOPBACK, str(other)])
     for port in ports:
         site.wait(partial(_is_whole, port, password), processes, seconds=READY_S)
     return site.running_at(*ports, username="default")
+
+
+def _order(site: Site, port: int, command: list[str]) -> None:
+    reply = ask(port, site.password, command)
+    if reply != "OK":
+        raise ServiceUnreachable(
+            f"{site.service.name} could not be started: the node at {LOOPBACK}:{port} was asked for "
+            f"{' '.join(command[:2])} and answered {reply!r} instead of OK. Its log is {site.log}."
+        )
 
 
 def _pongs(port: int, password: str) -> bool:
