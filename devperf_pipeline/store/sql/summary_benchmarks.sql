@@ -1,5 +1,14 @@
 -- One row is one benchmark: exact percentiles (nearest rank) over every call of all its rounds, and how calls ended.
-with grouped as (
+with calls as (
+    select
+        benchmark,
+        round,
+        step_0 + step_1 * 256::bigint + step_2 * 65536 as step_ns,
+        latency_0 + latency_1 * 256::bigint + latency_2 * 65536 as latency_ns,
+        outcome
+    from read_parquet($file, hive_partitioning = false)
+),
+grouped as (
     select
         benchmark,
         count(*) as n,
@@ -14,8 +23,8 @@ with grouped as (
         sum(latency_ns)::hugeint as latency_sum_ns,
         min(latency_ns)::bigint as min_ns,
         max(latency_ns)::bigint as max_ns,
-        quantile_disc(latency_ns::bigint, [0.5, 0.9, 0.95, 0.99, 0.999]) as quantiles
-    from read_parquet($file, hive_partitioning = false)
+        quantile_disc(latency_ns, [0.5, 0.9, 0.95, 0.99, 0.999]) as quantiles
+    from calls
     group by benchmark
 )
 select
