@@ -67,9 +67,9 @@ def fingerprints(stack: Stack, folders: Folders) -> dict[str, str]:
     Servers that this project starts are told by their binaries and stack file, without starting anything; others
     are asked. One that does not answer has no fingerprint: nothing is known, so nothing has changed.
     """
-    host = {key: value for key, value in host_facts(folders).items() if key in HOST_FACTS}
+    host = {key: value for key, value in host_facts(folders.data).items() if key in HOST_FACTS}
     if stack.managed:
-        seen: Mapping[str, object] = local.would_run(stack, folders)
+        seen: Mapping[str, object] = local.would_run(stack)
     else:
         seen = dict(_asked(stack))
     return {

@@ -9,8 +9,9 @@ A service that fails gets failed checks and no materialisation: its older sample
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -39,7 +40,16 @@ CLI_TAG = "devperf/pid"
 
 TELL_EVERY_S = 15.0
 
-ProfileName = Enum("ProfileName", {name: name for name in PROFILES})
+
+class ProfileName(Enum):
+    """
+    The profiles of `measure/plan.py`, as the launchpad offers them.
+    """
+
+    quick = "quick"
+    standard = "standard"
+    full = "full"
+
 
 
 class MeasureConfig(dg.Config):
@@ -47,8 +57,8 @@ class MeasureConfig(dg.Config):
     What to measure, and for how long.
     """
 
-    profile: ProfileName = Field(  # type: ignore[valid-type]  # made from the profiles that exist
-        default=ProfileName("quick"),
+    profile: ProfileName = Field(
+        default=ProfileName.quick,
         description="; ".join(f"{profile.name}: {profile.about}" for profile in PROFILES.values()),
     )
     seconds: float = Field(default=0, ge=0, description="Seconds of each round; 0 takes the profile's.")
@@ -132,7 +142,7 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
                 baseline = measure(
                     stack,
                     config.wishes(selected),
-                    host=host_facts(folders),
+                    host=host_facts(folders.data),
                     keeper=tally,
                     processes=lambda: roots if stack.managed else [],
                     tell=_teller(context),
@@ -202,7 +212,7 @@ def _results(
         )
 
 
-def _trend(rows: list[dict[str, object]]) -> dict[str, float]:
+def _trend(rows: Sequence[Mapping[str, object]]) -> dict[str, float]:
     """
     The few numbers that Dagster draws over time: p50 and p95 of the engine's rows with one user, in milliseconds.
     """
@@ -215,7 +225,7 @@ def _trend(rows: list[dict[str, object]]) -> dict[str, float]:
     }
 
 
-def _infrastructure(baseline: Baseline) -> dict[str, object]:
+def _infrastructure(baseline: Baseline) -> dict[str, Any]:
     services = [
         dg.TableRecord(
             {
