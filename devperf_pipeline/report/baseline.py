@@ -117,6 +117,7 @@ def _section(part: Part, chart: str | None, now_ns: int) -> dict[str, Any]:
     return {
         "title": show.cell(part.title),
         "about": summary.about(part),
+        "settings": summary.settings(part),
         "chart": chart,
         "readings": tables.readings(part, now_ns),
     }

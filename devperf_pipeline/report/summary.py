@@ -72,15 +72,20 @@ def about(part: Part) -> str:
     """
     The sentence above a service's table: what really ran, and what this baseline has of it.
     """
-    ran = (
-        f"{show.cell(part.product)}, version {show.cell(part.version or 'unknown')}. " if part.product else ""
-    )
+    ran = f"{_ran(part)}. " if part.product else ""
     calls = show.count(sum(row.n for row in part.new))
     measured = f"{calls} calls in {len(part.new)} benchmarks in this baseline."
     if part.new and (part.state == "measured" or not part.asked):
         return f"{ran}{measured}"
     missed = f"{ran}{show.cell(part.title)} {absence(part)}"
     return f"{missed} Until then: {measured}" if part.new else missed
+
+
+def settings(part: Part) -> str:
+    """
+    The settings that matter, in the server's own words, as one line; empty where none are known.
+    """
+    return _SEPARATOR.join(f"{show.cell(key)} = {show.cell(value)}" for key, value in part.settings.items())
 
 
 def headline(picture: Picture) -> list[str]:
@@ -101,6 +106,14 @@ def headline(picture: Picture) -> list[str]:
             text + (f", {show.cell(slow.title)} {show.duration(slow.p50_ns)}" if slow is not quick else "")
         )
     return lines
+
+
+def _ran(part: Part) -> str:
+    """
+    What really ran, with its version where its name does not say it.
+    """
+    product, version = part.product or "", part.version or "unknown"
+    return show.cell(product) if version in product else f"{show.cell(product)}, version {show.cell(version)}"
 
 
 def _services(measured: Sequence[Part], all_parts: Sequence[Part]) -> str:

@@ -78,13 +78,12 @@ def services(picture: Picture) -> Table:
     """
     What really ran, service by service, and what became of it in this baseline.
     """
-    head = ("service", "what ran", "version", "settings", "this baseline")
+    head = ("service", "what ran", "version", "this baseline")
     rows = [
         [
             show.cell(part.title),
             show.cell(part.product or show.DASH),
             show.cell(part.version or show.DASH),
-            show.cell(", ".join(f"{key} {value}" for key, value in part.settings.items()) or show.DASH, 240),
             part.state or ("cut short" if part.asked else "not asked"),
         ]
         for part in picture.parts
