@@ -18,6 +18,8 @@ from devperf_pipeline.services.operation import DEADLINE_S
 SHOWN_BYTES = 60
 """How much of a foreign answer a message repeats."""
 
+LARGEST_ANSWER_BYTES = 65_536
+
 
 def hear(
     service: Service,
@@ -35,14 +37,23 @@ def hear(
 
     """
     ends = time.monotonic() + deadline_s
-    heard = b""
+    heard, nudged = b"", False
     try:
         with socket.create_connection((address.host, address.port), timeout=deadline_s) as connection:
             connection.sendall(say)
-            while not enough(heard) and len(heard) < 65_536:
+            while not enough(heard) and len(heard) < LARGEST_ANSWER_BYTES:
+                left_s = ends - time.monotonic()
                 # The deadline is for the whole answer: a byte a second must not prolong it.
-                connection.settimeout(max(0.001, ends - time.monotonic()))
-                more = connection.recv(4096)
+                connection.settimeout(max(0.001, left_s if heard or nudged else left_s - deadline_s / 2))
+                try:
+                    more = connection.recv(4096)
+                except TimeoutError:
+                    if heard or nudged:
+                        raise
+                    # Whoever speaks in lines, such as a web server, waits for the end of ours.
+                    nudged = True
+                    connection.sendall(b"\r\n\r\n")
+                    continue
                 if not more:
                     break
                 heard += more
@@ -97,9 +108,15 @@ def hung_up_after(connection: socket.socket, deadline_s: float = DEADLINE_S) -> 
     Shut the connection down if the block takes longer: whoever waits on it then sees its end.
 
     For drivers whose calls know no deadline.
+
+    Raises:
+        TimeoutError: in the place of the OSError that the end of the connection became.
+
     """
+    late = threading.Event()
 
     def hang_up() -> None:
+        late.set()
         with suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
 
@@ -108,5 +125,9 @@ def hung_up_after(connection: socket.socket, deadline_s: float = DEADLINE_S) -> 
     timer.start()
     try:
         yield
+    except OSError as error:
+        if late.is_set():
+            raise TimeoutError(f"no answer within {deadline_s:g} s") from error
+        raise
     finally:
         timer.cancel()
