@@ -1,22 +1,17 @@
 """
 How is a Redis cluster visited and measured?
 
-A user has one socket for each node that serves slots; its keys are spread over all of them. Nodes may announce
-addresses that cannot be reached from here (a container's): each is recognised by its own id at the address that the
-stack file gives.
+A user has one socket for each node that serves slots; its keys are spread over all of them.
 """
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from socket import socket
 from typing import Any
 
 from redis import Redis, RedisCluster
 from redis.cluster import ClusterNode
-from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
-from devperf_pipeline.errors import ServiceRefused
 from devperf_pipeline.model import Address, Facts, Outcome, Service
 from devperf_pipeline.services import resp
 from devperf_pipeline.services.operation import FLOOR, Driver, Operation, Step, Wire
@@ -33,28 +28,9 @@ from devperf_pipeline.services.redis import (
 )
 from devperf_pipeline.services.redis_commands import PING, Command, set_and_get
 from devperf_pipeline.services.redis_keys import Keys, claim, close_quietly, pipelined, remove
+from devperf_pipeline.services.redis_slots import SlotMap, read_slots
 
 USERS = (31,)
-
-
-@dataclass(frozen=True, slots=True)
-class SlotMap:
-    """
-    Which node serves which slot.
-
-    `addresses` are the nodes that serve slots, in the order of the stack file, where we reach them; `node_of` has the
-    index of the serving node for each slot. `announced` maps what nodes say of themselves to where we reach them.
-    """
-
-    addresses: tuple[Address, ...]
-    node_of: tuple[int, ...]
-    announced: dict[tuple[str, int], tuple[str, int]]
-
-    def of(self, key: bytes) -> int:
-        """
-        The index of the node that serves this key; of a key with `{...}` only that part decides.
-        """
-        return self.node_of[key_slot(key)]
 
 
 def open_session(service: Service) -> "RedisClusterSession":
@@ -76,46 +52,6 @@ def open_session(service: Service) -> "RedisClusterSession":
         close_quietly(*clients.values())
         raise
     return RedisClusterSession(service, clients, slots)
-
-
-def read_slots(service: Service, clients: dict[Address, Redis]) -> SlotMap:
-    """
-    Ask the running cluster who serves what.
-
-    Raises:
-        ServiceRefused: it is no cluster, it is down, slots are missing, or a node is not in the stack file.
-
-    """
-    ids = {_text(client.execute_command("CLUSTER MYID")): address for address, client in clients.items()}
-    first = next(iter(clients.values()))
-    state: Any = first.execute_command("CLUSTER INFO")
-    parts: Any = first.execute_command("CLUSTER SLOTS")
-    rows = [
-        (int(begin), int(end), (_text(host), int(port)), _text(node_id))
-        for begin, end, (host, port, node_id, *_), *_ in parts
-    ]
-    served = {slot for begin, end, _, _ in rows for slot in range(begin, end + 1)}
-    missing = ranges([slot for slot in range(REDIS_CLUSTER_HASH_SLOTS) if slot not in served])
-    if missing or state.get("cluster_state") != "ok":
-        raise ServiceRefused(
-            f"{service.name} at {service.address}: expected a cluster that serves {REDIS_CLUSTER_HASH_SLOTS} slots, found "
-            f"cluster_state:{state.get('cluster_state')}, {len(served)} slots served, missing {missing or 'none'}. "
-            "Look at CLUSTER INFO and CLUSTER NODES; `redis-cli --cluster fix` repairs it."
-        )
-    unknown = sorted({f"{host}:{port}" for _, _, (host, port), node_id in rows if node_id not in ids})
-    if unknown:
-        raise ServiceRefused(
-            f"{service.name}: expected every node that serves slots at one of "
-            f"{', '.join(map(str, service.addresses))}, found others that call themselves {', '.join(unknown)}. "
-            "Add their addresses to the stack file."
-        )
-    serving = {ids[node_id] for *_, node_id in rows}
-    addresses = tuple(address for address in clients if address in serving)
-    node_of = [0] * REDIS_CLUSTER_HASH_SLOTS
-    for begin, end, _, node_id in rows:
-        node_of[begin : end + 1] = [addresses.index(ids[node_id])] * (end + 1 - begin)
-    announced = {said: (ids[node_id].host, ids[node_id].port) for _, _, said, node_id in rows}
-    return SlotMap(addresses, tuple(node_of), announced)
 
 
 class ClusterConnection:
@@ -328,22 +264,5 @@ class RedisClusterSession:
         close_quietly(*self._clients.values())
 
 
-def ranges(numbers: Sequence[int]) -> str:
-    """
-    Sorted numbers as people write them: `0-5460, 9000`.
-    """
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and number == parts[-1][1] + 1:
-            parts[-1][1] = number
-        else:
-            parts.append([number, number])
-    return ", ".join(str(begin) if begin == end else f"{begin}-{end}" for begin, end in parts)
-
-
 def _sockets(connection: ClusterConnection) -> list[socket]:
     return [node.take_socket() for node in connection.nodes]
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value or "")

@@ -8,7 +8,8 @@ from redis import Redis
 from devperf_pipeline.errors import ServiceRefused
 from devperf_pipeline.model import Credentials, Outcome, Service, Stack
 from devperf_pipeline.services.operation import Wire
-from devperf_pipeline.services.redis_cluster import RedisClusterSession, open_session, ranges
+from devperf_pipeline.services.redis_cluster import RedisClusterSession, open_session
+from devperf_pipeline.services.redis_slots import ranges
 from devperf_pipeline_tests.services.test_redis import RIGHT, results
 
 TITLES = {
