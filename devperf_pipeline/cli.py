@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from devperf_pipeline.errors import ConfigurationError, DevperfError
+from devperf_pipeline.errors import ConfigurationError, DevperfError, MeasurementError
 from devperf_pipeline.measure.plan import PROFILES, profile_named
 from devperf_pipeline.stack.folders import Folders
 
@@ -83,7 +83,10 @@ def baseline(stack: str, profile: str, services: tuple[str, ...], seconds: float
     from devperf_pipeline.report.ending import ending  # noqa: PLC0415
 
     run_baseline(folders, stack=stack, profile=profile, services=services, seconds=seconds)
-    click.echo(ending(folders))
+    end = ending(folders)
+    click.echo(end.text)
+    if not end.measured:
+        raise MeasurementError("no service could be measured; each line above says why")
 
 
 @main.command()
@@ -141,9 +144,7 @@ def doctor(stack: str, *, get: bool) -> None:
         obtain(described, say)
     for service in described.services:
         found = find_server(service.kind)
-        click.echo(
-            f"{service.name:<16} {found or 'missing; get it with: ' + how_to_get(service.kind)}"
-        )
+        click.echo(f"{service.name:<16} {found or 'missing; get it with: ' + how_to_get(service.kind)}")
 
 
 @main.command()

@@ -5,7 +5,18 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "devperf_pipeline"
-ROOMS = ["errors", "model", "stack", "services", "measure", "store", "analyse", "report", "defs", "definitions"]
+ROOMS = [
+    "errors",
+    "model",
+    "stack",
+    "services",
+    "measure",
+    "store",
+    "analyse",
+    "report",
+    "defs",
+    "definitions",
+]
 """From the ground up: a room imports from those below it, and from itself."""
 
 OWNERS = {
@@ -73,7 +84,11 @@ class TestFiles:
         """
         __init__.py files are empty, except the catalogue of services.
         """
-        filled = [path.parent.name for path in PACKAGE.rglob("__init__.py") if path.read_text(encoding="utf-8").strip()]
+        filled = [
+            path.parent.name
+            for path in PACKAGE.rglob("__init__.py")
+            if path.read_text(encoding="utf-8").strip()
+        ]
 
         assert ["services"] == filled
 

@@ -51,7 +51,6 @@ class ProfileName(Enum):
     full = "full"
 
 
-
 class MeasureConfig(dg.Config):
     """
     What to measure, and for how long.

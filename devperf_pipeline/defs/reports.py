@@ -8,6 +8,7 @@ from devperf_pipeline.defs import keys
 from devperf_pipeline.defs.project import Project
 from devperf_pipeline.errors import DevperfError
 from devperf_pipeline.report.baseline import render
+from devperf_pipeline.report.panel import report_panel
 
 
 @dg.asset(
@@ -29,6 +30,6 @@ def baseline_report(project: Project) -> dg.MaterializeResult:
             "report": dg.MetadataValue.path(str(rendered.report)),
             "latest": dg.MetadataValue.path(str(rendered.latest)),
             "charts": len(rendered.charts),
-            "text": dg.MetadataValue.md(rendered.report.read_text(encoding="utf-8")),
+            "text": dg.MetadataValue.md(report_panel(rendered.report.read_text(encoding="utf-8"))),
         }
     )

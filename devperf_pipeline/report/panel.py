@@ -39,6 +39,13 @@ def service_panel(con: "Connection", baseline_id: str | None, service: str) -> s
     return "\n\n".join(parts)
 
 
+def report_panel(report: str) -> str:
+    """
+    A rendered report as it can be read in a dialog: without its pictures, whose files a browser does not get there.
+    """
+    return "\n".join(line for line in report.splitlines() if not line.startswith("!["))
+
+
 def service_rows(
     con: "Connection", baseline_id: str | None, service: str
 ) -> list[dict[str, str | int | float | None]]:

@@ -159,6 +159,12 @@ def _doubts(picture: Picture, new: Sequence[Row]) -> list[str]:
         sentences.append(
             f"Readings that do not count: {len(invalid)}; they are struck through, each with its reason."
         )
+    busy, rounds = sum(row.busy_rounds for row in new), sum(row.rounds for row in new)
+    if busy:
+        sentences.append(
+            f"Other processes used more than 30 % of the cores in {busy:,} of {rounds:,} rounds: "
+            "those rounds measured them too. Close what else runs and measure again."
+        )
     if errors:
         sentences.append(f"Calls that failed: {errors:,}; they are counted in their rows.")
     if older:

@@ -66,6 +66,7 @@ class Row:
     p95_high_ns: int | None
     p95_bounds: str | None
     floor_p50_ns: int | None
+    busy_rounds: int
     measured_at_ns: int
 
     @property

@@ -24,6 +24,9 @@ Row = dict[str, Any]
 
 TIME = pl.Datetime("us", "UTC")
 
+BUSY = 0.3
+"""A machine of whose cores other processes used more than this share measures them too."""
+
 FIGURES = {
     "n": pl.Int64,
     "errors": pl.Int64,
@@ -196,11 +199,13 @@ def _pool(rounds: Sequence[Row], found: Row | None, baseline: Baseline) -> Row:
     return {
         **{column: first[column] for column in NAMES},
         "title": baseline.operations.get(name, first["operation"]),
+        "position": list(baseline.operations).index(name) if name in baseline.operations else 0,
         "rounds": len(rounds),
         **_figures(found, elapsed_ns),
         "valid": reason is None,
         "invalid_reason": reason,
         "placement": ", ".join(placements),
+        "busy_rounds": sum((row["other_cpu"] or 0) > BUSY for row in rounds),
         "measured_at": max(row["began_at"] for row in rounds),
     }
 

@@ -111,6 +111,8 @@ class Warehouse:
             "p95_high_ns": 31_000,
             "p95_bounds": "rounds",
             "floor_p50_ns": 13_500,
+            "position": 0,
+            "busy_rounds": 0,
             "placement": "together:1",
             "measured_at": f"{baseline_id[:4]}-{baseline_id[4:6]}-{baseline_id[6:8]}T03:18:12Z",
         } | values

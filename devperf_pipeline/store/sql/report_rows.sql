@@ -28,10 +28,11 @@ select
     p.p95_high_ns::bigint as p95_high_ns,
     p.p95_bounds,
     p.floor_p50_ns::bigint as floor_p50_ns,
+    p.busy_rounds,
     epoch_ns(p.measured_at) as measured_at_ns
 from percentiles as p
 join baselines as b using (baseline_id)
 cross join chosen as c
 where b.stack = c.stack and (p.baseline_id = c.baseline_id or (p.valid and p.baseline_id < c.baseline_id))
 qualify not p.valid or row_number() over (partition by p.benchmark, p.valid order by p.baseline_id desc) = 1
-order by p.service, p.title, p.operation, p.users, p.instrument desc, p.valid desc
+order by p.service, p.position, p.operation, p.users, p.instrument desc, p.valid desc

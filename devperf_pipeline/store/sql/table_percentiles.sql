@@ -4,6 +4,7 @@ create table percentiles (
     service varchar not null,
     operation varchar not null,
     title varchar not null,
+    position integer not null,
     benchmark varchar not null,
     instrument varchar not null,
     users integer not null,
@@ -27,5 +28,6 @@ create table percentiles (
     p95_bounds varchar,
     floor_p50_ns bigint,
     placement varchar not null,
+    busy_rounds integer not null,
     measured_at timestamptz not null
 )

@@ -1,0 +1,110 @@
+from pathlib import Path
+
+import dagster as dg
+import yaml
+
+from devperf_pipeline.definitions import defs
+from devperf_pipeline.defs import keys
+from devperf_pipeline.defs.measuring import MeasureConfig, ProfileName
+from devperf_pipeline.measure.plan import PROFILES
+
+ROOT = Path(__file__).parents[2]
+
+
+class TestDefinitions:
+    def test_asset_keys_are_stable(self) -> None:
+        """
+        People and schedules rely on these names.
+        """
+        named = {key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()}
+
+        assert {
+            "infrastructure",
+            "samples/postgresql",
+            "samples/pgbouncer",
+            "samples/mysql",
+            "samples/redis",
+            "samples/redis_cluster",
+            "samples/rabbitmq",
+            "samples/fastapi",
+            "baseline",
+            "baselines",
+            "rounds",
+            "percentiles",
+            "reports/baseline",
+        } == named
+
+    def test_everything_loads(self) -> None:
+        """
+        Jobs, schedule and sensor resolve without the environment of any service.
+        """
+        dg.Definitions.validate_loadable(defs)
+
+        assert {"baseline"} == {
+            job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")
+        }
+
+    def test_location_has_one_name(self) -> None:
+        """
+        workspace.yaml and [tool.dg] call the code location the same, or each load prints warnings.
+        """
+        workspace = yaml.safe_load((ROOT / "workspace.yaml").read_text(encoding="utf-8"))
+        location = workspace["load_from"][0]["python_module"]
+
+        assert ("devperf_pipeline.definitions", "devperf_pipeline") == (
+            location["module_name"],
+            location["location_name"],
+        )
+
+    def test_every_asset_says_what_it_is(self) -> None:
+        """
+        Each asset has a group and a description of its own.
+        """
+        graph = defs.resolve_asset_graph()
+        silent = [
+            key
+            for key in graph.get_all_asset_keys()
+            if not graph.get(key).description or not graph.get(key).group_name
+        ]
+
+        assert [] == silent
+
+
+class TestMeasureConfig:
+    def test_profiles_are_those_of_the_plan(self) -> None:
+        """
+        The launchpad offers exactly the profiles that exist.
+        """
+        assert list(PROFILES) == [profile.value for profile in ProfileName]
+
+    def test_seconds_take_the_place_of_the_profiles(self) -> None:
+        """
+        Seconds given in the launchpad are those of each round.
+        """
+        assert 3 == MeasureConfig(seconds=3).wishes(("redis",)).profile.seconds
+
+    def test_services_narrow_the_selection(self) -> None:
+        """
+        Services named in the launchpad are measured only where they are selected too.
+        """
+        config = MeasureConfig(services=["redis", "mysql"])
+
+        assert ("redis",) == config.wishes(("postgresql", "redis")).services
+
+
+class TestSelection:
+    def test_a_baseline_of_one_service_brings_tables_and_report(self) -> None:
+        """
+        What is measured alone is still shown with everything else.
+        """
+        named = [key.to_user_string() for key in keys.selection(("redis",))]
+
+        assert [
+            "infrastructure",
+            "samples/redis",
+            "baseline",
+            "baselines",
+            "rounds",
+            "percentiles",
+            "reports/baseline",
+        ] == named

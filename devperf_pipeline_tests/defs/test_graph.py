@@ -1,0 +1,168 @@
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+
+from devperf_pipeline.definitions import defs
+from devperf_pipeline.defs import keys
+from devperf_pipeline.defs.measuring import CLI_TAG
+from devperf_pipeline.defs.running import bury_the_dead, prepare_home, run_baseline
+from devperf_pipeline.model import Stack
+from devperf_pipeline.stack.folders import Folders
+
+pytestmark = pytest.mark.servers
+
+VISITED = """
+name = "visited"
+managed = false
+
+[services.redis]
+kind = "redis"
+address = "{redis}"
+username = "{username}"
+password = {{ env = "TEST_REDIS_PASSWORD" }}
+
+[services.mysql]
+kind = "mysql"
+address = "127.0.0.1:{closed}"
+username = "nobody"
+password = {{ env = "TEST_REDIS_PASSWORD" }}
+"""
+
+
+@pytest.fixture(name="project", scope="module")
+def _project(running_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folders]:
+    """
+    A project whose stack is a running Redis, and a MySQL that is not there; measured once.
+    """
+    redis = running_stack.service("redis")
+    assert redis.credentials
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    folders = Folders(tmp_path_factory.mktemp("graph"))
+    folders.stacks.mkdir()
+    text = VISITED.format(redis=redis.address, username=redis.credentials.username, closed=port)
+    (folders.stacks / "visited.toml").write_text(text, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", str(folders.dagster_home))
+        patch.setenv("TEST_REDIS_PASSWORD", redis.credentials.password)
+        run_baseline(folders, stack="visited", profile="quick", services=(), seconds=0.02)
+        yield folders
+
+
+@pytest.fixture(name="instance")
+def _instance(project: Folders) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+class TestOneRun:
+    def test_is_one_successful_run_of_the_job(self, instance: dg.DagsterInstance) -> None:
+        """
+        The UI shows what the command did: one run of `baseline`, green although a service was absent.
+        """
+        [run] = instance.get_runs()
+
+        assert ("baseline", dg.DagsterRunStatus.SUCCESS) == (run.job_name, run.status)
+
+    def test_measured_service_is_materialised_with_its_numbers(self, instance: dg.DagsterInstance) -> None:
+        """
+        The page of samples/redis has a row count, a table, a picture, and percentiles to be drawn over time.
+        """
+        event = instance.get_latest_materialization_event(keys.samples("redis"))
+        assert event
+        assert event.asset_materialization
+        metadata = event.asset_materialization.metadata
+
+        assert int(str(metadata["dagster/row_count"].value)) > 1000
+        assert "data:image/svg+xml;base64," in str(metadata["latency"].value)
+        assert isinstance(metadata["percentiles"], dg.TableMetadataValue)
+        assert 0 < float(str(metadata["p50 ms, GET (hit)"].value)) < 10
+
+    def test_absent_service_has_failed_checks_and_nothing_else(self, instance: dg.DagsterInstance) -> None:
+        """
+        samples/mysql is not materialised; its check says at which address nobody answered.
+        """
+        key = dg.AssetCheckKey(keys.samples("mysql"), "measured")
+        record = instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
+        evaluation = record.event.dagster_event.asset_check_evaluation_data  # type: ignore[union-attr]
+
+        assert instance.get_latest_materialization_event(keys.samples("mysql")) is None
+        assert not evaluation.passed
+        assert "127.0.0.1" in str(evaluation.metadata["what was seen"].value)
+
+    def test_tables_and_report_are_there(self, project: Folders, instance: dg.DagsterInstance) -> None:
+        """
+        The absent service costs nobody else: tables and report are materialised, and the report names it.
+        """
+        assert instance.get_latest_materialization_event(keys.REPORT)
+        report = (project.reports / "latest.md").read_text(encoding="utf-8")
+        assert "GET (hit)" in report
+        assert "MySQL" in report
+
+    def test_counts_agree(self, project: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        From another folder, read-only: samples are as many as the rows say, and p95 recomputed is the table's.
+        """
+        monkeypatch.chdir(tmp_path)
+        with duckdb.connect(str(project.warehouse), read_only=True) as con:
+            samples = con.execute("select count(*) from samples").fetchone()
+            rows = con.execute("select sum(n) from percentiles").fetchone()
+            differing = con.execute(
+                """
+                select p.benchmark from percentiles p
+                join (select benchmark, quantile_disc(latency_ns, 0.95) p95 from samples group by all) s using (benchmark)
+                where p.p95_ns <> s.p95
+                """
+            ).fetchall()
+
+        assert samples == rows
+        assert [] == differing
+
+    def test_no_secret_is_anywhere(self, project: Folders) -> None:
+        """
+        The password is in no event, log, Parquet, table or report.
+        """
+        secret = os.environ["TEST_REDIS_PASSWORD"].encode()
+        files = [path for path in project.root.rglob("*") if path.is_file()]
+
+        assert len(files) > 10
+        assert [] == [path for path in files if secret in path.read_bytes()]
+
+
+class TestSubsets:
+    def test_report_alone(self, project: Folders, instance: dg.DagsterInstance) -> None:
+        """
+        The report is rendered from the tables without anything being measured.
+        """
+        before = (project.reports / "latest.md").stat().st_mtime_ns
+        result = defs.resolve_job_def("baseline").execute_in_process(
+            instance=instance,
+            asset_selection=[keys.REPORT],
+            run_config={"resources": {"project": {"config": {"root": str(project.root)}}}},
+        )
+
+        assert result.success
+        assert before < (project.reports / "latest.md").stat().st_mtime_ns
+
+
+class TestTheDead:
+    def test_run_of_a_killed_process_is_failed(self, project: Folders, instance: dg.DagsterInstance) -> None:
+        """
+        A run that says STARTED and whose process is gone no longer holds up the queue.
+        """
+        prepare_home(project)
+        job = defs.resolve_job_def("baseline")
+        run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags={CLI_TAG: "4194304"})
+        alive = instance.create_run_for_job(
+            job, status=dg.DagsterRunStatus.STARTED, tags={CLI_TAG: str(os.getpid())}
+        )
+        bury_the_dead(instance)
+        statuses = [instance.get_run_by_id(one.run_id).status for one in (run, alive)]  # type: ignore[union-attr]
+        instance.report_run_canceled(alive)
+
+        assert [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTED] == statuses
