@@ -31,9 +31,9 @@ PROFILES = {
         Profile(
             name="quick",
             rounds=5,
-            seconds=0.2,
-            warmup_s=0.5,
-            about="1 s a benchmark: a first look within minutes",
+            seconds=0.15,
+            warmup_s=0.4,
+            about="0.75 s a benchmark: a first look within minutes",
         ),
         Profile(name="standard", rounds=5, seconds=2.0, warmup_s=2.0, about="10 s a benchmark: firm p99"),
         Profile(

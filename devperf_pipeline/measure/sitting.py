@@ -128,6 +128,7 @@ def measure(
         for service in wanted:
             _open(service, stack, visit, at_the_end)
         now = time.time()
+        planned = _prepare(visit)
         baseline = Baseline(
             id=new_id(now),
             stack=stack.name,
@@ -136,10 +137,8 @@ def measure(
             began_at_ns=int(now * 1e9),
             host=host,
             facts=visit.facts,
+            operations={f"{i.benchmark.service}/{i.operation.name}": i.operation.title for i in planned},
         )
-        planned = _prepare(visit)
-        titles = {f"{item.benchmark.service}/{item.operation.name}": item.operation.title for item in planned}
-        baseline = replace(baseline, operations=titles)
         keeper.begin(baseline)
         placement = Placement(processes)
         at_the_end.callback(placement.release)
@@ -173,13 +172,8 @@ def _open(service: Service, stack: Stack, visit: _Visit, at_the_end: ExitStack) 
         visit.failed(service.name, str(error))
         return
     at_the_end.callback(session.close)
-    try:
-        visit.facts[service.name] = session.facts()
-    except (ServiceError, OSError, *session.exceptions) as error:
-        visit.failed(service.name, f"{type(error).__name__}: {error}")
-        return
-    visit.sessions[service.name] = session
     at_the_end.callback(_clean, session)
+    visit.sessions[service.name] = session
 
 
 def _clean(session: Session) -> None:
@@ -191,18 +185,29 @@ def _clean(session: Session) -> None:
 
 
 def _prepare(visit: _Visit) -> list[Item]:
+    """
+    Lay in our objects, ask for facts, name the benchmarks. One that fails here is not measured.
+    """
     planned: list[Item] = []
-    for service, session in visit.sessions.items():
-        try:
-            session.prepare()
-            planned += items(service, session)
-        except (ServiceError, OSError, *session.exceptions) as error:
-            visit.failed(service, f"{type(error).__name__}: {error}")
-        else:
-            visit.states[service] = "measured"
-            unmeasurable: Mapping[str, str] = getattr(session, "unmeasurable", {})
-            if unmeasurable:
-                visit.reasons[service] = "; ".join(f"{title}: {why}" for title, why in unmeasurable.items())
+    for step in ("prepare", "facts"):  # some servers know their own figures only seconds after their start
+        for service, session in visit.sessions.items():
+            if service in visit.states:
+                continue
+            try:
+                if step == "prepare":
+                    session.prepare()
+                    continue
+                visit.facts[service] = session.facts()
+                planned += items(service, session)
+            except (ServiceError, OSError, *session.exceptions) as error:
+                visit.failed(service, f"{type(error).__name__}: {error}")
+            else:
+                visit.states[service] = "measured"
+                unmeasurable: Mapping[str, str] = getattr(session, "unmeasurable", {})
+                if unmeasurable:
+                    visit.reasons[service] = "; ".join(
+                        f"{title}: {why}" for title, why in unmeasurable.items()
+                    )
     return planned
 
 

@@ -19,8 +19,11 @@ from devperf_pipeline.measure.steady import BLOCK_CALLS, BLOCK_S, Steadiness
 from devperf_pipeline.model import Phase, Round
 from devperf_pipeline.services.operation import Connection, Driver
 
-CYCLE = 1_000
-"""Calls that are prepared where they can be cycled."""
+CYCLE = 4_000
+"""Calls of all users together that are prepared where they can be cycled."""
+
+LONGEST_CYCLE = 1_000
+"""Calls of one user."""
 
 MARGIN = 1.5
 """How much more than expected is laid in where each call consumes something."""
@@ -139,9 +142,9 @@ class Measurer:
         """
         How many calls a user needs prepared.
         """
-        if not item.operation.finite:
-            return CYCLE
         users = item.benchmark.load.users
+        if not item.operation.finite:
+            return min(LONGEST_CYCLE, CYCLE // users)
         expected = (
             BLOCK_CALLS * 8 if rate is None else rate * self._profile.seconds * MARGIN + 2 * BLOCK_CALLS
         )

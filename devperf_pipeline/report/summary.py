@@ -76,7 +76,8 @@ def about(part: Part) -> str:
     calls = show.count(sum(row.n for row in part.new))
     measured = f"{calls} calls in {len(part.new)} benchmarks in this baseline."
     if part.new and (part.state == "measured" or not part.asked):
-        return f"{ran}{measured}"
+        left_out = f" Left out: {show.prose(part.reason)}" if part.state == "measured" and part.reason else ""
+        return f"{ran}{measured}{left_out}"
     missed = f"{ran}{show.cell(part.title)} {absence(part)}"
     return f"{missed} Until then: {measured}" if part.new else missed
 

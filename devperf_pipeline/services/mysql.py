@@ -23,7 +23,7 @@ from devperf_pipeline.services import relational
 from devperf_pipeline.services import relational_operations as asked
 from devperf_pipeline.services.hearing import greeting_in_http
 from devperf_pipeline.services.operation import DEADLINE_S, FLOOR, OUR_NAME, Driver, Operation, Step, Wire
-from devperf_pipeline.services.relational import USERS, Recipe, Result, Statement
+from devperf_pipeline.services.relational import Recipe, Result, Statement
 
 RECIPES = (
     asked.INSERT,
@@ -150,7 +150,7 @@ class MysqlSession:
         The floor and the six published operations.
         """
         return (
-            Operation(name=FLOOR, title=FLOOR, users=USERS, wire=_floor_wire, driver=_floor_driver),
+            Operation(name=FLOOR, title="COM_PING", wire=_floor_wire, driver=_floor_driver),
             *(recipe.operation(wire=self._wire, driver=_driver, fill=self._fill) for recipe in RECIPES),
         )
 

@@ -25,7 +25,7 @@ from devperf_pipeline.services import relational_operations as asked
 from devperf_pipeline.services.hearing import greeting_in_http
 from devperf_pipeline.services.operation import DEADLINE_S, FLOOR, OUR_NAME, Driver, Operation, Step, Wire
 from devperf_pipeline.services.postgresql_schema import FILL, ITEMS, JOINED, MARKER, POOL_SETTINGS, SETTINGS
-from devperf_pipeline.services.relational import USERS, Recipe, Result, Statement
+from devperf_pipeline.services.relational import Recipe, Result, Statement
 
 RECIPES = (
     asked.INSERT,
@@ -134,7 +134,7 @@ class PostgresSession:
         The floor and the seven published operations.
         """
         return (
-            Operation(name=FLOOR, title=FLOOR, users=USERS, wire=_floor_wire, driver=_floor_driver),
+            Operation(name=FLOOR, title="empty statement", wire=_floor_wire, driver=_floor_driver),
             *(recipe.operation(wire=self._wire, driver=self._driver, fill=self._fill) for recipe in RECIPES),
         )
 

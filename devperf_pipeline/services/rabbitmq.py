@@ -96,9 +96,7 @@ class RabbitSession:
         """
         The floor, publishing and consuming.
         """
-        floor = Operation(
-            name=FLOOR, title="channel.flow", users=USERS, wire=_floor_wire, driver=_floor_driver
-        )
+        floor = Operation(name=FLOOR, title="channel.flow", wire=_floor_wire, driver=_floor_driver)
         publishing = [
             self._publish(kib, persistent=persistent) for kib in (1, 10) for persistent in (False, True)
         ]
@@ -181,7 +179,8 @@ class RabbitSession:
         self._management.refuse_alarms(patience_s=DEADLINE_S)
         try:
             channel = filler.fresh_channel()
-            for queue in (queue_of(operation, user) for user in range(users)):
+            queues = [queue_of(operation, user) for user in range(users)]
+            for queue in queues:
                 with hung_up_after(filler.socket):
                     channel.queue_delete(queue)
                     channel.queue_declare(queue, durable=True, arguments=arguments)
@@ -190,6 +189,7 @@ class RabbitSession:
                 filler.socket.settimeout(DEADLINE_S)
                 for laid_in in range(0, size, FILL_CHUNK):
                     filler.socket.sendall(message * min(FILL_CHUNK, size - laid_in))
+            for queue in queues if size else ():
                 self._await_messages(filler, channel, queue, size)
         except EXCEPTIONS as error:
             self._management.refuse_alarms()
@@ -209,7 +209,7 @@ class RabbitSession:
                 return
             if found > before:
                 ends = time.monotonic() + DEADLINE_S
-            time.sleep(0.01)
+            time.sleep(0.002)
         raise ServiceRefused(
             f"{self._service.name}: {expected} messages were sent to queue {queue!r}, it holds {found}. "
             "Look at the broker's policies (maximal length, time to live) and alarms."

@@ -32,7 +32,7 @@ from devperf_pipeline.errors import (
 from devperf_pipeline.model import Address, Facts, Outcome, Service
 from devperf_pipeline.services import resp
 from devperf_pipeline.services.hearing import hear, show
-from devperf_pipeline.services.operation import DEADLINE_S, Driver, Operation, Wire
+from devperf_pipeline.services.operation import DEADLINE_S, FLOOR, Driver, Operation, Wire
 from devperf_pipeline.services.redis_commands import DOOMED, Command, single_node
 from devperf_pipeline.services.redis_keys import Keys, claim, pipelined, remove
 
@@ -102,6 +102,7 @@ class RedisSession:
         self._service = service
         self._client = client
         self._keys = Keys(service.name)
+        self._laid: set[str] = set()
 
     def facts(self) -> Facts:
         """
@@ -116,6 +117,7 @@ class RedisSession:
         """
         with explained(self._service, self._service.address):
             claim([self._client], self._client, self._keys)
+        self._laid.clear()
 
     def operations(self) -> Sequence[Operation]:
         """
@@ -131,14 +133,16 @@ class RedisSession:
             return command.driver(connection.client, user, size, exceptions=EXCEPTIONS, failure=failure)
 
         def reset(users: int, size: int) -> None:
-            if command.seed is not None:
+            if command.seed is not None and command.name not in self._laid:
                 with explained(self._service, self._service.address):
                     pipelined(self._client, command.seed(users, size))
+                if command.lasts:
+                    self._laid.add(command.name)
 
         return Operation(
             name=command.name,
             title=command.title,
-            users=USERS,
+            users=() if command.name == FLOOR else USERS,
             wire=wire,
             driver=driver,
             reset=reset,

@@ -97,6 +97,7 @@ class RedisClusterSession:
         self._slots = slots
         self._serving = [clients[address] for address in slots.addresses]
         self._keys = Keys(service.name)
+        self._laid: set[str] = set()
 
     def facts(self) -> Facts:
         """
@@ -115,6 +116,7 @@ class RedisClusterSession:
         """
         with explained(self._service, self._service.address):
             claim(self._serving, self._marker_node, self._keys)
+        self._laid.clear()
 
     @property
     def _marker_node(self) -> Redis:
@@ -127,7 +129,6 @@ class RedisClusterSession:
         floor = Operation(
             name=FLOOR,
             title="PING of the first node",
-            users=USERS,
             wire=lambda connection, user, size: PING.wire([connection.nodes[0].take_socket()], user, size),
             driver=lambda connection, user, size: PING.driver(
                 connection.nodes[0].client, user, size, exceptions=EXCEPTIONS, failure=failure
@@ -215,12 +216,16 @@ class RedisClusterSession:
 
     def _reset(self, command: Command) -> Callable[[int, int], None]:
         def reset(users: int, size: int) -> None:
+            if command.name in self._laid:
+                return
             shares: list[list[tuple[bytes, ...]]] = [[] for _ in self._serving]
             for words in command.seed(users, size) if command.seed else ():
                 shares[self._slots.of(words[1])].append(words)
             for address, node, share in zip(self._slots.addresses, self._serving, shares, strict=True):
                 with explained(self._service, address):
                     pipelined(node, share)
+            if command.lasts:
+                self._laid.add(command.name)
 
         return reset
 

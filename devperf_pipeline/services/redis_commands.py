@@ -35,7 +35,8 @@ class Command:
     `words(user, call)` is what the wire carries, `ask` hands the same words to the driver as an application would.
     `begins` is how every right reply begins on the wire; `right` judges a whole answer, decoded by us or the driver.
     `seed` yields the commands that lay in what a round starts from (None: nothing to lay in);
-    for `finite` ones that depends on users and size.
+    for `finite` ones that depends on users and size. What `lasts` is left by the calls as they found it, or in a
+    state that is as good, and is laid in once.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Command:
     right: Callable[[Any], bool]
     seed: Callable[[int, int], Iterator[Words]] | None = None
     finite: bool = False
+    lasts: bool = False
 
     def wire(
         self,
@@ -149,6 +151,7 @@ def set_and_get(keys: Keys, *, suffix: str = "", name_suffix: str = "") -> tuple
             begins=b"+OK\r\n",
             right=is_ok,
             seed=seed,
+            lasts=True,
         ),
         Command(
             name=f"get{name_suffix}" if name_suffix else "get-hit",
@@ -158,6 +161,7 @@ def set_and_get(keys: Keys, *, suffix: str = "", name_suffix: str = "") -> tuple
             begins=b"$%d\r\n" % VALUE_BYTES,
             right=is_value,
             seed=seed,
+            lasts=True,
         ),
     )
 
@@ -215,6 +219,7 @@ def _one_key(keys: Keys) -> tuple[Command, ...]:
             begins=b":",
             right=is_count,
             seed=lambda _users, _size: ((b"SET", keys.name("counter", n), b"0") for n in range(KEYSPACE)),
+            lasts=True,
         ),
     )
 
@@ -265,6 +270,7 @@ def _collections(keys: Keys) -> tuple[Command, ...]:
             begins=b":0\r\n",
             right=is_zero,
             seed=lambda _users, _size: filled("set", sadd),
+            lasts=True,
         ),
         Command(
             name="zadd",
@@ -275,6 +281,7 @@ def _collections(keys: Keys) -> tuple[Command, ...]:
             begins=b":0\r\n",
             right=is_zero,
             seed=lambda _users, _size: filled("zset", lambda number: zadd(number, number)),
+            lasts=True,
         ),
         Command(
             name="hset",
@@ -284,5 +291,6 @@ def _collections(keys: Keys) -> tuple[Command, ...]:
             begins=b":0\r\n",
             right=is_zero,
             seed=lambda _users, _size: filled("hash", hset),
+            lasts=True,
         ),
     )

@@ -59,6 +59,7 @@ ROUNDS = {
 PERCENTILES = {
     **NAMES,
     "title": pl.String,
+    "position": pl.Int32,
     "rounds": pl.Int32,
     **FIGURES,
     "valid": pl.Boolean,
@@ -67,6 +68,7 @@ PERCENTILES = {
     "p95_high_ns": pl.Int64,
     "p95_bounds": pl.String,
     "floor_p50_ns": pl.Int64,
+    "busy_rounds": pl.Int32,
     "placement": pl.String,
     "measured_at": TIME,
 }

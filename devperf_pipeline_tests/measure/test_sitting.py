@@ -1,5 +1,6 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,10 +65,10 @@ def stack(*names: str, **missing: str) -> Stack:
     return Stack(name="test", path=Path("test.toml"), managed=False, services=services, missing=missing)
 
 
-def sit(described: Stack, keeper: ListKeeper | Tally, **more: object) -> Baseline:
+def sit(described: Stack, keeper: ListKeeper | Tally, **more: Any) -> Baseline:
     return measure(
         described, Wishes(profile=SHORT, seed=1), host={"cpu_model": "test"}, keeper=keeper, **more
-    )  # type: ignore[arg-type]
+    )
 
 
 class TestMeasure:

@@ -3,10 +3,9 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from devperf_pipeline.store.warehouse import connect
-
 from devperf_pipeline.report.charts import latency_curve, overview
 from devperf_pipeline.report.rows import curves, picture
+from devperf_pipeline.store.warehouse import connect
 
 if TYPE_CHECKING:
     from devperf_pipeline_tests.report.conftest import Warehouse

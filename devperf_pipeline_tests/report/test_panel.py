@@ -3,9 +3,8 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from devperf_pipeline.store.warehouse import connect
-
 from devperf_pipeline.report.panel import service_panel, service_rows
+from devperf_pipeline.store.warehouse import connect
 
 if TYPE_CHECKING:
     from devperf_pipeline_tests.report.conftest import Warehouse
