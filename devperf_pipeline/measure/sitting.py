@@ -9,6 +9,7 @@ One service that fails costs its own rows and nothing else.
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -125,8 +126,7 @@ def measure(
     wanted = [service for service in stack.services if not wishes.services or service.name in wishes.services]
     visit = _Visit()
     with ExitStack() as at_the_end:
-        for service in wanted:
-            _open(service, stack, visit, at_the_end)
+        _open(wanted, stack, visit, at_the_end)
         now = time.time()
         planned = _prepare(visit)
         baseline = Baseline(
@@ -162,18 +162,30 @@ def measure(
     return ended
 
 
-def _open(service: Service, stack: Stack, visit: _Visit, at_the_end: ExitStack) -> None:
-    if service.name in stack.missing:
-        visit.states[service.name], visit.reasons[service.name] = "skipped", stack.missing[service.name]
-        return
-    try:
-        session = CATALOGUE[service.kind].open_session(service)
-    except ServiceError as error:
-        visit.failed(service.name, str(error))
-        return
-    at_the_end.callback(session.close)
-    at_the_end.callback(_clean, session)
-    visit.sessions[service.name] = session
+def _open(services: Sequence[Service], stack: Stack, visit: _Visit, at_the_end: ExitStack) -> None:
+    """
+    Open every service at the same time: several that do not answer cost one deadline, not one each.
+    """
+
+    def attempt(service: Service) -> Session | str:
+        try:
+            return CATALOGUE[service.kind].open_session(service)
+        except ServiceError as error:
+            return str(error)
+
+    here = [service for service in services if service.name not in stack.missing]
+    with ThreadPoolExecutor(max_workers=max(1, len(here))) as pool:
+        opened = dict(zip((service.name for service in here), pool.map(attempt, here), strict=True))
+    for service in services:
+        session = opened.get(service.name)
+        if session is None:
+            visit.states[service.name], visit.reasons[service.name] = "skipped", stack.missing[service.name]
+        elif isinstance(session, str):
+            visit.failed(service.name, session)
+        else:
+            at_the_end.callback(session.close)
+            at_the_end.callback(_clean, session)
+            visit.sessions[service.name] = session
 
 
 def _clean(session: Session) -> None:

@@ -34,7 +34,7 @@ from devperf_pipeline.services import resp
 from devperf_pipeline.services.hearing import hear, show
 from devperf_pipeline.services.operation import DEADLINE_S, FLOOR, Driver, Operation, Wire
 from devperf_pipeline.services.redis_commands import DOOMED, Command, single_node
-from devperf_pipeline.services.redis_keys import Keys, claim, pipelined, remove
+from devperf_pipeline.services.redis_keys import Keys, LaidIn, claim, remove
 
 USERS = (10,)
 SETTINGS = ("maxmemory", "maxmemory-policy", "save", "appendonly", "appendfsync", "io-threads")
@@ -102,7 +102,7 @@ class RedisSession:
         self._service = service
         self._client = client
         self._keys = Keys(service.name)
-        self._laid: set[str] = set()
+        self._laid = LaidIn()
 
     def facts(self) -> Facts:
         """
@@ -117,7 +117,6 @@ class RedisSession:
         """
         with explained(self._service, self._service.address):
             claim([self._client], self._client, self._keys)
-        self._laid.clear()
 
     def operations(self) -> Sequence[Operation]:
         """
@@ -133,11 +132,12 @@ class RedisSession:
             return command.driver(connection.client, user, size, exceptions=EXCEPTIONS, failure=failure)
 
         def reset(users: int, size: int) -> None:
-            if command.seed is not None and command.name not in self._laid:
-                with explained(self._service, self._service.address):
-                    pipelined(self._client, command.seed(users, size))
-                if command.lasts:
-                    self._laid.add(command.name)
+            if command.seed is None:
+                return
+            with explained(self._service, self._service.address):
+                if not self._laid.is_on(self._client, command.name):
+                    seed = command.seed(users, size)
+                    self._laid.lay_in(self._client, command.name, seed, lasts=command.lasts)
 
         return Operation(
             name=command.name,

@@ -27,7 +27,7 @@ from devperf_pipeline.services.redis import (
     node_facts,
 )
 from devperf_pipeline.services.redis_commands import PING, Command, set_and_get
-from devperf_pipeline.services.redis_keys import Keys, claim, close_quietly, pipelined, remove
+from devperf_pipeline.services.redis_keys import Keys, LaidIn, claim, close_quietly, remove
 from devperf_pipeline.services.redis_slots import SlotMap, read_slots
 
 USERS = (31,)
@@ -97,7 +97,7 @@ class RedisClusterSession:
         self._slots = slots
         self._serving = [clients[address] for address in slots.addresses]
         self._keys = Keys(service.name)
-        self._laid: set[str] = set()
+        self._laid = LaidIn()
 
     def facts(self) -> Facts:
         """
@@ -116,7 +116,6 @@ class RedisClusterSession:
         """
         with explained(self._service, self._service.address):
             claim(self._serving, self._marker_node, self._keys)
-        self._laid.clear()
 
     @property
     def _marker_node(self) -> Redis:
@@ -216,16 +215,15 @@ class RedisClusterSession:
 
     def _reset(self, command: Command) -> Callable[[int, int], None]:
         def reset(users: int, size: int) -> None:
-            if command.name in self._laid:
-                return
+            with explained(self._service, self._service.address):
+                if all(self._laid.is_on(node, command.name) for node in self._serving):
+                    return
             shares: list[list[tuple[bytes, ...]]] = [[] for _ in self._serving]
             for words in command.seed(users, size) if command.seed else ():
                 shares[self._slots.of(words[1])].append(words)
             for address, node, share in zip(self._slots.addresses, self._serving, shares, strict=True):
                 with explained(self._service, address):
-                    pipelined(node, share)
-            if command.lasts:
-                self._laid.add(command.name)
+                    self._laid.lay_in(node, command.name, share, lasts=command.lasts)
 
         return reset
 

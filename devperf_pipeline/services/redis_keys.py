@@ -93,6 +93,33 @@ def pipelined(node: Redis, commands: Iterable[tuple[Any, ...]]) -> None:
             pipe.execute()
 
 
+class LaidIn:
+    """
+    Remembers what was laid in and lasts: a look at the last key tells whether it is still there.
+
+    A server that was restarted has lost it, and gets it again.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, int], bytes] = {}
+
+    def is_on(self, node: Redis, what: str) -> bool:
+        """
+        Whether what was laid in on a node is still there.
+        """
+        last = self._last.get((what, id(node)))
+        return last is not None and bool(node.exists(last))
+
+    def lay_in(self, node: Redis, what: str, commands: Iterable[tuple[Any, ...]], *, lasts: bool) -> None:
+        """
+        Send commands to a node, and remember the last of what lasts.
+        """
+        sent = list(commands)
+        pipelined(node, sent)
+        if lasts and sent:
+            self._last[what, id(node)] = sent[-1][1]
+
+
 def ours_on(node: Redis, keys: Keys) -> list[bytes]:
     """
     Every key of our prefix on one node. SCAN, which never stops the server for long.

@@ -15,7 +15,7 @@ from devperf_pipeline_tests.services.calls import CALLS, RIGHT, by_driver, by_en
 from devperf_pipeline_tests.services.strangers import nobody, silence, talker, web_server
 
 TITLES = {
-    "floor": "floor",
+    "floor": "COM_PING",
     "insert": "INSERT (single row)",
     "select-by-key": "SELECT (by primary key)",
     "full-scan": "SELECT (full scan, 10k rows)",
@@ -308,7 +308,7 @@ class TestStrangers:
     @pytest.mark.servers  # they take the whole deadline
     @pytest.mark.parametrize(
         ("who", "error", "says"),
-        [(silence, ServiceUnreachable, "within 5 s"), (web_server, WrongAnswer, "HTTP/1.0 501")],
+        [(silence, ServiceUnreachable, "within 4 s"), (web_server, WrongAnswer, "HTTP/1.0 501")],
     )
     def test_ends_in_time(self, who: Stranger, error: type[Exception], says: str) -> None:
         """
