@@ -19,7 +19,7 @@ from devperf_pipeline.model import Facts
 OUR_NAME = "devperf"
 """Every object we create in a service carries this name; nothing else is touched."""
 
-DEADLINE_S = 4.0
+DEADLINE_S = 3.0
 """How long a connection may take to be made, and a set-up statement to be answered."""
 
 

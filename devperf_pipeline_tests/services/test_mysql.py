@@ -308,7 +308,7 @@ class TestStrangers:
     @pytest.mark.servers  # they take the whole deadline
     @pytest.mark.parametrize(
         ("who", "error", "says"),
-        [(silence, ServiceUnreachable, "within 4 s"), (web_server, WrongAnswer, "HTTP/1.0 501")],
+        [(silence, ServiceUnreachable, "within 3 s"), (web_server, WrongAnswer, "HTTP/1.0 501")],
     )
     def test_ends_in_time(self, who: Stranger, error: type[Exception], says: str) -> None:
         """

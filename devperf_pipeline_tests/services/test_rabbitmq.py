@@ -322,7 +322,7 @@ class TestStrangers:
             (nobody, ServiceUnreachable, "expected a server at"),
             pytest.param(web_server, WrongAnswer, "heard '", marks=pytest.mark.servers),
             (partial(speaker, b"AMQP\x00\x01\x00\x00"), WrongAnswer, r"heard 'AMQP\\x00\\x01"),
-            pytest.param(silence, ServiceUnreachable, "within 4 s", marks=pytest.mark.servers),
+            pytest.param(silence, ServiceUnreachable, "within 3 s", marks=pytest.mark.servers),
         ],
         ids=["nobody", "web server", "another AMQP", "silence"],
     )

@@ -267,7 +267,7 @@ class TestStrangers:
                 ServiceRefused,
                 "protected mode",
             ),
-            pytest.param(silence, ServiceUnreachable, "within 4 s", marks=pytest.mark.servers),
+            pytest.param(silence, ServiceUnreachable, "within 3 s", marks=pytest.mark.servers),
         ],
         ids=["nobody", "web server", "mail server", "protected", "silence"],
     )
