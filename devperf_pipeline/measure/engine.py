@@ -200,7 +200,7 @@ def drive_one(
                 in_a_row = 0
                 if k >= keep_at:
                     result.replies.append(reply)
-                    keep_at = 2 * k + 1
+                    keep_at = 8 * k + 7
             if end >= stop:
                 break
     recorder.length, recorder.origin_ns = n, origin
@@ -322,7 +322,7 @@ def drive_many(  # one piece on purpose: in a loop of microseconds a function ca
                         in_a_row = 0
                         if n >= keep_at:
                             result.replies.append((user.wire, user.replies))
-                            keep_at = 2 * n + 1
+                            keep_at = 8 * n + 7
                     n += 1
                     user.replies = []
                     user.step = 0

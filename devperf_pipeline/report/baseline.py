@@ -103,6 +103,7 @@ def _page(view: Picture, links: dict[str, str | None], warehouse: Path) -> str:
         opening=summary.opening(view),
         missing=summary.missing(view),
         headline=summary.headline(view),
+        placements=summary.placements(view),
         overview=links["overview"],
         enough={"p95": ENOUGH_FOR_P95, "p99": ENOUGH_FOR_P99, "p999": f"{ENOUGH_FOR_P999:,}"},
         host=tables.host(view),

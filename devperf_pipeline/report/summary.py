@@ -109,6 +109,34 @@ def headline(picture: Picture) -> list[str]:
     return lines
 
 
+def placements(picture: Picture) -> list[str]:
+    """
+    Where client and servers ran, one sentence for each placement of the new rows.
+    """
+    users: dict[str, set[int]] = {}
+    for part in picture.parts:
+        for row in part.new:
+            users.setdefault(row.placement, set()).add(row.users)
+    return [_placement(name, counts) for name, counts in sorted(users.items(), key=lambda each: min(each[1]))]
+
+
+def _placement(name: str, counts: set[int]) -> str:
+    least, most = min(counts), max(counts)
+    who = f"{least} to {most} users" if least < most else "one user" if most == 1 else f"{most} users"
+    kind, _, cores = name.partition(":")
+    match kind:
+        case "together":
+            where = f"client and servers shared core {show.cell(cores)}"
+        case "apart":
+            client, _, servers = cores.partition("|")
+            where = f"the client had core {show.cell(client)} and the servers {show.cell(servers)}"
+        case "free":
+            where = "the system placed client and servers as it liked"
+        case _:
+            where = f"the placement was {show.cell(name)}"
+    return f"*Placement* is a condition of a reading, never compared across: with {who}, {where}."
+
+
 def _ran(part: Part) -> str:
     """
     What really ran, with its version where its name does not say it.

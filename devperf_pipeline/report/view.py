@@ -67,6 +67,7 @@ class Row:
     p95_bounds: str | None
     floor_p50_ns: int | None
     busy_rounds: int
+    placement: str
     measured_at_ns: int
 
     @property

@@ -29,6 +29,7 @@ select
     p.p95_bounds,
     p.floor_p50_ns::bigint as floor_p50_ns,
     p.busy_rounds,
+    p.placement,
     epoch_ns(p.measured_at) as measured_at_ns
 from percentiles as p
 join baselines as b using (baseline_id)
