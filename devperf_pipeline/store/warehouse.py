@@ -144,17 +144,23 @@ def query(con: Connection, name: str, **parameters: object) -> list[dict[str, ob
     The rows of `sql/<name>.sql`.
 
     Raises:
-        StoreError: the warehouse is damaged, or samples that it points at are gone.
+        StoreError: the warehouse is damaged or of another version, or samples that it points at are gone.
 
     """
     try:
         result = con.execute(statement(name), parameters)
         columns = [column[0] for column in result.description or ()]
         return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
-    except (duckdb.IOException, duckdb.InternalException, duckdb.CatalogException) as error:
+    except (
+        duckdb.IOException,
+        duckdb.InternalException,
+        duckdb.CatalogException,
+        duckdb.BinderException,  # a column that the version which built it did not have
+    ) as error:
         reason = str(error).strip().split("\n")[0]
         raise StoreError(
-            f"The warehouse could not answer {name} ({reason}). Make it anew: devperf rebuild"
+            f"The warehouse is damaged, was built by another version of this project, or points at samples that are "
+            f"gone: it could not answer {name} ({reason}). Make it anew from the samples: uv run devperf rebuild"
         ) from error
 
 

@@ -356,3 +356,20 @@ class TestKilled:
         began = time.monotonic()
         assert (2, True) == (warehouse.build(folders).baselines, time.monotonic() - began < 10)
         assert [] == list(folders.data.glob(".building-*"))
+
+
+class TestAnotherVersion:
+    def test_is_said_with_the_remedy(self, tmp_path: Path) -> None:
+        """
+        A warehouse that lacks a column of today is no stack trace: it is made anew by one command.
+        """
+        folders = Folders(tmp_path)
+        warehouse.build(folders)
+        with duckdb.connect(str(folders.warehouse)) as con:
+            con.execute("alter table percentiles drop column busy_rounds")
+        con = warehouse.connect(folders)
+        try:
+            with pytest.raises(StoreError, match=r"another version.*devperf rebuild"):
+                warehouse.query(con, "report_rows", baseline_id="x")
+        finally:
+            con.close()

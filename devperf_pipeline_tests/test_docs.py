@@ -1,0 +1,91 @@
+import re
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from devperf_pipeline.cli import main
+from devperf_pipeline.measure.plan import PROFILES
+from devperf_pipeline.stack.config import load_stack
+from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.store import warehouse
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+class TestReadme:
+    def test_its_sql_runs(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        Every statement that the README shows runs in a DuckDB client, in the project's folder.
+        """
+        warehouse.build(Folders(tmp_path))
+        monkeypatch.chdir(tmp_path)
+        with duckdb.connect() as con:
+            for block in blocks("sql"):
+                for statement in con.extract_statements(block):
+                    con.execute(statement)
+            commented = con.execute(
+                "select count(*) from duckdb_columns() where comment is not null"
+            ).fetchone()
+
+        assert commented
+        assert commented[0] > 50
+
+    def test_its_stack_file_is_valid(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        The stack file that it shows is read without a complaint.
+        """
+        [text] = blocks("toml")
+        monkeypatch.setenv("REDIS_PASSWORD", "secret")
+        (tmp_path / "my-stack.toml").write_text(text, encoding="utf-8")
+        stack = load_stack(str(tmp_path / "my-stack.toml"), Folders(tmp_path))
+
+        assert ["redis"] == [service.name for service in stack.services]
+
+    def test_names_every_command(self) -> None:
+        """
+        Each command of the shell is shown, as `make X` or `devperf X`.
+        """
+        missing = [
+            name for name in main.commands if f"devperf {name}" not in README and f"make {name}" not in README
+        ]
+
+        assert [] == missing
+
+    def test_names_every_profile(self) -> None:
+        """
+        Each profile is named.
+        """
+        assert [] == [name for name in PROFILES if name not in README and name != "quick"]
+
+    def test_names_every_table(self, tmp_path: Path) -> None:
+        """
+        Each table and view of the warehouse is named.
+        """
+        warehouse.build(Folders(tmp_path))
+        con = warehouse.connect(Folders(tmp_path))
+        try:
+            tables = [
+                row[0] for row in con.execute("select table_name from information_schema.tables").fetchall()
+            ]
+        finally:
+            con.close()
+
+        assert [] == [name for name in tables if f"`{name}`" not in README]
+
+
+class TestArchitecture:
+    def test_names_only_what_exists(self) -> None:
+        """
+        Every module that the page names is there.
+        """
+        named = re.findall(r"`((?:stack|services|measure|store|report|defs)/[\w./]+)`", ARCHITECTURE)
+
+        assert len(named) > 8
+        assert [] == [name for name in named if not (ROOT / "devperf_pipeline" / name).exists()]
