@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from devperf_pipeline.errors import ConfigurationError, DevperfError, MeasurementError
+from devperf_pipeline.measure.interrupts import interrupted_once, no_more
 from devperf_pipeline.measure.plan import PROFILES, profile_named
 from devperf_pipeline.stack.folders import Folders
 
@@ -29,16 +30,20 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
-            function(*args, **kwargs)
+            with interrupted_once(KeyboardInterrupt):
+                function(*args, **kwargs)
         except DevperfError as error:
             click.echo(f"devperf: {error}", err=True)
             sys.exit(1)
         except KeyboardInterrupt:
+            no_more()
             click.echo("devperf: interrupted; every round that had ended is kept.", err=True)
             sys.exit(130)
 
     return run
 
+
+LONGEST_ROUND_S = 600.0
 
 STACK = click.option(
     "--stack", default="local", show_default=True, help="A stack file: its name in stacks/, or a path."
@@ -56,9 +61,9 @@ def main() -> None:
 @STACK
 @click.option("--profile", default="quick", show_default=True, help=f"How long: {', '.join(PROFILES)}.")
 @click.option("--service", "services", multiple=True, help="Measure only this service; may be repeated.")
-@click.option("--seconds", default=0.0, help="Seconds of each round, in the place of the profile's.")
+@click.option("--seconds", type=float, help="Seconds of each round, in the place of the profile's.")
 @command
-def baseline(stack: str, profile: str, services: tuple[str, ...], seconds: float) -> None:
+def baseline(stack: str, profile: str, services: tuple[str, ...], seconds: float | None) -> None:
     """
     Start what is needed, measure, derive the tables, render the report, stop what was started.
     """
@@ -75,6 +80,10 @@ def baseline(stack: str, profile: str, services: tuple[str, ...], seconds: float
             raise ConfigurationError(
                 f"--service expects one of {', '.join(names)} (from {described.path}). Found {service!r}."
             )
+    if seconds is not None and not 0 < seconds <= LONGEST_ROUND_S:
+        raise ConfigurationError(
+            f"--seconds expects the length of a round, above 0 and at most {LONGEST_ROUND_S:.0f}. Found {seconds}."
+        )
     SampleStore(folders).check_writable()
     if described.managed:
         obtain(described, say)
@@ -82,7 +91,7 @@ def baseline(stack: str, profile: str, services: tuple[str, ...], seconds: float
     from devperf_pipeline.defs.running import run_baseline  # noqa: PLC0415 - importing Dagster takes seconds
     from devperf_pipeline.report.ending import ending  # noqa: PLC0415
 
-    run_baseline(folders, stack=stack, profile=profile, services=services, seconds=seconds)
+    run_baseline(folders, stack=stack, profile=profile, services=services, seconds=seconds or 0)
     end = ending(folders)
     click.echo(end.text)
     if not end.measured:
@@ -181,7 +190,13 @@ def rebuild() -> None:
 
 
 @main.command()
-@click.option("--port", default=3000, show_default=True, help="Where the UI listens, on 127.0.0.1.")
+@click.option(
+    "--port",
+    default=3000,
+    type=click.IntRange(1, 65535),
+    show_default=True,
+    help="Where the UI listens, on 127.0.0.1.",
+)
 @command
 def ui(port: int) -> None:
     """

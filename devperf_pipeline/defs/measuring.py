@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import Any
 
@@ -18,7 +19,9 @@ from pydantic import Field
 
 from devperf_pipeline.defs import checks, keys
 from devperf_pipeline.defs.project import Project
-from devperf_pipeline.errors import DevperfError
+from devperf_pipeline.defs.reports import report_metadata
+from devperf_pipeline.errors import DevperfError, StoreError
+from devperf_pipeline.measure.interrupts import interrupted_once
 from devperf_pipeline.measure.lock import only_one
 from devperf_pipeline.measure.plan import PROFILES, Profile, profile_named
 from devperf_pipeline.measure.progress import Progress
@@ -132,26 +135,27 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
         return run is not None and run.status is dg.DagsterRunStatus.CANCELING
 
     try:
-        store.check_writable()
-        with only_one(cancelled=cancelled):
-            for message in store.recover():
-                say(message)
-            with standing(load_stack(config.stack, folders), folders, say) as stack:
-                roots = [pid for service in stack.services for pid in local.processes(folders, service.name)]
-                baseline = measure(
-                    stack,
-                    config.wishes(selected),
-                    host=host_facts(folders.data),
-                    keeper=tally,
-                    processes=lambda: roots if stack.managed else [],
-                    tell=_teller(context),
-                    cancelled=cancelled,
-                )
+        with interrupted_once(dg.DagsterExecutionInterruptedError):
+            store.check_writable()
+            with only_one(cancelled=cancelled), _kept_when_interrupted(folders, store, say):
+                for message in store.recover():
+                    say(message)
+                with standing(load_stack(config.stack, folders), folders, say) as stack:
+                    roots = [
+                        pid for service in stack.services for pid in local.processes(folders, service.name)
+                    ]
+                    baseline = measure(
+                        stack,
+                        config.wishes(selected),
+                        host=host_facts(folders.data),
+                        keeper=tally,
+                        processes=lambda: roots if stack.managed else [],
+                        tell=_teller(context),
+                        cancelled=cancelled,
+                    )
     except Cancelled:
-        store.recover()
         raise dg.DagsterExecutionInterruptedError from None
     except dg.DagsterExecutionInterruptedError:
-        store.recover()
         if not cancelled():
             context.instance.report_run_canceling(context.run, "interrupted")
         raise
@@ -161,6 +165,26 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
     for problem in warehouse.build(folders).set_aside:
         say(problem)
     yield from _results(context, folders, stack, baseline, tally)
+    if context.run.asset_selection and keys.REPORT not in context.run.asset_selection:
+        # Whoever measures one service alone wants to see it in the report; nobody else in this run will render it.
+        context.log_event(dg.AssetMaterialization(keys.REPORT, metadata=report_metadata(folders)))
+
+
+@contextmanager
+def _kept_when_interrupted(
+    folders: Folders, store: SampleStore, say: Callable[[str], None]
+) -> Iterator[None]:
+    """
+    Whoever interrupts a sitting finds what was measured in the tables at once, not only after the next one.
+    """
+    try:
+        yield
+    except (Cancelled, dg.DagsterExecutionInterruptedError):
+        with suppress(StoreError):
+            # The next baseline would do the same; a full disk must not hide why this one ended.
+            for message in (*store.recover(), *warehouse.build(folders).set_aside):
+                say(message)
+        raise
 
 
 def _results(

@@ -2,6 +2,8 @@
 What happens when the report is materialised? It is rendered from the tables, and a page shows it.
 """
 
+from typing import Any
+
 import dagster as dg
 
 from devperf_pipeline.defs import keys
@@ -9,6 +11,7 @@ from devperf_pipeline.defs.project import Project
 from devperf_pipeline.errors import DevperfError
 from devperf_pipeline.report.baseline import render
 from devperf_pipeline.report.panel import report_panel
+from devperf_pipeline.stack.folders import Folders
 
 
 @dg.asset(
@@ -22,14 +25,19 @@ def baseline_report(project: Project) -> dg.MaterializeResult:
     The baseline report: what was measured, on what, how fast, how sure, and what could not be measured.
     """
     try:
-        rendered = render(project.folders)
+        return dg.MaterializeResult(metadata=report_metadata(project.folders))
     except DevperfError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
-    return dg.MaterializeResult(
-        metadata={
-            "report": dg.MetadataValue.path(str(rendered.report)),
-            "latest": dg.MetadataValue.path(str(rendered.latest)),
-            "charts": len(rendered.charts),
-            "text": dg.MetadataValue.md(report_panel(rendered.report.read_text(encoding="utf-8"))),
-        }
-    )
+
+
+def report_metadata(folders: Folders) -> dict[str, Any]:
+    """
+    Render the report of the newest baseline; what its page shows.
+    """
+    rendered = render(folders)
+    return {
+        "report": dg.MetadataValue.path(str(rendered.report)),
+        "latest": dg.MetadataValue.path(str(rendered.latest)),
+        "charts": len(rendered.charts),
+        "text": dg.MetadataValue.md(report_panel(rendered.report.read_text(encoding="utf-8"))),
+    }

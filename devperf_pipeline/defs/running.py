@@ -34,7 +34,12 @@ def bury_the_dead(instance: dg.DagsterInstance) -> None:
     """
     Report runs of killed command lines as failed: nobody else would, and the queue would wait for them for ever.
     """
-    alive = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+    alive = [
+        dg.DagsterRunStatus.NOT_STARTED,
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.STARTED,
+        dg.DagsterRunStatus.CANCELING,
+    ]
     for record in instance.get_run_records(dg.RunsFilter(statuses=alive)):
         pid = record.dagster_run.tags.get(CLI_TAG)
         if pid is not None and not _is_its_process(int(pid), record.create_timestamp.timestamp()):

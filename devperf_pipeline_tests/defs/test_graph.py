@@ -149,6 +149,29 @@ class TestSubsets:
         assert result.success
         assert before < (project.reports / "latest.md").stat().st_mtime_ns
 
+    def test_one_service_alone_is_in_the_report(self, project: Folders, instance: dg.DagsterInstance) -> None:
+        """
+        Measuring Redis alone renders the report too: its new rows, and why MySQL has none.
+        """
+        before = instance.get_latest_materialization_event(keys.REPORT)
+        result = defs.resolve_job_def("baseline").execute_in_process(
+            instance=instance,
+            asset_selection=[keys.samples("redis")],
+            run_config={
+                "ops": {"measure": {"config": {"stack": "visited", "seconds": 0.01}}},
+                "resources": {"project": {"config": {"root": str(project.root)}}},
+            },
+        )
+        after = instance.get_latest_materialization_event(keys.REPORT)
+        report = (project.reports / "latest.md").read_text(encoding="utf-8")
+
+        assert result.success
+        assert before
+        assert after
+        assert before.timestamp < after.timestamp
+        assert "GET (hit)" in report
+        assert "was not part of this baseline" in report
+
 
 class TestTheDead:
     def test_run_of_a_killed_process_is_failed(self, project: Folders, instance: dg.DagsterInstance) -> None:
