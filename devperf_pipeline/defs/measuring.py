@@ -140,13 +140,15 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
             with only_one(cancelled=cancelled), _kept_when_interrupted(folders, store, say):
                 for message in store.recover():
                     say(message)
-                with standing(load_stack(config.stack, folders), folders, say) as stack:
+                wishes = config.wishes(selected)
+                described = load_stack(config.stack, folders)
+                with standing(described, folders, say, only=wishes.services) as stack:
                     roots = [
                         pid for service in stack.services for pid in local.processes(folders, service.name)
                     ]
                     baseline = measure(
                         stack,
-                        config.wishes(selected),
+                        wishes,
                         host=host_facts(folders.data),
                         keeper=tally,
                         processes=lambda: roots if stack.managed else [],

@@ -2,8 +2,9 @@
 Who stops the stack? Whoever started it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from devperf_pipeline.model import Stack
 from devperf_pipeline.stack import local
@@ -11,9 +12,13 @@ from devperf_pipeline.stack.folders import Folders
 
 
 @contextmanager
-def standing(stack: Stack, folders: Folders, say: Callable[[str], None]) -> Iterator[Stack]:
+def standing(
+    stack: Stack, folders: Folders, say: Callable[[str], None], *, only: Collection[str] = ()
+) -> Iterator[Stack]:
     """
     The stack as it runs: found running, or started here and stopped at the end.
+
+    Where it has to be started and only some services are wanted, those and what they need are started.
 
     A stack that this project does not manage is handed on as it is described.
     """
@@ -25,6 +30,21 @@ def standing(stack: Stack, folders: Folders, say: Callable[[str], None]) -> Iter
         yield found
         return
     try:
-        yield local.up(stack, folders, say)
+        yield local.up(with_needs(stack, only) if only else stack, folders, say)
     finally:
         local.down(stack.name, folders, lambda _: None)
+
+
+def with_needs(stack: Stack, wanted: Collection[str]) -> Stack:
+    """
+    The stack cut down to some services and, transitively, what they need.
+    """
+    needs = {service.name: service.needs for service in stack.services}
+    kept: set[str] = set()
+    waiting = [name for name in wanted if name in needs]
+    while waiting:
+        name = waiting.pop()
+        if name not in kept:
+            kept.add(name)
+            waiting.extend(need for need in needs[name] if need in needs)
+    return replace(stack, services=tuple(service for service in stack.services if service.name in kept))
