@@ -88,10 +88,12 @@ def baseline(stack: str, profile: str, services: tuple[str, ...], seconds: float
     if described.managed:
         obtain(described, say)
 
-    from devperf_pipeline.defs.running import run_baseline  # noqa: PLC0415 - importing Dagster takes seconds
+    from devperf_pipeline.definitions import defs  # noqa: PLC0415 - importing Dagster takes seconds
+    from devperf_pipeline.defs.running import run_baseline  # noqa: PLC0415
     from devperf_pipeline.report.ending import ending  # noqa: PLC0415
 
-    run_baseline(folders, stack=stack, profile=profile, services=services, seconds=seconds or 0)
+    job = defs.resolve_job_def("baseline")
+    run_baseline(job, folders, stack=stack, profile=profile, services=services, seconds=seconds or 0)
     end = ending(folders)
     click.echo(end.text)
     if not end.measured:

@@ -269,7 +269,9 @@ def _infrastructure(baseline: Baseline) -> dict[str, Any]:
 
 
 def _to_terminal(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)  # noqa: T201 - the command line's own progress
+    # A terminal that was closed, a pipe that nobody reads any more: neither costs the measurement.
+    with suppress(OSError):
+        print(message, file=sys.stderr, flush=True)  # noqa: T201 - the command line's own progress
 
 
 def _teller(context: dg.AssetExecutionContext) -> Callable[[Progress], None]:
@@ -284,8 +286,9 @@ def _teller(context: dg.AssetExecutionContext) -> Callable[[Progress], None]:
         finished = progress.done == progress.of
         terminal = context.run.tags.get(CLI_TAG) == str(os.getpid())
         if terminal and in_place:
-            sys.stderr.write(f"\r\x1b[2K{str(progress)[:118]}" + ("\n" if finished else ""))
-            sys.stderr.flush()
+            with suppress(OSError):
+                sys.stderr.write(f"\r\x1b[2K{str(progress)[:118]}" + ("\n" if finished else ""))
+                sys.stderr.flush()
         elif time.monotonic() - last > TELL_EVERY_S or finished:
             last = time.monotonic()
             (_to_terminal if terminal else context.log.info)(str(progress))

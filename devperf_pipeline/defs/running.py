@@ -54,22 +54,25 @@ def _is_its_process(pid: int, run_created: float) -> bool:
 
 
 def run_baseline(
-    folders: Folders, *, stack: str, profile: str, services: tuple[str, ...], seconds: float
+    job: dg.JobDefinition,
+    folders: Folders,
+    *,
+    stack: str,
+    profile: str,
+    services: tuple[str, ...],
+    seconds: float,
 ) -> None:
     """
-    Measure, derive, render: the job `baseline`, in this process, visible in the UI.
+    Measure, derive, render: the job `baseline` of `definitions.py`, in this process, visible in the UI.
 
     Raises:
         MeasurementError: the run failed; the message is the one of the step.
         KeyboardInterrupt: it was interrupted; what was measured is kept.
 
     """
-    from devperf_pipeline.definitions import defs  # noqa: PLC0415 - definitions stand above this module
-
     prepare_home(folders)
     with dg.DagsterInstance.get() as instance, warnings.catch_warnings():
         bury_the_dead(instance)
-        job = defs.resolve_job_def("baseline")
         try:
             job.execute_in_process(
                 instance=instance,
