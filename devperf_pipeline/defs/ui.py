@@ -85,7 +85,7 @@ def stop(folders: Folders) -> int:
     found = ours(folders)
     for process in found:
         process.send_signal(signal.SIGINT)
-    _, left = psutil.wait_procs(found, timeout=10)
+    _, left = psutil.wait_procs(found, timeout=5)
     for process in left:
         process.kill()
     return len(found)
