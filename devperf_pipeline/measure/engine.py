@@ -255,6 +255,7 @@ def drive_many(  # one piece on purpose: in a loop of microseconds a function ca
             by_fd[sock.fileno()] = (user, sock)
     poll = poller.poll
     under_way, keep_at, in_a_row = 0, 0, 0
+    user = users[0]
     start = end = clock()
     try:
         with no_garbage_collection():
@@ -301,6 +302,10 @@ def drive_many(  # one piece on purpose: in a loop of microseconds a function ca
                     if not complete(data):  # type: ignore[arg-type]  # bytearray has all that bytes has here
                         if not user.arrived:
                             user.arrived = bytearray(data)
+                        elif clock() - user.begin > CALL_DEADLINE_S * 1e9:
+                            # It trickles: something is heard all the time, and the call does not end.
+                            result.broken = True
+                            break
                         continue
                     user.arrived = b""
                     user.replies.append(bytes(data))
@@ -345,6 +350,8 @@ def drive_many(  # one piece on purpose: in a loop of microseconds a function ca
                 )
     except OSError as error:
         result.problem, result.broken = f"the connection broke: {error}", True
+        user.lost, end = True, clock()
+        n = _record_unanswered(users, recorder, n, end)
     finally:
         poller.close()
     recorder.length = n

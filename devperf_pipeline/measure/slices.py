@@ -79,10 +79,15 @@ class Measurer:
             )
 
         self._recorder.clear()
+        piece = Slice()
         try:
             prepared, warm = self._warm(item)
             rounds.append(ended("warmup", warm, warm.problem))
             began = time.time_ns()
+            if warm.broken:
+                # A late answer to the warm-up's last call would be taken for the answer to the first one measured.
+                self.disconnect(item.benchmark.service)
+                return [*rounds, ended("measured", piece, f"the warm-up ended early: {warm.problem}")]
             gate = LoadGate(self._placement)
             gate.begin()
             piece = prepared.drive(self._profile.seconds, None)
@@ -95,7 +100,9 @@ class Measurer:
             rounds.append(ended("measured", piece, problem, other_cpu))
         except (ServiceError, OSError, *item.session.exceptions) as error:
             self.disconnect(item.benchmark.service)
-            rounds.append(ended("measured", Slice(), f"{type(error).__name__}: {error}"))
+            if not rounds:
+                rounds.append(ended("warmup", piece, None))  # its calls are no measured ones
+            rounds.append(ended("measured", piece, f"{type(error).__name__}: {error}"))
         return rounds
 
     def disconnect(self, service: str | None = None) -> None:
@@ -121,7 +128,7 @@ class Measurer:
             while time.monotonic() < give_up:
                 piece, latencies = self._block(prepared)
                 total.elapsed_ns += piece.elapsed_ns
-                total.problem = piece.problem
+                total.problem, total.broken = piece.problem, piece.broken
                 if piece.broken or not len(latencies) or steadiness.add(latencies):
                     break
             if not item.operation.finite or total.problem:
@@ -130,7 +137,7 @@ class Measurer:
         prepared = self._prepare(item, self._size(item, rate))
         piece, _ = self._block(prepared, calls=max(users, BLOCK_CALLS // 4) if first_time else BLOCK_CALLS)
         total.elapsed_ns += piece.elapsed_ns
-        total.problem = piece.problem
+        total.problem, total.broken = piece.problem, piece.broken
         return prepared, total
 
     def _block(self, prepared: _Prepared, calls: int = BLOCK_CALLS) -> tuple[Slice, Sequence[int]]:
