@@ -141,7 +141,7 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
                 for message in store.recover():
                     say(message)
                 wishes = config.wishes(selected)
-                described = load_stack(config.stack, folders)
+                described = load_stack(config.stack, folders, CATALOGUE)
                 with standing(described, folders, say, only=wishes.services) as stack:
                     roots = [
                         pid for service in stack.services for pid in local.processes(folders, service.name)
@@ -153,6 +153,7 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
                         keeper=tally,
                         processes=lambda: roots if stack.managed else [],
                         tell=_teller(context),
+                        say=say,
                         cancelled=cancelled,
                     )
     except Cancelled:

@@ -253,7 +253,9 @@ def explanation(service: Service, address: Address, error: BaseException) -> Ser
         said = said.replace(service.credentials.password, "********")
     match error:
         case AuthenticationError():
-            return ServiceRefused(f"{where} refuses our credentials: {said}. Correct user name and password.")
+            return ServiceRefused(
+                f"{where} refuses our credentials: {said.rstrip('.')}. Correct user name and password."
+            )
         case InvalidResponse():
             return WrongAnswer(
                 f"{where} does not speak Redis: {said}. Correct the address in the stack file."
