@@ -258,7 +258,7 @@ def main(names: Sequence[str]) -> None:
     Run every contest, or those of the services that are named.
     """
     folders = Folders.find()
-    described = load_stack("local", folders)
+    described = load_stack("local", folders, CATALOGUE)
     with only_one(), standing(described, folders, print) as stack:
         roots = [pid for service in stack.services for pid in local.processes(folders, service.name)]
         placement = Placement(lambda: roots)

@@ -9,9 +9,11 @@ from typing import Any
 
 import click
 
-from devperf_pipeline.errors import ConfigurationError, DevperfError, MeasurementError
+from devperf_pipeline.errors import ConfigurationError, DevperfError, MeasurementError, ServiceError
 from devperf_pipeline.measure.interrupts import interrupted_once, no_more
 from devperf_pipeline.measure.plan import PROFILES, profile_named
+from devperf_pipeline.model import Service
+from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.folders import Folders
 
 
@@ -73,7 +75,7 @@ def baseline(stack: str, profile: str, services: tuple[str, ...], seconds: float
 
     folders = Folders.find()
     profile_named(profile)
-    described = load_stack(stack, folders)
+    described = load_stack(stack, folders, CATALOGUE)
     names = [service.name for service in described.services]
     for service in services:
         if service not in names:
@@ -112,7 +114,7 @@ def up(stack: str) -> None:
     from devperf_pipeline.stack.obtain import obtain  # noqa: PLC0415
 
     folders = Folders.find()
-    described = load_stack(stack, folders)
+    described = load_stack(stack, folders, CATALOGUE)
     obtain(described, say)
     started = local.running(described, folders) or local.up(described, folders, say)
     for service in started.services:
@@ -150,12 +152,27 @@ def doctor(stack: str, *, get: bool) -> None:
     from devperf_pipeline.stack.config import load_stack  # noqa: PLC0415
     from devperf_pipeline.stack.obtain import find_server, how_to_get, obtain  # noqa: PLC0415
 
-    described = load_stack(stack, Folders.find())
+    described = load_stack(stack, Folders.find(), CATALOGUE)
     if get:
         obtain(described, say)
     for service in described.services:
-        found = find_server(service.kind)
-        click.echo(f"{service.name:<16} {found or 'missing; get it with: ' + how_to_get(service.kind)}")
+        if described.managed:
+            found = find_server(service.kind)
+            told = str(found or f"missing; get it with: {how_to_get(service.kind)}")
+        else:
+            told = _visited(service)
+        click.echo(f"{service.name:<16} {told}")
+
+
+def _visited(service: Service) -> str:
+    """
+    Whether a service that somebody else started lets us in, or why not.
+    """
+    try:
+        CATALOGUE[service.kind].open_session(service).close()
+    except ServiceError as error:
+        return str(error)
+    return f"answers at {', '.join(map(str, service.addresses))}"
 
 
 @main.command()

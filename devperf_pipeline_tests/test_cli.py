@@ -133,3 +133,16 @@ class TestBadInput:
         assert f"127.0.0.1:{silent_port}" in said
         assert "Traceback" not in said
         assert seconds < 30
+
+
+class TestDoctor:
+    def test_asks_the_services_of_a_visited_stack(self, root: Path, silent_port: int) -> None:
+        """
+        Whether a service that somebody else started can be measured is its own answer, not what is installed here.
+        """
+        text = VISITED.format(kind="redis", port=silent_port)
+        (root / "stacks" / "visited.toml").write_text(text, encoding="utf-8")
+        status, said, _ = devperf(root, "doctor", "--stack", "visited")
+
+        assert 0 == status
+        assert f"127.0.0.1:{silent_port} accepts connections and does not answer" in said

@@ -6,6 +6,7 @@ import pytest
 
 from devperf_pipeline.cli import main
 from devperf_pipeline.measure.plan import PROFILES
+from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import warehouse
@@ -44,7 +45,7 @@ class TestReadme:
         [text] = blocks("toml")
         monkeypatch.setenv("REDIS_PASSWORD", "secret")
         (tmp_path / "my-stack.toml").write_text(text, encoding="utf-8")
-        stack = load_stack(str(tmp_path / "my-stack.toml"), Folders(tmp_path))
+        stack = load_stack(str(tmp_path / "my-stack.toml"), Folders(tmp_path), CATALOGUE)
 
         assert ["redis"] == [service.name for service in stack.services]
 

@@ -29,7 +29,7 @@ PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "rabbitmq": rabbitmq.PROGRAMS,
     "fastapi": ("uv",),
 }
-"""What each kind of service needs to be started."""
+"""What each kind of service needs to be started; a kind that is only visited is not here."""
 
 APT: Mapping[str, str] = {
     "postgresql": "postgresql",
@@ -76,7 +76,9 @@ def find_server(kind: str) -> Found | None:
     """
     All the programs that a service of this kind needs, or None if one of them is not on this machine.
     """
-    names = PROGRAMS[kind]
+    names = PROGRAMS.get(kind, ())
+    if not names:
+        return None
     system = {name: path for name in names if (path := _in_system(name))}
     if len(system) == len(names):
         return Found(kind=kind, programs=system, origin="system")
@@ -93,6 +95,8 @@ def how_to_get(kind: str) -> str:
     """
     if kind == "fastapi":
         return UV_COMMAND
+    if kind not in PROGRAMS:
+        return "nothing here starts it; start it yourself and name it in a stack file with managed = false"
     if _brew():
         return f"brew install {BREW[kind]}"
     if shutil.which("apt-get"):

@@ -12,6 +12,7 @@ import pytest
 
 from devperf_pipeline.errors import ConfigurationError
 from devperf_pipeline.model import Service, Stack
+from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack import process, record
 from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.folders import Folders
@@ -20,10 +21,11 @@ from devperf_pipeline.stack.local import RECORD, down, processes, running, up, w
 STARTER = """
 import sys
 from pathlib import Path
+from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.local import up
-up(load_stack(sys.argv[1], Folders(Path(sys.argv[2]))), Folders(Path(sys.argv[2])))
+up(load_stack(sys.argv[1], Folders(Path(sys.argv[2])), CATALOGUE), Folders(Path(sys.argv[2])))
 print("whole", flush=True)
 sys.stdin.read()
 """
@@ -53,7 +55,7 @@ def small(folders: Folders, *kinds: str, settings: str = "") -> Stack:
     tables = [f'[services.{kind}]\nkind = "{kind}"\n' for kind in kinds]
     tables.insert(1, f"[services.{kinds[0]}.settings]\n{settings}\n")
     (folders.stacks / "small.toml").write_text('name = "small"\nmanaged = true\n' + "\n".join(tables))
-    return load_stack("small", folders)
+    return load_stack("small", folders, CATALOGUE)
 
 
 def everything(folders: Folders) -> list[int]:
