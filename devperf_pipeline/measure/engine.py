@@ -3,7 +3,7 @@ How are calls made, and where is the clock?
 
 Two loops, and nothing else in this project reads the clock of a call:
 `drive_one` for one user, who waits in the kernel for each answer, through prepared bytes or through a driver;
-`drive_many` for many users of prepared bytes, on one epoll.
+`drive_many` for many users of prepared bytes, on one epoll (on one poll where the system has no epoll: macOS).
 Neither knows any protocol.
 
 A call ends after its deadline whatever the server does: sockets wait in slices of a second, so a signal is
@@ -235,6 +235,27 @@ class User:
         self.replies: list[bytes] = []
 
 
+class Poll:
+    """
+    As much of epoll as `drive_many` needs, by way of poll.
+    """
+
+    def __init__(self) -> None:
+        self._poll = select.poll()
+        self.register = self._poll.register
+
+    def poll(self, seconds: float) -> list[tuple[int, int]]:
+        """
+        The descriptors that can be read, at the latest after `seconds`.
+        """
+        return self._poll.poll(seconds * 1000)
+
+    def close(self) -> None:
+        """
+        Nothing is held.
+        """
+
+
 def drive_many(  # one piece on purpose: in a loop of microseconds a function call is felt
     users: Sequence[User], recorder: Recorder, *, seconds: float, calls: int | None = None
 ) -> Slice:
@@ -246,12 +267,12 @@ def drive_many(  # one piece on purpose: in a loop of microseconds a function ca
     result = Slice()
     begins, latencies, outcomes, n = recorder.begin_ns, recorder.latency_ns, recorder.outcome, recorder.length
     most = min(recorder.capacity, n + calls if calls is not None else recorder.capacity) - len(users)
-    poller = select.epoll()
+    poller = select.epoll() if hasattr(select, "epoll") else Poll()
     by_fd: dict[int, tuple[User, socket.socket]] = {}
     for user in users:
         for sock in user.sockets:
             sock.setblocking(False)
-            poller.register(sock.fileno(), select.EPOLLIN)
+            poller.register(sock.fileno(), select.POLLIN)  # the same bit to epoll
             by_fd[sock.fileno()] = (user, sock)
     poll = poller.poll
     under_way, keep_at, in_a_row = 0, 0, 0

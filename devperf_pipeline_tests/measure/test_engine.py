@@ -190,6 +190,19 @@ class TestManyUsers:
 
         assert server.lines == recorder.length > 8
 
+    def test_a_system_without_epoll_measures_the_same_way(
+        self, start: Start, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        On macOS, too, every call of every user is recorded.
+        """
+        monkeypatch.delattr(engine.select, "epoll")
+        server = start()
+        result = many(server, recorder, 8, seconds=0.1)
+
+        assert server.lines == recorder.length > 8
+        assert result.problem is None
+
     def test_users_wait_for_their_answers(self, start: Start, recorder: Recorder) -> None:
         """
         With a server that takes 10 ms, eight users make about eight calls in 10 ms, never more.
