@@ -1,7 +1,7 @@
 """
 The catalogue: which systems can be measured?
 
-Adding a service is one module and one line here.
+Adding a service is one module and one line here. Starting it ourselves is a matter of `stack/servers/`.
 """
 
 from collections.abc import Callable
