@@ -71,6 +71,7 @@ def baseline(stack: str, profile: str, services: tuple[str, ...], seconds: float
     """
     from devperf_pipeline.stack.config import load_stack  # noqa: PLC0415 - each command imports what it needs
     from devperf_pipeline.stack.obtain import obtain  # noqa: PLC0415
+    from devperf_pipeline.stack.private import make_folder  # noqa: PLC0415
     from devperf_pipeline.store.samples import SampleStore  # noqa: PLC0415
 
     folders = Folders.find()
@@ -87,6 +88,7 @@ def baseline(stack: str, profile: str, services: tuple[str, ...], seconds: float
             f"--seconds expects the length of a round, above 0 and at most {LONGEST_ROUND_S:.0f}. Found {seconds}."
         )
     SampleStore(folders).check_writable()
+    make_folder(folders.reports)
     if described.managed:
         obtain(described, say)
 

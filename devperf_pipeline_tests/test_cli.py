@@ -100,17 +100,39 @@ class TestBadInput:
         assert "redis" in said
         assert "Found 'reddis'" in said
 
-    def test_data_that_is_no_folder(self, root: Path) -> None:
+    @pytest.mark.parametrize("name", ["data", "reports", ".dagster"])
+    def test_a_file_in_the_place_of_a_folder(self, root: Path, name: str) -> None:
         """
-        A file in the place of the data folder is found before anything is started.
+        A file where a folder must be is found before anything is started.
         """
         (root / "stacks" / "visited.toml").write_text(VISITED.format(kind="redis", port=1), encoding="utf-8")
-        (root / "data").write_text("not a folder", encoding="utf-8")
+        (root / name).write_text("not a folder", encoding="utf-8")
         status, said, _ = devperf(root, "baseline", "--stack", "visited")
 
         assert 1 == status
-        assert str(root / "data") in said
+        assert str(root / name) in said
         assert "Traceback" not in said
+
+    @pytest.mark.parametrize("seconds", ["nan", "-1", "0", "1e9"])
+    def test_rounds_of_no_length(self, root: Path, seconds: str) -> None:
+        """
+        A length that no round can have is answered with those it can have.
+        """
+        (root / "stacks" / "visited.toml").write_text(VISITED.format(kind="redis", port=1), encoding="utf-8")
+        status, said, _ = devperf(root, "baseline", "--stack", "visited", "--seconds", seconds)
+
+        assert 1 == status
+        assert "--seconds expects" in said
+        assert "Traceback" not in said
+
+    def test_port_that_there_is_not(self, root: Path) -> None:
+        """
+        A port beyond the last is answered with the range.
+        """
+        status, said, _ = devperf(root, "ui", "--port", "99999")
+
+        assert 2 == status
+        assert "1<=x<=65535" in said
 
     @pytest.mark.parametrize("kind", ["redis", "postgresql", "mysql", "rabbitmq", "fastapi"])
     def test_port_that_never_answers(self, root: Path, silent_port: int, kind: str) -> None:
