@@ -155,6 +155,9 @@ def _address(source: Source, keys: tuple[str, ...], text: Any) -> Address:
     """
     Load goes to this machine only: whoever points it elsewhere by mistake would attack somebody.
     """
+    if isinstance(text, str):
+        # Whoever pastes a URL may have pasted a password with it: no complaint repeats that.
+        text = re.sub(r".*@", "********@", text, flags=re.DOTALL)
     match = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\s]+):(\d{1,9})", text) if isinstance(text, str) else None
     if match is None:
         source.complain(keys, 'an address as "127.0.0.1:5432"', shown(text))

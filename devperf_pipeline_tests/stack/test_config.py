@@ -249,6 +249,15 @@ class TestComplaints:
         said = complaint(tmp_path, VISITED.replace("127.0.0.1:6379", address))
         assert f"it.toml, line 6: services.redis.address: {expected}" == said
 
+    @pytest.mark.parametrize("start", ["redis://me:hunter/2@", "me:hunter/2@"])
+    def test_repeat_no_password_of_an_address(self, tmp_path: Path, start: str) -> None:
+        """
+        A URL in the place of an address is refused without its password.
+        """
+        said = complaint(tmp_path, VISITED.replace("127.0.0.1:6379", f"{start}127.0.0.1:6379"))
+        assert "********@127.0.0.1" in said
+        assert "hunter" not in said
+
     def test_name_the_line_of_a_duplicate(self, tmp_path: Path) -> None:
         """
         A service that is described twice is refused where it is described again.
