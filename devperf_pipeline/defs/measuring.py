@@ -122,7 +122,7 @@ def _specs() -> Iterator[dg.AssetSpec]:
 )
 def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project: Project) -> Iterator[object]:
     """
-    Measure the selected services in one sitting, rounds interleaved, one user at a time on this machine.
+    Measure the selected services in one sitting, rounds interleaved, one sitting at a time on this machine.
     """
     folders = project.folders
     selected = tuple(s for s in keys.SERVICES if keys.samples(s) in context.selected_asset_keys)
