@@ -42,6 +42,10 @@ class Outcome(IntEnum):
     """Status 200, but the body says that something is not well."""
 
 
+TOLERATED_FAILURES = 0.01
+"""The share of calls that may fail (ERROR, TIMEOUT, LOST) in a benchmark that still says something."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """

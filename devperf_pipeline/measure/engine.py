@@ -50,11 +50,15 @@ class CallLost(Exception):
 @dataclass(slots=True)
 class Slice:
     """
-    How a slice went, beside its timings: replies to be verified, and why it ended early.
+    How a slice went, beside its timings: right replies to be verified in full, and why it ended early.
+
+    `refused` is a reply that was not right (None: there was none), `raised` what the driver said in its place.
     """
 
     elapsed_ns: int = 0
     replies: list[Any] = field(default_factory=list[Any])
+    refused: Any = None
+    raised: str | None = None
     problem: str | None = None
     broken: bool = False
     """The connections cannot be used again."""
@@ -184,7 +188,7 @@ def drive_one(
             except exceptions as error:
                 end = clock()
                 outcome = failure(error)
-                result.problem = f"{type(error).__name__}: {error}".rstrip(": ")
+                reply, result.raised = None, f"{type(error).__name__}: {error}".rstrip(": ")
             else:
                 end = clock()
                 outcome = check(reply)
@@ -194,6 +198,7 @@ def drive_one(
             n += 1
             if outcome != OK:
                 in_a_row += 1
+                result.refused = reply
                 if in_a_row >= ERRORS_IN_A_ROW or outcome in {Outcome.TIMEOUT, Outcome.LOST}:
                     break
             else:
@@ -205,11 +210,11 @@ def drive_one(
                 break
     recorder.length, recorder.origin_ns = n, origin
     result.elapsed_ns = end - start
-    if in_a_row == 0:
-        result.problem = None
-    if reply is not None:
-        result.replies.append(reply)  # the last answer, right or not: verify tells what was wrong with it
     result.broken = bool(n) and outcomes[n - 1] in {Outcome.TIMEOUT, Outcome.LOST}
+    if result.broken or in_a_row >= ERRORS_IN_A_ROW:
+        result.problem = result.raised
+    if in_a_row == 0 and reply is not None:
+        result.replies.append(reply)  # the last answer
     return result
 
 
@@ -342,8 +347,7 @@ def drive_many(  # one piece on purpose: in a loop of microseconds a function ca
                     outcomes[n] = outcome
                     if outcome != OK:
                         in_a_row += 1
-                        if in_a_row == 1:
-                            result.replies.append((user.wire, user.replies))
+                        result.refused = (user.wire, user.replies)
                     else:
                         in_a_row = 0
                         if n >= keep_at:

@@ -16,7 +16,7 @@ from devperf_pipeline.measure.placement import LoadGate, Placement
 from devperf_pipeline.measure.plan import Item, Profile
 from devperf_pipeline.measure.recorder import Recorder
 from devperf_pipeline.measure.steady import BLOCK_CALLS, BLOCK_S, Steadiness
-from devperf_pipeline.model import Phase, Round
+from devperf_pipeline.model import TOLERATED_FAILURES, Outcome, Phase, Round
 from devperf_pipeline.services.operation import Connection, Driver
 
 CYCLE = 4_000
@@ -94,7 +94,11 @@ class Measurer:
             other_cpu = gate.end(piece.elapsed_ns)
             if piece.elapsed_ns:
                 self._rates[item.benchmark.id] = self._recorder.length / piece.elapsed_ns * 1e9
-            problem = piece.problem or _first_wrong(piece, prepared)
+            problem = (
+                piece.problem
+                or _first_wrong(piece, prepared)
+                or _refusal(piece, prepared, self._recorder.outcome[: self._recorder.length])
+            )
             if piece.broken:
                 self.disconnect(item.benchmark.service)
             rounds.append(ended("measured", piece, problem, other_cpu))
@@ -201,3 +205,14 @@ def _first_wrong(piece: Slice, prepared: _Prepared) -> str | None:
         if wrong is not None:
             return f"a sampled answer was wrong: {wrong}"
     return None
+
+
+def _refusal(piece: Slice, prepared: _Prepared, outcomes: Sequence[int]) -> str | None:
+    """
+    What a service said that failed more calls than are tolerated.
+    """
+    failed = sum(outcome != Outcome.OK for outcome in outcomes)
+    if failed <= TOLERATED_FAILURES * len(outcomes):
+        return None
+    said = piece.raised if piece.refused is None else prepared.verify(piece.refused)
+    return f"{failed:,} of {len(outcomes):,} calls were not answered right, such as: {said}"

@@ -1,3 +1,4 @@
+import itertools
 import socket
 from dataclasses import replace
 
@@ -12,12 +13,12 @@ from devperf_pipeline.model import Benchmark, Load, Outcome, Round
 from devperf_pipeline_tests.measure.fake_service import FakeSession
 from devperf_pipeline_tests.measure.line_server import Answer, echo
 
-SHORT = Profile(name="short", rounds=1, seconds=0.02, warmup_s=0.1, about="for tests")
+SHORT = Profile(name="short", rounds=1, seconds=0.1, warmup_s=0.1, about="for tests")
 
 
-def item(session: FakeSession) -> Item:
+def item(session: FakeSession, users: int = 1) -> Item:
     operation = session.operations()[0]
-    return Item(Benchmark("fake", operation.name, Load(1), "engine"), operation, session)
+    return Item(Benchmark("fake", operation.name, Load(users), "engine"), operation, session)
 
 
 def measured(one: Item) -> list[Round]:
@@ -40,6 +41,21 @@ def late(answers: int) -> Answer:
         if held:
             connection.sendall(held.pop())
         held.append(line)
+        return True
+
+    return answer
+
+
+def refusing(every: int) -> Answer:
+    """
+    Echo lines, and refuse one in so many of all connections together.
+    """
+    lines = itertools.count(1)
+
+    def answer(connection: socket.socket, line: bytes, number: int) -> bool:
+        if next(lines) % every:
+            return echo(connection, line, number)
+        connection.sendall(b"no\n")
         return True
 
     return answer
@@ -78,3 +94,28 @@ class TestMeasure:
         assert len(warmup.latency_ns) > 0
         assert 0 == len(round_.latency_ns)
         assert "ServiceRefused: no more room" == round_.problem
+
+    @pytest.mark.parametrize("users", [1, 4])
+    def test_an_error_now_and_then_is_no_problem(self, users: int) -> None:
+        """
+        Few enough failed calls are counted in their row, and do not make it say nothing.
+        """
+        with FakeSession(refusing(every=300)) as session:
+            _, round_ = measured(item(session, users))
+
+        assert Outcome.ERROR in round_.outcome
+        assert round_.problem is None
+
+    @pytest.mark.parametrize("users", [1, 4])
+    def test_errors_beyond_that_are_told_in_the_words_of_the_service(self, users: int) -> None:
+        """
+        Who looks for the reason finds how many calls failed, and an answer that was not right.
+        """
+        with FakeSession(refusing(every=10)) as session:
+            _, round_ = measured(item(session, users))
+        failed = list(round_.outcome).count(Outcome.ERROR)
+
+        assert str(round_.problem).startswith(
+            f"{failed:,} of {len(round_.outcome):,} calls were not answered right"
+        )
+        assert "b'no\\n'" in str(round_.problem)
