@@ -22,7 +22,7 @@ def lock_path() -> Path:
 
 
 @contextmanager
-def only_one(*, wait_s: float = 5.0, cancelled: Callable[[], bool] = lambda: False) -> Iterator[None]:
+def only_one(*, wait_s: float = 3.0, cancelled: Callable[[], bool] = lambda: False) -> Iterator[None]:
     """
     Hold the lock while measuring. The kernel frees it when its holder dies, however that happens.
 
