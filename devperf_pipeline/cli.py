@@ -9,7 +9,13 @@ from typing import Any
 
 import click
 
-from devperf_pipeline.errors import ConfigurationError, DevperfError, MeasurementError, ServiceError
+from devperf_pipeline.errors import (
+    AlreadyMeasuring,
+    ConfigurationError,
+    DevperfError,
+    MeasurementError,
+    ServiceError,
+)
 from devperf_pipeline.measure.interrupts import interrupted_once, no_more
 from devperf_pipeline.measure.plan import PROFILES, profile_named
 from devperf_pipeline.model import Service
@@ -196,12 +202,18 @@ def rebuild() -> None:
     """
     Derive data/devperf.duckdb anew from every sample.
     """
+    from devperf_pipeline.measure.lock import only_one  # noqa: PLC0415
     from devperf_pipeline.store.samples import SampleStore  # noqa: PLC0415
     from devperf_pipeline.store.warehouse import rebuild as build_anew  # noqa: PLC0415
 
     folders = Folders.find()
-    for message in SampleStore(folders).recover():
-        say(message)
+    try:
+        # To whoever does not hold the lock, the rounds of a sitting under way look like what a crash left.
+        with only_one(wait_s=0):
+            for message in SampleStore(folders).recover():
+                say(message)
+    except AlreadyMeasuring:
+        say("A baseline is being measured; its rounds come into the tables when it ends.")
     built = build_anew(folders)
     for message in built.set_aside:
         say(message)

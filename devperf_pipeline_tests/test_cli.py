@@ -8,6 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from devperf_pipeline.cli import main
+from devperf_pipeline.measure import lock
+from devperf_pipeline.model import Baseline
+from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.store.samples import SampleStore
 
 VISITED = """
 name = "visited"
@@ -168,3 +175,31 @@ class TestDoctor:
 
         assert 0 == status
         assert f"127.0.0.1:{silent_port} accepts connections and does not answer" in said
+
+
+class TestRebuild:
+    def test_leaves_a_sitting_under_way_alone(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        The rounds of a baseline that is being measured are no leftovers; once nobody measures, they are.
+        """
+        monkeypatch.setattr(lock, "lock_path", lambda: root / "measuring.lock")
+        monkeypatch.setenv("DEVPERF_ROOT", str(root))
+        begun = Baseline(
+            id="20261125T031500Z-3f9a",
+            stack="local",
+            profile="quick",
+            seed=1,
+            began_at_ns=1,
+            host={},
+            facts={},
+        )
+        SampleStore(Folders(root)).begin(begun)
+        incoming = Folders(root).incoming / begun.id
+        with lock.only_one():
+            during = CliRunner().invoke(main, ["rebuild"])
+            still_there = incoming.is_dir()
+        after = CliRunner().invoke(main, ["rebuild"])
+
+        assert (0, True) == (during.exit_code, still_there)
+        assert "is being measured" in during.output
+        assert (0, False) == (after.exit_code, incoming.exists())
