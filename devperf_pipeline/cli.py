@@ -134,9 +134,8 @@ def up(stack: str) -> None:
 
 
 @main.command()
-@STACK
 @command
-def down(stack: str) -> None:
+def down() -> None:
     """
     Stop every server that this project started, and the Dagster UI, also after a kill.
     """
@@ -144,7 +143,7 @@ def down(stack: str) -> None:
     from devperf_pipeline.stack import local  # noqa: PLC0415
 
     folders = Folders.find()
-    stopped = local.down(stack, folders, say)
+    stopped = local.down_all(folders)
     dagsters = dagster_ui.stop(folders)
     click.echo(f"stopped: {', '.join(stopped) or 'no server'}; {dagsters or 'no'} Dagster processes")
 
