@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from enum import Enum
 from typing import Any
 
@@ -23,7 +24,7 @@ from devperf_pipeline.defs.reports import report_metadata
 from devperf_pipeline.errors import DevperfError, StoreError
 from devperf_pipeline.measure.interrupts import interrupted_once
 from devperf_pipeline.measure.lock import only_one
-from devperf_pipeline.measure.plan import PROFILES, Profile, profile_named
+from devperf_pipeline.measure.plan import PROFILES, profile_named
 from devperf_pipeline.measure.progress import Progress
 from devperf_pipeline.measure.sitting import Cancelled, Wishes, measure
 from devperf_pipeline.measure.tally import Tally
@@ -75,13 +76,7 @@ class MeasureConfig(dg.Config):
         """
         profile = profile_named(self.profile.value)
         if self.seconds:
-            profile = Profile(
-                name=profile.name,
-                rounds=profile.rounds,
-                seconds=self.seconds,
-                warmup_s=profile.warmup_s,
-                about=profile.about,
-            )
+            profile = replace(profile, seconds=self.seconds, budget_s=None)
         return Wishes(
             profile=profile, services=tuple(s for s in selected if not self.services or s in self.services)
         )

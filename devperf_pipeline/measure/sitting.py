@@ -147,9 +147,10 @@ def measure(
         keeper.begin(baseline)
         placement = Placement(processes)
         at_the_end.callback(placement.release)
-        measurer = Measurer(wishes.profile, placement)
+        profile = wishes.profile.fitted(len(planned))
+        measurer = Measurer(profile, placement)
         at_the_end.callback(measurer.disconnect)
-        watch = Watch(rounds=wishes.profile.rounds, of=wishes.profile.rounds * len(planned), tell=tell)
+        watch = Watch(rounds=profile.rounds, of=profile.rounds * len(planned), tell=tell)
         asked = time.monotonic()
         for rounds in _interleave(planned, wishes, visit, measurer, watch):
             for measured in rounds:
