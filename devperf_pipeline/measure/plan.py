@@ -11,7 +11,6 @@ from devperf_pipeline.errors import ConfigurationError
 from devperf_pipeline.model import Benchmark, Instrument, Load
 from devperf_pipeline.services.operation import Operation, Session
 
-
 SHORTEST_S = 0.06
 """A shorter round would be mostly the first, slow calls."""
 
