@@ -97,6 +97,7 @@ class Operation:
     `reset(users, size)` is called before each round, untimed: it puts our data in the state that every round
     starts from, and for `finite` operations lays in what `users` times `size` calls will consume.
     `largest` bounds `size`.
+    `least_s` is how long a round lasts at least: where a call takes tens of milliseconds, a short one says nothing.
     `version` is raised when the meaning of the measurement changes.
     """
 
@@ -108,6 +109,7 @@ class Operation:
     reset: Callable[[int, int], None] | None = None
     finite: bool = False
     largest: int = 100_000
+    least_s: float = 0.0
     version: str = "1"
 
 

@@ -37,6 +37,9 @@ WRITTEN = 10
 TOKENS = 20_000
 """How many tokens a round may create; they are revoked before the next one."""
 
+ISSUING_S = 0.6
+"""A key is found in 20 to 150 ms: shorter rounds would end before enough were."""
+
 STRIDE = 7
 """Users begin at different secrets."""
 
@@ -50,6 +53,7 @@ class Question:
 
     `says` are bytes that are in every right answer, looked at on every call; `wrong` judges the decoded answer.
     `cycle` is after how many calls the same is asked again. An `open` question needs no token.
+    `least_s` is as in `Operation`.
     """
 
     name: str
@@ -61,6 +65,7 @@ class Question:
     wrong: Expectation
     cycle: int = 1
     open: bool = False
+    least_s: float = 0.0
 
 
 def questions(kv: str) -> Sequence[Question]:
@@ -118,6 +123,7 @@ def questions(kv: str) -> Sequence[Question]:
             ),
             says=b"-----BEGIN CERTIFICATE-----",
             wrong=_wrong_certificate,
+            least_s=ISSUING_S,
         ),
         Question(
             name="token-create",
@@ -232,6 +238,7 @@ def operation(
         reset=(lambda _users, _size: objects.new_parent()) if creates else None,
         finite=creates,
         largest=TOKENS,
+        least_s=question.least_s,
     )
 
 

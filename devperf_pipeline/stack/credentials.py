@@ -103,16 +103,12 @@ class Keeper:
         words = _errors(answer)
         if status == http.client.SERVICE_UNAVAILABLE:
             raise self._unavailable(APPROLE_LOGIN, status, words)
-        which = (
-            f"role-id ({login.role_id_file}) "
-            if "role" in words
-            else f"secret-id ({login.secret_id_file}) "
-            if "secret" in words
-            else f"role-id or secret-id ({login.role_id_file}, {login.secret_id_file}) "
-        )
+        files = {"role": f"role-id ({login.role_id_file})", "secret": f"secret-id ({login.secret_id_file})"}
+        # Newer Vaults do not say which of the two it is.
+        named = [file for word, file in files.items() if word in words.lower()] or list(files.values())
         raise ServiceRefused(
             f"{login.where}: expected {login.address} to accept AppRole's login, found {status}: {words}. "
-            f"The {which}is wrong or has expired: write a new one, or look whether auth/approle is enabled."
+            f"The {' or the '.join(named)} is wrong or has expired: write a new one, or look whether auth/approle is enabled."
         )
 
     def _asked(self, wanted: VaultField, token: str) -> tuple[int, dict[str, Any]]:

@@ -1,12 +1,15 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from devperf_pipeline.errors import ConfigurationError
-from devperf_pipeline.model import Credentials, Stack
+from devperf_pipeline.errors import ConfigurationError, ServiceRefused, WrongAnswer
+from devperf_pipeline.model import Credentials, Stack, VaultField
+from devperf_pipeline.services.vault_api import VaultApi
 from devperf_pipeline.stack.config import load_stack
-from devperf_pipeline.stack.credentials import with_credentials
+from devperf_pipeline.stack.credentials import Keeper, with_credentials
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.standing import standing
 from devperf_pipeline_tests.services.strangers import nobody, talker
 from devperf_pipeline_tests.vault_answers import DENIED, NOTHING, SEALED, Answer, vault_that_says
 
@@ -201,8 +204,16 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("words", "which"),
         [
-            ("invalid role or secret ID", "role-id (role-id) is wrong or has expired"),
-            ("invalid secret id", "secret-id (secret-id) is wrong or has expired"),
+            (
+                "invalid role or secret ID",
+                "The role-id (role-id) or the secret-id (secret-id) is wrong or has expired",
+            ),
+            ("invalid role ID", "The role-id (role-id) is wrong or has expired"),
+            (
+                "no handler for route",
+                "The role-id (role-id) or the secret-id (secret-id) is wrong or has expired",
+            ),
+            ("invalid secret id", "The secret-id (secret-id) is wrong or has expired"),
         ],
     )
     def test_wrong_approle(self, tmp_path: Path, words: str, which: str) -> None:
@@ -344,3 +355,95 @@ class TestComplaints:
             ConfigurationError, match=r"line 13: services\.postgresql\.password: expected a table \[vault\]"
         ):
             load_stack(str(tmp_path / "home.toml"), Folders(tmp_path))
+
+
+APPROLE_POLICY = 'path "secret/data/odd" { capabilities = ["read"] }\n'
+
+
+@pytest.mark.servers
+class TestRealVault:
+    @pytest.fixture(name="api")
+    def _api(self, running_stack: Stack) -> Iterator[VaultApi]:
+        """
+        A Vault with AppRole, a role that may read one secret, and that secret.
+        """
+        if "vault" in running_stack.missing:
+            pytest.skip(running_stack.missing["vault"])
+        api = VaultApi(running_stack.service("vault"))
+        api.do("POST", "/sys/auth/approle", {"type": "approle"})
+        api.do("POST", "/sys/policies/acl/odd", {"policy": APPROLE_POLICY})
+        api.do("POST", "/auth/approle/role/odd", {"token_policies": ["odd"], "token_ttl": "10m"})
+        api.do("POST", "/secret/data/odd", {"data": {"password": ODD, "user": "näme"}})
+        yield api
+        api.do("DELETE", "/secret/metadata/odd")
+        api.do("DELETE", "/sys/policies/acl/odd")
+        api.do("DELETE", "/sys/auth/approle")
+        api.close()
+
+    def stack(self, folder: Path, running: Stack, text: str = TEXT) -> Stack:
+        """
+        A stack whose credentials that Vault keeps.
+        """
+        text = text.replace("secret/data/postgres", "secret/data/odd")
+        return described(folder, text, running.service("vault").address, APPROLE)
+
+    def log_in_with(self, folder: Path, api: VaultApi) -> tuple[Path, Path]:
+        """
+        Write role-id and secret-id as the Vault gives them.
+        """
+        role, secret = folder / "role-id", folder / "secret-id"
+        role.write_text(api.do("GET", "/auth/approle/role/odd/role-id")["data"]["role_id"])
+        secret.write_text(api.do("POST", "/auth/approle/role/odd/secret-id")["data"]["secret_id"])
+        return role, secret
+
+    def test_approle(self, tmp_path: Path, running_stack: Stack, api: VaultApi) -> None:
+        """
+        A password with quotes, spaces, per cent and letters of other scripts comes through unchanged.
+        """
+        stack = self.stack(tmp_path, running_stack)
+        self.log_in_with(tmp_path, api)
+        with standing(stack, Folders(tmp_path), lambda _: None) as found:
+            assert found.missing == {}
+            assert found.service("postgresql").credentials == Credentials("dev_admin", ODD)
+
+    def test_wrong_ids(self, tmp_path: Path, running_stack: Stack, api: VaultApi) -> None:
+        """
+        A wrong role-id and a wrong secret-id are told by the two files, one of which is wrong, and not shown.
+        """
+        stack = self.stack(tmp_path, running_stack)
+        for which in (0, 1):
+            files = self.log_in_with(tmp_path, api)
+            files[which].write_text("4fcd1d5e-0000-4000-8000-dead00000000")
+            said = with_credentials(stack).missing["postgresql"]
+            assert f"The role-id ({files[0]}) or the secret-id ({files[1]}) is wrong or has expired" in said
+            assert "dead" not in said
+
+    def test_token_that_ended(self, tmp_path: Path, running_stack: Stack, api: VaultApi) -> None:
+        """
+        Where the token was revoked meanwhile, one more login reads the rest.
+        """
+        stack = self.stack(tmp_path, running_stack)
+        self.log_in_with(tmp_path, api)
+        assert stack.vault is not None
+        keeper = Keeper(stack.vault)
+        wanted = stack.service("postgresql").kept["password"]
+        assert keeper.read(wanted) == ODD
+        api.do("POST", "/auth/token/revoke", {"token": keeper._token})
+        assert keeper.read(wanted) == ODD
+
+    def test_other_paths(self, tmp_path: Path, running_stack: Stack, api: VaultApi) -> None:
+        """
+        A path that the role may not read is refused, and one without its `data` is told how to be written.
+        """
+        self.log_in_with(tmp_path, api)
+        stack = self.stack(tmp_path, running_stack)
+        self.log_in_with(tmp_path, api)
+        assert stack.vault is not None
+        keeper = Keeper(stack.vault)
+        with pytest.raises(ServiceRefused, match=r"expected secret/data/mysql .* to be readable, found 403"):
+            keeper.read(VaultField("secret/data/mysql", "password", "here"))
+        api.do("POST", "/sys/policies/acl/odd", {"policy": 'path "secret/*" { capabilities = ["read"] }'})
+        with pytest.raises(
+            WrongAnswer, match=r"Paths of KV version 2 have data after the mount: secret/data/odd\."
+        ):
+            keeper.read(VaultField("secret/odd", "password", "here"))
