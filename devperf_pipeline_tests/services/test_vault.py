@@ -19,7 +19,7 @@ from devperf_pipeline.services.vault_objects import MARK, OWN_KV, PKI, POLICY
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.local import down, up
 from devperf_pipeline.stack.obtain import find_server
-from devperf_pipeline.stack.servers.vault import UNSEAL_KEY
+from devperf_pipeline.stack.servers.vault import SAMPLES, UNSEAL_KEY
 from devperf_pipeline_tests.services.calls import CALLS, RIGHT, by_driver, by_engine, named
 from devperf_pipeline_tests.services.strangers import nobody, silence, web_server
 from devperf_pipeline_tests.vault_answers import DENIED, SEALED, WELL, Answer, vault_that_says
@@ -484,6 +484,33 @@ class TestPrivileges:
             open_session(replace(service, credentials=Credentials("token", token)))
         assert token not in str(caught.value)
         api.do("DELETE", "/sys/policies/acl/narrow")
+
+
+@pytest.mark.servers
+class TestStarting:
+    def test_settings_that_it_refuses(self, tmp_path: Path) -> None:
+        """
+        A Vault that refuses its settings is missing, with its own words.
+        """
+        if find_server("vault") is None:
+            pytest.skip("no Vault on this machine")
+        folders = Folders(tmp_path)
+        described = Service(name="vault", kind="vault", settings={"storage": "nonsense"})
+        stack = Stack(name="refusing", path=Path("refusing.toml"), managed=True, services=(described,))
+        try:
+            found = up(stack, folders, lambda _: None)
+            assert "its process ended while it was starting" in found.missing["vault"]
+            assert "Unknown storage type nonsense" in found.missing["vault"]
+        finally:
+            down("refusing", folders, lambda _: None)
+
+    def test_sample_secrets(self, api: VaultApi) -> None:
+        """
+        What the reference APIs are asked for is there, at version 1.
+        """
+        for name in SAMPLES:
+            found = api.do("GET", f"/secret/data/{name}")["data"]
+            assert (1, "sample") == (found["metadata"]["version"], found["data"]["username"])
 
 
 @pytest.mark.servers
