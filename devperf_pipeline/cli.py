@@ -78,6 +78,7 @@ def baseline(stack: str, profile: str, services: tuple[str, ...], seconds: float
     from devperf_pipeline.stack.config import load_stack  # noqa: PLC0415 - each command imports what it needs
     from devperf_pipeline.stack.obtain import obtain  # noqa: PLC0415
     from devperf_pipeline.stack.private import make_folder  # noqa: PLC0415
+    from devperf_pipeline.stack.standing import with_needs  # noqa: PLC0415
     from devperf_pipeline.store.samples import SampleStore  # noqa: PLC0415
 
     folders = Folders.find()
@@ -96,7 +97,7 @@ def baseline(stack: str, profile: str, services: tuple[str, ...], seconds: float
     SampleStore(folders).check_writable()
     make_folder(folders.reports)
     if described.managed:
-        obtain(described, say)
+        obtain(with_needs(described, services) if services else described, say)
 
     from devperf_pipeline.definitions import defs  # noqa: PLC0415 - importing Dagster takes seconds
     from devperf_pipeline.defs.running import run_baseline  # noqa: PLC0415

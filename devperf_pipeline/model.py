@@ -73,6 +73,39 @@ class Credentials:
         return f"Credentials(username={self.username!r}, password='********')"
 
 
+@dataclass(frozen=True, slots=True)
+class VaultField:
+    """
+    Where in a Vault something is kept: the path under `/v1/`, the field there, and which place says so.
+
+    `where` is a file and its line, and which of a service's values is meant.
+    """
+
+    path: str
+    field: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaultLogin:
+    """
+    How the Vault that keeps credentials is entered: a token in the environment or in a file, or AppRole's two files.
+
+    None of the secrets themselves is here. `where` is the place in the stack file that says so.
+    """
+
+    address: Address
+    where: str
+    token_variable: str | None = None
+    token_file: Path | None = None
+    role_id_file: Path | None = None
+    secret_id_file: Path | None = None
+
+
+Kept = Literal["username", "password", "database"]
+"""What of a service a Vault may keep."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """
@@ -80,6 +113,7 @@ class Service:
 
     `kind` names the module of `services/` that knows it; `name` is what every table calls it.
     `settings` are the server's own settings, in its own words ("shared_buffers").
+    `kept` says what has to be read from a Vault before the service can be entered.
     """
 
     name: str
@@ -89,6 +123,7 @@ class Service:
     database: str | None = None
     settings: Mapping[str, str | int | bool] = field(default_factory=dict[str, str | int | bool])
     needs: tuple[str, ...] = ()
+    kept: Mapping[Kept, VaultField] = field(default_factory=dict[Kept, VaultField])
 
     @property
     def address(self) -> Address:
@@ -104,7 +139,8 @@ class Stack:
     The services measured together, in the order of their file.
 
     `managed` stacks are started and stopped by this project; others are visited.
-    `missing` says of a managed stack which services could not be started, and why.
+    `missing` says which services could not be started, or not be entered for want of credentials, and why.
+    `vault` is the Vault that keeps credentials, if one does.
     """
 
     name: str
@@ -112,6 +148,7 @@ class Stack:
     managed: bool
     services: tuple[Service, ...]
     missing: Mapping[str, str] = field(default_factory=dict[str, str])
+    vault: VaultLogin | None = None
 
     def service(self, name: str) -> Service:
         """

@@ -29,6 +29,8 @@ OWNERS = {
     "pymysql": ("services/mysql",),
     "redis": ("services/redis",),
     "pika": ("services/rabbitmq", "services/amqp"),
+    "hvac": ("services/vault",),
+    "requests": ("services/vault",),
     "httpx": ("services/reference_api", "services/http"),
 }
 """Who may import what."""

@@ -42,14 +42,14 @@ class TestReadme:
 
     def test_its_stack_file_is_valid(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """
-        The stack file that it shows is read without a complaint.
+        The stack file that it shows, in pieces, is read without a complaint.
         """
-        [text] = blocks("toml")
         monkeypatch.setenv("REDIS_PASSWORD", "secret")
-        (tmp_path / "my-stack.toml").write_text(text, encoding="utf-8")
+        (tmp_path / "my-stack.toml").write_text("\n".join(blocks("toml")), encoding="utf-8")
         stack = load_stack(str(tmp_path / "my-stack.toml"), Folders(tmp_path), CATALOGUE)
 
-        assert ["redis"] == [service.name for service in stack.services]
+        assert ["redis", "postgresql"] == [service.name for service in stack.services]
+        assert {"username", "password", "database"} == set(stack.service("postgresql").kept)
 
     def test_its_operation_is_one(self) -> None:
         """

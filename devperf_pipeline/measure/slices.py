@@ -90,7 +90,7 @@ class Measurer:
                 return [*rounds, ended("measured", piece, f"the warm-up ended early: {warm.problem}")]
             gate = LoadGate(self._placement)
             gate.begin()
-            piece = prepared.drive(self._profile.seconds, None)
+            piece = prepared.drive(self._seconds(item), None)
             other_cpu = gate.end(piece.elapsed_ns)
             if piece.elapsed_ns:
                 self._rates[item.benchmark.id] = self._recorder.length / piece.elapsed_ns * 1e9
@@ -149,6 +149,12 @@ class Measurer:
         piece = prepared.drive(BLOCK_S, calls)
         return piece, self._recorder.latency_ns[before : self._recorder.length]
 
+    def _seconds(self, item: Item) -> float:
+        """
+        How long a round of this benchmark lasts.
+        """
+        return max(self._profile.seconds, item.operation.least_s)
+
     def _size(self, item: Item, rate: float | None) -> int:
         """
         How many calls a user needs prepared.
@@ -156,9 +162,7 @@ class Measurer:
         users = item.benchmark.load.users
         if not item.operation.finite:
             return min(LONGEST_CYCLE, CYCLE // users)
-        expected = (
-            BLOCK_CALLS * 8 if rate is None else rate * self._profile.seconds * MARGIN + 2 * BLOCK_CALLS
-        )
+        expected = BLOCK_CALLS * 8 if rate is None else rate * self._seconds(item) * MARGIN + 2 * BLOCK_CALLS
         return max(10, min(math.ceil(expected / users), item.operation.largest // users))
 
     def _prepare(self, item: Item, size: int) -> _Prepared:

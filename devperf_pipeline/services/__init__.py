@@ -53,6 +53,7 @@ CATALOGUE: dict[str, Kind] = {
             icon="redis",
         ),
         Kind(name="rabbitmq", title="RabbitMQ", module="rabbitmq", role="queue", icon="rabbitmq"),
+        Kind(name="vault", title="Vault", module="vault", role="secrets", icon="vault"),
         Kind(name="fastapi", title="FastAPI, code-first", module="reference_api", role="api", icon="python"),
     )
 }

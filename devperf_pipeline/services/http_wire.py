@@ -31,11 +31,17 @@ class Answer:
     body: bytes
 
 
-def encode(method: str, target: str, host: str, body: bytes | None = None) -> bytes:
+NONE: Mapping[str, str] = {}
+
+
+def encode(
+    method: str, target: str, host: str, body: bytes | None = None, *, headers: Mapping[str, str] = NONE
+) -> bytes:
     """
-    A request with a JSON body, or none, on a connection that is kept.
+    A request with a JSON body, or none, on a connection that is kept; `headers` are those beside the usual.
     """
     lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", "Accept: */*"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
     if body is not None:
         lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
     return "\r\n".join(lines).encode("ascii") + END + (body or b"")
@@ -66,7 +72,7 @@ def complete_otherwise(received: bytes, end: int) -> bool:
     """
     `complete` for answers whose head ends at `end` and has no length in a usual spelling.
     """
-    if received[9:12] in {b"204", b"304"}:
+    if bytes(received[9:12]) in {b"204", b"304"}:
         return True
     if CHUNKED.search(received, 0, end + 2):
         try:

@@ -97,6 +97,7 @@ class Operation:
     `reset(users, size)` is called before each round, untimed: it puts our data in the state that every round
     starts from, and for `finite` operations lays in what `users` times `size` calls will consume.
     `largest` bounds `size`.
+    `least_s` is how long a round lasts at least: where a call takes tens of milliseconds, a short one says nothing.
     """
 
     name: str
@@ -107,6 +108,7 @@ class Operation:
     reset: Callable[[int, int], None] | None = None
     finite: bool = False
     largest: int = 100_000
+    least_s: float = 0.0
 
 
 FLOOR = "floor"

@@ -16,11 +16,12 @@ from typing import Any
 from devperf_pipeline.errors import ConfigurationError
 from devperf_pipeline.model import Address, Credentials, Service, Stack
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.keeping import kept_fields, vault_login
 from devperf_pipeline.stack.private import NAME
 from devperf_pipeline.stack.source import Source, nearest, shown
 
 LARGEST_BYTES = 1_000_000
-STACK_KEYS = ("name", "managed", "services")
+STACK_KEYS = ("name", "managed", "services", "vault")
 MANAGED_KEYS = ("kind", "settings", "needs")
 VISITED_KEYS = (*MANAGED_KEYS, "address", "addresses", "database", "username", "password")
 SERVICE_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -61,7 +62,19 @@ def load_stack(name_or_path: str, folders: Folders, kinds: Collection[str]) -> S
         _service(source, key, table, managed=managed, kinds=kinds) for key, table in tables.items()
     )
     _check_needs(source, services)
-    return Stack(name=name, path=path, managed=managed, services=services)
+    vault = source.take((), found, "vault", dict, {})
+    if vault and managed:
+        source.complain(
+            ("vault",), "no [vault] in a managed stack", "one", "Such a stack chooses its passwords itself."
+        )
+    login = vault_login(source, vault, _address) if vault else None
+    if login is None:
+        for field in (field for service in services for field in service.kept.values()):
+            raise ConfigurationError(
+                f"{field.where}: expected a table [vault] that says how the Vault is entered, found none. "
+                "Add it, with its address and token, token_file, or role_id_file and secret_id_file."
+            )
+    return Stack(name=name, path=path, managed=managed, services=services, vault=login)
 
 
 def _find(name_or_path: str, folders: Folders) -> Path:
@@ -129,11 +142,13 @@ def _service(source: Source, name: str, table: Any, *, managed: bool, kinds: Col
     needs = source.take(keys, found, "needs", list, [])
     if not all(isinstance(need, str) for need in needs):
         source.complain((*keys, "needs"), "a list of names of services", shown(needs))
+    kept, found = kept_fields(source, keys, found)
     return Service(
         name=name,
         kind=kind,
         addresses=() if managed else _addresses(source, keys, found),
         credentials=_credentials(source, keys, found),
+        kept=kept,
         database=source.take(keys, found, "database", str, "") or None,
         settings=settings,
         needs=tuple(needs),
@@ -185,7 +200,7 @@ def _credentials(source: Source, keys: tuple[str, ...], found: Mapping[str, Any]
     username = source.take(keys, found, "username", str, "")
     password = found.get("password")
     if isinstance(password, dict):
-        source.check_keys((*keys, "password"), password, ("env",))
+        source.check_keys((*keys, "password"), password, ("env", "vault"))
         variable = source.take((*keys, "password"), password, "env", str)
         password = os.environ.get(variable)
         if password is None:
@@ -197,7 +212,11 @@ def _credentials(source: Source, keys: tuple[str, ...], found: Mapping[str, Any]
             )
     if password is not None and not isinstance(password, str):
         # What was found is not shown: it may be most of a password.
-        source.complain((*keys, "password"), 'text in quotes, or {env = "NAME"}', "something else")
+        source.complain(
+            (*keys, "password"),
+            'text in quotes, {env = "NAME"} or {vault = "secret/data/…", field = "password"}',
+            "something else",
+        )
     return Credentials(username, password or "") if username or password else None
 
 

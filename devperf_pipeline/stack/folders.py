@@ -74,6 +74,13 @@ class Folders:
         return Path(__file__).parents[2].resolve() / "reference_apis"
 
     @property
+    def server_sources(self) -> Path:
+        """
+        What servers without a package are built from.
+        """
+        return Path(__file__).parents[2].resolve() / "servers"
+
+    @property
     def dagster_home(self) -> Path:
         return self.root / ".dagster"
 

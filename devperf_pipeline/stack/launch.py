@@ -24,6 +24,7 @@ from devperf_pipeline.stack.servers import (
     redis,
     redis_cluster,
     reference_api,
+    vault,
 )
 from devperf_pipeline.stack.site import Site
 
@@ -34,10 +35,11 @@ STARTERS: Mapping[str, Callable[[Site], Service]] = {
     "redis": redis.start,
     "redis_cluster": redis_cluster.start,
     "rabbitmq": rabbitmq.start,
+    "vault": vault.start,
     "fastapi": reference_api.start,
 }
 
-OURSELVES = frozenset({"fastapi"})
+OURSELVES = frozenset({"fastapi", "vault"})
 """What runs as the caller even if that is root: its program lies where others may not read."""
 
 

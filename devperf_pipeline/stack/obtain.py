@@ -1,7 +1,8 @@
 """
 Where are the servers on this machine, and how are missing ones obtained?
 
-Found are the system's own packages first, then wheels in the running environment that carry whole servers.
+Found are the system's own packages first, then wheels in the running environment that carry whole servers, then
+what was built from source.
 """
 
 import importlib.util
@@ -15,7 +16,9 @@ from pathlib import Path
 from typing import Literal
 
 from devperf_pipeline.model import Stack
-from devperf_pipeline.stack.servers import mysql, pgbouncer, postgresql, rabbitmq, redis, redis_cluster
+from devperf_pipeline.stack.build import RECIPES, build, built, how_to_build
+from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.servers import mysql, pgbouncer, postgresql, rabbitmq, redis, redis_cluster, vault
 
 INSTALL_S = 600
 """How long a package manager may take."""
@@ -27,9 +30,13 @@ PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "redis": redis.PROGRAMS,
     "redis_cluster": redis_cluster.PROGRAMS,
     "rabbitmq": rabbitmq.PROGRAMS,
+    "vault": vault.PROGRAMS,
     "fastapi": ("uv",),
 }
 """What each kind of service needs to be started; a kind that is only visited is not here."""
+
+OTHER_NAMES: Mapping[str, tuple[str, ...]] = {"vault": ("bao",)}
+"""Programs that do as well: OpenBao is a Vault under another name."""
 
 APT: Mapping[str, str] = {
     "postgresql": "postgresql",
@@ -64,12 +71,12 @@ UV_COMMAND = "curl -LsSf https://astral.sh/uv/install.sh | sh"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """
-    The programs of one kind of service, by name, and whether a package or a wheel brought them.
+    The programs of one kind of service, by name, and whether a package, a wheel or a build brought them.
     """
 
     kind: str
     programs: Mapping[str, Path]
-    origin: Literal["system", "wheel"]
+    origin: Literal["system", "wheel", "source"]
 
 
 def find_server(kind: str) -> Found | None:
@@ -86,7 +93,8 @@ def find_server(kind: str) -> Found | None:
     carried = {name: folder / name for name in names if (folder / name).is_file()} if folder else {}
     if len(carried) == len(names):
         return Found(kind=kind, programs=carried, origin="wheel")
-    return None
+    made = built(kind, Folders.find())
+    return Found(kind=kind, programs={kind: made}, origin="source") if made else None
 
 
 def how_to_get(kind: str) -> str:
@@ -95,6 +103,12 @@ def how_to_get(kind: str) -> str:
     """
     if kind == "fastapi":
         return UV_COMMAND
+    if kind in RECIPES:
+        return how_to_build()
+    return _how_to_install(kind)
+
+
+def _how_to_install(kind: str) -> str:
     if kind not in PROGRAMS:
         return "nothing here starts it; start it yourself and name it in a stack file with managed = false"
     if _brew():
@@ -127,6 +141,9 @@ def obtain(stack: Stack, say: Callable[[str], None] = print) -> None:
         say(f"Getting {' and '.join(carried)} as wheels: uv {' '.join(WHEEL_COMMAND)}")
         _runs([str(uv), *WHEEL_COMMAND], say, cwd=Path(__file__).parents[2])
         importlib.invalidate_caches()
+    for kind in _missing(stack):
+        if kind in RECIPES:
+            build(kind, Folders.find(), say)
     for kind in _missing(stack):
         say(f"{kind} could not be had and will be skipped. To get it: {how_to_get(kind)}")
 
@@ -194,7 +211,8 @@ def _runs(command: list[str], say: Callable[[str], None], *, cwd: Path | None = 
 def _in_system(name: str) -> Path | None:
     if name == "uv":
         return find_uv()
-    return _first(*(folder / name for folder in _system_folders()))
+    names = (name, *OTHER_NAMES.get(name, ()))
+    return _first(*(folder / each for each in names for folder in _system_folders()))
 
 
 def _system_folders() -> Iterable[Path]:

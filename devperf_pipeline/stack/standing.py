@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from devperf_pipeline.model import Stack
 from devperf_pipeline.stack import local
+from devperf_pipeline.stack.credentials import with_credentials
 from devperf_pipeline.stack.folders import Folders
 
 
@@ -20,10 +21,11 @@ def standing(
 
     Where it has to be started and only some services are wanted, those and what they need are started.
 
-    A stack that this project does not manage is handed on as it is described.
+    A stack that this project does not manage is handed on as it is described, with the credentials that a Vault
+    keeps for it.
     """
     if not stack.managed:
-        yield stack
+        yield with_credentials(stack)
         return
     found = local.running(stack, folders)
     if found is not None:

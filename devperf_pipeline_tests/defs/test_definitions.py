@@ -26,6 +26,7 @@ class TestDefinitions:
             "samples/redis",
             "samples/redis_cluster",
             "samples/rabbitmq",
+            "samples/vault",
             "samples/fastapi",
             "baseline",
             "baselines",

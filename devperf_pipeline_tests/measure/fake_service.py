@@ -33,7 +33,8 @@ class FakeSession:
 
     exceptions: tuple[type[Exception], ...] = (OSError,)
 
-    def __init__(self, answer: Answer = echo) -> None:
+    def __init__(self, answer: Answer = echo, least_s: float = 0.0) -> None:
+        self.least_s = least_s
         self.server = LineServer(answer)
         self.history: list[str] = []
 
@@ -54,7 +55,14 @@ class FakeSession:
     def operations(self) -> list[Operation]:
         return [
             Operation(name="floor", title="floor", wire=self._wire, driver=self._driver),
-            Operation(name="hello", title="Say hello", users=(4,), wire=self._wire, driver=self._driver),
+            Operation(
+                name="hello",
+                title="Say hello",
+                users=(4,),
+                wire=self._wire,
+                driver=self._driver,
+                least_s=self.least_s,
+            ),
         ]
 
     def connect(self) -> FakeConnection:

@@ -85,6 +85,22 @@ class TestMeasure:
         assert "measured" == baseline.states["a"]
         assert all(r.latency_ns and r.problem is None for r in keeper.rounds)
 
+    def test_slow_operations_get_longer_rounds(self, sessions: dict[str, FakeSession]) -> None:
+        """
+        An operation that asks for it is measured longer than the profile says; others are not.
+        """
+        sessions["a"] = FakeSession(least_s=0.1)
+        keeper = ListKeeper()
+        sit(stack("a"), keeper)
+        shortest = {
+            name: min(
+                r.elapsed_ns for r in keeper.rounds if r.phase == "measured" and r.benchmark.operation == name
+            )
+            for name in ("hello", "floor")
+        }
+
+        assert shortest["hello"] > 90e6 > shortest["floor"]
+
     def test_rounds_of_services_are_interleaved(self, sessions: dict[str, FakeSession]) -> None:
         """
         The first round of every service comes before the second round of any.

@@ -26,6 +26,11 @@ class TestEncode:
         request = encode("POST", "/x", "h", '{"a":"é"}'.encode())
         assert request.endswith(b"Content-Length: 10\r\n\r\n" + '{"a":"é"}'.encode())
 
+    def test_request_with_headers(self) -> None:
+        """Further headers stand in the head, a line each."""
+        request = encode("LIST", "/x", "h", headers={"X-One": "1", "X-Two": "2"})
+        assert request == b"LIST /x HTTP/1.1\r\nHost: h\r\nAccept: */*\r\nX-One: 1\r\nX-Two: 2\r\n\r\n"
+
 
 class TestComplete:
     @pytest.mark.parametrize(
@@ -46,7 +51,8 @@ class TestComplete:
 
     def test_a_grown_buffer(self) -> None:
         """The engine gathers pieces in a bytearray, which is told the same way."""
-        assert complete(bytearray(SIMPLE))  # type: ignore[arg-type]
+        for whole in (SIMPLE, b"HTTP/1.1 204 No Content\r\n\r\n", CHUNKED + b"\r\n"):
+            assert complete(bytearray(whole))  # type: ignore[arg-type]
 
     def test_length_in_another_header(self) -> None:
         """A length is that of Content-Length and of no header that merely ends with its name."""

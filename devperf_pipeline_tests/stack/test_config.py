@@ -107,7 +107,8 @@ class TestVisitedStack:
         said = complaint(tmp_path, VISITED.replace('"p\\"ss %:/#"', "90210"))
         assert said == (
             "it.toml, line 7: services.redis.password: "
-            'expected text in quotes, or {env = "NAME"}, found something else.'
+            'expected text in quotes, {env = "NAME"} or {vault = "secret/data/…", field = "password"}, '
+            "found something else."
         )
 
 
@@ -144,7 +145,7 @@ class TestComplaints:
                 'kind = "pgbuncer"',
                 (
                     "line 12: services.pgbouncer.kind: expected one of fastapi, mysql, pgbouncer, postgresql, rabbitmq, "
-                    "redis, redis_cluster, found 'pgbuncer'. Did you mean 'pgbouncer'?"
+                    "redis, redis_cluster, vault, found 'pgbuncer'. Did you mean 'pgbouncer'?"
                 ),
             ),
             (

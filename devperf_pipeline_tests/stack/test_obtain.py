@@ -57,6 +57,24 @@ class TestFindServer:
         assert found is not None
         assert (found.programs, found.origin) == ({"mariadbd": server, "mariadb-install-db": maker}, "system")
 
+    def test_prefers_what_is_installed(
+        self, bare_machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        A Vault of the system comes before OpenBao, and both before the one that we built.
+        """
+        monkeypatch.setenv("DEVPERF_ROOT", str(tmp_path))
+        found = [find_server("vault")]
+        for name in ("bao", "vault"):
+            install(bare_machine, name)
+            found.append(find_server("vault"))
+        programs = [each and (each.programs, each.origin) for each in found]
+        assert programs == [
+            None,
+            ({"vault": bare_machine / "bao"}, "system"),
+            ({"vault": bare_machine / "vault"}, "system"),
+        ]
+
     def test_passes_by_what_cannot_be_executed(self, bare_machine: Path) -> None:
         """
         A file of the right name that is no program is not a server.

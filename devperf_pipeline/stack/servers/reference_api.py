@@ -86,6 +86,9 @@ def _dependencies(site: Site) -> dict[str, Any]:
                 "password": found.credentials.password,
                 ("vhost" if kind == "rabbitmq" else "database"): found.database,
             }
+    vault = site.needed("vault")
+    if vault and vault.credentials:
+        told["vault"] = {"address": f"http://{vault.address}", "token": vault.credentials.password}
     cache = site.needed("redis_cluster") or site.needed("redis")
     if cache and cache.credentials:
         told["redis"] = {

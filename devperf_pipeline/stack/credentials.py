@@ -1,0 +1,246 @@
+"""
+How do credentials get from a Vault to the services that need them?
+
+Read when a sitting begins, never kept on disk. What cannot be read costs its service and no other.
+"""
+
+import http.client
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from devperf_pipeline.errors import ServiceError, ServiceRefused, ServiceUnreachable, WrongAnswer
+from devperf_pipeline.model import Credentials, Kept, Service, Stack, VaultField, VaultLogin
+
+ANSWER_S = 3.0
+LARGEST_ANSWER_BYTES = 1_000_000
+APPROLE_LOGIN = "auth/approle/login"
+
+
+def with_credentials(stack: Stack) -> Stack:
+    """
+    The stack with everything that a Vault keeps filled in; what could not be read is in `missing`, with the reason.
+    """
+    if stack.vault is None:
+        return stack
+    keeper = Keeper(stack.vault)
+    services: list[Service] = []
+    missing = dict(stack.missing)
+    for service in stack.services:
+        try:
+            services.append(_filled(service, keeper))
+        except ServiceError as error:
+            services.append(service)
+            missing[service.name] = f"{service.name}: {error}"
+    return replace(stack, services=tuple(services), missing=missing)
+
+
+@dataclass(slots=True)
+class Keeper:
+    """
+    The Vault that keeps credentials, entered when it is first asked and once more when it refuses.
+    """
+
+    login: VaultLogin
+    _token: str | None = field(default=None, repr=False)
+    _problem: ServiceError | None = field(default=None, repr=False)
+
+    def read(self, wanted: VaultField) -> str:
+        """
+        What is kept in one field.
+
+        Raises:
+            ServiceError: it cannot be read; the message names the place in the stack file, the path and the remedy.
+
+        """
+        status, answer = self._asked(wanted, self._entered())
+        if status == http.client.FORBIDDEN:
+            # The token may have ended since: whoever logs in again gets a new one.
+            self._token = None
+            status, answer = self._asked(wanted, self._entered())
+        return _field(wanted, self._data(wanted, status, answer))
+
+    def _entered(self) -> str:
+        """
+        The token. A login that failed is not tried again for the next service.
+        """
+        if self._problem is not None:
+            raise self._problem
+        if self._token is None:
+            try:
+                self._token = self._log_in()
+            except ServiceError as error:
+                self._problem = error
+                raise
+        return self._token
+
+    def _log_in(self) -> str:
+        login = self.login
+        if login.token_variable is not None:
+            token = os.environ.get(login.token_variable, "").strip()
+            if not token:
+                raise ServiceRefused(
+                    f"{login.where}: expected a token in the environment variable {login.token_variable}, "
+                    "found no such variable. Set it."
+                )
+            return _sendable(token, f"{login.where}: the environment variable {login.token_variable}")
+        if login.token_file is not None:
+            return _sendable(_content(login, login.token_file), f"{login.where}: {login.token_file}")
+        assert login.role_id_file is not None
+        assert login.secret_id_file is not None
+        given = {
+            "role_id": _content(login, login.role_id_file),
+            "secret_id": _content(login, login.secret_id_file),
+        }
+        status, answer = self._ask("POST", APPROLE_LOGIN, given)
+        token = (answer.get("auth") or {}).get("client_token")
+        if status == http.client.OK and isinstance(token, str):
+            return token
+        words = _errors(answer)
+        if status == http.client.SERVICE_UNAVAILABLE:
+            raise self._unavailable(APPROLE_LOGIN, status, words)
+        files = {"role": f"role-id ({login.role_id_file})", "secret": f"secret-id ({login.secret_id_file})"}
+        # Newer Vaults do not say which of the two it is.
+        named = [file for word, file in files.items() if word in words.lower()] or list(files.values())
+        raise ServiceRefused(
+            f"{login.where}: expected {login.address} to accept AppRole's login, found {status}: {words}. "
+            f"The {' or the '.join(named)} is wrong or has expired: write a new one, or look whether auth/approle is enabled."
+        )
+
+    def _asked(self, wanted: VaultField, token: str) -> tuple[int, dict[str, Any]]:
+        return self._ask("GET", quote(wanted.path, safe="/"), token=token)
+
+    def _data(self, wanted: VaultField, status: int, answer: dict[str, Any]) -> Mapping[str, Any]:
+        """
+        The fields at a path: of a mount of KV version 2, or of any other.
+        """
+        words = _errors(answer)
+        at = f"{wanted.where}: expected {wanted.path} in the Vault at {self.login.address}"
+        if status == http.client.FORBIDDEN:
+            raise ServiceRefused(
+                f"{at} to be readable, found 403: {words}. The token is wrong, has expired, or its policy does not "
+                f"allow reading that path: log in again, or allow it ({self.login.where})."
+            )
+        if status == http.client.NOT_FOUND:
+            parts = wanted.path.split("/")
+            advice = (
+                "Write the secret, or correct the path."
+                if "data" in parts
+                else f"Paths of KV version 2 have data after the mount: {parts[0]}/data/{'/'.join(parts[1:])}."
+            )
+            raise WrongAnswer(f"{at}, found nothing there (404: {words}). {advice}")
+        if status == http.client.SERVICE_UNAVAILABLE:
+            raise self._unavailable(wanted.path, status, words)
+        data = answer.get("data")
+        if status != http.client.OK or not isinstance(data, dict):
+            raise WrongAnswer(f"{at}, found {status}: {words}. Correct the path or the address.")
+        if "metadata" in data and "data" in data:
+            data = data["data"]
+        return data or {}
+
+    def _unavailable(self, path: str, status: int, words: str) -> ServiceError:
+        sealed = "sealed" in words.lower()
+        return ServiceRefused(
+            f"{self.login.where}: expected the Vault at {self.login.address} to answer {path}, found "
+            + (
+                "it sealed. Run `vault operator unseal`."
+                if sealed
+                else f"{status}: {words}. Look at its log."
+            )
+        )
+
+    def _ask(
+        self, method: str, path: str, body: Mapping[str, str] | None = None, *, token: str = ""
+    ) -> tuple[int, dict[str, Any]]:
+        address = self.login.address
+        connection = http.client.HTTPConnection(address.host, address.port, timeout=ANSWER_S)
+        try:
+            headers = {"X-Vault-Request": "true"} | ({"X-Vault-Token": token} if token else {})
+            connection.request(method, f"/v1/{path}", json.dumps(body) if body else None, headers)
+            answer = connection.getresponse()
+            found = json.loads(answer.read(LARGEST_ANSWER_BYTES) or b"{}")
+        except OSError as error:
+            raise ServiceUnreachable(
+                f"{self.login.where}: expected a Vault at {address}, found none ({error}). "
+                "Start it, or correct its address."
+            ) from error
+        except (http.client.HTTPException, ValueError) as error:
+            raise WrongAnswer(self._no_vault(f"no answer in JSON ({type(error).__name__})")) from error
+        finally:
+            connection.close()
+        if not isinstance(found, dict):
+            raise WrongAnswer(self._no_vault("an answer that is no JSON object"))
+        return answer.status, found
+
+    def _no_vault(self, found: str) -> str:
+        return (
+            f"{self.login.where}: expected a Vault at {self.login.address} (http, without TLS), found {found}. "
+            "Correct its address."
+        )
+
+
+def _filled(service: Service, keeper: Keeper) -> Service:
+    if not service.kept:
+        return service
+    read: dict[Kept, str] = {name: keeper.read(where) for name, where in service.kept.items()}
+    known = service.credentials
+    username = read.get("username", known.username if known else "")
+    password = read.get("password", known.password if known else "")
+    return replace(
+        service,
+        credentials=Credentials(username, password) if username or password else None,
+        database=read.get("database", service.database),
+        kept={},
+    )
+
+
+def _field(wanted: VaultField, data: Mapping[str, Any]) -> str:
+    if wanted.field not in data:
+        raise WrongAnswer(
+            f"{wanted.where}: expected the field {wanted.field!r} at {wanted.path}, found "
+            f"{', '.join(sorted(map(str, data))) or 'no field'}. Correct its name, or write it."
+        )
+    value = data[wanted.field]
+    if not isinstance(value, str) or not value:
+        # What was found is not shown: it may be most of a password.
+        raise WrongAnswer(
+            f"{wanted.where}: expected text in the field {wanted.field!r} at {wanted.path}, found "
+            f"{'nothing' if value is None or value == '' else 'something else'}. Write it again, in quotes."
+        )
+    return value
+
+
+def _content(login: VaultLogin, path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise ServiceRefused(
+            f"{login.where}: expected to read {path}, found that it cannot be read ({why}). "
+            "Correct its path, or make it readable."
+        ) from error
+    if not text:
+        raise ServiceRefused(
+            f"{login.where}: expected {path} to hold one line, found it empty. Write it anew."
+        )
+    return text
+
+
+def _sendable(token: str, where: str) -> str:
+    """
+    The token, if it can be one: it becomes a line of a request.
+    """
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise ServiceRefused(
+            f"{where}: expected a token of letters, digits and signs, found other characters. Write it anew."
+        )
+    return token
+
+
+def _errors(answer: Mapping[str, Any]) -> str:
+    told = [*(answer.get("errors") or ()), *(answer.get("warnings") or ())]
+    return "; ".join(" ".join(str(each).split())[:200] for each in told) or "no reason given"
