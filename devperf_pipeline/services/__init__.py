@@ -58,5 +58,6 @@ CATALOGUE: dict[str, Kind] = {
         ),
         Kind(name="rabbitmq", title="RabbitMQ", module="rabbitmq", role="queue", icon="rabbitmq"),
         Kind(name="fastapi", title="FastAPI, code-first", module="reference_api", role="api", icon="python"),
+        Kind(name="gin", title="Gin", module="reference_api", role="api", icon="go"),
     )
 }

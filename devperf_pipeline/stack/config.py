@@ -17,9 +17,10 @@ from devperf_pipeline.errors import ConfigurationError
 from devperf_pipeline.model import Address, Credentials, Service, Stack
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.private import NAME
+from devperf_pipeline.stack.servers.reference_api_build import RECIPES
 from devperf_pipeline.stack.source import Source, nearest, shown
 
-KINDS = frozenset({"postgresql", "pgbouncer", "mysql", "redis", "redis_cluster", "rabbitmq", "fastapi"})
+KINDS = frozenset({"postgresql", "pgbouncer", "mysql", "redis", "redis_cluster", "rabbitmq", *RECIPES})
 """Every kind of service that a stack file may name."""
 
 LARGEST_BYTES = 1_000_000

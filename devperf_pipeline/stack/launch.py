@@ -25,6 +25,7 @@ from devperf_pipeline.stack.servers import (
     redis_cluster,
     reference_api,
 )
+from devperf_pipeline.stack.servers.reference_api_build import RECIPES
 from devperf_pipeline.stack.site import Site
 
 STARTERS: Mapping[str, Callable[[Site], Service]] = {
@@ -34,10 +35,10 @@ STARTERS: Mapping[str, Callable[[Site], Service]] = {
     "redis": redis.start,
     "redis_cluster": redis_cluster.start,
     "rabbitmq": rabbitmq.start,
-    "fastapi": reference_api.start,
+    **dict.fromkeys(RECIPES, reference_api.start),
 }
 
-OURSELVES = frozenset({"fastapi"})
+OURSELVES = frozenset(RECIPES)
 """What runs as the caller even if that is root: its program lies where others may not read."""
 
 
@@ -72,6 +73,7 @@ def start_all(
                 started=started,
                 stopping=stopping,
                 runs=runs,
+                say=tell,
             )
             result = STARTERS[service.kind](site)
         except ServiceError as error:
@@ -104,6 +106,7 @@ def _site(
     started: Record,
     stopping: Event,
     runs: Mapping[str, Service],
+    say: Callable[[str], None],
 ) -> Site:
     """
     The place where one service will live: programs, an empty folder, an empty log.
@@ -130,6 +133,7 @@ def _site(
         record=started,
         running=runs,
         stopping=stopping,
+        say=say,
         user=user,
     )
 

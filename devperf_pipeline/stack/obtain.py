@@ -16,6 +16,7 @@ from typing import Literal
 
 from devperf_pipeline.model import Stack
 from devperf_pipeline.stack.servers import mysql, pgbouncer, postgresql, rabbitmq, redis, redis_cluster
+from devperf_pipeline.stack.servers.reference_api_build import RECIPES
 
 INSTALL_S = 600
 """How long a package manager may take."""
@@ -27,7 +28,7 @@ PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "redis": redis.PROGRAMS,
     "redis_cluster": redis_cluster.PROGRAMS,
     "rabbitmq": rabbitmq.PROGRAMS,
-    "fastapi": ("uv",),
+    **{kind: recipe.programs for kind, recipe in RECIPES.items()},
 }
 """What each kind of service needs to be started."""
 
@@ -58,7 +59,14 @@ WHEEL_FOLDERS: Mapping[str, str] = {
 
 WHEEL_COMMAND = ("sync", "--inexact", "--frozen", "--group", "servers")
 
-UV_COMMAND = "curl -LsSf https://astral.sh/uv/install.sh | sh"
+TOOLCHAINS: Mapping[str, str] = {
+    "uv": "curl -LsSf https://astral.sh/uv/install.sh | sh",
+    "go": "curl -LsSf https://go.dev/dl/go1.26.0.linux-amd64.tar.gz | sudo tar -C /usr/local -xz",
+}
+"""What brings the toolchain of a reference API; packages of a system are often too old for it."""
+
+TOOLCHAIN_FOLDERS = (".local/bin", ".cargo/bin", "/usr/local/go/bin", "/opt/homebrew/bin")
+"""Where their installers put toolchains, seen from the home folder: on PATH only after the next login."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +99,9 @@ def how_to_get(kind: str) -> str:
     """
     The exact command that brings the server of this kind to this machine.
     """
-    if kind == "fastapi":
-        return UV_COMMAND
+    if kind in RECIPES:
+        toolchain = RECIPES[kind].programs[0]
+        return f"brew install {toolchain}" if _brew() else TOOLCHAINS[toolchain]
     if _brew():
         return f"brew install {BREW[kind]}"
     if shutil.which("apt-get"):
@@ -131,8 +140,7 @@ def find_uv() -> Path | None:
     """
     The uv that runs us, or the one on PATH or in the folders that its installer uses.
     """
-    homes = (Path.home() / place / "uv" for place in (".local/bin", ".cargo/bin"))
-    return _first(os.environ.get("UV"), shutil.which("uv"), *homes)
+    return _first(os.environ.get("UV"), _find_tool("uv"))
 
 
 def _missing(stack: Stack) -> list[str]:
@@ -187,9 +195,15 @@ def _runs(command: list[str], say: Callable[[str], None], *, cwd: Path | None = 
     return finished.returncode == 0
 
 
+def _find_tool(name: str) -> Path | None:
+    return _first(shutil.which(name), *(Path.home() / place / name for place in TOOLCHAIN_FOLDERS))
+
+
 def _in_system(name: str) -> Path | None:
     if name == "uv":
         return find_uv()
+    if name in TOOLCHAINS:
+        return _find_tool(name)
     return _first(*(folder / name for folder in _system_folders()))
 
 

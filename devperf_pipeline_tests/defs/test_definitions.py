@@ -27,6 +27,7 @@ class TestDefinitions:
             "samples/redis_cluster",
             "samples/rabbitmq",
             "samples/fastapi",
+            "samples/gin",
             "baseline",
             "baselines",
             "rounds",

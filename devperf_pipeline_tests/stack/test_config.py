@@ -133,8 +133,8 @@ class TestComplaints:
                 'kind = "pgbouncer"',
                 'kind = "pgbuncer"',
                 (
-                    "line 12: services.pgbouncer.kind: expected one of fastapi, mysql, pgbouncer, postgresql, rabbitmq, "
-                    "redis, redis_cluster, found 'pgbuncer'. Did you mean 'pgbouncer'?"
+                    f"line 12: services.pgbouncer.kind: expected one of {', '.join(sorted(KINDS))}, "
+                    "found 'pgbuncer'. Did you mean 'pgbouncer'?"
                 ),
             ),
             (

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from reference_api.answers import Unavailable
+from reference_api.answers import NotFound, Unavailable
 from reference_api.configuration import Configuration
 from reference_api.dependencies.dependency import NAMES, Dependency, DependencyUnavailable
 from reference_api.dependencies.mongodb import MongoDB
@@ -50,6 +50,7 @@ def create_app(configuration: Configuration) -> FastAPI:
     app.include_router(health.router)
     app.include_router(examples.router)
     app.add_exception_handler(DependencyUnavailable, unavailable)
+    app.add_exception_handler(404, no_such_route)
     return app
 
 
@@ -59,3 +60,10 @@ async def unavailable(request: Request, error: Exception) -> JSONResponse:
     """
     assert isinstance(error, DependencyUnavailable)
     return JSONResponse(Unavailable(reason=error.reason, error=error.error).model_dump(), status_code=503)
+
+
+async def no_such_route(request: Request, error: Exception) -> JSONResponse:
+    """
+    A path that is not in the contract is a 404 in its words.
+    """
+    return JSONResponse(NotFound(error="there is no such route").model_dump(), status_code=404)
