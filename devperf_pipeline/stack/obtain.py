@@ -48,6 +48,9 @@ BREW: Mapping[str, str] = {
     "redis": "redis",
     "redis_cluster": "redis",
     "rabbitmq": "rabbitmq",
+    "npm": "node",
+    "cargo": "rust",
+    "cc": "gcc",
 }
 
 WHEEL_FOLDERS: Mapping[str, str] = {
@@ -59,9 +62,18 @@ WHEEL_FOLDERS: Mapping[str, str] = {
 
 WHEEL_COMMAND = ("sync", "--inexact", "--frozen", "--group", "servers")
 
+NODE = (
+    "curl -LsSf https://nodejs.org/dist/v22.20.0/node-v22.20.0-linux-$(uname -m | sed 's/x86_64/x64/;s/aarch64/arm64/').tar.gz "
+    "| sudo tar -C /usr/local -xz --strip-components=1"
+)
+
 TOOLCHAINS: Mapping[str, str] = {
     "uv": "curl -LsSf https://astral.sh/uv/install.sh | sh",
-    "go": "curl -LsSf https://go.dev/dl/go1.26.0.linux-amd64.tar.gz | sudo tar -C /usr/local -xz",
+    "go": "curl -LsSf https://go.dev/dl/go1.26.0.linux-$(dpkg --print-architecture).tar.gz | sudo tar -C /usr/local -xz",
+    "npm": NODE,
+    "node": NODE,
+    "cargo": "curl -LsSf https://sh.rustup.rs | sh -s -- -y --profile minimal",
+    "cc": "sudo apt-get install --no-install-recommends gcc libc6-dev",
 }
 """What brings the toolchain of a reference API; packages of a system are often too old for it."""
 
@@ -100,8 +112,9 @@ def how_to_get(kind: str) -> str:
     The exact command that brings the server of this kind to this machine.
     """
     if kind in RECIPES:
-        toolchain = RECIPES[kind].programs[0]
-        return f"brew install {toolchain}" if _brew() else TOOLCHAINS[toolchain]
+        programs = RECIPES[kind].programs
+        toolchain = next((name for name in programs if _in_system(name) is None), programs[0])
+        return f"brew install {BREW.get(toolchain, toolchain)}" if _brew() else TOOLCHAINS[toolchain]
     if _brew():
         return f"brew install {BREW[kind]}"
     if shutil.which("apt-get"):

@@ -28,6 +28,8 @@ class TestDefinitions:
             "samples/rabbitmq",
             "samples/fastapi",
             "samples/gin",
+            "samples/express",
+            "samples/actix",
             "baseline",
             "baselines",
             "rounds",

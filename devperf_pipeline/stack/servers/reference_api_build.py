@@ -67,6 +67,27 @@ RECIPES: Mapping[str, Recipe] = {
         seconds=900,
         takes="about a minute",
     ),
+    "express": Recipe(
+        programs=("npm", "node"),
+        lock="package-lock.json",
+        patterns=("express/package*.json", "express/src/**/*.js"),
+        # Packages are looked for beside the source, so the source goes to where they are.
+        copied=("package.json", "package-lock.json", "src"),
+        arguments=lambda *_: ("ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"),
+        environment=lambda _: {},
+        run=lambda built, programs: [programs["node"], built / "src" / "main.js"],
+    ),
+    "actix": Recipe(
+        # Some crates have parts in C.
+        programs=("cargo", "cc"),
+        lock="Cargo.lock",
+        patterns=("actix/Cargo.*", "actix/build.rs", "actix/src/**/*.rs"),
+        arguments=lambda *_: ("build", "--release", "--locked"),
+        environment=lambda built: {"CARGO_TARGET_DIR": str(built)},
+        run=lambda built, _: [built / "release" / "reference-api"],
+        seconds=3_600,
+        takes="several minutes: some 400 crates are compiled",
+    ),
 }
 """Every kind of reference API."""
 
