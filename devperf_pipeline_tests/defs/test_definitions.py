@@ -27,6 +27,7 @@ class TestDefinitions:
             "samples/redis_cluster",
             "samples/rabbitmq",
             "samples/fastapi",
+            "samples/fastapi_api_first",
             "samples/gin",
             "samples/express",
             "samples/actix",

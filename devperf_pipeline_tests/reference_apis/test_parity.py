@@ -25,7 +25,7 @@ APIS = Folders.find().reference_apis
 CONTRACT: dict[str, Any] = yaml.safe_load((APIS / "openapi.yaml").read_text())
 FRAMEWORKS = {
     "fastapi": "FastAPI",
-    "fastapi_api_first": "FastAPI, API-first",
+    "fastapi_api_first": "FastAPI",
     "gin": "Gin",
     "express": "Express",
     "actix": "Actix Web",

@@ -56,6 +56,13 @@ def _python(kind: str, module: str, *more: str) -> Recipe:
 
 RECIPES: Mapping[str, Recipe] = {
     "fastapi": _python("fastapi", "reference_api"),
+    "fastapi_api_first": _python(
+        # It is made of the contract, and of the other's clients.
+        "fastapi_api_first",
+        "api_first",
+        "openapi.yaml",
+        "fastapi/reference_api/**/*.py",
+    ),
     "gin": Recipe(
         programs=("go",),
         lock="go.sum",
@@ -160,7 +167,8 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _digest(kind: str, reference_apis: Path) -> str:
-    whole = hashlib.sha256()
+    # Where the sources lie is part of it: an environment may refer to them.
+    whole = hashlib.sha256(f"{reference_apis}\n".encode())
     for path in sources(kind, reference_apis):
         content = path.read_bytes()
         whole.update(f"{path.relative_to(reference_apis)} {len(content)}\n".encode() + content)

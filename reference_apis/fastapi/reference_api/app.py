@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from starlette.types import Lifespan
 
 from reference_api.answers import NotFound, Unavailable
 from reference_api.configuration import Configuration
@@ -22,9 +23,9 @@ from reference_api.routes import examples, health
 KINDS = {kind.name: kind for kind in (Vault, Postgres, MySQL, MongoDB, Redis, RabbitMQ)}
 
 
-def create_app(configuration: Configuration) -> FastAPI:
+def lifespan_of(configuration: Configuration) -> Lifespan[FastAPI]:
     """
-    The application, with a client for every dependency that is configured.
+    The life of an application: a client for every dependency that is configured, open as long as it runs.
     """
 
     @asynccontextmanager
@@ -39,10 +40,17 @@ def create_app(configuration: Configuration) -> FastAPI:
             app.state.dependencies = dependencies
             yield
 
+    return lifespan
+
+
+def create_app(configuration: Configuration) -> FastAPI:
+    """
+    The application, with its routes.
+    """
     app = FastAPI(
         title="Reference API",
         version="1.0.0",
-        lifespan=lifespan,
+        lifespan=lifespan_of(configuration),
         # A redirect from /health/ to /health would be measured as an answer.
         redirect_slashes=False,
     )
