@@ -325,6 +325,57 @@ class TestContract:
         )
 
 
+def shape(value: Any) -> Any:
+    """
+    The fields of a body, and of each its type.
+    """
+    if isinstance(value, dict):
+        return {name: shape(it) for name, it in value.items()}
+    if isinstance(value, list):
+        return [shape(it) for it in value]
+    # 1 and 1.0 are the same in JSON.
+    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__
+
+
+class TestParity:
+    @pytest.mark.parametrize(
+        ("method", "path", "body", "same"),
+        [
+            ("GET", "/", None, False),
+            ("GET", "/health", None, True),
+            ("GET", "/health/all", None, False),
+            ("GET", "/health/mongodb", None, True),
+            ("GET", "/health/oracle", None, True),
+            ("GET", "/health/", None, True),
+            ("GET", "/examples/vault/secret/postgres", None, True),
+            ("GET", "/examples/database/postgres/query", None, False),
+            ("GET", "/examples/database/mysql/query", None, False),
+            ("GET", "/examples/database/mongodb/query", None, True),
+            ("DELETE", "/examples/cache/devperf:test:parity", None, False),
+            ("DELETE", "/examples/cache/devperf:test:parity", None, True),
+            ("GET", "/examples/cache/devperf:test:parity", None, True),
+            ("POST", "/examples/cache/devperf:test:parity", {"value": "käse", "ttl": 60}, True),
+            ("GET", "/examples/cache/devperf:test:parity", None, True),
+            ("POST", "/examples/messaging/publish/devperf.test.parity", {"message": {"a": 1}}, True),
+            ("DELETE", "/examples/messaging/queue/devperf.test.parity", None, False),
+            ("DELETE", "/examples/messaging/queue/devperf.test.parity", None, True),
+        ],
+    )
+    def test_same_answer(
+        self, running_stack: Stack, method: str, path: str, body: Any, same: bool
+    ) -> None:
+        """Every API gives the same status and the same fields with the same types, and where nothing moves the same."""
+        kinds = [kind for kind in RECIPES if find_server(kind)]
+        found: dict[str, Any] = {}
+        for kind in kinds:
+            address = running_stack.service(kind).address
+            answer = httpx.request(method, f"http://{address}{path}", json=body, trust_env=False, timeout=15)
+            told = answer.json()
+            typed = answer.headers["content-type"].partition(";")[0]
+            found[kind] = (answer.status_code, typed, told if same else shape(told))
+        assert dict.fromkeys(kinds, found["fastapi"]) == found
+
+
 class TestFailingDependencies:
     def test_none_configured(self, start: Start) -> None:
         """Without any dependency the API runs, and is well."""
@@ -378,6 +429,25 @@ class TestFailingDependencies:
             gate.open()
             assert until(lambda: state() == "healthy")
             assert ask(api, "GET", path, dependency=name)["status"] == "healthy"
+        finally:
+            gate.shut()
+
+    def test_cluster_dies_and_comes_back(self, start: Start, running_stack: Stack) -> None:
+        """A cluster whose named nodes are all gone is unhealthy; one that answers again is used again."""
+        service = running_stack.service("redis_cluster")
+        assert service.credentials is not None
+        gate = Gate(service.address)
+        gate.shut()
+        # The gate is the only way in that the API knows; the nodes themselves are told by the cluster.
+        api = start(
+            redis={"nodes": [str(gate.address)], "cluster": True, "password": service.credentials.password}
+        )
+        path = "/examples/cache/devperf:test:cluster"
+        assert api.get(path).status_code == 503
+        gate.open()
+        try:
+            assert until(lambda: api.get(path).status_code == 404)
+            assert ask(api, "GET", "/health/{dependency}", dependency="redis")["status"] == "healthy"
         finally:
             gate.shut()
 
