@@ -55,5 +55,15 @@ CATALOGUE: dict[str, Kind] = {
         Kind(name="rabbitmq", title="RabbitMQ", module="rabbitmq", role="queue", icon="rabbitmq"),
         Kind(name="vault", title="Vault", module="vault", role="secrets", icon="vault"),
         Kind(name="fastapi", title="FastAPI, code-first", module="reference_api", role="api", icon="python"),
+        Kind(
+            name="fastapi_api_first",
+            title="FastAPI, API-first",
+            module="reference_api",
+            role="api",
+            icon="python",
+        ),
+        Kind(name="gin", title="Gin", module="reference_api", role="api", icon="go"),
+        Kind(name="express", title="Express", module="reference_api", role="api", icon="javascript"),
+        Kind(name="actix", title="Actix Web", module="reference_api", role="api", icon="rust"),
     )
 }

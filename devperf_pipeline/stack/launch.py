@@ -26,6 +26,7 @@ from devperf_pipeline.stack.servers import (
     reference_api,
     vault,
 )
+from devperf_pipeline.stack.servers.reference_api_build import RECIPES
 from devperf_pipeline.stack.site import Site
 
 STARTERS: Mapping[str, Callable[[Site], Service]] = {
@@ -36,10 +37,10 @@ STARTERS: Mapping[str, Callable[[Site], Service]] = {
     "redis_cluster": redis_cluster.start,
     "rabbitmq": rabbitmq.start,
     "vault": vault.start,
-    "fastapi": reference_api.start,
+    **dict.fromkeys(RECIPES, reference_api.start),
 }
 
-OURSELVES = frozenset({"fastapi", "vault"})
+OURSELVES = frozenset({"vault", *RECIPES})
 """What runs as the caller even if that is root: its program lies where others may not read."""
 
 
@@ -74,6 +75,7 @@ def start_all(
                 started=started,
                 stopping=stopping,
                 runs=runs,
+                say=tell,
             )
             result = STARTERS[service.kind](site)
         except ServiceError as error:
@@ -106,6 +108,7 @@ def _site(
     started: Record,
     stopping: Event,
     runs: Mapping[str, Service],
+    say: Callable[[str], None],
 ) -> Site:
     """
     The place where one service will live: programs, an empty folder, an empty log.
@@ -132,6 +135,7 @@ def _site(
         record=started,
         running=runs,
         stopping=stopping,
+        say=say,
         user=user,
     )
 

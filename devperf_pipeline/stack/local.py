@@ -19,7 +19,7 @@ from devperf_pipeline.stack.launch import start_all
 from devperf_pipeline.stack.obtain import find_server
 from devperf_pipeline.stack.private import stack_folder
 from devperf_pipeline.stack.record import Record
-from devperf_pipeline.stack.servers import reference_api
+from devperf_pipeline.stack.servers.reference_api_build import RECIPES, sources
 
 RECORD = "record.json"
 
@@ -139,9 +139,9 @@ def _what_runs(kind: str) -> dict[str, Path]:
     """
     The files that decide how a service of this kind behaves: its programs, or for an API its source.
     """
-    project = Folders.find().reference_apis / kind
-    if project.is_dir():
-        return {f"source {path.relative_to(project)}": path for path in reference_api.sources(project)}
+    if kind in RECIPES:
+        apis = Folders.find().reference_apis
+        return {f"source {path.relative_to(apis)}": path for path in sources(kind, apis)}
     found = find_server(kind)
     return {f"program {name}": path.resolve() for name, path in found.programs.items()} if found else {}
 

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Literal
 
 from devperf_pipeline.model import Stack
-from devperf_pipeline.stack.build import RECIPES, build, built, how_to_build
+from devperf_pipeline.stack.build import RECIPES as BUILT
+from devperf_pipeline.stack.build import build, built, how_to_build
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.servers import mysql, pgbouncer, postgresql, rabbitmq, redis, redis_cluster, vault
+from devperf_pipeline.stack.servers.reference_api_build import RECIPES as APIS
 
 INSTALL_S = 600
 """How long a package manager may take."""
@@ -31,7 +33,7 @@ PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "redis_cluster": redis_cluster.PROGRAMS,
     "rabbitmq": rabbitmq.PROGRAMS,
     "vault": vault.PROGRAMS,
-    "fastapi": ("uv",),
+    **{kind: recipe.programs for kind, recipe in APIS.items()},
 }
 """What each kind of service needs to be started; a kind that is only visited is not here."""
 
@@ -54,6 +56,9 @@ BREW: Mapping[str, str] = {
     "redis": "redis",
     "redis_cluster": "redis",
     "rabbitmq": "rabbitmq",
+    "npm": "node",
+    "cargo": "rust",
+    "cc": "gcc",
 }
 
 WHEEL_FOLDERS: Mapping[str, str] = {
@@ -65,7 +70,23 @@ WHEEL_FOLDERS: Mapping[str, str] = {
 
 WHEEL_COMMAND = ("sync", "--inexact", "--frozen", "--group", "servers")
 
-UV_COMMAND = "curl -LsSf https://astral.sh/uv/install.sh | sh"
+NODE = (
+    "curl -LsSf https://nodejs.org/dist/v22.20.0/node-v22.20.0-linux-$(uname -m | sed 's/x86_64/x64/;s/aarch64/arm64/').tar.gz "
+    "| sudo tar -C /usr/local -xz --strip-components=1"
+)
+
+TOOLCHAINS: Mapping[str, str] = {
+    "uv": "curl -LsSf https://astral.sh/uv/install.sh | sh",
+    "go": "curl -LsSf https://go.dev/dl/go1.26.0.linux-$(dpkg --print-architecture).tar.gz | sudo tar -C /usr/local -xz",
+    "npm": NODE,
+    "node": NODE,
+    "cargo": "curl -LsSf https://sh.rustup.rs | sh -s -- -y --profile minimal",
+    "cc": "sudo apt-get install --no-install-recommends gcc libc6-dev",
+}
+"""What brings the toolchain of a reference API; packages of a system are often too old for it."""
+
+TOOLCHAIN_FOLDERS = (".local/bin", ".cargo/bin", "/usr/local/go/bin", "/opt/homebrew/bin")
+"""Where their installers put toolchains, seen from the home folder: on PATH only after the next login."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +122,11 @@ def how_to_get(kind: str) -> str:
     """
     The exact command that brings the server of this kind to this machine.
     """
-    if kind == "fastapi":
-        return UV_COMMAND
-    if kind in RECIPES:
+    if kind in APIS:
+        programs = APIS[kind].programs
+        toolchain = next((name for name in programs if _in_system(name) is None), programs[0])
+        return f"brew install {BREW.get(toolchain, toolchain)}" if _brew() else TOOLCHAINS[toolchain]
+    if kind in BUILT:
         return how_to_build()
     return _how_to_install(kind)
 
@@ -142,7 +165,7 @@ def obtain(stack: Stack, say: Callable[[str], None] = print) -> None:
         _runs([str(uv), *WHEEL_COMMAND], say, cwd=Path(__file__).parents[2])
         importlib.invalidate_caches()
     for kind in _missing(stack):
-        if kind in RECIPES:
+        if kind in BUILT:
             build(kind, Folders.find(), say)
     for kind in _missing(stack):
         say(f"{kind} could not be had and will be skipped. To get it: {how_to_get(kind)}")
@@ -152,8 +175,7 @@ def find_uv() -> Path | None:
     """
     The uv that runs us, or the one on PATH or in the folders that its installer uses.
     """
-    homes = (Path.home() / place / "uv" for place in (".local/bin", ".cargo/bin"))
-    return _first(os.environ.get("UV"), shutil.which("uv"), *homes)
+    return _first(os.environ.get("UV"), _find_tool("uv"))
 
 
 def _missing(stack: Stack) -> list[str]:
@@ -208,9 +230,15 @@ def _runs(command: list[str], say: Callable[[str], None], *, cwd: Path | None = 
     return finished.returncode == 0
 
 
+def _find_tool(name: str) -> Path | None:
+    return _first(shutil.which(name), *(Path.home() / place / name for place in TOOLCHAIN_FOLDERS))
+
+
 def _in_system(name: str) -> Path | None:
     if name == "uv":
         return find_uv()
+    if name in TOOLCHAINS:
+        return _find_tool(name)
     names = (name, *OTHER_NAMES.get(name, ()))
     return _first(*(folder / each for each in names for folder in _system_folders()))
 

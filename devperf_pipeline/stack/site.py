@@ -41,7 +41,7 @@ class Site:
     One service while it is being started.
 
     `programs` are the server's executables by name; `running` are the services that it needs, by name, as far as
-    they run; `stopping` is set when the whole start is called off.
+    they run; `stopping` is set when the whole start is called off; `say` tells the user of what takes long.
     """
 
     service: Service
@@ -52,6 +52,7 @@ class Site:
     record: Record
     running: Mapping[str, Service]
     stopping: Event
+    say: Callable[[str], None]
     user: struct_passwd | None
     password: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
 
@@ -95,9 +96,10 @@ class Site:
         given: Path | None = None,
         environment: Mapping[str, str] | None = None,
         seconds: float = SET_UP_S,
+        nice: int = 0,
     ) -> None:
         """
-        Run a one-off command as the server's user, its output in the log.
+        Run a one-off command as the server's user, its output in the log; `nice` lets others go first.
 
         Raises:
             ServiceMissing: it cannot be run, fails, takes too long, or the whole start was called off.
@@ -105,6 +107,9 @@ class Site:
         """
         name = Path(argv[0]).name
         child = self._spawn(argv, folder=folder, given=given, environment=environment)
+        if nice:
+            # Those that it starts are as nice. One that ended at once is still ours to ask: nobody reaped it.
+            os.setpriority(os.PRIO_PROCESS, child.pid, nice)
         deadline = time.monotonic() + seconds
         while child.poll() is None:
             if self.stopping.is_set() or time.monotonic() > deadline:

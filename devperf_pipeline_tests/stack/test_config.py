@@ -144,8 +144,8 @@ class TestComplaints:
                 'kind = "pgbouncer"',
                 'kind = "pgbuncer"',
                 (
-                    "line 12: services.pgbouncer.kind: expected one of fastapi, mysql, pgbouncer, postgresql, rabbitmq, "
-                    "redis, redis_cluster, vault, found 'pgbuncer'. Did you mean 'pgbouncer'?"
+                    f"line 12: services.pgbouncer.kind: expected one of {', '.join(sorted(CATALOGUE))}, "
+                    "found 'pgbuncer'. Did you mean 'pgbouncer'?"
                 ),
             ),
             (

@@ -5,6 +5,7 @@ import pytest
 from devperf_pipeline.model import Service, Stack
 from devperf_pipeline.stack.launch import STARTERS
 from devperf_pipeline.stack.obtain import PROGRAMS, find_server, how_to_get, obtain
+from devperf_pipeline.stack.servers.reference_api_build import RECIPES
 
 
 @pytest.fixture
@@ -16,6 +17,7 @@ def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     programs.mkdir()
     monkeypatch.setattr("devperf_pipeline.stack.obtain._system_folders", lambda: [programs])
     monkeypatch.setattr("devperf_pipeline.stack.obtain.WHEEL_FOLDERS", {})
+    monkeypatch.setattr("devperf_pipeline.stack.obtain.TOOLCHAIN_FOLDERS", (".local/bin",))
     monkeypatch.setenv("PATH", str(programs))
     monkeypatch.delenv("UV", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -167,3 +169,25 @@ class TestObtain:
             Stack(name="x", path=Path("x"), managed=False, services=self.stack("redis").services), said.append
         )
         assert said == []
+
+
+class TestToolchains:
+    @pytest.mark.parametrize("kind", sorted(RECIPES))
+    def test_missing_one(self, bare_machine: Path, kind: str) -> None:
+        """
+        An API whose toolchain is nowhere is not found, and one command brings it.
+        """
+        assert find_server(kind) is None
+        assert how_to_get(kind).startswith("curl -LsSf https://")
+
+    @pytest.mark.parametrize("kind", sorted(RECIPES))
+    def test_of_the_user(self, bare_machine: Path, tmp_path: Path, kind: str) -> None:
+        """
+        A toolchain that its installer put into the home folder is found before PATH knows it.
+        """
+        folder = tmp_path / ".local" / "bin"
+        folder.mkdir(parents=True)
+        tools = {name: install(folder, name) for name in RECIPES[kind].programs}
+        found = find_server(kind)
+        assert found is not None
+        assert tools == found.programs

@@ -4,42 +4,35 @@ How is a reference API started, wired to the services that run?
 
 import http.client
 import json
-import os
-from pathlib import Path
 from typing import Any
 
-from devperf_pipeline.errors import ServiceMissing
 from devperf_pipeline.model import Service
 from devperf_pipeline.stack.ports import LOOPBACK, free_port
+from devperf_pipeline.stack.servers import reference_api_build
 from devperf_pipeline.stack.site import Site
 
-PROGRAMS = ("uv",)
-MODULE = "reference_api"
 READY_S = 30.0
-SYNC_S = 300
-"""How long its environment may take to be made; the first time its packages are fetched."""
+AGGREGATION = "aggregation"
+"""The setting that says how `/health/all` asks: one after the other (sequential) or all at once (concurrent)."""
 
 
 def start(site: Site) -> Service:
     """
-    Make the API's environment once, and start it with those of its dependencies that run.
+    Build the API once, and start it with those of its dependencies that run.
 
     Raises:
-        ServiceMissing: its project or its environment is not there.
+        ServiceMissing: its project is not there, or it cannot be built.
         ServiceUnreachable: it does not answer.
 
     """
-    project = site.folders.reference_apis / site.service.kind
-    if not (project / "uv.lock").is_file():
-        raise ServiceMissing(
-            f"{site.service.name} was not started: expected its project at {project}, found no uv.lock there. "
-            "Restore that folder from the repository."
-        )
-    environment = site.folders.cache / site.service.kind
-    _sync(site, project, environment)
+    reference_api_build.build(site)
     port = free_port()
-    config = site.write("config.json", json.dumps({"host": LOOPBACK, "port": port, **_dependencies(site)}))
-    process = site.start([environment / "bin" / "python", "-m", MODULE, config], folder=project)
+    said = {name: site.service.settings[name] for name in (AGGREGATION,) if name in site.service.settings}
+    config = site.write(
+        "config.json", json.dumps({"host": LOOPBACK, "port": port, **said, **_dependencies(site)})
+    )
+    command = reference_api_build.command(site.service.kind, site.folders.cache, site.programs)
+    process = site.start([*command, config], folder=site.folders.reference_apis / site.service.kind)
     site.wait(lambda: _is_healthy(port), [process], seconds=READY_S)
     return Service(
         name=site.service.name,
@@ -47,27 +40,6 @@ def start(site: Site) -> Service:
         addresses=site.running_at(port).addresses,
         settings=site.service.settings,
         needs=site.service.needs,
-    )
-
-
-def sources(project: Path) -> list[Path]:
-    """
-    The files that make the API what it is: its code and what its environment is locked to.
-    """
-    return sorted([*project.glob("uv.lock"), *project.glob(f"{MODULE}/**/*.py")])
-
-
-def _sync(site: Site, project: Path, environment: Path) -> None:
-    """
-    Bring the environment to what the lock file says; a moment if it is there already.
-    """
-    # All of the caller's environment: uv finds its cache, its proxy and its index there.
-    inherited = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    site.run(
-        [site.programs["uv"], "sync", "--frozen", "--no-dev", "--project", project],
-        folder=project,
-        environment={**inherited, "UV_PROJECT_ENVIRONMENT": str(environment)},
-        seconds=SYNC_S,
     )
 
 

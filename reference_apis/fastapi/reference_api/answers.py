@@ -93,7 +93,8 @@ class CacheValue(BaseModel):
     """
 
     value: str = Field(max_length=10_000)
-    ttl: int | None = Field(default=None, ge=1, le=86_400)
+    # Strict: the text "60" is no integer.
+    ttl: int | None = Field(default=None, ge=1, le=86_400, strict=True)
 
 
 class Cached(BaseModel):

@@ -7,8 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from starlette.types import Lifespan
 
-from reference_api.answers import Unavailable
+from reference_api.answers import NotFound, Unavailable
 from reference_api.configuration import Configuration
 from reference_api.dependencies.dependency import NAMES, Dependency, DependencyUnavailable
 from reference_api.dependencies.mongodb import MongoDB
@@ -22,9 +23,9 @@ from reference_api.routes import examples, health
 KINDS = {kind.name: kind for kind in (Vault, Postgres, MySQL, MongoDB, Redis, RabbitMQ)}
 
 
-def create_app(configuration: Configuration) -> FastAPI:
+def lifespan_of(configuration: Configuration) -> Lifespan[FastAPI]:
     """
-    The application, with a client for every dependency that is configured.
+    The life of an application: a client for every dependency that is configured, open as long as it runs.
     """
 
     @asynccontextmanager
@@ -39,10 +40,17 @@ def create_app(configuration: Configuration) -> FastAPI:
             app.state.dependencies = dependencies
             yield
 
+    return lifespan
+
+
+def create_app(configuration: Configuration) -> FastAPI:
+    """
+    The application, with its routes.
+    """
     app = FastAPI(
         title="Reference API",
         version="1.0.0",
-        lifespan=lifespan,
+        lifespan=lifespan_of(configuration),
         # A redirect from /health/ to /health would be measured as an answer.
         redirect_slashes=False,
     )
@@ -50,6 +58,7 @@ def create_app(configuration: Configuration) -> FastAPI:
     app.include_router(health.router)
     app.include_router(examples.router)
     app.add_exception_handler(DependencyUnavailable, unavailable)
+    app.add_exception_handler(404, no_such_route)
     return app
 
 
@@ -59,3 +68,10 @@ async def unavailable(request: Request, error: Exception) -> JSONResponse:
     """
     assert isinstance(error, DependencyUnavailable)
     return JSONResponse(Unavailable(reason=error.reason, error=error.error).model_dump(), status_code=503)
+
+
+async def no_such_route(request: Request, error: Exception) -> JSONResponse:
+    """
+    A path that is not in the contract is a 404 in its words.
+    """
+    return JSONResponse(NotFound(error="there is no such route").model_dump(), status_code=404)

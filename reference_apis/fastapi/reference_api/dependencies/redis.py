@@ -7,7 +7,7 @@ from redis.asyncio import Redis as OneNode
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from reference_api.configuration import Redis as Settings
 
@@ -18,7 +18,7 @@ class Redis:
     """
 
     name = "redis"
-    errors = (RedisError, OSError)
+    errors = (RedisError, RedisClusterException, OSError)  # the second is no RedisError
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -8,17 +8,28 @@ from typing import Any
 
 import httpx
 import jsonschema
+import pika
 import pytest
 import yaml
 
 from devperf_pipeline.model import Address, Service, Stack
+from devperf_pipeline.services import http_wire
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.obtain import find_server
+from devperf_pipeline.stack.servers.reference_api_build import RECIPES, command
 from devperf_pipeline_tests.reference_apis.gate import Gate
 
 pytestmark = pytest.mark.servers
 
-PROJECT = Folders.find().reference_apis / "fastapi"
-CONTRACT: dict[str, Any] = yaml.safe_load((PROJECT.parent / "openapi.yaml").read_text())
+APIS = Folders.find().reference_apis
+CONTRACT: dict[str, Any] = yaml.safe_load((APIS / "openapi.yaml").read_text())
+FRAMEWORKS = {
+    "fastapi": "FastAPI",
+    "fastapi_api_first": "FastAPI",
+    "gin": "Gin",
+    "express": "Express",
+    "actix": "Actix Web",
+}
 DEPENDENCIES = ("vault", "postgres", "mysql", "mongodb", "redis", "rabbitmq")
 
 Start = Callable[..., httpx.Client]
@@ -30,8 +41,13 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def python_of_the_api(folders: Folders) -> Path:
-    return folders.cache / "fastapi" / "bin" / "python"
+def run(kind: str, folders: Folders, config: Path) -> list[str | Path]:
+    """
+    The command line of an API that the stack has built.
+    """
+    found = find_server(kind)
+    assert found is not None
+    return [*command(kind, folders.cache, found.programs), config]
 
 
 def server(service: Service, address: Address | None = None) -> dict[str, Any]:
@@ -46,18 +62,27 @@ def server(service: Service, address: Address | None = None) -> dict[str, Any]:
     }
 
 
+@pytest.fixture(name="kind", scope="module", params=RECIPES)
+def _kind(request: pytest.FixtureRequest, running_stack: Stack) -> str:
+    """One kind of API after the other, as far as this machine has their toolchains."""
+    kind: str = request.param
+    if find_server(kind) is None:
+        pytest.skip(f"no toolchain for {kind}")
+    assert running_stack.service(kind).addresses
+    return kind
+
+
 @pytest.fixture(name="api")
-def _api(running_stack: Stack) -> Iterator[httpx.Client]:
+def _api(running_stack: Stack, kind: str) -> Iterator[httpx.Client]:
     """The API of the local stack."""
-    address = running_stack.service("fastapi").address
+    address = running_stack.service(kind).address
     with httpx.Client(base_url=f"http://{address}", trust_env=False, timeout=15) as client:
         yield client
 
 
 @pytest.fixture(name="start")
-def _start(running_stack: Stack, stack_folders: Folders, tmp_path: Path) -> Iterator[Start]:
+def _start(kind: str, stack_folders: Folders, tmp_path: Path) -> Iterator[Start]:
     """Starts an API of the test's own, with the dependencies that it names."""
-    assert running_stack.service("fastapi").addresses
     started: list[tuple[subprocess.Popen[bytes], httpx.Client]] = []
 
     def start(**sections: Any) -> httpx.Client:
@@ -65,9 +90,7 @@ def _start(running_stack: Stack, stack_folders: Folders, tmp_path: Path) -> Iter
         config = tmp_path / f"{port}.json"
         config.write_text(json.dumps({"host": "127.0.0.1", "port": port, **sections}))
         process = subprocess.Popen(
-            [python_of_the_api(stack_folders), "-m", "reference_api", config],
-            cwd=PROJECT,
-            stderr=subprocess.DEVNULL,
+            run(kind, stack_folders, config), cwd=APIS / kind, stderr=subprocess.DEVNULL
         )
         client = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=15)
         started.append((process, client))
@@ -123,19 +146,11 @@ def until(condition: Callable[[], bool], seconds: float = 15) -> bool:
 
 
 class TestContract:
-    def test_routes(self, api: httpx.Client) -> None:
-        """The code has the routes of the contract, no fewer and no more."""
-        methods = {"get", "post", "put", "patch", "delete"}
-
-        def routes(document: dict[str, Any]) -> set[tuple[str, str]]:
-            return {(path, it) for path, item in document["paths"].items() for it in methods & item.keys()}
-
-        assert routes(CONTRACT) == routes(api.get("/openapi.json").json())
-
-    def test_root(self, api: httpx.Client) -> None:
+    def test_root(self, api: httpx.Client, kind: str) -> None:
         """The API says what it is and how it asks its dependencies."""
         about = ask(api, "GET", "/")
-        assert ("FastAPI", "sequential") == (about["framework"], about["aggregation"])
+        assert (FRAMEWORKS[kind], "sequential") == (about["framework"], about["aggregation"])
+        assert about["version"][0].isdigit()
 
     def test_no_redirect(self, api: httpx.Client) -> None:
         """A path with a slash too many is not found, and never leads elsewhere."""
@@ -208,15 +223,75 @@ class TestContract:
         [
             ("devperf:test:bad", {"value": 1}),
             ("devperf:test:bad", {"value": "x", "ttl": 0}),
+            ("devperf:test:bad", {"value": None}),
+            ("devperf:test:bad", {"value": "x", "ttl": "60"}),
+            ("devperf:test:bad", {"value": "x", "ttl": 1.5}),
+            ("devperf:test:bad", {"value": "x", "ttl": 86_401}),
+            ("devperf:test:bad", {"value": "x" * 10_001}),
+            ("devperf:test:bad", {"VALUE": "x"}),
             ("devperf:test:bad", {}),
+            ("devperf:test:bad", []),
+            ("devperf:test:bad", None),
             ("devperf:test:bad", "x"),
             ("devperf%20test", {"value": "x"}),
+            ("k%C3%A4se", {"value": "x"}),
             ("k" * 201, {"value": "x"}),
         ],
     )
     def test_invalid(self, api: httpx.Client, key: str, body: Any) -> None:
         """A path or a body that is not as described is refused before the cache is asked."""
         ask(api, "POST", "/examples/cache/{key}", key=key, body=body, status=422)
+
+    @pytest.mark.parametrize("text", ["", "{", "not json", '{"value": "x"} more', "null", '"x"'])
+    def test_bad_json(self, api: httpx.Client, text: str) -> None:
+        """A body that is no JSON object is refused."""
+        typed = {"content-type": "application/json"}
+        statuses = [
+            api.post(f"/examples/{path}", content=text, headers=typed).status_code
+            for path in ("cache/devperf:test:bad", "messaging/publish/devperf.test")
+        ]
+        assert [422, 422] == statuses
+
+    @pytest.mark.parametrize("headers", [{}, {"content-type": "text/plain"}])
+    def test_untyped(self, api: httpx.Client, headers: dict[str, str]) -> None:
+        """A body that does not say that it is JSON is refused, whatever is in it."""
+        answer = api.post("/examples/cache/devperf:test:bad", content='{"value": "x"}', headers=headers)
+        assert 422 == answer.status_code
+
+    @pytest.mark.parametrize("value", ["", "x" * 10_000, "ü" * 10_000, "🙂" * 10_000, "<&>\u2028\"\\\n\t\x00"])
+    def test_values(self, api: httpx.Client, value: str) -> None:
+        """Every text of at most 10,000 characters, whatever they are, comes back as it was, in one piece."""
+        path, key = "/examples/cache/{key}", "devperf:test:value"
+        ask(api, "POST", path, key=key, body={"value": value, "ttl": 60, "extra": "is passed by"})
+        assert value == ask(api, "GET", path, key=key)["value"]
+        ask(api, "DELETE", path, key=key)
+
+    def test_time_to_live(self, api: httpx.Client) -> None:
+        """A value is gone after its seconds; null is for ever."""
+        path, key = "/examples/cache/{key}", "devperf:test:ttl"
+        assert ask(api, "POST", path, key=key, body={"value": "x", "ttl": 1})["ttl"] == 1
+        assert until(lambda: api.get(path.format(key=key)).status_code == 404, seconds=3)
+        assert ask(api, "POST", path, key=key, body={"value": "x", "ttl": None})["ttl"] is None
+        ask(api, "DELETE", path, key=key)
+
+    @pytest.mark.parametrize("path", ["/nothing", "/health/", "/examples/cache/", "/examples/cache/a/b", "//health"])
+    def test_unknown_route(self, api: httpx.Client, path: str) -> None:
+        """A path that is not in the contract is not found, in the words of the contract."""
+        answer = api.get(httpx.URL(str(api.base_url), raw_path=path.encode()))
+        assert 404 == answer.status_code
+        jsonschema.validate(answer.json(), contract_of("/health/{dependency}", "get", 404))
+
+    @pytest.mark.parametrize(("method", "path"), [("POST", "/health"), ("PUT", "/examples/cache/k"), ("DELETE", "/")])
+    def test_unknown_method(self, api: httpx.Client, method: str, path: str) -> None:
+        """A route refuses methods that the contract does not give it."""
+        assert 405 == api.request(method, path).status_code
+
+    def test_connection_is_kept(self, api: httpx.Client, kind: str) -> None:
+        """Many requests, also refused ones, go over one connection."""
+        with socket.create_connection((api.base_url.host, api.base_url.port or 0), timeout=5) as kept:
+            for path in ("/health", "/nothing", "/health/mongodb", "/examples/cache/%20", "/health"):
+                request = http_wire.encode("GET", path, "localhost")
+                assert http_wire.ask(kept, request, 5).status in {200, 404, 422, 503}
 
     def test_messaging(self, api: httpx.Client) -> None:
         """What was confirmed is in the queue, and a queue that somebody deleted is made again."""
@@ -228,6 +303,91 @@ class TestContract:
         assert ask(api, "DELETE", remove, queue=queue)["messages"] == 3
         ask(api, "POST", publish, queue=queue, body={"message": "again"})
         assert [1, 0] == [ask(api, "DELETE", remove, queue=queue)["messages"] for _ in range(2)]
+
+    def test_queue_deleted_by_somebody(self, start: Start, running_stack: Stack) -> None:
+        """A queue that somebody else deleted since it was declared is made again."""
+        publish, queue = "/examples/messaging/publish/{queue}", "devperf.test.elsewhere"
+        remove = "/examples/messaging/queue/{queue}"
+        first, second = (start(rabbitmq=server(running_stack.service("rabbitmq"))) for _ in range(2))
+        ask(first, "POST", publish, queue=queue, body={"message": "once"})
+        assert ask(second, "DELETE", remove, queue=queue)["messages"] == 1
+        ask(first, "POST", publish, queue=queue, body={"message": "again"})
+        assert ask(second, "DELETE", remove, queue=queue)["messages"] == 1
+
+    @pytest.mark.parametrize("message", ["text", {"a": [1, None, 2.5]}, None, "x" * 1_000_000, "käse"])
+    def test_body_of_the_message(self, start: Start, running_stack: Stack, message: Any) -> None:
+        """What lies in the queue is the JSON of the message, persistent, in a durable queue."""
+        service, queue = running_stack.service("rabbitmq"), "devperf.test.body"
+        api = start(rabbitmq=server(service))
+        ask(api, "POST", "/examples/messaging/publish/{queue}", queue=queue, body={"message": message})
+        assert service.credentials is not None
+        login = pika.PlainCredentials(service.credentials.username, service.credentials.password)
+        where = pika.ConnectionParameters(
+            service.address.host, service.address.port, service.database or "/", login
+        )
+        with pika.BlockingConnection(where) as connection:
+            channel = connection.channel()
+            channel.queue_declare(queue, durable=True)
+            _, properties, body = channel.basic_get(queue, auto_ack=True)
+            channel.queue_delete(queue)
+        assert body is not None
+        assert properties is not None
+        assert (message, 2, "application/json") == (
+            json.loads(body),
+            properties.delivery_mode,
+            properties.content_type,
+        )
+
+
+def shape(value: Any) -> Any:
+    """
+    The fields of a body, and of each its type.
+    """
+    if isinstance(value, dict):
+        return {name: shape(it) for name, it in value.items()}
+    if isinstance(value, list):
+        return [shape(it) for it in value]
+    # 1 and 1.0 are the same in JSON.
+    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__
+
+
+class TestParity:
+    @pytest.mark.parametrize(
+        ("method", "path", "body", "same"),
+        [
+            ("GET", "/", None, False),
+            ("GET", "/health", None, True),
+            ("GET", "/health/all", None, False),
+            ("GET", "/health/mongodb", None, True),
+            ("GET", "/health/oracle", None, True),
+            ("GET", "/health/", None, True),
+            ("GET", "/examples/vault/secret/postgres", None, True),
+            ("GET", "/examples/database/postgres/query", None, False),
+            ("GET", "/examples/database/mysql/query", None, False),
+            ("GET", "/examples/database/mongodb/query", None, True),
+            ("DELETE", "/examples/cache/devperf:test:parity", None, False),
+            ("DELETE", "/examples/cache/devperf:test:parity", None, True),
+            ("GET", "/examples/cache/devperf:test:parity", None, True),
+            ("POST", "/examples/cache/devperf:test:parity", {"value": "käse", "ttl": 60}, True),
+            ("GET", "/examples/cache/devperf:test:parity", None, True),
+            ("POST", "/examples/messaging/publish/devperf.test.parity", {"message": {"a": 1}}, True),
+            ("DELETE", "/examples/messaging/queue/devperf.test.parity", None, False),
+            ("DELETE", "/examples/messaging/queue/devperf.test.parity", None, True),
+        ],
+    )
+    def test_same_answer(
+        self, running_stack: Stack, method: str, path: str, body: Any, same: bool
+    ) -> None:
+        """Every API gives the same status and the same fields with the same types, and where nothing moves the same."""
+        kinds = [kind for kind in RECIPES if find_server(kind)]
+        found: dict[str, Any] = {}
+        for kind in kinds:
+            address = running_stack.service(kind).address
+            answer = httpx.request(method, f"http://{address}{path}", json=body, trust_env=False, timeout=15)
+            told = answer.json()
+            typed = answer.headers["content-type"].partition(";")[0]
+            found[kind] = (answer.status_code, typed, told if same else shape(told))
+        assert dict.fromkeys(kinds, found["fastapi"]) == found
 
 
 class TestFailingDependencies:
@@ -286,6 +446,25 @@ class TestFailingDependencies:
         finally:
             gate.shut()
 
+    def test_cluster_dies_and_comes_back(self, start: Start, running_stack: Stack) -> None:
+        """A cluster whose named nodes are all gone is unhealthy; one that answers again is used again."""
+        service = running_stack.service("redis_cluster")
+        assert service.credentials is not None
+        gate = Gate(service.address)
+        gate.shut()
+        # The gate is the only way in that the API knows; the nodes themselves are told by the cluster.
+        api = start(
+            redis={"nodes": [str(gate.address)], "cluster": True, "password": service.credentials.password}
+        )
+        path = "/examples/cache/devperf:test:cluster"
+        assert api.get(path).status_code == 503
+        gate.open()
+        try:
+            assert until(lambda: api.get(path).status_code == 404)
+            assert ask(api, "GET", "/health/{dependency}", dependency="redis")["status"] == "healthy"
+        finally:
+            gate.shut()
+
     def test_starts_before_its_dependency(self, start: Start, running_stack: Stack) -> None:
         """A dependency that is down when the API starts is used once it is up."""
         service = running_stack.service("postgresql")
@@ -318,15 +497,14 @@ class TestConfiguration:
         ],
     )
     def test_refused(
-        self, running_stack: Stack, stack_folders: Folders, tmp_path: Path, text: str, expected: str
+        self, kind: str, stack_folders: Folders, tmp_path: Path, text: str, expected: str
     ) -> None:
         """A configuration that is none ends the program with a sentence that names the place, not the secret."""
-        assert running_stack.service("fastapi").addresses
         config = tmp_path / "config.json"
         config.write_text(text)
         ended = subprocess.run(
-            [python_of_the_api(stack_folders), "-m", "reference_api", config],
-            cwd=PROJECT,
+            run(kind, stack_folders, config),
+            cwd=APIS / kind,
             capture_output=True,
             text=True,
             timeout=20,
