@@ -350,7 +350,7 @@ class TestComplaints:
         """
         text = TEXT.format(address="127.0.0.1:8200", login=TOKEN_FILE)
         (tmp_path / "home.toml").write_text(
-            text.replace("[vault]", "[services.other]\nkind = 'redis'").replace(TOKEN_FILE, "")
+            text.replace("[vault]", "[services.mysql]\nkind = 'mysql'").replace(TOKEN_FILE, "")
         )
         with pytest.raises(
             ConfigurationError, match=r"line 13: services\.postgresql\.password: expected a table \[vault\]"
