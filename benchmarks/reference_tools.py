@@ -59,14 +59,17 @@ def output_of(arguments: Sequence[str], **environment: str) -> str:
     """
     What a tool prints, within a deadline. Passwords go through the environment, never the command line.
     """
-    done = subprocess.run(
-        arguments,
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_S,
-        check=False,
-        env={**os.environ, **environment},
-    )
+    try:
+        done = subprocess.run(
+            arguments,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+            env={**os.environ, **environment},
+        )
+    except FileNotFoundError:
+        raise SystemExit(f"{arguments[0]} is not on this machine: install it to compare with it.") from None
     if done.returncode:
         raise SystemExit(f"{arguments[0]} ended with {done.returncode}: {done.stderr.strip()[-400:]}")
     return done.stdout
@@ -258,7 +261,7 @@ def main(names: Sequence[str]) -> None:
     Run every contest, or those of the services that are named.
     """
     folders = Folders.find()
-    described = load_stack("local", folders)
+    described = load_stack("local", folders, CATALOGUE)
     with only_one(), standing(described, folders, print) as stack:
         roots = [pid for service in stack.services for pid in local.processes(folders, service.name)]
         placement = Placement(lambda: roots)

@@ -9,9 +9,17 @@ from typing import Any
 
 import click
 
-from devperf_pipeline.errors import ConfigurationError, DevperfError, MeasurementError
+from devperf_pipeline.errors import (
+    AlreadyMeasuring,
+    ConfigurationError,
+    DevperfError,
+    MeasurementError,
+    ServiceError,
+)
 from devperf_pipeline.measure.interrupts import interrupted_once, no_more
 from devperf_pipeline.measure.plan import PROFILES, profile_named
+from devperf_pipeline.model import Service
+from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.folders import Folders
 
 
@@ -69,11 +77,12 @@ def baseline(stack: str, profile: str, services: tuple[str, ...], seconds: float
     """
     from devperf_pipeline.stack.config import load_stack  # noqa: PLC0415 - each command imports what it needs
     from devperf_pipeline.stack.obtain import obtain  # noqa: PLC0415
+    from devperf_pipeline.stack.private import make_folder  # noqa: PLC0415
     from devperf_pipeline.store.samples import SampleStore  # noqa: PLC0415
 
     folders = Folders.find()
     profile_named(profile)
-    described = load_stack(stack, folders)
+    described = load_stack(stack, folders, CATALOGUE)
     names = [service.name for service in described.services]
     for service in services:
         if service not in names:
@@ -85,13 +94,16 @@ def baseline(stack: str, profile: str, services: tuple[str, ...], seconds: float
             f"--seconds expects the length of a round, above 0 and at most {LONGEST_ROUND_S:.0f}. Found {seconds}."
         )
     SampleStore(folders).check_writable()
+    make_folder(folders.reports)
     if described.managed:
         obtain(described, say)
 
-    from devperf_pipeline.defs.running import run_baseline  # noqa: PLC0415 - importing Dagster takes seconds
+    from devperf_pipeline.definitions import defs  # noqa: PLC0415 - importing Dagster takes seconds
+    from devperf_pipeline.defs.running import run_baseline  # noqa: PLC0415
     from devperf_pipeline.report.ending import ending  # noqa: PLC0415
 
-    run_baseline(folders, stack=stack, profile=profile, services=services, seconds=seconds or 0)
+    job = defs.resolve_job_def("baseline")
+    run_baseline(job, folders, stack=stack, profile=profile, services=services, seconds=seconds or 0)
     end = ending(folders)
     click.echo(end.text)
     if not end.measured:
@@ -110,7 +122,7 @@ def up(stack: str) -> None:
     from devperf_pipeline.stack.obtain import obtain  # noqa: PLC0415
 
     folders = Folders.find()
-    described = load_stack(stack, folders)
+    described = load_stack(stack, folders, CATALOGUE)
     obtain(described, say)
     started = local.running(described, folders) or local.up(described, folders, say)
     for service in started.services:
@@ -122,9 +134,8 @@ def up(stack: str) -> None:
 
 
 @main.command()
-@STACK
 @command
-def down(stack: str) -> None:
+def down() -> None:
     """
     Stop every server that this project started, and the Dagster UI, also after a kill.
     """
@@ -132,7 +143,7 @@ def down(stack: str) -> None:
     from devperf_pipeline.stack import local  # noqa: PLC0415
 
     folders = Folders.find()
-    stopped = local.down(stack, folders, say)
+    stopped = local.down_all(folders)
     dagsters = dagster_ui.stop(folders)
     click.echo(f"stopped: {', '.join(stopped) or 'no server'}; {dagsters or 'no'} Dagster processes")
 
@@ -148,12 +159,27 @@ def doctor(stack: str, *, get: bool) -> None:
     from devperf_pipeline.stack.config import load_stack  # noqa: PLC0415
     from devperf_pipeline.stack.obtain import find_server, how_to_get, obtain  # noqa: PLC0415
 
-    described = load_stack(stack, Folders.find())
+    described = load_stack(stack, Folders.find(), CATALOGUE)
     if get:
         obtain(described, say)
     for service in described.services:
-        found = find_server(service.kind)
-        click.echo(f"{service.name:<16} {found or 'missing; get it with: ' + how_to_get(service.kind)}")
+        if described.managed:
+            found = find_server(service.kind)
+            told = str(found or f"missing; get it with: {how_to_get(service.kind)}")
+        else:
+            told = _visited(service)
+        click.echo(f"{service.name:<16} {told}")
+
+
+def _visited(service: Service) -> str:
+    """
+    Whether a service that somebody else started lets us in, or why not.
+    """
+    try:
+        CATALOGUE[service.kind].open_session(service).close()
+    except ServiceError as error:
+        return str(error)
+    return f"answers at {', '.join(map(str, service.addresses))}"
 
 
 @main.command()
@@ -175,12 +201,18 @@ def rebuild() -> None:
     """
     Derive data/devperf.duckdb anew from every sample.
     """
+    from devperf_pipeline.measure.lock import only_one  # noqa: PLC0415
     from devperf_pipeline.store.samples import SampleStore  # noqa: PLC0415
     from devperf_pipeline.store.warehouse import rebuild as build_anew  # noqa: PLC0415
 
     folders = Folders.find()
-    for message in SampleStore(folders).recover():
-        say(message)
+    try:
+        # To whoever does not hold the lock, the rounds of a sitting under way look like what a crash left.
+        with only_one(wait_s=0):
+            for message in SampleStore(folders).recover():
+                say(message)
+    except AlreadyMeasuring:
+        say("A baseline is being measured; its rounds come into the tables when it ends.")
     built = build_anew(folders)
     for message in built.set_aside:
         say(message)

@@ -42,6 +42,10 @@ class Outcome(IntEnum):
     """Status 200, but the body says that something is not well."""
 
 
+TOLERATED_FAILURES = 0.01
+"""The share of calls that may fail (ERROR, TIMEOUT, LOST) in a benchmark that still says something."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """
@@ -52,7 +56,8 @@ class Address:
     port: int
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
+        # As in a URL: the colons of IPv6 are not those before the port.
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from devperf_pipeline.model import Stack
+from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.local import down, up
@@ -36,7 +37,7 @@ def running_stack(stack_folders: Folders) -> Iterator[Stack]:
 
     A server that is installed and does not start is a failure, not a reason to skip.
     """
-    described = load_stack("local", Folders.find())
+    described = load_stack("local", Folders.find(), CATALOGUE)
     try:
         stack = up(described, stack_folders, say=lambda _: None)
         broken = {name: why for name, why in stack.missing.items() if find_server(stack.service(name).kind)}

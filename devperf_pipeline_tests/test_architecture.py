@@ -59,10 +59,8 @@ class TestImports:
         own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
         allowed = ROOMS if own in {"cli", "__init__"} else ROOMS[: ROOMS.index(own) + 1]
         ours = [name for name in imported(path) if name.startswith("devperf_pipeline.")]
-        # The command line runs the job that definitions names; it is imported when it is run.
-        above = {"defs/running.py": {"definitions"}}.get(str(path.relative_to(PACKAGE)), set[str]())
 
-        assert [] == [name for name in ours if room(name) not in {*allowed, *above}]
+        assert [] == [name for name in ours if room(name) not in allowed]
 
     def test_libraries_have_owners(self, path: Path) -> None:
         """

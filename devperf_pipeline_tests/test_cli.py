@@ -8,6 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from devperf_pipeline.cli import main
+from devperf_pipeline.measure import lock
+from devperf_pipeline.model import Baseline
+from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.store.samples import SampleStore
 
 VISITED = """
 name = "visited"
@@ -100,17 +107,39 @@ class TestBadInput:
         assert "redis" in said
         assert "Found 'reddis'" in said
 
-    def test_data_that_is_no_folder(self, root: Path) -> None:
+    @pytest.mark.parametrize("name", ["data", "reports", ".dagster"])
+    def test_a_file_in_the_place_of_a_folder(self, root: Path, name: str) -> None:
         """
-        A file in the place of the data folder is found before anything is started.
+        A file where a folder must be is found before anything is started.
         """
         (root / "stacks" / "visited.toml").write_text(VISITED.format(kind="redis", port=1), encoding="utf-8")
-        (root / "data").write_text("not a folder", encoding="utf-8")
+        (root / name).write_text("not a folder", encoding="utf-8")
         status, said, _ = devperf(root, "baseline", "--stack", "visited")
 
         assert 1 == status
-        assert str(root / "data") in said
+        assert str(root / name) in said
         assert "Traceback" not in said
+
+    @pytest.mark.parametrize("seconds", ["nan", "-1", "0", "1e9"])
+    def test_rounds_of_no_length(self, root: Path, seconds: str) -> None:
+        """
+        A length that no round can have is answered with those it can have.
+        """
+        (root / "stacks" / "visited.toml").write_text(VISITED.format(kind="redis", port=1), encoding="utf-8")
+        status, said, _ = devperf(root, "baseline", "--stack", "visited", "--seconds", seconds)
+
+        assert 1 == status
+        assert "--seconds expects" in said
+        assert "Traceback" not in said
+
+    def test_port_that_there_is_not(self, root: Path) -> None:
+        """
+        A port beyond the last is answered with the range.
+        """
+        status, said, _ = devperf(root, "ui", "--port", "99999")
+
+        assert 2 == status
+        assert "1<=x<=65535" in said
 
     @pytest.mark.parametrize("kind", ["redis", "postgresql", "mysql", "rabbitmq", "fastapi"])
     def test_port_that_never_answers(self, root: Path, silent_port: int, kind: str) -> None:
@@ -133,3 +162,44 @@ class TestBadInput:
         assert f"127.0.0.1:{silent_port}" in said
         assert "Traceback" not in said
         assert seconds < 30
+
+
+class TestDoctor:
+    def test_asks_the_services_of_a_visited_stack(self, root: Path, silent_port: int) -> None:
+        """
+        Whether a service that somebody else started can be measured is its own answer, not what is installed here.
+        """
+        text = VISITED.format(kind="redis", port=silent_port)
+        (root / "stacks" / "visited.toml").write_text(text, encoding="utf-8")
+        status, said, _ = devperf(root, "doctor", "--stack", "visited")
+
+        assert 0 == status
+        assert f"127.0.0.1:{silent_port} accepts connections and does not answer" in said
+
+
+class TestRebuild:
+    def test_leaves_a_sitting_under_way_alone(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        The rounds of a baseline that is being measured are no leftovers; once nobody measures, they are.
+        """
+        monkeypatch.setattr(lock, "lock_path", lambda: root / "measuring.lock")
+        monkeypatch.setenv("DEVPERF_ROOT", str(root))
+        begun = Baseline(
+            id="20261125T031500Z-3f9a",
+            stack="local",
+            profile="quick",
+            seed=1,
+            began_at_ns=1,
+            host={},
+            facts={},
+        )
+        SampleStore(Folders(root)).begin(begun)
+        incoming = Folders(root).incoming / begun.id
+        with lock.only_one():
+            during = CliRunner().invoke(main, ["rebuild"])
+            still_there = incoming.is_dir()
+        after = CliRunner().invoke(main, ["rebuild"])
+
+        assert (0, True) == (during.exit_code, still_there)
+        assert "is being measured" in during.output
+        assert (0, False) == (after.exit_code, incoming.exists())

@@ -6,6 +6,9 @@ import pytest
 
 from devperf_pipeline.cli import main
 from devperf_pipeline.measure.plan import PROFILES
+from devperf_pipeline.model import Outcome
+from devperf_pipeline.services import CATALOGUE, redis_commands
+from devperf_pipeline.services.redis_keys import Keys
 from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import warehouse
@@ -44,9 +47,25 @@ class TestReadme:
         [text] = blocks("toml")
         monkeypatch.setenv("REDIS_PASSWORD", "secret")
         (tmp_path / "my-stack.toml").write_text(text, encoding="utf-8")
-        stack = load_stack(str(tmp_path / "my-stack.toml"), Folders(tmp_path))
+        stack = load_stack(str(tmp_path / "my-stack.toml"), Folders(tmp_path), CATALOGUE)
 
         assert ["redis"] == [service.name for service in stack.services]
+
+    def test_its_operation_is_one(self) -> None:
+        """
+        The operation that it shows asks, is seeded and is checked as those of the module that it names.
+        """
+        [text] = blocks("python")
+        made = eval(text, {**vars(redis_commands), "keys": Keys("redis")})  # noqa: S307 - our own README
+        assert made.seed is not None
+        held = {name: value for _, name, value in made.seed(1, 10)}
+        wire = made.wire([], 0, 10)
+
+        assert all(100 == len(held[made.words(0, call)[1]]) for call in range(10))
+        assert (10, Outcome.OK) == (len(wire.calls), wire.check([b":100\r\n"]))
+        assert (None, Outcome.WRONG) == (wire.verify([b":100\r\n"]), wire.check([b":99\r\n"]))
+        assert "_one_key" in README
+        assert hasattr(redis_commands, "_one_key")
 
     def test_names_every_command(self) -> None:
         """

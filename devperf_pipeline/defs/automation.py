@@ -124,7 +124,7 @@ def infrastructure_changed(context: dg.SensorEvaluationContext, project: Project
     state = json.loads(context.cursor) if context.cursor else {"seen": {}, "asked": {}}
     folders = project.folders
     try:
-        current = fingerprints(load_stack(WATCHED_STACK, folders), folders)
+        current = fingerprints(load_stack(WATCHED_STACK, folders, CATALOGUE), folders)
     except DevperfError as error:
         return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
     changed, settled = changed_since(state, current, time.time(), settle_s=SETTLE_S)

@@ -8,18 +8,14 @@ import dagster as dg
 
 from devperf_pipeline.defs import keys
 from devperf_pipeline.measure.tally import Count
-from devperf_pipeline.model import Outcome
-
-FEWEST_CALLS = 72
-"""Fewer calls have no two-sided 95 % interval of a p95."""
-
-FEW_ERRORS = 0.01
+from devperf_pipeline.model import TOLERATED_FAILURES, Outcome
+from devperf_pipeline.store.bounds import LEAST_SAMPLES
 
 CHECKS = {
     "measured": "The service was there and was measured.",
-    "enough_samples": f"Every benchmark has at least {FEWEST_CALLS} calls, the fewest that bound a p95.",
+    "enough_samples": f"Every benchmark has at least {LEAST_SAMPLES} calls, the fewest that bound a p95.",
     "right_answers": "No call got a wrong, limited, redirected or degraded answer, and sampled answers were right in full.",
-    "few_errors": f"At most {FEW_ERRORS:.0%} of the calls failed.",
+    "few_errors": f"At most {TOLERATED_FAILURES:.0%} of the calls failed.",
 }
 
 
@@ -49,12 +45,12 @@ def judged(service: str, count: Count) -> Iterator[dg.AssetCheckResult]:
         service, "measured", passed=True, why=f"{count.total:,} calls in {len(count.calls)} benchmarks"
     )
 
-    few = [f"{benchmark} has {calls}" for benchmark, calls in count.calls.items() if calls < FEWEST_CALLS]
+    few = [f"{benchmark} has {calls}" for benchmark, calls in count.calls.items() if calls < LEAST_SAMPLES]
     yield _result(
         service,
         "enough_samples",
         passed=not few,
-        why=f"Expected {FEWEST_CALLS} calls or more: {'; '.join(few)}. A longer profile measures more."
+        why=f"Expected {LEAST_SAMPLES} calls or more: {'; '.join(few)}. A longer profile measures more."
         if few
         else f"fewest: {min(count.calls.values(), default=0)}",
     )
@@ -75,7 +71,7 @@ def judged(service: str, count: Count) -> Iterator[dg.AssetCheckResult]:
     yield _result(
         service,
         "few_errors",
-        passed=failed <= FEW_ERRORS * count.total,
+        passed=failed <= TOLERATED_FAILURES * count.total,
         why=f"{failed:,} of {count.total:,} calls failed",
     )
 

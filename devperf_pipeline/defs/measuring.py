@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from enum import Enum
 from typing import Any
 
@@ -23,7 +24,7 @@ from devperf_pipeline.defs.reports import report_metadata
 from devperf_pipeline.errors import DevperfError, StoreError
 from devperf_pipeline.measure.interrupts import interrupted_once
 from devperf_pipeline.measure.lock import only_one
-from devperf_pipeline.measure.plan import PROFILES, Profile, profile_named
+from devperf_pipeline.measure.plan import PROFILES, profile_named
 from devperf_pipeline.measure.progress import Progress
 from devperf_pipeline.measure.sitting import Cancelled, Wishes, measure
 from devperf_pipeline.measure.tally import Tally
@@ -75,13 +76,7 @@ class MeasureConfig(dg.Config):
         """
         profile = profile_named(self.profile.value)
         if self.seconds:
-            profile = Profile(
-                name=profile.name,
-                rounds=profile.rounds,
-                seconds=self.seconds,
-                warmup_s=profile.warmup_s,
-                about=profile.about,
-            )
+            profile = replace(profile, seconds=self.seconds, budget_s=None)
         return Wishes(
             profile=profile, services=tuple(s for s in selected if not self.services or s in self.services)
         )
@@ -122,7 +117,7 @@ def _specs() -> Iterator[dg.AssetSpec]:
 )
 def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project: Project) -> Iterator[object]:
     """
-    Measure the selected services in one sitting, rounds interleaved, one user at a time on this machine.
+    Measure the selected services in one sitting, rounds interleaved, one sitting at a time on this machine.
     """
     folders = project.folders
     selected = tuple(s for s in keys.SERVICES if keys.samples(s) in context.selected_asset_keys)
@@ -141,7 +136,7 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
                 for message in store.recover():
                     say(message)
                 wishes = config.wishes(selected)
-                described = load_stack(config.stack, folders)
+                described = load_stack(config.stack, folders, CATALOGUE)
                 with standing(described, folders, say, only=wishes.services) as stack:
                     roots = [
                         pid for service in stack.services for pid in local.processes(folders, service.name)
@@ -153,6 +148,7 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
                         keeper=tally,
                         processes=lambda: roots if stack.managed else [],
                         tell=_teller(context),
+                        say=say,
                         cancelled=cancelled,
                     )
     except Cancelled:
@@ -269,7 +265,9 @@ def _infrastructure(baseline: Baseline) -> dict[str, Any]:
 
 
 def _to_terminal(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)  # noqa: T201 - the command line's own progress
+    # A terminal that was closed, a pipe that nobody reads any more: neither costs the measurement.
+    with suppress(OSError):
+        print(message, file=sys.stderr, flush=True)  # noqa: T201 - the command line's own progress
 
 
 def _teller(context: dg.AssetExecutionContext) -> Callable[[Progress], None]:
@@ -284,8 +282,9 @@ def _teller(context: dg.AssetExecutionContext) -> Callable[[Progress], None]:
         finished = progress.done == progress.of
         terminal = context.run.tags.get(CLI_TAG) == str(os.getpid())
         if terminal and in_place:
-            sys.stderr.write(f"\r\x1b[2K{str(progress)[:118]}" + ("\n" if finished else ""))
-            sys.stderr.flush()
+            with suppress(OSError):
+                sys.stderr.write(f"\r\x1b[2K{str(progress)[:118]}" + ("\n" if finished else ""))
+                sys.stderr.flush()
         elif time.monotonic() - last > TELL_EVERY_S or finished:
             last = time.monotonic()
             (_to_terminal if terminal else context.log.info)(str(progress))

@@ -14,6 +14,7 @@ from devperf_pipeline.defs import keys
 from devperf_pipeline.defs.measuring import CLI_TAG
 from devperf_pipeline.errors import MeasurementError
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.private import make_folder
 
 
 def prepare_home(folders: Folders) -> None:
@@ -21,9 +22,13 @@ def prepare_home(folders: Folders) -> None:
     Make the project's DAGSTER_HOME and open it once.
 
     Two processes that open a fresh home at the same moment can break it for good, so it is opened here first.
+
+    Raises:
+        ConfigurationError: the folder cannot be made or written to.
+
     """
     home = folders.dagster_home
-    home.mkdir(parents=True, exist_ok=True)
+    make_folder(home)
     shutil.copyfile(Path(__file__).parents[2] / "dagster.yaml", home / "dagster.yaml")
     os.environ["DAGSTER_HOME"] = str(home)
     with dg.DagsterInstance.get():
@@ -54,22 +59,25 @@ def _is_its_process(pid: int, run_created: float) -> bool:
 
 
 def run_baseline(
-    folders: Folders, *, stack: str, profile: str, services: tuple[str, ...], seconds: float
+    job: dg.JobDefinition,
+    folders: Folders,
+    *,
+    stack: str,
+    profile: str,
+    services: tuple[str, ...],
+    seconds: float,
 ) -> None:
     """
-    Measure, derive, render: the job `baseline`, in this process, visible in the UI.
+    Measure, derive, render: the job `baseline` of `definitions.py`, in this process, visible in the UI.
 
     Raises:
         MeasurementError: the run failed; the message is the one of the step.
         KeyboardInterrupt: it was interrupted; what was measured is kept.
 
     """
-    from devperf_pipeline.definitions import defs  # noqa: PLC0415 - definitions stand above this module
-
     prepare_home(folders)
     with dg.DagsterInstance.get() as instance, warnings.catch_warnings():
         bury_the_dead(instance)
-        job = defs.resolve_job_def("baseline")
         try:
             job.execute_in_process(
                 instance=instance,

@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import dagster as dg
 import psutil
 
-from devperf_pipeline.defs.running import prepare_home
+from devperf_pipeline.defs.running import bury_the_dead, prepare_home
 from devperf_pipeline.errors import ConfigurationError
 from devperf_pipeline.stack.folders import Folders
 
@@ -41,6 +42,8 @@ def serve(folders: Folders, port: int, say: Callable[[str], None]) -> None:
                 f"Port {port} on 127.0.0.1 cannot be used for the UI: {error.strerror}. Choose another: `make ui PORT=3001`."
             ) from error
     prepare_home(folders)
+    with dg.DagsterInstance.get() as instance:
+        bury_the_dead(instance)
     workspace = str(Path(__file__).parents[2] / "workspace.yaml")
     beside = Path(sys.executable).parent
     children = [
@@ -85,7 +88,7 @@ def stop(folders: Folders) -> int:
     found = ours(folders)
     for process in found:
         process.send_signal(signal.SIGINT)
-    _, left = psutil.wait_procs(found, timeout=10)
+    _, left = psutil.wait_procs(found, timeout=5)
     for process in left:
         process.kill()
     return len(found)

@@ -3,7 +3,7 @@ How are calls made, and where is the clock?
 
 Two loops, and nothing else in this project reads the clock of a call:
 `drive_one` for one user, who waits in the kernel for each answer, through prepared bytes or through a driver;
-`drive_many` for many users of prepared bytes, on one epoll.
+`drive_many` for many users of prepared bytes, on one epoll (on one poll where the system has no epoll: macOS).
 Neither knows any protocol.
 
 A call ends after its deadline whatever the server does: sockets wait in slices of a second, so a signal is
@@ -50,11 +50,15 @@ class CallLost(Exception):
 @dataclass(slots=True)
 class Slice:
     """
-    How a slice went, beside its timings: replies to be verified, and why it ended early.
+    How a slice went, beside its timings: right replies to be verified in full, and why it ended early.
+
+    `refused` is a reply that was not right (None: there was none), `raised` what the driver said in its place.
     """
 
     elapsed_ns: int = 0
     replies: list[Any] = field(default_factory=list[Any])
+    refused: Any = None
+    raised: str | None = None
     problem: str | None = None
     broken: bool = False
     """The connections cannot be used again."""
@@ -184,7 +188,7 @@ def drive_one(
             except exceptions as error:
                 end = clock()
                 outcome = failure(error)
-                result.problem = f"{type(error).__name__}: {error}".rstrip(": ")
+                reply, result.raised = None, f"{type(error).__name__}: {error}".rstrip(": ")
             else:
                 end = clock()
                 outcome = check(reply)
@@ -194,6 +198,7 @@ def drive_one(
             n += 1
             if outcome != OK:
                 in_a_row += 1
+                result.refused = reply
                 if in_a_row >= ERRORS_IN_A_ROW or outcome in {Outcome.TIMEOUT, Outcome.LOST}:
                     break
             else:
@@ -205,11 +210,11 @@ def drive_one(
                 break
     recorder.length, recorder.origin_ns = n, origin
     result.elapsed_ns = end - start
-    if in_a_row == 0:
-        result.problem = None
-    if reply is not None:
-        result.replies.append(reply)  # the last answer, right or not: verify tells what was wrong with it
     result.broken = bool(n) and outcomes[n - 1] in {Outcome.TIMEOUT, Outcome.LOST}
+    if result.broken or in_a_row >= ERRORS_IN_A_ROW:
+        result.problem = result.raised
+    if in_a_row == 0 and reply is not None:
+        result.replies.append(reply)  # the last answer
     return result
 
 
@@ -235,6 +240,27 @@ class User:
         self.replies: list[bytes] = []
 
 
+class Poll:
+    """
+    As much of epoll as `drive_many` needs, by way of poll.
+    """
+
+    def __init__(self) -> None:
+        self._poll = select.poll()
+        self.register = self._poll.register
+
+    def poll(self, seconds: float) -> list[tuple[int, int]]:
+        """
+        The descriptors that can be read, at the latest after `seconds`.
+        """
+        return self._poll.poll(seconds * 1000)
+
+    def close(self) -> None:
+        """
+        Nothing is held.
+        """
+
+
 def drive_many(  # one piece on purpose: in a loop of microseconds a function call is felt
     users: Sequence[User], recorder: Recorder, *, seconds: float, calls: int | None = None
 ) -> Slice:
@@ -246,15 +272,16 @@ def drive_many(  # one piece on purpose: in a loop of microseconds a function ca
     result = Slice()
     begins, latencies, outcomes, n = recorder.begin_ns, recorder.latency_ns, recorder.outcome, recorder.length
     most = min(recorder.capacity, n + calls if calls is not None else recorder.capacity) - len(users)
-    poller = select.epoll()
+    poller = select.epoll() if hasattr(select, "epoll") else Poll()
     by_fd: dict[int, tuple[User, socket.socket]] = {}
     for user in users:
         for sock in user.sockets:
             sock.setblocking(False)
-            poller.register(sock.fileno(), select.EPOLLIN)
+            poller.register(sock.fileno(), select.POLLIN)  # the same bit to epoll
             by_fd[sock.fileno()] = (user, sock)
     poll = poller.poll
     under_way, keep_at, in_a_row = 0, 0, 0
+    user = users[0]
     start = end = clock()
     try:
         with no_garbage_collection():
@@ -301,6 +328,10 @@ def drive_many(  # one piece on purpose: in a loop of microseconds a function ca
                     if not complete(data):  # type: ignore[arg-type]  # bytearray has all that bytes has here
                         if not user.arrived:
                             user.arrived = bytearray(data)
+                        elif clock() - user.begin > CALL_DEADLINE_S * 1e9:
+                            # It trickles: something is heard all the time, and the call does not end.
+                            result.broken = True
+                            break
                         continue
                     user.arrived = b""
                     user.replies.append(bytes(data))
@@ -316,8 +347,7 @@ def drive_many(  # one piece on purpose: in a loop of microseconds a function ca
                     outcomes[n] = outcome
                     if outcome != OK:
                         in_a_row += 1
-                        if in_a_row == 1:
-                            result.replies.append((user.wire, user.replies))
+                        result.refused = (user.wire, user.replies)
                     else:
                         in_a_row = 0
                         if n >= keep_at:
@@ -345,6 +375,8 @@ def drive_many(  # one piece on purpose: in a loop of microseconds a function ca
                 )
     except OSError as error:
         result.problem, result.broken = f"the connection broke: {error}", True
+        user.lost, end = True, clock()
+        n = _record_unanswered(users, recorder, n, end)
     finally:
         poller.close()
     recorder.length = n

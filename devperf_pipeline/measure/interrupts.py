@@ -33,8 +33,9 @@ def interrupted_once(raised: type[BaseException]) -> Iterator[None]:
     def hear(_number: int, _frame: FrameType | None) -> None:
         nonlocal stopping
         if stopping:
-            # Not print: we may be in the middle of one.
-            os.write(2, TIDYING)
+            # Not print: we may be in the middle of one. The terminal may be gone, too.
+            with contextlib.suppress(OSError):
+                os.write(2, TIDYING)
             return
         stopping = True
         raise raised

@@ -5,17 +5,28 @@ What will be measured, for how long, and in which order?
 import difflib
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from devperf_pipeline.errors import ConfigurationError
 from devperf_pipeline.model import Benchmark, Instrument, Load
 from devperf_pipeline.services.operation import Operation, Session
+
+SHORTEST_S = 0.06
+"""A shorter round would be mostly the first, slow calls."""
+
+WARMING_S = 0.2
+"""What the first warm-up of a benchmark takes, on average."""
+
+BETWEEN_S = 0.07
+"""What a round takes beside its measured slice: data laid in, a short warm-up, writing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """
     How long is measured: `rounds` slices of `seconds` for each benchmark, after at most `warmup_s`.
+
+    Where there is a `budget_s`, `seconds` is the most, and the rounds of a large stack are shorter: see `fitted`.
     """
 
     name: str
@@ -23,6 +34,17 @@ class Profile:
     seconds: float
     warmup_s: float
     about: str
+    budget_s: float | None = None
+
+    def fitted(self, benchmarks: int) -> "Profile":
+        """
+        The profile with rounds so short that so many benchmarks are measured within the budget, but not shorter
+        than `SHORTEST_S`.
+        """
+        if self.budget_s is None or not benchmarks:
+            return self
+        each = (self.budget_s / benchmarks - WARMING_S) / self.rounds - BETWEEN_S
+        return replace(self, seconds=round(min(self.seconds, max(SHORTEST_S, each)), 3))
 
 
 PROFILES = {
@@ -31,9 +53,10 @@ PROFILES = {
         Profile(
             name="quick",
             rounds=5,
-            seconds=0.15,
+            seconds=0.2,
             warmup_s=0.4,
-            about="0.75 s a benchmark: a first look within minutes",
+            budget_s=190,
+            about="about three minutes for a whole stack, at most 1 s a benchmark",
         ),
         Profile(name="standard", rounds=5, seconds=2.0, warmup_s=2.0, about="10 s a benchmark: firm p99"),
         Profile(

@@ -102,6 +102,7 @@ def measure(
     keeper: Keeper,
     processes: Callable[[], list[int]] = list,
     tell: Callable[[Progress], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Baseline:
     """
@@ -114,6 +115,7 @@ def measure(
         keeper: where each round goes as soon as it is measured.
         processes: main processes of a stack that we started ourselves; they are placed on cores.
         tell: hears of progress after each round.
+        say: hears, before the first round, which services cannot be measured, and why.
         cancelled: asked between rounds, at most once a second.
 
     Returns:
@@ -129,6 +131,9 @@ def measure(
         _open(wanted, stack, visit, at_the_end)
         now = time.time()
         planned = _prepare(visit)
+        for service, state in visit.states.items():
+            if state == "failed":
+                say(f"{service} will not be measured: {visit.reasons[service]}")
         baseline = Baseline(
             id=new_id(now),
             stack=stack.name,
@@ -142,9 +147,10 @@ def measure(
         keeper.begin(baseline)
         placement = Placement(processes)
         at_the_end.callback(placement.release)
-        measurer = Measurer(wishes.profile, placement)
+        profile = wishes.profile.fitted(len(planned))
+        measurer = Measurer(profile, placement)
         at_the_end.callback(measurer.disconnect)
-        watch = Watch(rounds=wishes.profile.rounds, of=wishes.profile.rounds * len(planned), tell=tell)
+        watch = Watch(rounds=profile.rounds, of=profile.rounds * len(planned), tell=tell)
         asked = time.monotonic()
         for rounds in _interleave(planned, wishes, visit, measurer, watch):
             for measured in rounds:

@@ -16,7 +16,7 @@ from devperf_pipeline.measure.placement import LoadGate, Placement
 from devperf_pipeline.measure.plan import Item, Profile
 from devperf_pipeline.measure.recorder import Recorder
 from devperf_pipeline.measure.steady import BLOCK_CALLS, BLOCK_S, Steadiness
-from devperf_pipeline.model import Phase, Round
+from devperf_pipeline.model import TOLERATED_FAILURES, Outcome, Phase, Round
 from devperf_pipeline.services.operation import Connection, Driver
 
 CYCLE = 4_000
@@ -79,23 +79,34 @@ class Measurer:
             )
 
         self._recorder.clear()
+        piece = Slice()
         try:
             prepared, warm = self._warm(item)
             rounds.append(ended("warmup", warm, warm.problem))
             began = time.time_ns()
+            if warm.broken:
+                # A late answer to the warm-up's last call would be taken for the answer to the first one measured.
+                self.disconnect(item.benchmark.service)
+                return [*rounds, ended("measured", piece, f"the warm-up ended early: {warm.problem}")]
             gate = LoadGate(self._placement)
             gate.begin()
             piece = prepared.drive(self._profile.seconds, None)
             other_cpu = gate.end(piece.elapsed_ns)
             if piece.elapsed_ns:
                 self._rates[item.benchmark.id] = self._recorder.length / piece.elapsed_ns * 1e9
-            problem = piece.problem or _first_wrong(piece, prepared)
+            problem = (
+                piece.problem
+                or _first_wrong(piece, prepared)
+                or _refusal(piece, prepared, self._recorder.outcome[: self._recorder.length])
+            )
             if piece.broken:
                 self.disconnect(item.benchmark.service)
             rounds.append(ended("measured", piece, problem, other_cpu))
         except (ServiceError, OSError, *item.session.exceptions) as error:
             self.disconnect(item.benchmark.service)
-            rounds.append(ended("measured", Slice(), f"{type(error).__name__}: {error}"))
+            if not rounds:
+                rounds.append(ended("warmup", piece, None))  # its calls are no measured ones
+            rounds.append(ended("measured", piece, f"{type(error).__name__}: {error}"))
         return rounds
 
     def disconnect(self, service: str | None = None) -> None:
@@ -121,7 +132,7 @@ class Measurer:
             while time.monotonic() < give_up:
                 piece, latencies = self._block(prepared)
                 total.elapsed_ns += piece.elapsed_ns
-                total.problem = piece.problem
+                total.problem, total.broken = piece.problem, piece.broken
                 if piece.broken or not len(latencies) or steadiness.add(latencies):
                     break
             if not item.operation.finite or total.problem:
@@ -130,7 +141,7 @@ class Measurer:
         prepared = self._prepare(item, self._size(item, rate))
         piece, _ = self._block(prepared, calls=max(users, BLOCK_CALLS // 4) if first_time else BLOCK_CALLS)
         total.elapsed_ns += piece.elapsed_ns
-        total.problem = piece.problem
+        total.problem, total.broken = piece.problem, piece.broken
         return prepared, total
 
     def _block(self, prepared: _Prepared, calls: int = BLOCK_CALLS) -> tuple[Slice, Sequence[int]]:
@@ -194,3 +205,14 @@ def _first_wrong(piece: Slice, prepared: _Prepared) -> str | None:
         if wrong is not None:
             return f"a sampled answer was wrong: {wrong}"
     return None
+
+
+def _refusal(piece: Slice, prepared: _Prepared, outcomes: Sequence[int]) -> str | None:
+    """
+    What a service said that failed more calls than are tolerated.
+    """
+    failed = sum(outcome != Outcome.OK for outcome in outcomes)
+    if failed <= TOLERATED_FAILURES * len(outcomes):
+        return None
+    said = piece.raised if piece.refused is None else prepared.verify(piece.refused)
+    return f"{failed:,} of {len(outcomes):,} calls were not answered right, such as: {said}"

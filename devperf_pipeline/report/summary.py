@@ -32,7 +32,7 @@ def opening(picture: Picture) -> str:
 
 def missing(picture: Picture) -> list[str]:
     """
-    One sentence for each service that has no reading of this baseline, with the reason that was given.
+    One sentence for each service that this baseline did not measure to the end, with the reason that was given.
     """
     lines = [
         f"**{show.cell(part.title)}** {absence(part)}"

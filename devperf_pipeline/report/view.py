@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from devperf_pipeline.model import Instrument, ServiceState
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.operation import FLOOR
+from devperf_pipeline.store.bounds import LEAST_SAMPLES
 
-ENOUGH_FOR_P95 = 72
+ENOUGH_FOR_P95 = LEAST_SAMPLES
 ENOUGH_FOR_P99 = 368
 ENOUGH_FOR_P999 = 3_688
 """Below so many samples no two-sided 95 % interval of that percentile exists: a dash is the honest answer."""

@@ -1,7 +1,7 @@
 """
 The catalogue: which systems can be measured?
 
-Adding a service is one module and one line here.
+Adding a service is one module and one line here. Starting it ourselves is a matter of `stack/servers/`.
 """
 
 from collections.abc import Callable
@@ -16,8 +16,6 @@ from devperf_pipeline.services.operation import Session
 class Kind:
     """
     One kind of system: how people call it, which module knows it, how Dagster draws it.
-
-    `ports` is how many addresses it has (a cluster has three).
     """
 
     name: str
@@ -25,7 +23,6 @@ class Kind:
     module: str
     role: str
     icon: str | None = None
-    ports: int = 1
 
     @property
     def open_session(self) -> Callable[[Service], Session]:
@@ -54,7 +51,6 @@ CATALOGUE: dict[str, Kind] = {
             module="redis_cluster",
             role="cache",
             icon="redis",
-            ports=3,
         ),
         Kind(name="rabbitmq", title="RabbitMQ", module="rabbitmq", role="queue", icon="rabbitmq"),
         Kind(name="fastapi", title="FastAPI, code-first", module="reference_api", role="api", icon="python"),

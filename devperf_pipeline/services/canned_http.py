@@ -33,6 +33,8 @@ class CannedServer:
             [sys.executable, "-P", "-m", "devperf_pipeline.services.canned_http"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            # Ctrl-C in our terminal is not for it: it ends when we let go of its input.
+            start_new_session=True,
         )
         assert self._process.stdout is not None
         said = self._process.stdout.readline()

@@ -97,7 +97,6 @@ class Operation:
     `reset(users, size)` is called before each round, untimed: it puts our data in the state that every round
     starts from, and for `finite` operations lays in what `users` times `size` calls will consume.
     `largest` bounds `size`.
-    `version` is raised when the meaning of the measurement changes.
     """
 
     name: str
@@ -108,7 +107,6 @@ class Operation:
     reset: Callable[[int, int], None] | None = None
     finite: bool = False
     largest: int = 100_000
-    version: str = "1"
 
 
 FLOOR = "floor"

@@ -247,23 +247,25 @@ def explanation(service: Service, address: Address, error: BaseException) -> Ser
     The error of ours for an error of the driver, in the server's own words.
     """
     where = f"{service.name} at {address}"
+    said = str(error)
+    if service.credentials and service.credentials.password:
+        # A server that does not know AUTH repeats the words that it was sent.
+        said = said.replace(service.credentials.password, "********")
     match error:
         case AuthenticationError():
             return ServiceRefused(
-                f"{where} refuses our credentials: {error}. Correct user name and password."
+                f"{where} refuses our credentials: {said.rstrip('.')}. Correct user name and password."
             )
         case InvalidResponse():
             return WrongAnswer(
-                f"{where} does not speak Redis: {error}. Correct the address in the stack file."
+                f"{where} does not speak Redis: {said}. Correct the address in the stack file."
             )
         case BusyLoadingError() | MaxConnectionsError() | ResponseError():
-            return ServiceRefused(f"{where} refuses: {error}. Look at the server's settings and state.")
+            return ServiceRefused(f"{where} refuses: {said}. Look at the server's settings and state.")
         case redis.TimeoutError() | TimeoutError():
             return ServiceUnreachable(f"{where} does not answer within {DEADLINE_S:g} s. Look at the server.")
         case _:
-            return ServiceUnreachable(
-                f"{where} cannot be reached: {error}. Start it, or correct the address."
-            )
+            return ServiceUnreachable(f"{where} cannot be reached: {said}. Start it, or correct the address.")
 
 
 def failure(error: Exception) -> Outcome:

@@ -19,7 +19,6 @@ from devperf_pipeline.services.operation import FLOOR, Driver, Step, Wire
 from devperf_pipeline.services.redis_keys import KEYSPACE, VALUE_BYTES, Keys, is_value, spread, value
 
 COLLECTIONS = 100
-MEMBERS = KEYSPACE // COLLECTIONS
 ELEMENT = b"0123456789abcdef"
 DOOMED = 200_000
 """How many keys all users' DEL together may consume in a round: they take 40 MB."""

@@ -54,6 +54,7 @@ class Route:
     `right` judges the decoded body; `says` are bytes that must be in every right answer, looked at on every call.
     `health` routes answer 200 when a dependency is not well; such an answer is not a measurement.
     `doomed` routes consume one of our keys with each call, so `target` is only the first.
+    A `secret` route's answer holds somebody's secret: no message repeats it.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Route:
     says: bytes = b""
     health: bool = False
     doomed: bool = False
+    secret: bool = False
 
     @property
     def encoded_body(self) -> bytes | None:
@@ -99,14 +101,17 @@ class Route:
         if not 200 <= answer.status < 300:
             return f"expected status 200, found {answer.status}{_reason(decoded)}"
         if not isinstance(decoded, dict):
-            return f"expected a JSON object, found {answer.body[:60]!r}"
+            return f"expected a JSON object, found {self._shown(answer, 60)}"
         if cached := cached_by(answer.headers):
             return f"expected the API to answer, found a cache's answer ({cached[:60]})"
         if self.health and self.check_body(answer.body) is Outcome.DEGRADED:
             return f"expected every configured dependency to be well, found otherwise{_reason(decoded)}"
         if not self.right(decoded):
-            return f"expected what was asked for, found {answer.body[:120]!r}"
+            return f"expected what was asked for, found {self._shown(answer, 120)}"
         return None
+
+    def _shown(self, answer: Answer, limit: int) -> str:
+        return f"{len(answer.body)} bytes of something else" if self.secret else repr(answer.body[:limit])
 
 
 def _reason(decoded: Any) -> str:
@@ -189,6 +194,7 @@ def routes(names: Names) -> Sequence[Route]:
             method="GET",
             target="/examples/vault/secret/postgres",
             right=lambda body: body.get("service") == "postgres" and bool(body.get("data")),
+            secret=True,
         ),
         Route(
             name="get-examples-database-postgres-query",

@@ -37,8 +37,11 @@ def complete(buffer: bytes) -> bool:
         return False
     if buffer[0] in LINES:
         return True
-    # What is no RESP at all never becomes whole.
-    return buffer[0] in (BULK, ARRAY) and _end(buffer, 0) >= 0
+    # What is no RESP at all never becomes whole; where it only begins like it, nothing more makes it clearer.
+    try:
+        return buffer[0] in (BULK, ARRAY) and _end(buffer, 0) >= 0
+    except ValueError:
+        return True
 
 
 def _end(buffer: bytes, at: int) -> int:

@@ -7,7 +7,7 @@ Every complaint names the file, the line, what was expected, what was found, and
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from graphlib import CycleError, TopologicalSorter
 from ipaddress import ip_address
 from pathlib import Path
@@ -17,11 +17,7 @@ from devperf_pipeline.errors import ConfigurationError
 from devperf_pipeline.model import Address, Credentials, Service, Stack
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.private import NAME
-from devperf_pipeline.stack.servers.reference_api_build import RECIPES
 from devperf_pipeline.stack.source import Source, nearest, shown
-
-KINDS = frozenset({"postgresql", "pgbouncer", "mysql", "redis", "redis_cluster", "rabbitmq", *RECIPES})
-"""Every kind of service that a stack file may name."""
 
 LARGEST_BYTES = 1_000_000
 STACK_KEYS = ("name", "managed", "services")
@@ -30,9 +26,11 @@ VISITED_KEYS = (*MANAGED_KEYS, "address", "addresses", "database", "username", "
 SERVICE_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
-def load_stack(name_or_path: str, folders: Folders) -> Stack:
+def load_stack(name_or_path: str, folders: Folders, kinds: Collection[str]) -> Stack:
     """
     Read a stack by its name (a file of `stacks/`) or by the path of its file.
+
+    `kinds` are those that can be measured: the catalogue of `services/`.
 
     Raises:
         ConfigurationError: there is no such file, or something in it is not as it must be.
@@ -59,7 +57,9 @@ def load_stack(name_or_path: str, folders: Folders) -> Stack:
     tables = source.take((), found, "services", dict)
     if not tables:
         source.complain(("services",), "at least one [services.<name>]", "none")
-    services = tuple(_service(source, key, table, managed) for key, table in tables.items())
+    services = tuple(
+        _service(source, key, table, managed=managed, kinds=kinds) for key, table in tables.items()
+    )
     _check_needs(source, services)
     return Stack(name=name, path=path, managed=managed, services=services)
 
@@ -95,7 +95,7 @@ def _read(path: Path) -> str:
         raise ConfigurationError(f"Expected to read {path}: {error.strerror}. Make it readable.") from error
 
 
-def _service(source: Source, name: str, table: Any, managed: bool) -> Service:
+def _service(source: Source, name: str, table: Any, *, managed: bool, kinds: Collection[str]) -> Service:
     keys = ("services", name)
     if not SERVICE_NAME.fullmatch(name):
         source.complain(keys, "a name of at most 40 lower-case letters, digits and _", repr(name))
@@ -113,10 +113,13 @@ def _service(source: Source, name: str, table: Any, managed: bool) -> Service:
                 )
     source.check_keys(keys, found, MANAGED_KEYS if managed else VISITED_KEYS)
     kind = source.take(keys, found, "kind", str)
-    if kind not in KINDS:
+    if kind not in kinds:
         source.complain(
-            (*keys, "kind"), f"one of {', '.join(sorted(KINDS))}", repr(kind), nearest(kind, KINDS)
+            (*keys, "kind"), f"one of {', '.join(sorted(kinds))}", repr(kind), nearest(kind, kinds)
         )
+    if name != kind:
+        # Assets, tables and reports have one place for each kind; another name would never be measured.
+        source.complain(keys, f"the service to be called by its kind, [services.{kind}]", repr(name))
     settings = source.take(keys, found, "settings", dict, {})
     for key, value in settings.items():
         if not isinstance(value, str | int) or "\n" in f"{key}{value}":
@@ -152,6 +155,9 @@ def _address(source: Source, keys: tuple[str, ...], text: Any) -> Address:
     """
     Load goes to this machine only: whoever points it elsewhere by mistake would attack somebody.
     """
+    if isinstance(text, str):
+        # Whoever pastes a URL may have pasted a password with it: no complaint repeats that.
+        text = re.sub(r".*@", "********@", text, flags=re.DOTALL)
     match = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\s]+):(\d{1,9})", text) if isinstance(text, str) else None
     if match is None:
         source.complain(keys, 'an address as "127.0.0.1:5432"', shown(text))

@@ -83,6 +83,22 @@ def down(stack_name: str, folders: Folders, say: Callable[[str], None] = print) 
         return names
 
 
+def down_all(folders: Folders) -> list[str]:
+    """
+    The same for every stack of this project, whatever its file is called and whether it still exists.
+
+    Raises:
+        ConfigurationError: the servers' folder is not ours.
+
+    """
+    if not folders.servers.is_dir():
+        return []
+    private.make_private(folders.servers)
+    here = folders.servers.iterdir()
+    names = sorted(path.name for path in here if path.is_dir() and private.NAME.fullmatch(path.name))
+    return [service for name in names for service in down(name, folders, lambda _: None)]
+
+
 def running(stack: Stack, folders: Folders) -> Stack | None:
     """
     The stack as it runs, if every process of it is alive and the stack file still asks for the same.

@@ -30,7 +30,7 @@ PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "rabbitmq": rabbitmq.PROGRAMS,
     **{kind: recipe.programs for kind, recipe in RECIPES.items()},
 }
-"""What each kind of service needs to be started."""
+"""What each kind of service needs to be started; a kind that is only visited is not here."""
 
 APT: Mapping[str, str] = {
     "postgresql": "postgresql",
@@ -96,7 +96,9 @@ def find_server(kind: str) -> Found | None:
     """
     All the programs that a service of this kind needs, or None if one of them is not on this machine.
     """
-    names = PROGRAMS[kind]
+    names = PROGRAMS.get(kind, ())
+    if not names:
+        return None
     system = {name: path for name in names if (path := _in_system(name))}
     if len(system) == len(names):
         return Found(kind=kind, programs=system, origin="system")
@@ -115,6 +117,8 @@ def how_to_get(kind: str) -> str:
         programs = RECIPES[kind].programs
         toolchain = next((name for name in programs if _in_system(name) is None), programs[0])
         return f"brew install {BREW.get(toolchain, toolchain)}" if _brew() else TOOLCHAINS[toolchain]
+    if kind not in PROGRAMS:
+        return "nothing here starts it; start it yourself and name it in a stack file with managed = false"
     if _brew():
         return f"brew install {BREW[kind]}"
     if shutil.which("apt-get"):

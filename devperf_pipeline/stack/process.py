@@ -121,7 +121,7 @@ def find(recorded: Recorded) -> psutil.Process | None:
 
 def strays(folder: Path) -> list[psutil.Process]:
     """
-    Every process that works in that folder or names it on its command line.
+    Every process that works in that folder, has its HOME there, or names it on its command line.
 
     Spared are this process, its ancestors and whatever has a terminal: somebody looking at the folder is no server.
     """
@@ -135,7 +135,8 @@ def strays(folder: Path) -> list[psutil.Process]:
         with contextlib.suppress(psutil.Error, OSError):
             if process.uids().real not in ours or process.terminal() is not None:
                 continue
-            places = [process.cwd(), *process.cmdline()]
+            # A daemon goes to / and keeps the HOME that its server had.
+            places = [process.cwd(), *process.cmdline(), process.environ().get("HOME", "")]
             if _lives(process) and any(_inside(place, str(folder)) for place in places):
                 found.append(process)
     return found

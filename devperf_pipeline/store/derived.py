@@ -22,7 +22,7 @@ from devperf_pipeline.store import summary
 from devperf_pipeline.store.disk import set_aside, write_whole
 from devperf_pipeline.store.record import NAME, SCHEMA_VERSION, read_baseline
 
-SUMMARY_VERSION = 2
+SUMMARY_VERSION = 3
 """Raised when a column or a rule of the summaries changes: all are then made anew."""
 
 SOURCES = (NAME, "samples.parquet", "warmups.parquet", "rounds.parquet")

@@ -135,7 +135,7 @@ def summarise(
     floors = {
         (row["service"], row["instrument"]): row["p50_ns"]
         for row in percentiles
-        if row["operation"] == FLOOR and row["users"] == 1
+        if row["operation"] == FLOOR and row["users"] == 1 and row["valid"]
     }
     for row in percentiles:
         row["floor_p50_ns"] = floors.get((row["service"], row["instrument"]))

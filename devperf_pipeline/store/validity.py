@@ -7,11 +7,9 @@ Rules stand in the order of what they tell: the first that applies is the reason
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from devperf_pipeline.model import Outcome
+from devperf_pipeline.model import TOLERATED_FAILURES, Outcome
 
 LEAST_CALLS = 20
-
-TOLERATED_FAILURES = 0.01
 
 CLIENT_COST_NS = 25_000
 """

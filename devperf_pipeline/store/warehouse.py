@@ -51,9 +51,11 @@ class BuildReport:
     set_aside: tuple[str, ...]
 
 
-def build(folders: Folders) -> BuildReport:
+def build(folders: Folders, *, anew: bool = False) -> BuildReport:
     """
     Derive the warehouse from all finished baselines. The old one stays until the new one is complete.
+
+    `anew` reads the samples of old baselines again, too.
 
     Raises:
         StoreError: nothing can be written, or another build does not end.
@@ -61,6 +63,8 @@ def build(folders: Folders) -> BuildReport:
     """
     began = time.monotonic()
     with _only_one(folders), _workshop(folders) as workshop:
+        if anew:
+            derived.forget(folders)
         found = derived.collect(folders)
         beside = workshop / "devperf.duckdb"
         try:
@@ -89,8 +93,7 @@ def rebuild(folders: Folders) -> BuildReport:
         StoreError: as `build`.
 
     """
-    derived.forget(folders)
-    return build(folders)
+    return build(folders, anew=True)
 
 
 def connect(folders: Folders) -> Connection:

@@ -9,6 +9,7 @@ from devperf_pipeline.definitions import defs
 from devperf_pipeline.defs import automation
 from devperf_pipeline.defs.automation import changed_since, fingerprints, infrastructure_changed, weekly
 from devperf_pipeline.defs.project import Project
+from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.folders import Folders
 
@@ -81,10 +82,10 @@ class TestFingerprints:
         """
         Editing the memory limit of Redis is a change of Redis.
         """
-        before = fingerprints(load_stack("local", folders), folders)
+        before = fingerprints(load_stack("local", folders, CATALOGUE), folders)
         path = folders.stacks / "local.toml"
         path.write_text(path.read_text(encoding="utf-8").replace("256mb", "512mb"), encoding="utf-8")
-        after = fingerprints(load_stack("local", folders), folders)
+        after = fingerprints(load_stack("local", folders, CATALOGUE), folders)
 
         assert ["redis"] == [service for service in before if before[service] != after[service]]
 

@@ -50,7 +50,14 @@ def _project(running_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", str(folders.dagster_home))
         patch.setenv("TEST_REDIS_PASSWORD", redis.credentials.password)
-        run_baseline(folders, stack="visited", profile="quick", services=(), seconds=0.02)
+        run_baseline(
+            defs.resolve_job_def("baseline"),
+            folders,
+            stack="visited",
+            profile="quick",
+            services=(),
+            seconds=0.02,
+        )
         yield folders
 
 

@@ -190,6 +190,19 @@ class TestManyUsers:
 
         assert server.lines == recorder.length > 8
 
+    def test_a_system_without_epoll_measures_the_same_way(
+        self, start: Start, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        On macOS, too, every call of every user is recorded.
+        """
+        monkeypatch.delattr(engine.select, "epoll")
+        server = start()
+        result = many(server, recorder, 8, seconds=0.1)
+
+        assert server.lines == recorder.length > 8
+        assert result.problem is None
+
     def test_users_wait_for_their_answers(self, start: Start, recorder: Recorder) -> None:
         """
         With a server that takes 10 ms, eight users make about eight calls in 10 ms, never more.
@@ -224,6 +237,38 @@ class TestManyUsers:
         many(start(lambda connection, line, number: True), recorder, 3)
 
         assert [Outcome.TIMEOUT] * 3 == list(recorder.copy()[2])
+
+    def test_trickle_ends_at_the_deadline(
+        self, start: Start, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        A reply of which a byte comes now and then, for ever, is a TIMEOUT too.
+        """
+        monkeypatch.setattr(engine, "CALL_DEADLINE_S", 0.5)
+
+        def trickle(connection: socket.socket, line: bytes, number: int) -> bool:
+            for _ in range(40):
+                connection.sendall(b"x")
+                time.sleep(0.05)
+            return False
+
+        began = time.monotonic()
+        result = many(start(trickle), recorder, 2)
+
+        assert Outcome.TIMEOUT in list(recorder.copy()[2])
+        assert result.broken
+        assert time.monotonic() - began < 1.5
+
+    def test_call_that_cannot_be_sent_is_an_outcome(self, start: Start, recorder: Recorder) -> None:
+        """
+        Where the connection is found broken when the call is sent, the call is LOST, not dropped.
+        """
+        crowd = [User(wire(start(), b"hello\n"), finite=False) for _ in range(2)]
+        crowd[1].sockets[0].shutdown(socket.SHUT_WR)
+        result = drive_many(crowd, recorder, seconds=1)
+
+        assert result.broken
+        assert [Outcome.LOST] == list(recorder.copy()[2])
 
     def test_finite_calls_go_on_in_the_next_slice(self, start: Start, recorder: Recorder) -> None:
         """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from devperf_pipeline.errors import AlreadyMeasuring
+from devperf_pipeline.errors import AlreadyMeasuring, ConfigurationError
 from devperf_pipeline.measure import lock
 
 HOLD = """
@@ -61,10 +61,19 @@ class TestOnlyOne:
 
     def test_it_is_free_again_afterwards(self, path: Path) -> None:
         """
-        One after the other is fine.
+        One after the other is fine, and nothing stays behind.
         """
         for _ in range(2):
             with lock.only_one(wait_s=0):
                 assert path.read_text(encoding="utf-8").startswith(f"process {os.getpid()}")
 
-        assert not path.read_text(encoding="utf-8")
+        assert not path.exists()
+
+    def test_a_lock_file_that_cannot_be_opened(self, path: Path) -> None:
+        """
+        Something else under that name is told, not followed.
+        """
+        path.symlink_to("/dev/null")
+
+        with pytest.raises(ConfigurationError, match="Expected to open the lock file"), lock.only_one():
+            pass

@@ -1,7 +1,7 @@
 import pytest
 
 from devperf_pipeline.errors import ConfigurationError
-from devperf_pipeline.measure.plan import in_order, items, profile_named
+from devperf_pipeline.measure.plan import PROFILES, SHORTEST_S, in_order, items, profile_named
 from devperf_pipeline_tests.measure.fake_service import FakeSession
 
 
@@ -12,6 +12,24 @@ class TestProfiles:
         """
         with pytest.raises(ConfigurationError, match=r"quick.*standard.*full.*Found 'quik'.*mean 'quick'"):
             profile_named("quik")
+
+    def test_quick_fits_a_large_stack_into_its_budget(self) -> None:
+        """
+        The more benchmarks, the shorter the rounds, down to a bound; a small stack has the profile's own seconds.
+        """
+        quick = PROFILES["quick"]
+
+        assert quick.seconds == quick.fitted(10).seconds
+        assert quick.seconds > quick.fitted(150).seconds > quick.fitted(200).seconds
+        assert SHORTEST_S == quick.fitted(1_000).seconds
+
+    def test_full_is_sixty_seconds_a_benchmark_however_many(self) -> None:
+        """
+        Only the quick profile has a budget.
+        """
+        full = PROFILES["full"].fitted(500)
+
+        assert 60 == full.rounds * full.seconds
 
 
 class TestItems:

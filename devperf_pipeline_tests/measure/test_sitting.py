@@ -118,6 +118,23 @@ class TestMeasure:
         assert "nothing answers for b" == baseline.reasons["b"]
         assert {"a"} == {r.benchmark.service for r in keeper.rounds}
 
+    def test_unreachable_service_is_told_before_the_first_round(
+        self, sessions: dict[str, FakeSession]
+    ) -> None:
+        """
+        A wrong password is heard of at once, not when everything else has been measured.
+        """
+        sessions["a"] = FakeSession()
+        heard: list[str] = []
+        sit(
+            stack("a", "gone"),
+            ListKeeper(),
+            say=heard.append,
+            tell=lambda _: heard.append("a round"),
+        )
+
+        assert ["gone will not be measured: nothing answers for gone", "a round"] == heard[:2]
+
     def test_missing_server_is_skipped_with_its_reason(self, sessions: dict[str, FakeSession]) -> None:
         """
         A server that could not be had is skipped, not failed.

@@ -210,6 +210,25 @@ class TestWhatIsMissing:
         assert lines(report, "**Redis, one node**") == ["- **Redis, one node** failed: 127.0.0.1:1 refused"]
         assert lines(report, "## R") == ["## Redis, one node", "## RabbitMQ"]
 
+    def test_a_service_that_failed_half_way_has_its_rows_and_its_reason(self, warehouse: "Warehouse") -> None:
+        """
+        What was measured before it was given up stays new, and nobody reads that it has no reading.
+        """
+        sitting = warehouse.baseline(25)
+        warehouse.service(sitting, "redis", state="failed", reason="given up after 3 rounds")
+        warehouse.reading(sitting, "redis", "get")
+        report = render(warehouse.folders).report
+
+        assert len(lines(report, "What was not measured, or not to the end, and why:")) == 1
+        assert lines(report, "- **Redis, one node** f") == [
+            "- **Redis, one node** failed: given up after 3 rounds"
+        ]
+        assert (
+            len(lines(report, "failed: given up after 3 rounds", "Until then: 500 calls in 1 benchmarks"))
+            == 1
+        )
+        assert cells(lines(report, "| GET |")[0])[-1] == "new"
+
     def test_a_service_that_was_never_measured_keeps_its_last_reason(self, warehouse: "Warehouse") -> None:
         """
         A baseline that was not about a service still says why there is nothing of it.

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from devperf_pipeline.errors import ServiceRefused, ServiceUnreachable, WrongAnswer
 from devperf_pipeline.measure.engine import driver_of
 from devperf_pipeline.model import Address, Credentials, Outcome, Service, Stack
 from devperf_pipeline.services.operation import Driver, Operation
-from devperf_pipeline.services.redis import RedisSession, open_session
+from devperf_pipeline.services.redis import RedisSession, explanation, open_session
 from devperf_pipeline_tests.services.strangers import nobody, silence, web_server
 
 CALLS = 20
@@ -279,3 +280,19 @@ class TestStrangers:
         with stranger() as address, pytest.raises(error, match=words):
             open_session(Service(name="redis", kind="redis", addresses=(address,)))
         assert monotonic() - began < 6
+
+
+class TestExplanation:
+    def test_never_repeats_the_password(self) -> None:
+        """
+        A server without AUTH sends its arguments back; the message has all of its words but that one.
+        """
+        address = Address("127.0.0.1", 6379)
+        service = Service(
+            name="redis", kind="redis", addresses=(address,), credentials=Credentials("me", "hunter2")
+        )
+        error = ResponseError("unknown command 'AUTH', with args beginning with: 'me' 'hunter2'")
+        said = str(explanation(service, address, error))
+
+        assert "args beginning with: 'me' '********'" in said
+        assert "hunter2" not in said

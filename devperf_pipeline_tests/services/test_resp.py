@@ -52,6 +52,15 @@ class TestDecode:
         with pytest.raises(ValueError, match="not one whole RESP reply"):
             resp.decode(broken)
 
+    @pytest.mark.parametrize("garbage", [b"$5x\r\nhello\r\n", b"*two\r\n", b"*1\r\n$-\r\n"])
+    def test_garbage_is_whole_and_wrong(self, garbage: bytes) -> None:
+        """
+        What only begins like RESP ends the call, and is never taken for an answer.
+        """
+        assert resp.complete(garbage)
+        assert Outcome.WRONG == resp.outcome_of_other(garbage)
+        assert [garbage] == resp.decode_or_raw(garbage)
+
     def test_keeps_errors_apart_from_answers(self) -> None:
         """
         The text of an error is never equal in kind to a value.

@@ -5,13 +5,14 @@ import pytest
 from devperf_pipeline.errors import ConfigurationError
 from devperf_pipeline.model import Address
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.stack.config import KINDS, load_stack
+from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.launch import STARTERS
 
 VISITED = """name = "home"
 managed = false
 
-[services.cache]
+[services.redis]
 kind = "redis"
 address = "127.0.0.1:6379"
 password = "p\\"ss %:/#"
@@ -25,35 +26,44 @@ def complaint(tmp_path: Path, content: str | bytes) -> str:
     path = tmp_path / "it.toml"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(ConfigurationError) as caught:
-        load_stack(str(path), Folders(tmp_path))
+        load_stack(str(path), Folders(tmp_path), CATALOGUE)
     return str(caught.value).replace(f"{tmp_path}/", "")
 
 
 class TestLocalStack:
     def test_has_every_kind_in_the_order_of_the_report(self) -> None:
         """
-        The stack file that comes with the project starts one service of each kind.
+        The stack file that comes with the project starts one service of each kind that can be started.
         """
-        stack = load_stack("local", Folders.find())
-        assert (list(CATALOGUE), True) == ([service.kind for service in stack.services], stack.managed)
-
-    def test_knows_the_kinds_of_the_catalogue(self) -> None:
-        """
-        A stack file may name exactly the kinds that can be measured.
-        """
-        assert frozenset(CATALOGUE) == KINDS
+        stack = load_stack("local", Folders.find(), CATALOGUE)
+        assert ([kind for kind in CATALOGUE if kind in STARTERS], True) == (
+            [service.kind for service in stack.services],
+            stack.managed,
+        )
 
     def test_hands_settings_on_unchanged(self) -> None:
         """
         A server's settings keep their names, their types and their order.
         """
-        settings = load_stack("local", Folders.find()).service("redis").settings
+        settings = load_stack("local", Folders.find(), CATALOGUE).service("redis").settings
         assert [
             ("maxmemory", "256mb"),
             ("maxmemory-policy", "noeviction"),
             ("save", ""),
             ("appendonly", "no"),
         ] == list(settings.items())
+
+
+class TestNames:
+    def test_a_service_is_called_by_its_kind(self, tmp_path: Path) -> None:
+        """
+        Another name has no asset and would never be measured: it is refused, not passed over.
+        """
+        said = complaint(tmp_path, VISITED.replace("services.redis", "services.cache"))
+        assert (
+            "it.toml, line 4: services.cache: expected the service to be called by its kind, [services.redis], "
+            "found 'cache'." == said
+        )
 
 
 class TestVisitedStack:
@@ -63,7 +73,7 @@ class TestVisitedStack:
         """
         path = tmp_path / "home.toml"
         path.write_text(VISITED)
-        service = load_stack(str(path), Folders(tmp_path)).service("cache")
+        service = load_stack(str(path), Folders(tmp_path), CATALOGUE).service("redis")
         assert service.credentials is not None
         assert (Address("127.0.0.1", 6379), 'p"ss %:/#') == (service.address, service.credentials.password)
 
@@ -76,7 +86,7 @@ class TestVisitedStack:
         monkeypatch.setenv("CACHE_PASSWORD", "from outside")
         path = tmp_path / "home.toml"
         path.write_text(VISITED.replace('"p\\"ss %:/#"', '{ env = "CACHE_PASSWORD" }'))
-        credentials = load_stack(str(path), Folders(tmp_path)).service("cache").credentials
+        credentials = load_stack(str(path), Folders(tmp_path), CATALOGUE).service("redis").credentials
         assert credentials is not None
         assert credentials.password == "from outside"
 
@@ -86,7 +96,7 @@ class TestVisitedStack:
         """
         said = complaint(tmp_path, VISITED.replace('"p\\"ss %:/#"', '{ env = "NOT_SET_ANYWHERE" }'))
         assert said == (
-            "it.toml, line 7: services.cache.password: expected the environment variable NOT_SET_ANYWHERE to hold it, "
+            "it.toml, line 7: services.redis.password: expected the environment variable NOT_SET_ANYWHERE to hold it, "
             "found no such variable. Set it."
         )
 
@@ -96,7 +106,7 @@ class TestVisitedStack:
         """
         said = complaint(tmp_path, VISITED.replace('"p\\"ss %:/#"', "90210"))
         assert said == (
-            "it.toml, line 7: services.cache.password: "
+            "it.toml, line 7: services.redis.password: "
             'expected text in quotes, or {env = "NAME"}, found something else.'
         )
 
@@ -133,7 +143,7 @@ class TestComplaints:
                 'kind = "pgbouncer"',
                 'kind = "pgbuncer"',
                 (
-                    f"line 12: services.pgbouncer.kind: expected one of {', '.join(sorted(KINDS))}, "
+                    f"line 12: services.pgbouncer.kind: expected one of {', '.join(sorted(CATALOGUE))}, "
                     "found 'pgbuncer'. Did you mean 'pgbouncer'?"
                 ),
             ),
@@ -237,7 +247,16 @@ class TestComplaints:
         An address is a loopback host and a port.
         """
         said = complaint(tmp_path, VISITED.replace("127.0.0.1:6379", address))
-        assert f"it.toml, line 6: services.cache.address: {expected}" == said
+        assert f"it.toml, line 6: services.redis.address: {expected}" == said
+
+    @pytest.mark.parametrize("start", ["redis://me:hunter/2@", "me:hunter/2@"])
+    def test_repeat_no_password_of_an_address(self, tmp_path: Path, start: str) -> None:
+        """
+        A URL in the place of an address is refused without its password.
+        """
+        said = complaint(tmp_path, VISITED.replace("127.0.0.1:6379", f"{start}127.0.0.1:6379"))
+        assert "********@127.0.0.1" in said
+        assert "hunter" not in said
 
     def test_name_the_line_of_a_duplicate(self, tmp_path: Path) -> None:
         """
@@ -280,7 +299,7 @@ class TestComplaints:
         folders.stacks.mkdir()
         (folders.stacks / "local.toml").touch()
         with pytest.raises(ConfigurationError) as caught:
-            load_stack("locl", folders)
+            load_stack("locl", folders, CATALOGUE)
         assert str(caught.value) == (
             f"Expected a stack file at {folders.stacks}/locl.toml, found no file. "
             f"Stacks in {folders.stacks}: local. Did you mean 'local'?"

@@ -12,18 +12,20 @@ import pytest
 
 from devperf_pipeline.errors import ConfigurationError
 from devperf_pipeline.model import Service, Stack
+from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack import process, record
 from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline.stack.local import RECORD, down, processes, running, up, would_run
+from devperf_pipeline.stack.local import RECORD, down, down_all, processes, running, up, would_run
 
 STARTER = """
 import sys
 from pathlib import Path
+from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.local import up
-up(load_stack(sys.argv[1], Folders(Path(sys.argv[2]))), Folders(Path(sys.argv[2])))
+up(load_stack(sys.argv[1], Folders(Path(sys.argv[2])), CATALOGUE), Folders(Path(sys.argv[2])))
 print("whole", flush=True)
 sys.stdin.read()
 """
@@ -53,7 +55,7 @@ def small(folders: Folders, *kinds: str, settings: str = "") -> Stack:
     tables = [f'[services.{kind}]\nkind = "{kind}"\n' for kind in kinds]
     tables.insert(1, f"[services.{kinds[0]}.settings]\n{settings}\n")
     (folders.stacks / "small.toml").write_text('name = "small"\nmanaged = true\n' + "\n".join(tables))
-    return load_stack("small", folders)
+    return load_stack("small", folders, CATALOGUE)
 
 
 def everything(folders: Folders) -> list[int]:
@@ -286,6 +288,35 @@ class TestDown:
             said,
             folders.servers.exists(),
         )
+
+    def test_all_is_every_stack_of_this_project(self, tmp_path: Path) -> None:
+        """
+        Two stacks run, the file of neither is there any more: both are stopped, and nothing stays behind.
+        """
+        folders = Folders(tmp_path)
+        servers: list[subprocess.Popen[bytes]] = []
+        try:
+            for name in ("one", "two"):
+                folder = folders.servers / name
+                folder.mkdir(parents=True, mode=0o711)
+                servers.append(subprocess.Popen(["sleep", "60"], start_new_session=True))
+                born_s = psutil.Process(servers[-1].pid).create_time()
+                running_there = record.Record(path=folder / RECORD)
+                running_there.append(process.Recorded(service=name, pid=servers[-1].pid, born_s=born_s))
+
+            assert ["one", "two"] == down_all(folders)
+            assert [-signal.SIGTERM] * 2 == [server.wait(5) for server in servers]
+            assert not folders.servers.exists()
+        finally:
+            for server in servers:
+                server.kill()
+                server.wait()
+
+    def test_all_of_nothing(self, tmp_path: Path) -> None:
+        """
+        Where nothing was ever started nothing is stopped.
+        """
+        assert [] == down_all(Folders(tmp_path))
 
     def test_refuses_a_name_that_leads_elsewhere(self, tmp_path: Path) -> None:
         """

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from devperf_pipeline.model import Service, Stack
-from devperf_pipeline.stack.config import KINDS
+from devperf_pipeline.stack.launch import STARTERS
 from devperf_pipeline.stack.obtain import PROGRAMS, find_server, how_to_get, obtain
 from devperf_pipeline.stack.servers.reference_api_build import RECIPES
 
@@ -37,9 +37,16 @@ def install(folder: Path, name: str, text: str = "#!/bin/sh\n") -> Path:
 class TestFindServer:
     def test_knows_every_kind(self) -> None:
         """
-        Each kind that a stack file may name has programs to look for.
+        Each kind that can be started has programs to look for.
         """
-        assert frozenset(PROGRAMS) == KINDS
+        assert STARTERS.keys() == PROGRAMS.keys()
+
+    def test_a_kind_that_is_only_visited_is_not_looked_for(self) -> None:
+        """
+        What is measured and never started here needs no programs; who asks for it hears what to do.
+        """
+        assert find_server("somebody_elses") is None
+        assert "managed = false" in how_to_get("somebody_elses")
 
     def test_finds_all_programs_or_nothing(self, bare_machine: Path) -> None:
         """
@@ -62,7 +69,7 @@ class TestFindServer:
 
 
 class TestHowToGet:
-    @pytest.mark.parametrize("kind", sorted(KINDS))
+    @pytest.mark.parametrize("kind", sorted(PROGRAMS))
     def test_is_one_line(self, kind: str) -> None:
         """
         There is a command for every kind, ready to be pasted.

@@ -105,6 +105,18 @@ class TestBuild:
         found = ask(folders, "select operation, instrument, floor_p50_ns from percentiles order by all")
         assert found == [("floor", "engine", 500), ("get-hit", "driver", None), ("get-hit", "engine", 500)]
 
+    def test_an_invalid_floor_stands_beside_no_row(
+        self, folders: Folders, measure: Store, make_round: MakeRound
+    ) -> None:
+        """
+        A floor that does not count is no floor.
+        """
+        floor = Benchmark("redis", "floor", Load(1), "engine")
+        measure([make_round(1), make_round(1, [500] * 30, benchmark=floor, problem="not steady")])
+        warehouse.build(folders)
+        found = ask(folders, "select operation, valid, floor_p50_ns from percentiles order by all")
+        assert found == [("floor", False, None), ("get-hit", True, None)]
+
     def test_samples_and_n_agree(self, folders: Folders, measure: Store, make_round: MakeRound) -> None:
         """
         The calls in `samples` must be as many as the sum of n, without warm-ups, and p95 must be theirs.

@@ -41,7 +41,8 @@ def start(site: Site) -> Service:
     cookie = site.write(".erlang.cookie", secrets.token_hex(16))
     cookie.chmod(0o400)
     # The broker would start a port mapper of its own, which stays behind when it ends. Ours is recorded.
-    extra = {"ERL_EPMD_PORT": str(mapper), "ERL_EPMD_ADDRESS": LOOPBACK}
+    # It must not start one even when ours is gone, which happens when everything is stopped during its start.
+    extra = {"ERL_EPMD_PORT": str(mapper), "ERL_EPMD_ADDRESS": LOOPBACK, "ERL_FLAGS": "-start_epmd false"}
     helper = site.start(
         [site.programs["epmd"], "-port", str(mapper), "-address", LOOPBACK], main=False, extra=extra
     )

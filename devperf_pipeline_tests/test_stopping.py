@@ -1,0 +1,121 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+
+from devperf_pipeline.model import Stack
+from devperf_pipeline.stack.folders import Folders
+
+pytestmark = pytest.mark.servers
+
+VISITED = """
+name = "visited"
+managed = false
+
+[services.redis]
+kind = "redis"
+address = "{address}"
+username = "{username}"
+password = {{ env = "TEST_REDIS_PASSWORD" }}
+"""
+
+
+@pytest.fixture(name="folders")
+def _folders(running_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
+    """
+    A project whose stack is one running Redis.
+    """
+    redis = running_stack.service("redis")
+    assert redis.credentials
+    folders = Folders(tmp_path)
+    folders.stacks.mkdir()
+    text = VISITED.format(address=redis.address, username=redis.credentials.username)
+    (folders.stacks / "visited.toml").write_text(text, encoding="utf-8")
+    monkeypatch.setenv("TEST_REDIS_PASSWORD", redis.credentials.password)
+    monkeypatch.setenv("DEVPERF_ROOT", str(tmp_path))
+    monkeypatch.setenv("DAGSTER_HOME", str(folders.dagster_home))
+    return folders
+
+
+def begin(seconds: float) -> subprocess.Popen[str]:
+    """
+    A baseline of that stack, in a process group of its own as a shell would make it.
+    """
+    return subprocess.Popen(
+        [
+            Path(sys.executable).with_name("devperf"),
+            "baseline",
+            "--stack",
+            "visited",
+            "--seconds",
+            str(seconds),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def first_round(running: subprocess.Popen[str]) -> str:
+    """
+    Wait until one round is kept; what was said up to there.
+    """
+    said = ""
+    assert running.stdout
+    while " to go " not in said:
+        line = running.stdout.readline()
+        assert line, said
+        said += line
+    return said
+
+
+def baselines(folders: Folders) -> list[tuple[str, bool]]:
+    """
+    State of each baseline, and whether it has samples.
+    """
+    with duckdb.connect(str(folders.warehouse), read_only=True) as con:
+        return con.execute(
+            "select state, exists (from samples s where s.baseline_id = b.baseline_id) from baselines b order by baseline_id"
+        ).fetchall()
+
+
+class TestStopping:
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_what_was_measured_is_in_the_tables_at_once(
+        self, folders: Folders, number: signal.Signals
+    ) -> None:
+        """
+        Ctrl-C ends with status 130 and no traceback, and finished rounds can be asked for right away.
+        """
+        with begin(0.2) as running:
+            said = first_round(running)
+            os.killpg(running.pid, number)
+            said += running.communicate(timeout=30)[0]
+
+        assert 130 == running.returncode
+        assert "Traceback" not in said
+        assert said.endswith("devperf: interrupted; every round that had ended is kept.\n")
+        assert [("interrupted", True)] == baselines(folders)
+        assert [] == list(folders.incoming.iterdir())
+
+    def test_next_baseline_takes_in_what_a_killed_one_left(self, folders: Folders) -> None:
+        """
+        SIGKILL in the middle loses no finished round, and neither samples, tables nor Dagster's queue keep a wound.
+        """
+        with begin(0.2) as running:
+            first_round(running)
+            running.kill()
+        with begin(0.01) as running:
+            said = running.communicate(timeout=120)[0]
+        with dg.DagsterInstance.get() as instance:
+            runs = [run.status for run in instance.get_runs()]
+
+        assert 0 == running.returncode, said
+        assert [("interrupted", True), ("complete", True)] == baselines(folders)
+        assert [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE] == runs
