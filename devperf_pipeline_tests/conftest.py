@@ -22,11 +22,11 @@ def stack_folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     A project folder of the session's own, where `running_stack` keeps its logs and its record.
     """
     root = tmp_path_factory.mktemp("devperf")
-    # The environments of the reference APIs take a while to make; a session may be told where they are kept.
-    kept = os.environ.get("DEVPERF_TEST_CACHE")
-    if kept:
-        (root / "data").mkdir()
-        (root / "data" / "cache").symlink_to(Path(kept).resolve())
+    # The reference APIs take minutes to build: what the project keeps is used, or the folder that is named.
+    kept = Path(os.environ.get("DEVPERF_TEST_CACHE") or Folders.find().cache).resolve()
+    kept.mkdir(parents=True, exist_ok=True)
+    (root / "data").mkdir()
+    (root / "data" / "cache").symlink_to(kept)
     return Folders(root)
 
 

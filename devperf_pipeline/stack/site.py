@@ -106,10 +106,9 @@ class Site:
 
         """
         name = Path(argv[0]).name
-        child = self._spawn(argv, folder=folder, given=given, environment=environment)
         if nice:
-            # Those that it starts are as nice. One that ended at once is still ours to ask: nobody reaped it.
-            os.setpriority(os.PRIO_PROCESS, child.pid, nice)
+            argv = ["nice", "-n", str(nice), *argv]
+        child = self._spawn(argv, folder=folder, given=given, environment=environment)
         deadline = time.monotonic() + seconds
         while child.poll() is None:
             if self.stopping.is_set() or time.monotonic() > deadline:

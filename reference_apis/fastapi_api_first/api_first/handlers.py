@@ -29,7 +29,7 @@ async def get_root(asked: Asked) -> Json:
         "framework": "FastAPI",
         "version": FRAMEWORK_VERSION,
         "runtime": f"Python {platform.python_version()}",
-        "server": f"{SERVER}, {VALIDATOR}",
+        "server": f"{VALIDATOR}, {SERVER}",
         "aggregation": asked.request.app.state.aggregation,
     }
 
