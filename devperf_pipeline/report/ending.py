@@ -39,9 +39,9 @@ def ending(folders: Folders) -> Ending:
         "",
         f"Baseline {view.sitting.baseline_id}",
         *map(_measured, measured),
-        *(f"  {part.service:<14} {part.state or 'cut short'}: {_reason(part)}" for part in failed),
+        *(f"  {part.service:<17} {part.state or 'cut short'}: {_reason(part)}" for part in failed),
         *(
-            f"  {part.service:<14} in part: {_reason(part)}"
+            f"  {part.service:<17} in part: {_reason(part)}"
             for part in measured
             if part.state == "measured" and part.reason
         ),
@@ -57,7 +57,7 @@ def _measured(part: Part) -> str:
     calls = show.count(sum(row.n for row in part.new))
     invalid = sum(not row.valid for row in part.new)
     doubt = f"; {invalid} readings do not count, the report says why" if invalid else ""
-    return f"  {part.service:<14} {show.plain(part.product or '', 44):<45} {calls:>9} calls{doubt}"
+    return f"  {part.service:<17} {show.plain(part.product or '', 44):<45} {calls:>9} calls{doubt}"
 
 
 def _reason(part: Part) -> str:

@@ -135,6 +135,7 @@ class Recipe:
     rows: Callable[[int, int], int] = lambda _users, _size: ROWS
     transaction: bool = False
     finite: bool = False
+    least_s: float = 0.0
 
     def every_call(self, user: int, size: int) -> Iterable[tuple[Arguments, ...]]:
         """
@@ -190,5 +191,6 @@ class Recipe:
             driver=lambda connection, user, size: driver(self, connection, user, size),
             reset=reset if self.table else None,
             finite=self.finite,
+            least_s=self.least_s,
             largest=LARGEST,
         )
