@@ -52,7 +52,7 @@ RECIPES: Mapping[str, Recipe] = {
         title="Vault",
         tags="minimal",
         packages=1_750,
-        about="4 to 8 minutes on two free cores, 460 MB to fetch, 5 GB in Go's caches, once",
+        about="once, some minutes (15 on two busy cores), with low priority",
     ),
 }
 """The kinds of service whose server can be built: `servers/<kind>` holds the sources."""
