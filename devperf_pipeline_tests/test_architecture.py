@@ -30,6 +30,9 @@ OWNERS = {
     "redis": ("services/redis",),
     "pika": ("services/rabbitmq", "services/amqp"),
     "hvac": ("services/vault",),
+    "pymongo": ("services/mongodb",),
+    "bson": ("services/mongodb",),
+    "markdown_it": ("report/",),
     "requests": ("services/vault",),
     "httpx": ("services/reference_api", "services/http"),
 }
