@@ -12,8 +12,17 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Literal
 
-Instrument = Literal["engine", "driver"]
-"""What holds the clock: prepared bytes on a socket, or the driver as an application uses it."""
+Tool = Literal["ab", "wrk", "h2load", "pgbench", "redis-benchmark", "sysbench"]
+"""Reference tools: second instruments, by the names of their programs."""
+
+Instrument = Literal["engine", "driver"] | Tool
+"""What holds the clock: prepared bytes on a socket, the driver as an application uses it, or a reference tool."""
+
+Stage = Literal["samples", "resources", "load_tests", "tools"]
+"""
+What a sitting does, in this order: interleaved rounds of all benchmarks, what everything that runs uses, sustained
+loads, reference tools. Each is a group of assets.
+"""
 
 Phase = Literal["warmup", "measured"]
 
@@ -178,12 +187,16 @@ class Facts:
 class Load:
     """
     How an operation is driven: a closed load of `users`, each of whom waits for the answer.
+
+    A `sustained` load runs in one uninterrupted stretch (a load test); others run in short slices, interleaved with
+    those of every other benchmark.
     """
 
     users: int
+    sustained: bool = False
 
     def __str__(self) -> str:
-        return f"closed-{self.users}"
+        return f"{'sustained' if self.sustained else 'closed'}-{self.users}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +216,15 @@ class Benchmark:
         For example `redis/get-hit/closed-10/engine`.
         """
         return f"{self.service}/{self.operation}/{self.load}/{self.instrument}"
+
+    @property
+    def stage(self) -> Stage:
+        """
+        The stage of a sitting that measures it.
+        """
+        if self.instrument not in ("engine", "driver"):
+            return "tools"
+        return "load_tests" if self.load.sustained else "samples"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +250,63 @@ class Round:
     outcome: Sequence[int]
     placement: str
     other_cpu: float | None = None
+    problem: str | None = None
+
+
+ResourcePhase = Literal["idle", "load", "held"]
+"""Nothing asked of it; under a sustained load; with connections held open, each with a request under way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceReading:
+    """
+    What one service's whole process tree used, at one moment.
+
+    `at_ns` is the wall clock (UTC epoch), as rounds have it; `cpu_percent` is of one core, over the `elapsed_ns`
+    before that moment. What cannot be read (another user's process, no such counter) is None, never 0.
+    `benchmark` is the id of the load that ran meanwhile, if any; `users` is how many users it had.
+    `source` says where it was read: "processes", "cgroup" or "docker".
+    """
+
+    service: str
+    phase: ResourcePhase
+    at_ns: int
+    elapsed_ns: int
+    cpu_percent: float | None
+    rss_bytes: int
+    pss_bytes: int | None
+    vsz_bytes: int
+    processes: int
+    threads: int
+    descriptors: int | None = None
+    read_bytes: int | None = None
+    written_bytes: int | None = None
+    received_bytes: int | None = None
+    sent_bytes: int | None = None
+    users: int = 0
+    benchmark: str | None = None
+    source: str = "processes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stated:
+    """
+    What a reference tool says of a run of its own, where it does not give every call.
+
+    `quantiles` maps a share (0 to 1) to nanoseconds, as the tool states them; `about` are its conditions in its own
+    words ("scale", "threads", "version"). `problem` is set where the run says nothing about the service.
+    """
+
+    benchmark: Benchmark
+    number: int
+    began_at_ns: int
+    elapsed_ns: int
+    n: int
+    errors: int
+    throughput_per_s: float | None
+    mean_ns: int | None
+    quantiles: Mapping[float, int] = field(default_factory=dict[float, int])
+    about: Mapping[str, str] = field(default_factory=dict[str, str])
     problem: str | None = None
 
 

@@ -2,26 +2,47 @@
 What are the assets called?
 """
 
+from collections.abc import Mapping
+
 import dagster as dg
 
+from devperf_pipeline.model import Stage
 from devperf_pipeline.services import CATALOGUE
 
 SERVICES = tuple(CATALOGUE)
+STAGES: Mapping[Stage, tuple[str, ...]] = {
+    "samples": SERVICES,
+    "resources": SERVICES,
+    "load_tests": tuple(kind.name for kind in CATALOGUE.values() if kind.load_tested),
+    "tools": tuple(kind.name for kind in CATALOGUE.values() if kind.tools),
+}
+"""What a sitting makes of which service; each is an asset."""
+
 INFRASTRUCTURE = dg.AssetKey("infrastructure")
 BASELINE = dg.AssetKey("baseline")
 TABLES = tuple(dg.AssetKey(name) for name in ("baselines", "rounds", "percentiles"))
 REPORT = dg.AssetKey(["reports", "baseline"])
 
 
+def made(stage: Stage, service: str) -> dg.AssetKey:
+    """
+    The key of what one stage makes of one service.
+    """
+    return dg.AssetKey([stage, service])
+
+
 def samples(service: str) -> dg.AssetKey:
     """
     The key of one service's samples.
     """
-    return dg.AssetKey(["samples", service])
+    return made("samples", service)
 
 
 def selection(services: tuple[str, ...]) -> list[dg.AssetKey]:
     """
-    Everything that a baseline of these services makes: their samples, the tables and the report.
+    Everything that a baseline of these services makes: what each stage makes of them, the tables and the report.
     """
-    return [INFRASTRUCTURE, *map(samples, services), BASELINE, *TABLES, REPORT]
+    staged = [
+        made(stage, service) for stage, those in STAGES.items() for service in those if service in services
+    ]
+    return [INFRASTRUCTURE, *staged, BASELINE, *TABLES, REPORT]

@@ -26,9 +26,10 @@ from devperf_pipeline.measure.interrupts import interrupted_once
 from devperf_pipeline.measure.lock import only_one
 from devperf_pipeline.measure.plan import PROFILES, profile_named
 from devperf_pipeline.measure.progress import Progress
-from devperf_pipeline.measure.sitting import Cancelled, Wishes, measure
+from devperf_pipeline.measure.sitting import Wishes, measure
 from devperf_pipeline.measure.tally import Tally
-from devperf_pipeline.model import Baseline, Stack
+from devperf_pipeline.measure.visit import Cancelled
+from devperf_pipeline.model import Baseline, Stack, Stage
 from devperf_pipeline.report.panel import service_panel, service_rows
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack import local
@@ -70,16 +71,30 @@ class MeasureConfig(dg.Config):
     )
     stack: str = Field(default="local", description="The stack file to measure, by its name in stacks/.")
 
-    def wishes(self, selected: tuple[str, ...]) -> Wishes:
+    def wishes(self, selected: Mapping[Stage, tuple[str, ...]]) -> Wishes:
         """
         The same in the words of `measure/`.
         """
         profile = profile_named(self.profile.value)
         if self.seconds:
             profile = replace(profile, seconds=self.seconds, budget_s=None)
+        stages: dict[Stage, tuple[str, ...]] = {
+            stage: tuple(s for s in those if not self.services or s in self.services)
+            for stage, those in selected.items()
+        }
         return Wishes(
-            profile=profile, services=tuple(s for s in selected if not self.services or s in self.services)
+            profile=profile,
+            services=tuple(s for s in keys.SERVICES if any(s in those for those in stages.values())),
+            stages={stage: those for stage, those in stages.items() if those},
         )
+
+
+ABOUT: Mapping[Stage, str] = {
+    "samples": "Every call made to {}: when it began, how long it took, how it ended.",
+    "resources": "What the processes of {} used: CPU, memory, disk; idle, under load, and with requests held open.",
+    "load_tests": "{} under sustained loads of 1 to 200 users: every call, and what it used meanwhile.",
+    "tools": "What reference tools measure of {}, beside our own engine.",
+}
 
 
 def _specs() -> Iterator[dg.AssetSpec]:
@@ -90,20 +105,22 @@ def _specs() -> Iterator[dg.AssetSpec]:
         kinds={"toml"},
         description="The machine, and what each running service says of its version and settings.",
     )
-    for kind in CATALOGUE.values():
-        yield dg.AssetSpec(
-            keys.samples(kind.name),
-            skippable=True,
-            group_name="samples",
-            deps=[keys.INFRASTRUCTURE],
-            kinds={kind.icon, "parquet"} if kind.icon else {"parquet"},
-            tags={"devperf/service": kind.name, "devperf/role": kind.role},
-            description=f"Every call made to {kind.title}: when it began, how long it took, how it ended.",
-        )
+    for stage, services in keys.STAGES.items():
+        for service in services:
+            kind = CATALOGUE[service]
+            yield dg.AssetSpec(
+                keys.made(stage, service),
+                skippable=True,
+                group_name=stage,
+                deps=[keys.INFRASTRUCTURE],
+                kinds={kind.icon, "parquet"} if kind.icon else {"parquet"},
+                tags={"devperf/service": kind.name, "devperf/role": kind.role},
+                description=ABOUT[stage].format(kind.title),
+            )
     yield dg.AssetSpec(
         keys.BASELINE,
         group_name="samples",
-        deps=[keys.samples(service) for service in keys.SERVICES],
+        deps=[keys.made(stage, service) for stage, those in keys.STAGES.items() for service in those],
         kinds={"parquet"},
         description="One sitting: everything that was measured together, and what was skipped or failed, and why.",
     )
@@ -120,7 +137,10 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
     Measure the selected services in one sitting, rounds interleaved, one sitting at a time on this machine.
     """
     folders = project.folders
-    selected = tuple(s for s in keys.SERVICES if keys.samples(s) in context.selected_asset_keys)
+    selected: dict[Stage, tuple[str, ...]] = {
+        stage: tuple(s for s in those if keys.made(stage, s) in context.selected_asset_keys)
+        for stage, those in keys.STAGES.items()
+    }
     store = SampleStore(folders)
     tally = Tally(store)
     say = context.log.info if CLI_TAG not in context.run.tags else _to_terminal
@@ -138,15 +158,17 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
                 wishes = config.wishes(selected)
                 described = load_stack(config.stack, folders, CATALOGUE)
                 with standing(described, folders, say, only=wishes.services) as stack:
-                    roots = [
-                        pid for service in stack.services for pid in local.processes(folders, service.name)
-                    ]
+                    roots = {
+                        service.name: local.processes(folders, service.name)
+                        for service in stack.services
+                        if stack.managed
+                    }
                     baseline = measure(
                         stack,
                         wishes,
                         host=host_facts(folders.data),
                         keeper=tally,
-                        processes=lambda: roots if stack.managed else [],
+                        processes=lambda service: roots.get(service, []),
                         tell=_teller(context),
                         say=say,
                         cancelled=cancelled,
@@ -221,6 +243,12 @@ def _results(
             )
     finally:
         con.close()
+    for stage, counts in tally.stages.items():
+        for service, count in counts.items():
+            if keys.made(stage, service) in wanted:
+                yield dg.MaterializeResult(
+                    asset_key=keys.made(stage, service), metadata={"dagster/row_count": count}
+                )
     if keys.BASELINE in wanted:
         yield dg.MaterializeResult(
             asset_key=keys.BASELINE,

@@ -1,25 +1,25 @@
 """
 How is a whole baseline measured?
 
-Open every service, prepare it, interleave all rounds of all benchmarks in a seeded random order, keep each round the
-moment it ends, clean up whatever happens.
+Open every service, prepare it, run the stages that are wished for, keep each round the moment it ends, clean up
+whatever happens. The stage "samples" is here: all rounds of all benchmarks, interleaved in a seeded random order.
 One service that fails costs its own rows and nothing else.
 """
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
-from devperf_pipeline.errors import MeasurementError, ServiceError
+from devperf_pipeline.errors import ServiceError
 from devperf_pipeline.measure.placement import Placement
 from devperf_pipeline.measure.plan import Item, Profile, in_order, items
 from devperf_pipeline.measure.progress import Progress, Watch
 from devperf_pipeline.measure.slices import Measurer
-from devperf_pipeline.model import Baseline, Facts, Round, Service, ServiceState, Stack
+from devperf_pipeline.measure.visit import Cancelled, Keeper, Visit
+from devperf_pipeline.model import Baseline, Service, Stack, Stage
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.operation import Session
 
@@ -30,44 +30,17 @@ ASK_EVERY_S = 1.0
 """Whether to stop is asked this often: it may cost a look into a database."""
 
 
-class Keeper(Protocol):
-    """
-    Where rounds go, whole or not at all. `store/` has one.
-    """
-
-    def begin(self, baseline: Baseline) -> None:
-        """
-        A sitting begins.
-        """
-        ...
-
-    def keep(self, measured: Round) -> None:
-        """
-        Keep one round for good before anything else happens.
-        """
-        ...
-
-    def finish(self, baseline: Baseline) -> None:
-        """
-        The sitting is over; nothing more comes.
-        """
-        ...
-
-
-class Cancelled(MeasurementError):
-    """
-    Somebody asked the sitting to stop. What was measured is kept.
-    """
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
     """
     What is to be measured and how: services (all of the stack if none are named), profile, seed of the order.
+
+    `stages` says what is done, with which of these services (all of them if none are named there).
     """
 
     profile: Profile
     services: tuple[str, ...] = ()
+    stages: Mapping[Stage, tuple[str, ...]] = field(default_factory=lambda: {"samples": ()})
     seed: int = field(default_factory=lambda: secrets.randbelow(2**31))
 
 
@@ -78,29 +51,13 @@ def new_id(now_s: float) -> str:
     return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now_s))}-{secrets.token_hex(2)}"
 
 
-@dataclass(slots=True)
-class _Visit:
-    """
-    The sessions that are open, and why others are not.
-    """
-
-    sessions: dict[str, Session] = field(default_factory=dict[str, Session])
-    facts: dict[str, Facts] = field(default_factory=dict[str, Facts])
-    states: dict[str, ServiceState] = field(default_factory=dict[str, ServiceState])
-    reasons: dict[str, str] = field(default_factory=dict[str, str])
-
-    def failed(self, service: str, why: str) -> None:
-        self.states[service] = "failed"
-        self.reasons[service] = why
-
-
 def measure(
     stack: Stack,
     wishes: Wishes,
     *,
     host: Mapping[str, str],
     keeper: Keeper,
-    processes: Callable[[], list[int]] = list,
+    processes: Callable[[str], list[int]] = lambda _: [],
     tell: Callable[[Progress], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
     cancelled: Callable[[], bool] = lambda: False,
@@ -113,7 +70,7 @@ def measure(
         wishes: what of it, and how.
         host: what machine this is.
         keeper: where each round goes as soon as it is measured.
-        processes: main processes of a stack that we started ourselves; they are placed on cores.
+        processes: main processes of a service of a stack that we started ourselves; they are placed on cores.
         tell: hears of progress after each round.
         say: hears, before the first round, which services cannot be measured, and why.
         cancelled: asked between rounds, at most once a second.
@@ -126,8 +83,20 @@ def measure(
 
     """
     wanted = [service for service in stack.services if not wishes.services or service.name in wishes.services]
-    visit = _Visit()
+    placement = Placement(lambda: [pid for service in stack.services for pid in processes(service.name)])
     with ExitStack() as at_the_end:
+        visit = Visit(
+            stack=stack,
+            profile=wishes.profile,
+            placement=placement,
+            measurer=Measurer(wishes.profile, placement),
+            keeper=keeper,
+            seed=wishes.seed,
+            stages=wishes.stages,
+            processes=processes,
+            say=say,
+            check_cancelled=_checker(cancelled),
+        )
         _open(wanted, stack, visit, at_the_end)
         now = time.time()
         planned = _prepare(visit)
@@ -145,22 +114,14 @@ def measure(
             operations={f"{i.benchmark.service}/{i.operation.name}": i.operation.title for i in planned},
         )
         keeper.begin(baseline)
-        placement = Placement(processes)
         at_the_end.callback(placement.release)
-        profile = wishes.profile.fitted(len(planned))
-        measurer = Measurer(profile, placement)
-        at_the_end.callback(measurer.disconnect)
-        watch = Watch(rounds=profile.rounds, of=profile.rounds * len(planned), tell=tell)
-        asked = time.monotonic()
-        for rounds in _interleave(planned, wishes, visit, measurer, watch):
-            for measured in rounds:
-                if measured.phase == "measured" or measured.latency_ns:
-                    keeper.keep(measured)
-            watch.round_done(rounds[-1])
-            if time.monotonic() - asked > ASK_EVERY_S:
-                asked = time.monotonic()
-                if cancelled():
-                    raise Cancelled("The sitting was asked to stop. Every round that had ended is kept.")
+        visit.planned = [item for item in planned if item.benchmark.service in visit.chosen("samples")]
+        visit.profile = wishes.profile.fitted(len(visit.planned))
+        visit.measurer = Measurer(visit.profile, placement)
+        at_the_end.callback(visit.measurer.disconnect)
+        for stage, run in STAGES.items():
+            if stage in wishes.stages:
+                run(visit, tell)
         ended = replace(
             baseline, ended_at_ns=time.time_ns(), states=dict(visit.states), reasons=dict(visit.reasons)
         )
@@ -168,7 +129,23 @@ def measure(
     return ended
 
 
-def _open(services: Sequence[Service], stack: Stack, visit: _Visit, at_the_end: ExitStack) -> None:
+def _checker(cancelled: Callable[[], bool]) -> Callable[[], None]:
+    """
+    What raises `Cancelled` once somebody asked to stop; it asks at most once a second.
+    """
+    asked = time.monotonic()
+
+    def check() -> None:
+        nonlocal asked
+        if time.monotonic() - asked > ASK_EVERY_S:
+            asked = time.monotonic()
+            if cancelled():
+                raise Cancelled("The sitting was asked to stop. Every round that had ended is kept.")
+
+    return check
+
+
+def _open(services: Sequence[Service], stack: Stack, visit: Visit, at_the_end: ExitStack) -> None:
     """
     Open every service at the same time: several that do not answer cost one deadline, not one each.
     """
@@ -202,7 +179,7 @@ def _clean(session: Session) -> None:
         session.clean()
 
 
-def _prepare(visit: _Visit) -> list[Item]:
+def _prepare(visit: Visit) -> list[Item]:
     """
     Lay in our objects, ask for facts, name the benchmarks. One that fails here is not measured.
     """
@@ -229,27 +206,37 @@ def _prepare(visit: _Visit) -> list[Item]:
     return planned
 
 
-def _interleave(
-    planned: Sequence[Item], wishes: Wishes, visit: _Visit, measurer: Measurer, watch: Watch
-) -> Iterator[list[Round]]:
+def _interleave(visit: Visit, tell: Callable[[Progress], None]) -> None:
     """
-    Round after round, each benchmark once in each, in an order of its own; what was measured, as it comes.
+    Round after round, each benchmark once in each, in an order of its own; each is kept the moment it ends.
     """
+    rounds = visit.profile.rounds
+    watch = Watch(rounds=rounds, of=rounds * len(visit.planned), tell=tell)
     failures: dict[str, int] = {}
-    for number in range(1, wishes.profile.rounds + 1):
-        for item in in_order(planned, wishes.seed, number):
+    for number in range(1, rounds + 1):
+        for item in in_order(visit.planned, visit.seed, number):
             service = item.benchmark.service
             if failures.get(service, 0) >= FAILURES_IN_A_ROW:
                 watch.dropped(1)
                 continue
-            rounds = measurer.measure(item, number)
-            yield rounds
-            last = rounds[-1]
+            measured = visit.measurer.measure(item, number)
+            last = measured[-1]
             if last.latency_ns or not last.problem:
                 failures[service] = 0
-                continue
-            failures[service] = failures.get(service, 0) + 1
+            else:
+                failures[service] = failures.get(service, 0) + 1
+            for one in measured:
+                if one.phase == "measured" or one.latency_ns:
+                    visit.keeper.keep(one)
+            watch.round_done(last)
+            visit.check_cancelled()
             if failures[service] == FAILURES_IN_A_ROW:
                 visit.failed(
                     service, f"given up after {FAILURES_IN_A_ROW} rounds in a row failed: {last.problem}"
                 )
+
+
+STAGES: Mapping[Stage, Callable[[Visit, Callable[[Progress], None]], None]] = {
+    "samples": _interleave,
+}
+"""What a sitting does, in this order, each only where it is wished for."""

@@ -1,12 +1,13 @@
 """
-How did the calls end, service by service?
+What was kept, service by service, and how did its calls end?
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from devperf_pipeline.measure.sitting import Keeper
-from devperf_pipeline.model import Baseline, Outcome, Round
+from devperf_pipeline.measure.visit import Keeper
+from devperf_pipeline.model import Baseline, Outcome, ResourceReading, Round, Stage, Stated
 
 
 @dataclass(slots=True)
@@ -33,11 +34,15 @@ class Count:
 class Tally:
     """
     A keeper that counts what it hands on.
+
+    `services` counts the calls of the stage "samples"; `stages` how much was kept in each other stage: calls of
+    sustained loads, readings of processes, runs or calls of reference tools.
     """
 
     def __init__(self, keeper: Keeper) -> None:
         self._keeper = keeper
         self.services: dict[str, Count] = {}
+        self.stages: dict[Stage, Counter[str]] = {}
 
     def begin(self, baseline: Baseline) -> None:
         self._keeper.begin(baseline)
@@ -46,11 +51,27 @@ class Tally:
         self._keeper.keep(measured)
         if measured.phase != "measured":
             return
-        count = self.services.setdefault(measured.benchmark.service, Count())
+        service, stage = measured.benchmark.service, measured.benchmark.stage
+        if stage != "samples":
+            self._add(stage, service, len(measured.outcome))
+            return
+        count = self.services.setdefault(service, Count())
         count.calls[measured.benchmark.id] += len(measured.outcome)
         count.outcomes.update(measured.outcome)
         if measured.problem:
             count.problems.append(f"{measured.benchmark.id}, round {measured.number}: {measured.problem}")
 
+    def keep_resources(self, readings: Sequence[ResourceReading]) -> None:
+        self._keeper.keep_resources(readings)
+        for reading in readings:
+            self._add("resources", reading.service, 1)
+
+    def keep_stated(self, stated: Stated) -> None:
+        self._keeper.keep_stated(stated)
+        self._add("tools", stated.benchmark.service, 1)
+
     def finish(self, baseline: Baseline) -> None:
         self._keeper.finish(baseline)
+
+    def _add(self, stage: Stage, service: str, count: int) -> None:
+        self.stages.setdefault(stage, Counter())[service] += count

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 
-from devperf_pipeline.model import Service
+from devperf_pipeline.model import Service, Tool
 from devperf_pipeline.services.operation import Session
 
 
@@ -16,6 +16,8 @@ from devperf_pipeline.services.operation import Session
 class Kind:
     """
     One kind of system: how people call it, which module knows it, how Dagster draws it.
+
+    `load_tested` kinds have an operation that is driven with many users in one stretch; `tools` can measure it, too.
     """
 
     name: str
@@ -23,6 +25,8 @@ class Kind:
     module: str
     role: str
     icon: str | None = None
+    load_tested: bool = False
+    tools: tuple[Tool, ...] = ()
 
     @property
     def open_session(self) -> Callable[[Service], Session]:
@@ -32,38 +36,69 @@ class Kind:
         return import_module(f"devperf_pipeline.services.{self.module}").open_session
 
 
+def _api(name: str, title: str, icon: str) -> Kind:
+    return Kind(
+        name=name,
+        title=title,
+        module="reference_api",
+        role="api",
+        icon=icon,
+        load_tested=True,
+        tools=("ab", "wrk", "h2load"),
+    )
+
+
 CATALOGUE: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind(name="postgresql", title="PostgreSQL", module="postgresql", role="database", icon="postgres"),
+        Kind(
+            name="postgresql",
+            title="PostgreSQL",
+            module="postgresql",
+            role="database",
+            icon="postgres",
+            load_tested=True,
+            tools=("pgbench",),
+        ),
         Kind(
             name="pgbouncer",
             title="PostgreSQL behind PgBouncer",
             module="postgresql",
             role="database",
             icon="postgres",
+            tools=("pgbench",),
         ),
-        Kind(name="mysql", title="MySQL", module="mysql", role="database", icon="mysql"),
-        Kind(name="redis", title="Redis, one node", module="redis", role="cache", icon="redis"),
+        Kind(name="mysql", title="MySQL", module="mysql", role="database", icon="mysql", tools=("sysbench",)),
+        Kind(
+            name="redis",
+            title="Redis, one node",
+            module="redis",
+            role="cache",
+            icon="redis",
+            load_tested=True,
+            tools=("redis-benchmark",),
+        ),
         Kind(
             name="redis_cluster",
             title="Redis, three-node cluster",
             module="redis_cluster",
             role="cache",
             icon="redis",
+            tools=("redis-benchmark",),
         ),
-        Kind(name="rabbitmq", title="RabbitMQ", module="rabbitmq", role="queue", icon="rabbitmq"),
-        Kind(name="vault", title="Vault", module="vault", role="secrets", icon="vault"),
-        Kind(name="fastapi", title="FastAPI, code-first", module="reference_api", role="api", icon="python"),
         Kind(
-            name="fastapi_api_first",
-            title="FastAPI, API-first",
-            module="reference_api",
-            role="api",
-            icon="python",
+            name="rabbitmq",
+            title="RabbitMQ",
+            module="rabbitmq",
+            role="queue",
+            icon="rabbitmq",
+            load_tested=True,
         ),
-        Kind(name="gin", title="Gin", module="reference_api", role="api", icon="go"),
-        Kind(name="express", title="Express", module="reference_api", role="api", icon="javascript"),
-        Kind(name="actix", title="Actix Web", module="reference_api", role="api", icon="rust"),
+        Kind(name="vault", title="Vault", module="vault", role="secrets", icon="vault"),
+        _api("fastapi", "FastAPI, code-first", "python"),
+        _api("fastapi_api_first", "FastAPI, API-first", "python"),
+        _api("gin", "Gin", "go"),
+        _api("express", "Express", "javascript"),
+        _api("actix", "Actix Web", "rust"),
     )
 }

@@ -15,6 +15,7 @@ import polars as pl
 from devperf_pipeline.errors import StoreError
 from devperf_pipeline.model import Baseline
 from devperf_pipeline.store.disk import PARTIAL, not_written, set_aside, sync_file, sync_folder, write_whole
+from devperf_pipeline.store.readings import gather
 from devperf_pipeline.store.record import NAME, baseline_to_json, round_from_json
 from devperf_pipeline.store.statements import statement
 
@@ -63,6 +64,7 @@ def compact(incoming: Path, finished: Path, baseline: Baseline) -> tuple[list[st
         pl.DataFrame(rounds, schema=ROUNDS).write_parquet(
             beside / "rounds.parquet", compression="zstd", compression_level=3
         )
+        broken += gather(incoming, beside)
         write_whole(beside / NAME, baseline_to_json(baseline))
         for file in beside.iterdir():
             sync_file(file)

@@ -51,10 +51,13 @@ SERVICES: Schema = dict.fromkeys(
 class Collected:
     """
     All baselines that can be read, the folder of each one's summary, and a sentence for each file set aside.
+
+    `stated` are the files of what reference tools said, where a baseline has one.
     """
 
     baselines: Sequence[Baseline]
     summaries: Sequence[Path]
+    stated: Sequence[Path]
     set_aside: Sequence[str]
 
 
@@ -68,6 +71,7 @@ def collect(folders: Folders) -> Collected:
     """
     baselines: list[Baseline] = []
     summaries: list[Path] = []
+    stated: list[Path] = []
     said: list[str] = []
     with duckdb.connect() as con:
         con.execute("set threads = 2")
@@ -82,7 +86,9 @@ def collect(folders: Folders) -> Collected:
                 said += _summarise(con, folder, _place(folders, baseline), baseline, about)
             baselines.append(baseline)
             summaries.append(_place(folders, baseline))
-    return Collected(baselines, summaries, said)
+            if (folder / "stated.parquet").exists():
+                stated.append(folder / "stated.parquet")
+    return Collected(baselines, summaries, stated, said)
 
 
 def forget(folders: Folders) -> None:
@@ -117,6 +123,7 @@ def staged(found: Collected, workshop: Path) -> dict[str, list[str]]:
         files[name] = [str(workshop / f"{name}.parquet")]
     for name in ("rounds", "percentiles"):
         files[name] = [str(place / f"{name}.parquet") for place in found.summaries]
+    files["stated"] = [str(file) for file in found.stated]
     return files
 
 

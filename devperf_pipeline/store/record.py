@@ -78,6 +78,7 @@ def round_to_json(measured: Round, end_sum_ns: int, latency_sum_ns: int) -> str:
             "service": benchmark.service,
             "operation": benchmark.operation,
             "users": benchmark.load.users,
+            "sustained": benchmark.load.sustained,
             "instrument": benchmark.instrument,
             "round": measured.number,
             "phase": measured.phase,
@@ -104,7 +105,8 @@ def round_from_json(text: bytes) -> dict[str, Any]:
     """
     try:
         found = json.loads(text)
-        benchmark = Benchmark(found["service"], found["operation"], Load(found["users"]), found["instrument"])
+        load = Load(found["users"], found.get("sustained", False))
+        benchmark = Benchmark(found["service"], found["operation"], load, found["instrument"])
         key = (found["phase"], found["round"], found["began_at_ns"], found["elapsed_ns"], found["placement"])
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(f"the description of its round is damaged ({error!r})") from error

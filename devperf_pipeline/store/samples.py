@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from devperf_pipeline.errors import ConfigurationError, StoreError
-from devperf_pipeline.model import Baseline, Round
+from devperf_pipeline.model import Baseline, ResourceReading, Round, Stated
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store.compaction import compact
 from devperf_pipeline.store.disk import (
@@ -26,6 +26,7 @@ from devperf_pipeline.store.disk import (
     sync_folder,
     write_whole,
 )
+from devperf_pipeline.store.readings import resources_part, stated_part
 from devperf_pipeline.store.record import NAME, baseline_to_json, read_baseline, round_to_json
 
 ROUND_KEY = "round"
@@ -120,6 +121,33 @@ class SampleStore:
         self._parts += 1
         if measured.phase == "measured":
             self._kept.add(key)
+
+    def keep_resources(self, readings: Sequence[ResourceReading]) -> None:
+        """
+        Write readings of processes as one part.
+
+        Raises:
+            StoreError: no baseline was begun, or nothing can be written.
+
+        """
+        self._keep_beside("resources", resources_part(readings))
+
+    def keep_stated(self, stated: Stated) -> None:
+        """
+        Write what a reference tool said of one run as one part.
+
+        Raises:
+            StoreError: no baseline was begun, or nothing can be written.
+
+        """
+        self._keep_beside("stated", stated_part(stated))
+
+    def _keep_beside(self, kind: str, data: bytes) -> None:
+        if self._incoming is None:
+            raise StoreError("What is kept belongs to a baseline, and none was begun. Call begin first.")
+        # Not *.parquet in the folder itself: that is a round.
+        write_whole(self._incoming / f"{self._parts:06d}.{kind}", data)
+        self._parts += 1
 
     def finish(self, baseline: Baseline) -> None:
         """

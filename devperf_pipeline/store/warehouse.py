@@ -31,9 +31,12 @@ STORAGE = "v1.2.0"
 
 LOCK_WAIT_S = 60.0
 
-TABLES = ("baselines", "infrastructure", "services", "rounds", "percentiles")
+TABLES = ("baselines", "infrastructure", "services", "rounds", "percentiles", "stated")
 
-VIEWS = ("samples", "warmups", "current")
+VIEWS = ("samples", "warmups", "resource_samples", "current")
+
+FILES = {"samples": "samples.parquet", "warmups": "warmups.parquet", "resource_samples": "resources.parquet"}
+"""The views over the files of all baselines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +188,7 @@ def _fill(path: Path, folders: Folders, staged: dict[str, list[str]]) -> tuple[i
         for table in reversed(TABLES):
             if staged[table]:
                 con.execute(statement(f"insert_{table}"), {"files": staged[table]})
-        for view, file in (("samples", "samples.parquet"), ("warmups", "warmups.parquet")):
+        for view, file in FILES.items():
             # Without any file a view over files cannot be made.
             exists = next(folders.samples.glob(f"baseline_id=*/{file}"), None)
             text = statement(f"view_{view}" if exists else f"view_{view}_empty")

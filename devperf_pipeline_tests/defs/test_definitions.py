@@ -10,6 +10,9 @@ from devperf_pipeline.measure.plan import PROFILES
 
 ROOT = Path(__file__).parents[2]
 
+APIS = ("fastapi", "fastapi_api_first", "gin", "express", "actix")
+SERVICES = ("postgresql", "pgbouncer", "mysql", "redis", "redis_cluster", "rabbitmq", "vault", *APIS)
+
 
 class TestDefinitions:
     def test_asset_keys_are_stable(self) -> None:
@@ -20,18 +23,11 @@ class TestDefinitions:
 
         assert {
             "infrastructure",
-            "samples/postgresql",
-            "samples/pgbouncer",
-            "samples/mysql",
-            "samples/redis",
-            "samples/redis_cluster",
-            "samples/rabbitmq",
-            "samples/vault",
-            "samples/fastapi",
-            "samples/fastapi_api_first",
-            "samples/gin",
-            "samples/express",
-            "samples/actix",
+            *(f"samples/{service}" for service in SERVICES),
+            *(f"resources/{service}" for service in SERVICES),
+            *(f"load_tests/{service}" for service in ("postgresql", "redis", "rabbitmq", *APIS)),
+            *(f"tools/{service}" for service in ("postgresql", "pgbouncer", "mysql")),
+            *(f"tools/{service}" for service in ("redis", "redis_cluster", *APIS)),
             "baseline",
             "baselines",
             "rounds",
@@ -86,7 +82,7 @@ class TestMeasureConfig:
         """
         Seconds given in the launchpad are those of each round.
         """
-        assert 3 == MeasureConfig(seconds=3).wishes(("redis",)).profile.seconds
+        assert 3 == MeasureConfig(seconds=3).wishes({"samples": ("redis",)}).profile.seconds
 
     def test_services_narrow_the_selection(self) -> None:
         """
@@ -94,7 +90,7 @@ class TestMeasureConfig:
         """
         config = MeasureConfig(services=["redis", "mysql"])
 
-        assert ("redis",) == config.wishes(("postgresql", "redis")).services
+        assert ("redis",) == config.wishes({"samples": ("postgresql", "redis")}).services
 
 
 class TestSelection:
@@ -107,6 +103,9 @@ class TestSelection:
         assert [
             "infrastructure",
             "samples/redis",
+            "resources/redis",
+            "load_tests/redis",
+            "tools/redis",
             "baseline",
             "baselines",
             "rounds",

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +8,10 @@ from devperf_pipeline.errors import ServiceUnreachable
 from devperf_pipeline.measure import sitting
 from devperf_pipeline.measure.plan import Profile
 from devperf_pipeline.measure.progress import Progress
-from devperf_pipeline.measure.sitting import Cancelled, Wishes, measure
+from devperf_pipeline.measure.sitting import Wishes, measure
 from devperf_pipeline.measure.tally import Tally
-from devperf_pipeline.model import Baseline, Round, Service, Stack
+from devperf_pipeline.measure.visit import Cancelled
+from devperf_pipeline.model import Baseline, ResourceReading, Round, Service, Stack, Stated
 from devperf_pipeline.services.operation import Session
 from devperf_pipeline_tests.measure.fake_service import FakeSession
 
@@ -19,18 +20,26 @@ SHORT = Profile(name="short", rounds=3, seconds=0.02, warmup_s=0.1, about="for t
 
 class ListKeeper:
     """
-    Keeps rounds in a list.
+    Keeps everything in lists.
     """
 
     def __init__(self) -> None:
         self.rounds: list[Round] = []
         self.baselines: list[Baseline] = []
+        self.readings: list[ResourceReading] = []
+        self.stated: list[Stated] = []
 
     def begin(self, baseline: Baseline) -> None:
         self.baselines.append(baseline)
 
     def keep(self, measured: Round) -> None:
         self.rounds.append(measured)
+
+    def keep_resources(self, readings: Sequence[ResourceReading]) -> None:
+        self.readings += readings
+
+    def keep_stated(self, stated: Stated) -> None:
+        self.stated.append(stated)
 
     def finish(self, baseline: Baseline) -> None:
         self.baselines.append(baseline)

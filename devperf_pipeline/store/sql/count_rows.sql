@@ -8,3 +8,5 @@ union all
 select 'rounds', count(*) from rounds
 union all
 select 'percentiles', count(*) from percentiles
+union all
+select 'stated', count(*) from stated

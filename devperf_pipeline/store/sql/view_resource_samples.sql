@@ -1,0 +1,27 @@
+-- One row is one reading of one service's processes. The variable lets a session say where the files moved to.
+create view resource_samples as
+select
+    baseline_id,
+    service,
+    phase,
+    benchmark,
+    users,
+    at_ns,
+    elapsed_ns,
+    cpu_percent,
+    rss_bytes,
+    pss_bytes,
+    vsz_bytes,
+    processes,
+    threads,
+    descriptors,
+    read_bytes,
+    written_bytes,
+    received_bytes,
+    sent_bytes,
+    source
+from read_parquet(
+    coalesce(getvariable('devperf_samples')::varchar, $folder) || '/baseline_id=*/resources.parquet',
+    hive_partitioning = true,
+    hive_types = {'baseline_id': varchar}
+)
