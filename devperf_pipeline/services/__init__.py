@@ -44,6 +44,7 @@ CATALOGUE: dict[str, Kind] = {
             icon="postgres",
         ),
         Kind(name="mysql", title="MySQL", module="mysql", role="database", icon="mysql"),
+        Kind(name="mongodb", title="MongoDB", module="mongodb", role="database", icon="mongodb"),
         Kind(name="redis", title="Redis, one node", module="redis", role="cache", icon="redis"),
         Kind(
             name="redis_cluster",
