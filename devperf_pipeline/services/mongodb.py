@@ -258,6 +258,7 @@ def _connect(service: Service) -> MongodbConnection:
         if who
         else {}
     )
+    client: Client | None = None
     try:
         client = Client(
             host=service.address.host,
@@ -276,18 +277,19 @@ def _connect(service: Service) -> MongodbConnection:
             heartbeatFrequencyMS=3_600_000,
             **login,
         )
-    except (PyMongoError, ValueError, TypeError) as error:
-        # A user name without a password, or a password that its rules for text forbid.
-        raise ServiceRefused(
-            f"{service.name}: the driver does not accept this login: {type(error).__name__}. "
-            "Correct username and password in the stack file."
-        ) from error
-    try:
         client.admin.command("ping")
         return MongodbConnection(client=client, socket=_socket_of(client, service).dup())
     except PyMongoError as error:
-        client.close()
+        if client:
+            client.close()
         raise _explained(service, error) from error
+    except (ValueError, IndexError):  # what the driver's preparation of texts stumbles over
+        if client:
+            client.close()
+        raise ServiceRefused(
+            f"{service.name} at {service.address}: expected a user name and a password that can be sent, found an "
+            "empty one, or letters that SCRAM forbids. Correct username and password in the stack file."
+        ) from None  # the driver's text may show them
 
 
 def _socket_of(client: Client, service: Service) -> socket.socket:
