@@ -23,6 +23,7 @@ class TestDefinitions:
             "samples/postgresql",
             "samples/pgbouncer",
             "samples/mysql",
+            "samples/mongodb",
             "samples/redis",
             "samples/redis_cluster",
             "samples/rabbitmq",
