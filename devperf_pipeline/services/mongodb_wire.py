@@ -43,7 +43,7 @@ def encode(command: Document, database: str = OUR_NAME) -> bytes:
     return struct.pack("<iiiiIB", BODY + len(body), 1, 0, OP_MSG, 0, 0) + body
 
 
-def complete(buffer: bytes) -> bool:
+def complete(buffer: bytes | bytearray) -> bool:
     """
     Whether a reply is whole: its first four bytes are its length.
     """
