@@ -175,7 +175,8 @@ class Facts:
     """
     What a running service says of itself: what it truly is, its version, the settings that matter.
 
-    `product` is for people and names what really runs: "MariaDB 10.11 (MySQL protocol)".
+    `product` is for people and names what really runs: "MariaDB 10.11 (MySQL protocol)". Where another program
+    answers in the place of the one that gave the protocol its name, the word "protocol" is in it.
     """
 
     product: str
