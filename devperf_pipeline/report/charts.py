@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from devperf_pipeline.report.drawing import COLOURS, INK, figure_of, svg_of, time_axis
+from devperf_pipeline.report.drawing import COLOURS, INK, colour_of, figure_of, svg_of, time_axis
 from devperf_pipeline.report.format import duration, label
 from devperf_pipeline.report.view import Part, Row, shown
 
@@ -81,8 +81,8 @@ def overview(parts: Sequence[Part]) -> str | None:
         axes = figure.subplots()
         y = 0.0
         ticks: dict[float, str] = {}
-        for number, (part, lines) in enumerate(groups):
-            colour = COLOURS[number % len(COLOURS)]
+        for part, lines in groups:
+            colour = colour_of(part.service)
             axes.text(
                 -0.005, y, label(part.title, 40), transform=axes.get_yaxis_transform(),
                 ha="right", va="center", color=colour, weight="bold", fontsize=9,

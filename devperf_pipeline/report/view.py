@@ -137,6 +137,20 @@ class Picture:
     host: Mapping[str, str]
     parts: Sequence[Part]
 
+    def title_of(self, service: str) -> str:
+        """
+        How people call a service; its name where the stack does not have it.
+        """
+        kind = CATALOGUE.get(service)
+        return kind.title if kind else service
+
+    def operation_of(self, service: str, operation: str) -> str:
+        """
+        How people call an operation of a service; its name where no row has it.
+        """
+        rows = (row for part in self.parts if part.service == service for row in part.rows)
+        return next((row.title for row in rows if row.operation == operation), operation)
+
 
 def shown(rows: Sequence[Row]) -> list[tuple[Row, Row | None]]:
     """

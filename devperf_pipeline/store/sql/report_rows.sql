@@ -34,6 +34,9 @@ select
 from percentiles as p
 join baselines as b using (baseline_id)
 cross join chosen as c
-where b.stack = c.stack and (p.baseline_id = c.baseline_id or (p.valid and p.baseline_id < c.baseline_id))
+where p.load like 'closed-%'
+    and p.instrument in ('engine', 'driver')
+    and b.stack = c.stack
+    and (p.baseline_id = c.baseline_id or (p.valid and p.baseline_id < c.baseline_id))
 qualify not p.valid or row_number() over (partition by p.benchmark, p.valid order by p.baseline_id desc) = 1
 order by p.service, p.position, p.operation, p.users, p.instrument desc, p.valid desc

@@ -26,10 +26,11 @@ with pairings (
         ('layer: secret', 'vault', 'kv-read', 'engine', 1, 'vault', 'floor', 'engine'),
         ('layer: secret', 'vault', 'kv-read', 'driver', 1, 'vault', 'kv-read', 'engine'),
         ('layer: secret', null, 'get-examples-vault-secret-postgres', 'engine', 1, 'vault', 'kv-read', 'engine'),
-        ('layer: message', 'rabbitmq', 'publish-1kb', 'engine', 1, 'rabbitmq', 'floor', 'engine'),
-        ('layer: message', 'rabbitmq', 'publish-1kb', 'driver', 1, 'rabbitmq', 'publish-1kb', 'engine'),
+        ('layer: message', 'rabbitmq', 'publish-1kb-persistent', 'engine', 1, 'rabbitmq', 'floor', 'engine'),
+        ('layer: message', 'rabbitmq', 'publish-1kb-persistent', 'driver', 1,
+            'rabbitmq', 'publish-1kb-persistent', 'engine'),
         ('layer: message', null, 'post-examples-messaging-publish-queue', 'engine', 1,
-            'rabbitmq', 'publish-1kb', 'engine')
+            'rabbitmq', 'publish-1kb-persistent', 'engine')
 ),
 levels as (
     select r.baseline_id, r.service, r.operation, r.instrument, r.users, r.round, r.p50_ns
