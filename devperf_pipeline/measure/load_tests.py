@@ -7,6 +7,8 @@ whichever comes first, in the full profile; shorter ones are shorter in seconds,
 Where a server lets in fewer users the sweep ends there, with a row that says so.
 """
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -42,13 +44,15 @@ def run(visit: Visit, tell: Callable[[Progress], None]) -> None:
 
     """
     visit.measurer.disconnect()  # what idle connections cost a server is not part of its load test
-    swept = {name: sweep(name, session) for name, session in visit.chosen("load_tests").items()}
+    planned = {name: sweep(name, session) for name, session in visit.chosen("load_tests").items()}
+    swept = {name: items for name, items in planned.items() if items}
     watch = Watch(rounds=1, of=sum(map(len, swept.values())), tell=tell)
-    short = replace(visit.profile, warmup_s=min(visit.profile.warmup_s, visit.profile.sweep_s))
+    short = replace(visit.profile, warmup_s=min(visit.profile.warmup_s, visit.profile.sweep_s / 2))
     measurer = Measurer(short, visit.placement)
+    share_s = (visit.profile.sweeps_budget_s or math.inf) / max(1, len(swept))
     try:
         for name, items in swept.items():
-            _sweep(visit, measurer, watch, visit.stack.service(name), items)
+            _sweep(visit, measurer, watch, items, share_s)
             measurer.disconnect(name)
     finally:
         measurer.disconnect()
@@ -86,10 +90,19 @@ def engines_after(found: Stretch, room: Callable[[int], bool]) -> int:
     return more if found.at_limit and spare and room(more) else found.engine_processes
 
 
-def _sweep(visit: Visit, measurer: Measurer, watch: Watch, service: Service, items: Sequence[Item]) -> None:
-    engines, failures = 1, 0
+def _sweep(visit: Visit, measurer: Measurer, watch: Watch, items: Sequence[Item], share_s: float) -> None:
+    """
+    One service's sweep, for `share_s` seconds; after that only the load test is still made.
+    """
+    service = visit.stack.service(items[0].benchmark.service)
+    engines, failures, ends = 1, 0, time.monotonic() + share_s
+    left_out: list[str] = []
     for place, item in enumerate(items):
         users = item.benchmark.load.users
+        if users != LOAD_TEST_USERS and time.monotonic() > ends:
+            left_out.append(f"{users:,}")
+            watch.dropped(1)
+            continue
         stretch = replace(limits(visit.profile, service, users), engine_processes=min(engines, users))
         measured = measurer.measure(item, 1, stretch)
         for one in measured:
@@ -101,10 +114,15 @@ def _sweep(visit: Visit, measurer: Measurer, watch: Watch, service: Service, ite
         failures = failures + 1 if last.problem else 0
         if _ends(last) or failures == FAILURES_IN_A_ROW:
             watch.dropped(len(items) - place - 1)
-            visit.say(f"{service.name}: the sweep of users ends at {users}: {last.problem}")
-            return
+            visit.say(f"{service.name}: the sweep of users ends at {users:,}: {last.problem}")
+            break
         if last.stretch:
             engines = engines_after(last.stretch, visit.placement.room)
+    if left_out:
+        visit.say(
+            f"{service.name}: no sustained load of {', '.join(left_out)} users was measured: the profile "
+            f"{visit.profile.name!r} has {share_s:.0f} s for the sweep of a service. A longer profile measures all."
+        )
 
 
 def _ends(last: Round) -> bool:

@@ -27,7 +27,8 @@ class Profile:
     How long is measured: `rounds` slices of `seconds` for each benchmark, after at most `warmup_s`.
 
     Where there is a `budget_s`, `seconds` is the most, and the rounds of a large stack are shorter: see `fitted`.
-    A load test lasts `load_test_s` at most; the other points of its sweep of users `sweep_s`.
+    A load test lasts `load_test_s` at most; the other points of its sweep of users `sweep_s`. Where there is a
+    `sweeps_budget_s` for all of them together, points that do not fit into a service's share are left out.
     """
 
     name: str
@@ -37,7 +38,8 @@ class Profile:
     about: str
     budget_s: float | None = None
     sweep_s: float = 0.3
-    load_test_s: float = 2.0
+    load_test_s: float = 1.5
+    sweeps_budget_s: float | None = None
 
     def fitted(self, benchmarks: int) -> "Profile":
         """
@@ -59,6 +61,7 @@ PROFILES = {
             seconds=0.2,
             warmup_s=0.4,
             budget_s=190,
+            sweeps_budget_s=60,
             about="about three minutes for a whole stack, at most 1 s a benchmark",
         ),
         Profile(
