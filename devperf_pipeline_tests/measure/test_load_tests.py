@@ -1,8 +1,10 @@
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from devperf_pipeline.errors import ServiceRefused
@@ -13,8 +15,14 @@ from devperf_pipeline.measure.plan import PROFILES, Profile
 from devperf_pipeline.measure.progress import Progress
 from devperf_pipeline.measure.slices import Measurer
 from devperf_pipeline.measure.visit import Cancelled, Visit
-from devperf_pipeline.model import Benchmark, Load, Outcome, Service, Stack, Stretch
-from devperf_pipeline.services.operation import Operation
+from devperf_pipeline.model import Baseline, Benchmark, Facts, Load, Outcome, Service, Stack, Stretch
+from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.services.operation import Operation, Session
+from devperf_pipeline.stack.config import load_stack
+from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.local import down, processes, up
+from devperf_pipeline.store import warehouse
+from devperf_pipeline.store.samples import SampleStore
 from devperf_pipeline_tests.measure.fake_service import FakeConnection, FakeSession
 from devperf_pipeline_tests.measure.line_server import Answer, echo
 from devperf_pipeline_tests.measure.test_sitting import ListKeeper
@@ -50,7 +58,7 @@ def _session() -> Iterator[LoadedSession]:
         yield session
 
 
-def visit(session: FakeSession, profile: Profile = SHORT) -> tuple[Visit, ListKeeper, list[str]]:
+def visit(session: Session, profile: Profile = SHORT) -> tuple[Visit, ListKeeper, list[str]]:
     """
     A visit of one service, where what it keeps goes, and what it says.
     """
@@ -227,3 +235,106 @@ class TestLoad:
         sustained = Benchmark("redis", "get-hit", Load(10, sustained=True), "engine")
 
         assert ("redis/get-hit/sustained-10/engine", "load_tests") == (sustained.id, sustained.stage)
+
+
+@pytest.mark.servers
+class TestRealServers:
+    @pytest.mark.parametrize(
+        ("name", "expected"),
+        [("redis", SWEEP), ("postgresql", (1, 2, 5, 10, 20, 50, 100))],
+        ids=["redis", "postgresql lets in fewer than 100"],
+    )
+    def test_is_swept_as_far_as_it_lets_users_in(
+        self, running_stack: Stack, name: str, expected: tuple[int, ...]
+    ) -> None:
+        """
+        Every stretch has right answers only; where the server lets in no more, the last one says so, and nobody
+        stays connected.
+        """
+        service = running_stack.service(name)
+        session = CATALOGUE[service.kind].open_session(service)
+        try:
+            session.prepare()
+            made, keeper, said = visit(session)
+            made.stack = replace(running_stack, services=(replace(service, name="a"),))
+            load_tests.run(made, lambda _: None)
+            measured = [one for one in keeper.rounds if one.phase == "measured"]
+            session.connect().close()
+        finally:
+            session.clean()
+            session.close()
+        answered = [one for one in measured if one.latency_ns]
+
+        assert list(expected) == [one.benchmark.load.users for one in measured]
+        assert {Outcome.OK} == {each for one in answered for each in one.outcome}
+        assert [None] * len(answered) == [one.problem for one in answered]
+        assert (len(SWEEP) - len(expected), len(measured) - len(answered)) in {(0, 0), (1, 1)}
+        assert len(said) == len(measured) - len(answered)
+
+    def test_a_dependency_that_stops_is_told_from_when_on(
+        self, stack_folders: Folders, tmp_path: Path
+    ) -> None:
+        """
+        An API goes on answering with status 200 when its Redis is gone, and says in the body that it is not well:
+        the stretch has the moment, ends soon after it, and its row is not valid.
+        """
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / "cache").symlink_to(stack_folders.cache)
+        folders = Folders(tmp_path)
+        local = load_stack("local", Folders.find(), CATALOGUE)
+        api = replace(local.service("fastapi"), needs=("redis",))
+        try:
+            stack = up(replace(local, services=(local.service("redis"), api)), folders, say=lambda _: None)
+            assert {} == stack.missing
+            redis = [psutil.Process(pid) for pid in processes(folders, "redis")]
+            session = CATALOGUE["fastapi"].open_session(stack.service("fastapi"))
+            session.prepare()
+            measurer = Measurer(SHORT, Placement(list))
+            [item] = [one for one in load_tests.sweep("fastapi", session) if one.benchmark.load.users == 10]
+            store, baseline = SampleStore(folders), baseline_of("fastapi")
+            store.check_writable()
+            store.begin(baseline)
+            measurer.measure(item, 1, Stretch(limit_calls=200, limit_s=1.0))  # every connection is there
+            killed_at_ns: list[int] = []
+
+            def kill() -> None:
+                killed_at_ns.append(time.time_ns())
+                for one in redis:
+                    one.kill()
+
+            threading.Timer(2.0, kill).start()
+            measured = measurer.measure(item, 1, Stretch(limit_calls=1_000_000, limit_s=4.0))[-1]
+            measurer.disconnect()
+            session.close()
+            store.keep(measured)
+            store.finish(baseline)
+        finally:
+            down(local.name, folders, say=lambda _: None)
+        warehouse.build(folders)
+        with warehouse.connect(folders) as con:
+            [(valid, n, degraded_from_s, reason)] = con.execute(
+                "select valid, n, degraded_from_s, invalid_reason from load_tests"
+            ).fetchall()
+        expected_s = (killed_at_ns[0] - measured.began_at_ns) / 1e9
+        degraded = list(measured.outcome).count(Outcome.DEGRADED)
+
+        assert not valid
+        assert len(measured.outcome) == n
+        assert expected_s <= degraded_from_s < expected_s + 2
+        assert degraded
+        assert (
+            f"{degraded:,} of {n:,} calls were answered with success by a service that says it is not well, "
+            f"from second {degraded_from_s:.1f} on"
+        ) == reason
+
+
+def baseline_of(service: str) -> Baseline:
+    return Baseline(
+        id="20261125T031500Z-3f9a",
+        stack="local",
+        profile="quick",
+        seed=1,
+        began_at_ns=time.time_ns(),
+        host={},
+        facts={service: Facts(product=service, version="1")},
+    )
