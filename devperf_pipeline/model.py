@@ -55,6 +55,10 @@ TOLERATED_FAILURES = 0.01
 """The share of calls that may fail (ERROR, TIMEOUT, LOST) in a benchmark that still says something."""
 
 
+CLIENT_FULL = 0.9
+"""A client whose process used this share of a core was the limit of what it measured, not the service."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """
@@ -228,6 +232,29 @@ class Benchmark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """
+    How a sustained load was driven: it was to end after `limit_calls` or `limit_s`, whichever came first.
+
+    The users were shared among `engine_processes`, of which the busiest used `client_share` of a core (0 to 1).
+    `idle_cores` is how many cores' worth of time nobody used meanwhile, None if unknown.
+    """
+
+    limit_calls: int
+    limit_s: float
+    engine_processes: int = 1
+    client_share: float = 0.0
+    idle_cores: float | None = None
+
+    @property
+    def at_limit(self) -> bool:
+        """
+        Whether the client could not have asked for much more.
+        """
+        return self.client_share >= CLIENT_FULL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
     """
     One uninterrupted slice of a benchmark: every call that was made, in the order of their ends.
@@ -238,6 +265,7 @@ class Round:
     `placement` says on which cores client and servers ran ("together:1", "apart:1|0", "free").
     `other_cpu` is the share (0 to 1) of all cores that other processes used meanwhile, None if unknown.
     `problem` is set where the round says nothing about the service ("connection lost after 12 calls").
+    `stretch` says how a sustained load was driven; None for other loads and for warm-ups.
     """
 
     benchmark: Benchmark
@@ -251,6 +279,7 @@ class Round:
     placement: str
     other_cpu: float | None = None
     problem: str | None = None
+    stretch: Stretch | None = None
 
 
 ResourcePhase = Literal["idle", "load", "held"]

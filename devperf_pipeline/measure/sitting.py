@@ -14,6 +14,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
 from devperf_pipeline.errors import ServiceError
+from devperf_pipeline.measure import load_tests
 from devperf_pipeline.measure.placement import Placement
 from devperf_pipeline.measure.plan import Item, Profile, in_order, items
 from devperf_pipeline.measure.progress import Progress, Watch
@@ -238,5 +239,6 @@ def _interleave(visit: Visit, tell: Callable[[Progress], None]) -> None:
 
 STAGES: Mapping[Stage, Callable[[Visit, Callable[[Progress], None]], None]] = {
     "samples": _interleave,
+    "load_tests": load_tests.run,
 }
 """What a sitting does, in this order, each only where it is wished for."""

@@ -191,6 +191,7 @@ class ReferenceApiSession:
             reset=self._reset_of(route),
             finite=route.doomed,
             largest=DOOMED,
+            sustained=route.sustained,
         )
 
     def _wire(self, route: Route, connection: HttpConnection, user: int, size: int) -> Wire:

@@ -87,6 +87,7 @@ def round_to_json(measured: Round, end_sum_ns: int, latency_sum_ns: int) -> str:
             "placement": measured.placement,
             "other_cpu": measured.other_cpu,
             "problem": measured.problem,
+            "stretch": asdict(measured.stretch) if measured.stretch else None,
             "calls": len(measured.latency_ns),
             "end_sum_ns": end_sum_ns,
             "latency_sum_ns": latency_sum_ns,

@@ -9,4 +9,8 @@ select 'rounds', count(*) from rounds
 union all
 select 'percentiles', count(*) from percentiles
 union all
+select 'load_tests', count(*) from load_tests
+union all
+select 'knees', count(*) from knees
+union all
 select 'stated', count(*) from stated
