@@ -13,17 +13,24 @@ if TYPE_CHECKING:
 
 ABOUT = (
     "Read from each service's whole process tree, medians over the readings of a phase. *RSS* counts pages that "
-    "processes share once for each of them, *PSS* divides them; totals are sums of the rows above them. CPU is in per "
+    "processes share once for each of them, *PSS* divides them; totals are sums of the rows above them. *host* and "
+    "*measuring* are no part of the stack: the whole machine, and what we used to measure. CPU is in per "
     "cent of one core; – means that it could not be read."  # noqa: RUF001 - the dash of the tables
 )
+
+
+_OUTSIDE = ("host", "measuring")
+"""Categories that are no part of the stack: all of the machine, and what we used ourselves to measure."""
 
 
 def usage(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
     """
     Two tables: everything idle, in its groups with totals, and the services under their largest load.
     """
-    idle = [row for row in rows if row["phase"] == "idle"]
-    load = _largest([row for row in rows if row["phase"] == "load"])
+    idle = [row for row in rows if row["phase"] == "idle" and row["category"] != "total"]
+    # Everything is read while one service is loaded; here stands what that one used.
+    own = [row for row in rows if row["phase"] == "load" and _is_own(row)]
+    load = _largest(own)
     blocks: list[Block] = []
     if idle:
         blocks += ["### Idle", _idle(view, idle)]
@@ -49,31 +56,40 @@ def memory(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
             show.count(row["points"]),
             show.prose(row["verdict"] or show.DASH),
         ]
-        for row in rows
+        for row in _best(rows)
     ]
     return [Section("Memory per request", [about, Table(head, (*rule[:-1], ":--"), table)])]
+
+
+def _best(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """
+    One row a service: by PSS where that could be read, for it counts no page twice.
+    """
+    chosen: dict[str, Mapping[str, Any]] = {}
+    for row in rows:
+        if row["service"] not in chosen or (row["measure"] == "pss" and row["bytes_per_request"] is not None):
+            chosen[row["service"]] = row
+    return list(chosen.values())
 
 
 def _idle(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> Table:
     head, rule = columns(
         "group", "service", "CPU (%)", "RSS", "PSS", "VSZ", "processes", "threads", "readings", words=2
     )
+
+    def line(row: Mapping[str, Any]) -> list[str]:
+        name = show.cell(view.title_of(row["service"]))
+        return [show.cell(row["category"]), name, *_used(row), show.count(row["readings"])]
+
+    stack = [row for row in rows if row["category"] not in _OUTSIDE]
     lines: list[list[str]] = []
-    for category in dict.fromkeys(row["category"] for row in rows):
-        group = [row for row in rows if row["category"] == category]
-        lines += [
-            [
-                show.cell(category),
-                show.cell(view.title_of(row["service"])),
-                *_used(row),
-                show.count(row["readings"]),
-            ]
-            for row in group
-        ]
+    for category in dict.fromkeys(row["category"] for row in stack):
+        group = [row for row in stack if row["category"] == category]
+        lines += map(line, group)
         if len(group) > 1:
             lines.append([show.cell(category), "*together*", *_used(_sum(group)), ""])
-    lines.append(["**all**", "**Total**", *(f"**{cell}**" for cell in _used(_sum(rows))), ""])
-    return Table(head, rule, lines)
+    lines.append(["**all**", "**Total**", *(f"**{cell}**" for cell in _used(_sum(stack))), ""])
+    return Table(head, rule, [*lines, *(line(row) for row in rows if row["category"] in _OUTSIDE)])
 
 
 def _load(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -98,6 +114,13 @@ def _load(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> Table:
             for row in rows
         ],
     )
+
+
+def _is_own(row: Mapping[str, Any]) -> bool:
+    """
+    Whether the load was on this service, or on the one that it is a node of.
+    """
+    return str(row["service"]).startswith(str(row["benchmark"]).split("/")[0])
 
 
 def _largest(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
