@@ -45,7 +45,7 @@ def ranking_bars(places: "Sequence[Reading]") -> str | None:
                 ends = [place.p95_low_ns / scale, place.p95_high_ns / scale]
                 axes.plot(ends, [y, y], color=INK, linewidth=1.4, marker="|", markersize=7)
             if place.p50_ns is not None:
-                axes.plot([place.p50_ns / scale], [y], color=INK, marker="o", markersize=4)
+                axes.plot([place.p50_ns / scale], [y], marker="o", markersize=5, color="white", markeredgecolor=INK)
             axes.text(
                 1.005, y, duration(place.p95_ns), transform=axes.get_yaxis_transform(), va="center", fontsize=8.5
             )  # fmt: skip
@@ -95,16 +95,12 @@ def sweep(tests: Sequence[Mapping[str, Any]]) -> str | None:
                 axes.plot(
                     across, up, color=colour_of(service), marker="o", markersize=4, label=label(name, 48)
                 )
-                for number in (0, len(points) - 1):
-                    axes.annotate(
-                        str(points[number]["users"]), (across[number], up[number]), xytext=(4, 4),
-                        textcoords="offset points", fontsize=7.5, color=colour_of(service),
-                    )  # fmt: skip
             axes.set_xscale("log")
             time_axis(axes, "y")
             _rate_axis(axes)
             axes.set_title(title, fontsize=9, loc="left")
-            axes.set_xlabel("throughput, calls by the second (figures: users, least and most)")
+            users = [point["users"] for points in chosen.values() for point in points]
+            axes.set_xlabel(f"throughput, calls by the second, from {min(users)} to {max(users)} users")
             axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), frameon=False, fontsize=8)
         grid[0].set_ylabel("p95 of a call")
         figure.tight_layout()
@@ -156,11 +152,11 @@ def timeline(
         return svg_of(figure)
 
 
-def history(rows: Sequence[Mapping[str, Any]]) -> str | None:
+def history(rows: Sequence[Mapping[str, Any]], *, small: bool = False) -> str | None:
     """
     The p50 of one benchmark of each service over baselines, with the bounds of its p95 as a band.
 
-    None where no benchmark has three baselines.
+    None where no benchmark has three baselines. `small` fits a dialog of 450 pixels: panels below each other.
     """
     series: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -168,9 +164,9 @@ def history(rows: Sequence[Mapping[str, Any]]) -> str | None:
     series = {service: points for service, points in series.items() if len(points) >= LEAST_BASELINES}
     if not series:
         return None
-    columns = min(3, len(series))
+    columns = 1 if small else min(3, len(series))
     down = -(-len(series) // columns)
-    with figure_of(WIDTH, 150 * down + 20) as figure:
+    with figure_of(440 if small else WIDTH, 150 * down + 20) as figure:
         grid = figure.subplots(down, columns, squeeze=False, sharex=True)
         for axes, (service, points) in zip(grid.flat, series.items(), strict=False):
             when = [datetime.fromtimestamp(point["began_at_ns"] / _S_NS, UTC) for point in points]
