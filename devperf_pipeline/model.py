@@ -140,7 +140,8 @@ class Stack:
 
     `managed` stacks are started and stopped by this project; others are visited.
     `missing` says which services could not be started, or not be entered for want of credentials, and why.
-    `vault` is the Vault that keeps credentials, if one does.
+    `vault` is the Vault that keeps credentials, if one does; `entered_with` are the secrets that it took to enter it,
+    each under a name that may be told.
     """
 
     name: str
@@ -149,6 +150,7 @@ class Stack:
     services: tuple[Service, ...]
     missing: Mapping[str, str] = field(default_factory=dict[str, str])
     vault: VaultLogin | None = None
+    entered_with: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     def service(self, name: str) -> Service:
         """
