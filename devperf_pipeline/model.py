@@ -234,6 +234,21 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RouteAnswer:
+    """
+    What a route of a reference API answered before anything was measured: its status and its form.
+
+    `route` is the title that people know it by ("GET /health/all"); `shape` maps the path of each field
+    ("dependencies.vault.status") to its JSON type, and where it says how a dependency is, to that too
+    ("string: healthy").
+    """
+
+    route: str
+    status: int
+    shape: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
     """
     Everything measured in one sitting on one infrastructure.
@@ -241,6 +256,7 @@ class Baseline:
     `id` sorts by time: `20261125T031500Z-3f9a`.
     `host` and `facts` are what was found when it began; `states` and `reasons` are filled when it ended.
     `operations` maps `service/operation` to the title that people know it by.
+    `answers` are those of each reference API's routes, by service: only who answers the same can be compared.
     """
 
     id: str
@@ -251,6 +267,7 @@ class Baseline:
     host: Mapping[str, str]
     facts: Mapping[str, Facts]
     operations: Mapping[str, str] = field(default_factory=dict[str, str])
+    answers: Mapping[str, Sequence[RouteAnswer]] = field(default_factory=dict[str, Sequence[RouteAnswer]])
     ended_at_ns: int | None = None
     states: Mapping[str, ServiceState] = field(default_factory=dict[str, ServiceState])
     reasons: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -19,7 +19,7 @@ from devperf_pipeline.measure.placement import Placement
 from devperf_pipeline.measure.plan import Item, Profile, in_order, items
 from devperf_pipeline.measure.progress import Progress, Watch
 from devperf_pipeline.measure.slices import Measurer
-from devperf_pipeline.model import Baseline, Facts, Round, Service, ServiceState, Stack
+from devperf_pipeline.model import Baseline, Facts, Round, RouteAnswer, Service, ServiceState, Stack
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.operation import Session
 
@@ -88,6 +88,7 @@ class _Visit:
     facts: dict[str, Facts] = field(default_factory=dict[str, Facts])
     states: dict[str, ServiceState] = field(default_factory=dict[str, ServiceState])
     reasons: dict[str, str] = field(default_factory=dict[str, str])
+    answers: dict[str, Sequence[RouteAnswer]] = field(default_factory=dict[str, Sequence[RouteAnswer]])
 
     def failed(self, service: str, why: str) -> None:
         self.states[service] = "failed"
@@ -142,6 +143,7 @@ def measure(
             began_at_ns=int(now * 1e9),
             host=host,
             facts=visit.facts,
+            answers=visit.answers,
             operations={f"{i.benchmark.service}/{i.operation.name}": i.operation.title for i in planned},
         )
         keeper.begin(baseline)
@@ -221,6 +223,9 @@ def _prepare(visit: _Visit) -> list[Item]:
                 visit.failed(service, f"{type(error).__name__}: {error}")
             else:
                 visit.states[service] = "measured"
+                answers: Sequence[RouteAnswer] = getattr(session, "answers", ())
+                if answers:
+                    visit.answers[service] = answers
                 unmeasurable: Mapping[str, str] = getattr(session, "unmeasurable", {})
                 if unmeasurable:
                     visit.reasons[service] = "; ".join(

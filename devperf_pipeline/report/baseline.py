@@ -13,6 +13,7 @@ from devperf_pipeline.errors import ConfigurationError
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report import summary, tables
 from devperf_pipeline.report.charts import latency_curve, overview
+from devperf_pipeline.report.ranking import ranked
 from devperf_pipeline.report.rows import curves, picture
 from devperf_pipeline.report.view import (
     ENOUGH_FOR_P95,
@@ -108,6 +109,7 @@ def _page(view: Picture, links: dict[str, str | None], warehouse: Path) -> str:
         enough={"p95": ENOUGH_FOR_P95, "p99": ENOUGH_FOR_P99, "p999": f"{ENOUGH_FOR_P999:,}"},
         host=tables.host(view),
         services=tables.services(view),
+        ranking=ranked(view.rankings),
         sections=[_section(part, links[f"service {part.service}"], now_ns) for part in view.parts],
         warehouse=show.sql(warehouse)[1:-1],
         example=_example(view),

@@ -31,7 +31,7 @@ STORAGE = "v1.2.0"
 
 LOCK_WAIT_S = 60.0
 
-TABLES = ("baselines", "infrastructure", "services", "rounds", "percentiles")
+TABLES = ("baselines", "infrastructure", "services", "answers", "rounds", "percentiles")
 
 VIEWS = ("samples", "warmups", "current")
 

@@ -163,7 +163,7 @@ class TestRealRun:
         """
         self.run(visited)
         clean = self.check(instance)
-        visited.logs.mkdir()
+        visited.logs.mkdir(parents=True)
         (visited.logs / "visited-mysql.log").write_text(f"connecting with {PASSWORD}\n", encoding="utf-8")
         with pytest.raises(
             MeasurementError, match=r"the password of mysql in data/logs/visited-mysql\.log"
@@ -182,7 +182,7 @@ class TestRealRun:
         """
         Samples that are materialised without their baseline are searched too.
         """
-        visited.logs.mkdir()
+        visited.logs.mkdir(parents=True)
         (visited.logs / "visited-mysql.log").write_text(f"connecting with {PASSWORD}\n", encoding="utf-8")
         with pytest.raises(dg.Failure, match=r"data/logs/visited-mysql\.log"):
             defs.resolve_job_def("baseline").execute_in_process(
