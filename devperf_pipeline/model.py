@@ -153,7 +153,8 @@ class Stack:
 
     `managed` stacks are started and stopped by this project; others are visited.
     `missing` says which services could not be started, or not be entered for want of credentials, and why.
-    `vault` is the Vault that keeps credentials, if one does.
+    `vault` is the Vault that keeps credentials, if one does; `entered_with` are the secrets that it took to enter it,
+    each under a name that may be told.
     """
 
     name: str
@@ -162,6 +163,7 @@ class Stack:
     services: tuple[Service, ...]
     missing: Mapping[str, str] = field(default_factory=dict[str, str])
     vault: VaultLogin | None = None
+    entered_with: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     def service(self, name: str) -> Service:
         """
@@ -340,6 +342,21 @@ class Stated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RouteAnswer:
+    """
+    What a route of a reference API answered before anything was measured: its status and its form.
+
+    `route` is the title that people know it by ("GET /health/all"); `shape` maps the path of each field
+    ("dependencies.vault.status") to its JSON type, and where it says how a dependency is, to that too
+    ("string: healthy").
+    """
+
+    route: str
+    status: int
+    shape: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
     """
     Everything measured in one sitting on one infrastructure.
@@ -347,6 +364,7 @@ class Baseline:
     `id` sorts by time: `20261125T031500Z-3f9a`.
     `host` and `facts` are what was found when it began; `states` and `reasons` are filled when it ended.
     `operations` maps `service/operation` to the title that people know it by.
+    `answers` are those of each reference API's routes, by service: only who answers the same can be compared.
     """
 
     id: str
@@ -357,6 +375,7 @@ class Baseline:
     host: Mapping[str, str]
     facts: Mapping[str, Facts]
     operations: Mapping[str, str] = field(default_factory=dict[str, str])
+    answers: Mapping[str, Sequence[RouteAnswer]] = field(default_factory=dict[str, Sequence[RouteAnswer]])
     ended_at_ns: int | None = None
     states: Mapping[str, ServiceState] = field(default_factory=dict[str, ServiceState])
     reasons: Mapping[str, str] = field(default_factory=dict[str, str])

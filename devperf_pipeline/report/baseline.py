@@ -70,7 +70,7 @@ def _write_all(folders: Folders, con: "Connection", view: Picture) -> Rendered:
     Charts first: a page never names a picture that is not there yet.
     """
     name = show.file_name(view.sitting.baseline_id)
-    inside = contents(con, view, [])
+    inside = contents(con, view)
     charts = [block for section in inside.sections for block in section.blocks if isinstance(block, Chart)]
     links = {chart.name: f"charts-{name}/{show.file_name(chart.name)}.svg" for chart in charts}
     for chart in charts:

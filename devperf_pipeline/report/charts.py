@@ -101,7 +101,9 @@ def overview(parts: Sequence[Part], *, small: bool = False) -> str | None:
             "latency of one call, one user: dot p50, bar p95, end of line p99,",
             "grey tick the instrument's floor; p50 in figures",
         )
-        axes.set_xlabel(("\n" if small else " ").join(keys), fontsize=7 if small else 8.5, x=0.3 if small else 0.5)
+        axes.set_xlabel(
+            ("\n" if small else " ").join(keys), fontsize=7 if small else 8.5, x=0.3 if small else 0.5
+        )
         figure.tight_layout()
         return svg_of(figure)
 

@@ -45,7 +45,9 @@ def ranking_bars(places: "Sequence[Reading]") -> str | None:
                 ends = [place.p95_low_ns / scale, place.p95_high_ns / scale]
                 axes.plot(ends, [y, y], color=INK, linewidth=1.4, marker="|", markersize=7)
             if place.p50_ns is not None:
-                axes.plot([place.p50_ns / scale], [y], marker="o", markersize=5, color="white", markeredgecolor=INK)
+                axes.plot(
+                    [place.p50_ns / scale], [y], marker="o", markersize=5, color="white", markeredgecolor=INK
+                )
             axes.text(
                 1.005, y, duration(place.p95_ns), transform=axes.get_yaxis_transform(), va="center", fontsize=8.5
             )  # fmt: skip

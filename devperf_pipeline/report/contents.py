@@ -45,11 +45,12 @@ class Contents:
     sections: Sequence[Section]
 
 
-def contents(con: "Connection", view: "Picture", rankings: "Sequence[Ranking]") -> Contents:
+def contents(con: "Connection", view: "Picture") -> Contents:
     """
     Everything of a report that is more than its opening.
     """
     id_ = view.sitting.baseline_id
+    rankings = view.rankings
     searched = findings(con, id_)
     tests = optional(con, "load_tests", "report_load_tests", baseline_id=id_)
     used = optional(con, "resources", "report_resources", baseline_id=id_)

@@ -51,7 +51,9 @@ def report_picture(con: "Connection", baseline_id: str | None) -> str:
     Every operation of every service at one user, as an inline picture for the same dialog.
     """
     chart = overview(picture(con, baseline_id).parts, small=True)
-    return _inline("Latency of every operation, one user", chart) if chart else "Nothing valid was measured yet."
+    return (
+        _inline("Latency of every operation, one user", chart) if chart else "Nothing valid was measured yet."
+    )
 
 
 def table_panel(con: "Connection", table: str) -> str:

@@ -5,13 +5,18 @@ Which rows does a report show? The only place of `report/` that asks the warehou
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from devperf_pipeline.analyse.ranking import rankings
 from devperf_pipeline.errors import StoreError
 from devperf_pipeline.report.view import Part, Picture, Row, Sitting, shown
 from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store.warehouse import query
 
 if TYPE_CHECKING:
     from devperf_pipeline.store.warehouse import Connection
+
+CONTRACT = "openapi.yaml"
+"""What the reference APIs have in common, in their folder."""
 
 _OPTIONAL = ("state", "reason", "product", "version", "seen_in", "last_reason")
 """What is unknown of a service that only has rows."""
@@ -44,6 +49,7 @@ def picture(con: "Connection", baseline_id: str | None = None) -> Picture:
             )
             for name in names
         ],
+        rankings=rankings(con, sitting.baseline_id, Folders.find().reference_apis / CONTRACT),
     )
 
 

@@ -8,6 +8,7 @@ and all of it together (`Picture`).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from devperf_pipeline.analyse.ranking import Ranking
 from devperf_pipeline.model import Instrument, ServiceState
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.operation import FLOOR
@@ -130,12 +131,14 @@ class Part:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
     """
-    Everything that a report is made of. `host` are the facts of the machine.
+    Everything that a report is made of. `host` are the facts of the machine; `rankings` compare the implementations
+    of each route that this baseline measured.
     """
 
     sitting: Sitting
     host: Mapping[str, str]
     parts: Sequence[Part]
+    rankings: Sequence[Ranking]
 
     def title_of(self, service: str) -> str:
         """

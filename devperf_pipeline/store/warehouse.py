@@ -31,7 +31,17 @@ STORAGE = "v1.2.0"
 
 LOCK_WAIT_S = 60.0
 
-TABLES = ("baselines", "infrastructure", "services", "rounds", "percentiles", "load_tests", "knees", "stated")
+TABLES = (
+    "baselines",
+    "infrastructure",
+    "services",
+    "answers",
+    "rounds",
+    "percentiles",
+    "load_tests",
+    "knees",
+    "stated",
+)
 
 DERIVED_VIEWS = ("current", "differences", "findings")
 """The views over other tables and views, in the order in which they need each other."""

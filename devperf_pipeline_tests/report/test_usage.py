@@ -19,7 +19,7 @@ def view() -> Picture:
         baseline_id="b", stack="local", profile="quick", seed=1, began_at_ns=0, ended_at_ns=1, state="complete",
         samples=0, rounds=0, newest=True,
     )  # fmt: skip
-    return Picture(sitting=sitting, host={}, parts=[])
+    return Picture(sitting=sitting, host={}, parts=[], rankings=[])
 
 
 def used(service: str, category: str, **values: Any) -> dict[str, Any]:
