@@ -23,19 +23,21 @@ ABOUT = (
 
 def ranked(view: "Picture", rankings: "Sequence[Ranking]", chart: Chart | None) -> Section | None:
     """
-    The places on every route, the aggregate of all health checks first; None where no two can be compared.
+    The places on every route, the aggregate of all health checks first, and who is left out; None where nobody ran.
     """
-    rankings = [one for one in rankings if len(one.places) > 1]
-    if not rankings:
+    routes = [one for one in rankings if len(one.places) > 1]
+    left_out = _left_out(view, rankings)
+    if not routes and not left_out:
         return None
-    rankings.sort(key=lambda one: one.route != HEADLINE)
-    blocks: list[Block] = [ABOUT, winner(view, rankings) or ""]
+    routes.sort(key=lambda one: one.route != HEADLINE)
+    blocks: list[Block] = [ABOUT]
+    if lead := winner(view, routes):
+        blocks.append(lead)
     if chart:
         blocks.append(chart)
-    return Section(
-        "Ranking of the APIs",
-        [*(block for block in blocks if block), _places(view, rankings), *_left_out(view, rankings)],
-    )
+    if routes:
+        blocks.append(_places(view, routes))
+    return Section("Ranking of the APIs", [*blocks, *left_out])
 
 
 def compared(view: "Picture", rankings: "Sequence[Ranking]") -> Section | None:
