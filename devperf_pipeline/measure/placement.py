@@ -68,6 +68,14 @@ class Placement:
         self.available = hasattr(os, "sched_setaffinity") and bool(roots())
         self._cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
+    @property
+    def spare(self) -> set[int]:
+        """
+        The cores that the client never has: where whatever runs beside a measurement disturbs it least. None where
+        nothing is moved, or there is but one core.
+        """
+        return set(self._cores[:-1]) if self.available else set()
+
     def choose(self, users: int) -> str:
         """
         Move everything to where a load of so many users is measured, and name the placement.

@@ -27,6 +27,7 @@ class Profile:
     How long is measured: `rounds` slices of `seconds` for each benchmark, after at most `warmup_s`.
 
     Where there is a `budget_s`, `seconds` is the most, and the rounds of a large stack are shorter: see `fitted`.
+    What everything uses is read every `reading_s`, for `idle_s` while nothing is asked of it.
     """
 
     name: str
@@ -35,6 +36,8 @@ class Profile:
     warmup_s: float
     about: str
     budget_s: float | None = None
+    idle_s: float = 5.0
+    reading_s: float = 0.25
 
     def fitted(self, benchmarks: int) -> "Profile":
         """
@@ -58,12 +61,22 @@ PROFILES = {
             budget_s=190,
             about="about three minutes for a whole stack, at most 1 s a benchmark",
         ),
-        Profile(name="standard", rounds=5, seconds=2.0, warmup_s=2.0, about="10 s a benchmark: firm p99"),
+        Profile(
+            name="standard",
+            rounds=5,
+            seconds=2.0,
+            warmup_s=2.0,
+            idle_s=20.0,
+            reading_s=1.0,
+            about="10 s a benchmark: firm p99",
+        ),
         Profile(
             name="full",
             rounds=5,
             seconds=12.0,
             warmup_s=10.0,
+            idle_s=60.0,
+            reading_s=1.0,
             about="60 s a benchmark, as the published baseline",
         ),
     )

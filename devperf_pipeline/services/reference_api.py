@@ -191,6 +191,8 @@ class ReferenceApiSession:
             reset=self._reset_of(route),
             finite=route.doomed,
             largest=DOOMED,
+            # Frameworks call the handler when the head is there, and it waits for the body.
+            held=route.body is not None,
         )
 
     def _wire(self, route: Route, connection: HttpConnection, user: int, size: int) -> Wire:

@@ -18,14 +18,22 @@ import polars as pl
 from devperf_pipeline.errors import StoreError
 from devperf_pipeline.model import Baseline
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline.store import summary
+from devperf_pipeline.store import summary, use
 from devperf_pipeline.store.disk import set_aside, write_whole
 from devperf_pipeline.store.record import NAME, SCHEMA_VERSION, read_baseline
 
-SUMMARY_VERSION = 3
+SUMMARY_VERSION = 4
 """Raised when a column or a rule of the summaries changes: all are then made anew."""
 
-SOURCES = (NAME, "samples.parquet", "warmups.parquet", "rounds.parquet")
+SOURCES = (NAME, "samples.parquet", "warmups.parquet", "rounds.parquet", "resources.parquet")
+
+SUMMARIES = {
+    "rounds": summary.ROUNDS,
+    "percentiles": summary.PERCENTILES,
+    "resources": use.RESOURCES,
+    "memory_per_request": use.MEMORY,
+}
+"""The tables of which each baseline's rows are kept, and their columns."""
 
 Schema = dict[str, type[pl.String]]
 
@@ -121,7 +129,7 @@ def staged(found: Collected, workshop: Path) -> dict[str, list[str]]:
     for name, frame in frames.items():
         (workshop / f"{name}.parquet").write_bytes(_parquet(frame))
         files[name] = [str(workshop / f"{name}.parquet")]
-    for name in ("rounds", "percentiles"):
+    for name in SUMMARIES:
         files[name] = [str(place / f"{name}.parquet") for place in found.summaries]
     files["stated"] = [str(file) for file in found.stated]
     return files
@@ -142,7 +150,7 @@ def _stamp(folder: Path, names: Sequence[str]) -> dict[str, list[int]]:
 
 
 def _stamps(folder: Path, place: Path) -> dict[str, dict[str, list[int]]]:
-    return {"from": _stamp(folder, SOURCES), "to": _stamp(place, ("rounds.parquet", "percentiles.parquet"))}
+    return {"from": _stamp(folder, SOURCES), "to": _stamp(place, [f"{name}.parquet" for name in SUMMARIES])}
 
 
 def _is_fresh(folder: Path, place: Path) -> bool:
@@ -180,11 +188,21 @@ def _summarise(
         summary.check_warmups(con, folder / "warmups.parquet", about)
     except StoreError as error:
         said.append(_aside(error, folder / "warmups.parquet"))
+    readings = folder / "resources.parquet"
+    try:
+        resources, memory = use.summarise(con, readings, baseline.id)
+    except StoreError as error:
+        said.append(_aside(error, readings))
+        resources, memory = [], []
     place.mkdir(parents=True, exist_ok=True)
-    write_whole(place / "rounds.parquet", _parquet(pl.DataFrame(rounds, schema=summary.ROUNDS)))
-    write_whole(
-        place / "percentiles.parquet", _parquet(pl.DataFrame(percentiles, schema=summary.PERCENTILES))
-    )
+    rows = {
+        "rounds": rounds,
+        "percentiles": percentiles,
+        "resources": resources,
+        "memory_per_request": memory,
+    }
+    for name, schema in SUMMARIES.items():
+        write_whole(place / f"{name}.parquet", _parquet(pl.DataFrame(rows[name], schema=schema)))
     write_whole(place / "stamp.json", json.dumps(_stamps(folder, place)).encode())
     return said
 

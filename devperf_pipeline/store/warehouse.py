@@ -31,7 +31,16 @@ STORAGE = "v1.2.0"
 
 LOCK_WAIT_S = 60.0
 
-TABLES = ("baselines", "infrastructure", "services", "rounds", "percentiles", "stated")
+TABLES = (
+    "baselines",
+    "infrastructure",
+    "services",
+    "rounds",
+    "percentiles",
+    "stated",
+    "resources",
+    "memory_per_request",
+)
 
 VIEWS = ("samples", "warmups", "resource_samples", "current")
 

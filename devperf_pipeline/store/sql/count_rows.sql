@@ -10,3 +10,7 @@ union all
 select 'percentiles', count(*) from percentiles
 union all
 select 'stated', count(*) from stated
+union all
+select 'resources', count(*) from resources
+union all
+select 'memory_per_request', count(*) from memory_per_request
