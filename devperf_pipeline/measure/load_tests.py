@@ -15,6 +15,7 @@ from dataclasses import replace
 from devperf_pipeline.measure.plan import Item, Profile
 from devperf_pipeline.measure.progress import Progress, Watch
 from devperf_pipeline.measure.recorder import CAPACITY
+from devperf_pipeline.measure.resources import watching
 from devperf_pipeline.measure.slices import Measurer
 from devperf_pipeline.measure.visit import Visit
 from devperf_pipeline.model import Benchmark, Load, Round, Service, Stretch
@@ -104,7 +105,11 @@ def _sweep(visit: Visit, measurer: Measurer, watch: Watch, items: Sequence[Item]
             watch.dropped(1)
             continue
         stretch = replace(limits(visit.profile, service, users), engine_processes=min(engines, users))
-        measured = measurer.measure(item, 1, stretch)
+        if users == LOAD_TEST_USERS:
+            with watching(visit, "load", item.benchmark.id, users):
+                measured = measurer.measure(item, 1, stretch)
+        else:
+            measured = measurer.measure(item, 1, stretch)
         for one in measured:
             if one.phase == "measured" or one.latency_ns:
                 visit.keeper.keep(one)

@@ -31,7 +31,18 @@ STORAGE = "v1.2.0"
 
 LOCK_WAIT_S = 60.0
 
-TABLES = ("baselines", "infrastructure", "services", "rounds", "percentiles", "load_tests", "knees", "stated")
+TABLES = (
+    "baselines",
+    "infrastructure",
+    "services",
+    "rounds",
+    "percentiles",
+    "load_tests",
+    "knees",
+    "stated",
+    "resources",
+    "memory_per_request",
+)
 
 VIEWS = ("samples", "warmups", "resource_samples", "current")
 
