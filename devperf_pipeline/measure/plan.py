@@ -27,7 +27,7 @@ class Profile:
     How long is measured: `rounds` slices of `seconds` for each benchmark, after at most `warmup_s`.
 
     Where there is a `budget_s`, `seconds` is the most, and the rounds of a large stack are shorter: see `fitted`.
-    What everything uses is read every `reading_s`, for `idle_s` while nothing is asked of it.
+    What everything uses is read every `reading_s` (memory at most once a second), for `idle_s` while nothing is asked of it.
     """
 
     name: str
