@@ -5,7 +5,7 @@ Of a stack that we started we know. Of others the container that answers at the 
 the process that listens there; a stack file may say it in a table [footprint.<name>].
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import psutil
 from devperf_pipeline.errors import MeasurementError
 from devperf_pipeline.measure.cgroup import cgroup_of
 from devperf_pipeline.measure.docker import Docker, find_docker
-from devperf_pipeline.model import Address, Companion, Stack
+from devperf_pipeline.model import Address, Companion, Service, Stack
 from devperf_pipeline.services import CATALOGUE
 
 CATEGORIES: Mapping[str, str] = {
@@ -79,17 +79,16 @@ def targets(stack: Stack, processes: Callable[[str], Sequence[int]]) -> tuple[li
     named = {companion.name: companion for companion in stack.footprint}
     found: list[Target] = []
     unseen: list[Unseen] = []
-    for name, category, address, pids in _nodes(stack, processes):
-        try:
-            companion = named.pop(name, None)
-            if companion is not None:
-                found.append(_companion(replace(companion, category=category), docker))
-            elif pids:
-                found.append(_running(name, category, pids))
-            else:
-                found.append(_listening(name, category, address, docker))
-        except MeasurementError as error:
-            unseen.append(Unseen(name, str(error)))
+    for service in stack.services:
+        if service.name in stack.missing or not service.addresses:
+            continue
+        nodes: list[Target] = []
+        for node in _nodes(service, tuple(processes(service.name)), named):
+            try:
+                nodes.append(_node(node, docker))
+            except MeasurementError as error:
+                unseen.append(Unseen(node.name, str(error)))
+        found += _numbered(service.name, nodes)
     for companion in named.values():
         try:
             found.append(_companion(companion, docker))
@@ -106,23 +105,51 @@ def category_of(kind: str) -> str:
     return CATEGORIES.get(role, role)
 
 
-def _nodes(
-    stack: Stack, processes: Callable[[str], Sequence[int]]
-) -> Iterator[tuple[str, str, Address, tuple[int, ...]]]:
+@dataclass(frozen=True, slots=True)
+class Node:
     """
-    Name, category, address and known main processes of each node of each service; several are "<service>/<number>".
+    One address of a service, and what is known of who answers there.
     """
-    for service in stack.services:
-        if service.name in stack.missing or not service.addresses:
-            continue
-        category, known = category_of(service.kind), tuple(processes(service.name))
-        if len(service.addresses) == 1:
-            yield service.name, category, service.address, known
-            continue
+
+    name: str
+    category: str
+    address: Address
+    pids: tuple[int, ...]
+    companion: Companion | None
+
+
+def _nodes(service: Service, known: tuple[int, ...], named: dict[str, Companion]) -> list[Node]:
+    """
+    The addresses of a service. Those that the stack file tells of are taken from `named`.
+    """
+    category = category_of(service.kind)
+    if len(known) not in {0, len(service.addresses)} or service.name in named:
+        # One server with several doors.
+        return [Node(service.name, category, service.address, known, named.pop(service.name, None))]
+    nodes: list[Node] = []
+    for number, address in enumerate(service.addresses, start=1):
+        name = service.name if len(service.addresses) == 1 else f"{service.name}/{number}"
         # Nodes of ours are started in the order of their addresses, one process each.
-        each = known if len(known) == len(service.addresses) else ()
-        for number, address in enumerate(service.addresses, start=1):
-            yield f"{service.name}/{number}", category, address, each[number - 1 : number]
+        nodes.append(Node(name, category, address, known[number - 1 : number], named.pop(name, None)))
+    return nodes
+
+
+def _node(node: Node, docker: Docker | None) -> Target:
+    if node.companion is not None:
+        return _companion(replace(node.companion, category=node.category), docker)
+    if node.pids:
+        return _running(node.name, node.category, node.pids)
+    return _listening(node.name, node.category, node.address, docker)
+
+
+def _numbered(service: str, nodes: list[Target]) -> list[Target]:
+    """
+    The same without repetitions: several addresses may be doors of one server, which then has no number.
+    """
+    whose = {(node.pids, node.container): node for node in reversed(nodes)}
+    if len(whose) == 1:
+        return [replace(node, name=service) for node in whose.values()]
+    return list(reversed(whose.values()))
 
 
 def _running(name: str, category: str, pids: tuple[int, ...]) -> Target:

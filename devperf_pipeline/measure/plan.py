@@ -29,7 +29,7 @@ class Profile:
     Where there is a `budget_s`, `seconds` is the most, and the rounds of a large stack are shorter: see `fitted`.
     A load test lasts `load_test_s` at most; the other points of its sweep of users `sweep_s`. Where there is a
     `sweeps_budget_s` for all of them together, points that do not fit into a service's share are left out.
-    What everything uses is read every `reading_s`, for `idle_s` while nothing is asked of it.
+    What everything uses is read every `reading_s` (memory at most once a second), for `idle_s` while nothing is asked of it.
     """
 
     name: str

@@ -90,6 +90,7 @@ class ProcessTree:
     def __init__(self, roots: Iterable[int]) -> None:
         self._roots = tuple(roots)
         self._spent: dict[Key, Spent] = {}
+        self._held: dict[Key, Held] = {}
         self._cpu_s = 0.0
         self._read: int | None = 0
         self._written: int | None = 0
@@ -100,33 +101,40 @@ class ProcessTree:
         """
         return tree((*self._roots, *(pid for pid, _ in self._spent)), family)
 
-    def look(self, members: Collection[int]) -> Use | None:
+    def look(self, members: Collection[int], *, walk: bool = True) -> Use | None:
         """
         What these processes use now, as far as they still run; None if none does.
+
+        To `walk` over their pages costs the machine the most by far. Without it, what they occupy is told as it was
+        at the last walk, but for those that are new.
         """
         spent: dict[Key, Spent] = {}
-        held: list[Held] = []
+        held: dict[Key, Held] = {}
         for pid in members:
             try:
                 process = psutil.Process(pid)
                 with process.oneshot():
-                    spent[pid, process.create_time()] = _spent(process)
-                    held.append(_held(process))
+                    key = (pid, process.create_time())
+                    spent[key] = _spent(process)
+                    known = None if walk else self._held.get(key)
+                    held[key] = known or _held(process)
             except psutil.AccessDenied:
                 return None  # a sum without it would be less than what is used
             except (psutil.NoSuchProcess, ProcessLookupError):
                 continue  # it ended; of one that nobody has waited for yet, what it spent is still told
         self._count(spent)
+        self._held = held
         if not held:
             return None
+        occupied = held.values()
         return Use(
             cpu_s=self._cpu_s,
-            rss_bytes=sum(one.rss_bytes for one in held),
-            pss_bytes=_sum(one.pss_bytes for one in held),
-            vsz_bytes=sum(one.vsz_bytes for one in held),
+            rss_bytes=sum(one.rss_bytes for one in occupied),
+            pss_bytes=_sum(one.pss_bytes for one in occupied),
+            vsz_bytes=sum(one.vsz_bytes for one in occupied),
             processes=len(held),
-            threads=sum(one.threads for one in held),
-            descriptors=_sum(one.descriptors for one in held),
+            threads=sum(one.threads for one in occupied),
+            descriptors=_sum(one.descriptors for one in occupied),
             read_bytes=self._read,
             written_bytes=self._written,
         )

@@ -28,6 +28,9 @@ from devperf_pipeline.model import ResourcePhase, ResourceReading
 FLUSH_S = 5.0
 """So many seconds of readings are handed on at a time: more could be lost, less would disturb more often."""
 
+WALK_S = 0.9
+"""Who is there and how much memory they have is looked up this often at most, however often CPU is read."""
+
 HOST, OTHERS, ENGINE, OURSELVES = "host", "others", "engine", "devperf"
 
 AT_REST = ("idle", "iowait", "guest", "guest_nice", "steal")
@@ -66,16 +69,16 @@ class Reader:
             return self._cgroup.members()
         return self._tree.members(family) if self.target.pids else set()
 
-    def use(self, members: Collection[int]) -> Use | None:
+    def use(self, members: Collection[int], *, walk: bool) -> Use | None:
         """
-        What it uses now; None if it is gone, or cannot be read.
+        What it uses now; None if it is gone, or cannot be read. `walk` is as in `ProcessTree.look`.
         """
         if self._docker and self.target.container:
             try:
                 return self._docker.use(self.target.container)
             except MeasurementError:
                 return None
-        use = self._tree.look(members)
+        use = self._tree.look(members, walk=walk)
         return self._cgroup.refine(use) if use and self._cgroup else use
 
 
@@ -90,21 +93,26 @@ class Sampling:
         engine = Target(name=ENGINE, category="measuring", pids=(os.getppid(),))
         self._readers = [Reader(target) for target in (*targets, own, engine)]
         self._last: dict[str, tuple[int, float | None]] = {}
+        self._family: dict[int, int] = {}
+        self._walked: float | None = None
 
     def look(self, watch: Watch) -> Iterator[ResourceReading]:
         """
         Read everybody once. Those that were not read before give no reading: CPU is told between two looks.
         """
-        at_ns, family = time.time_ns(), parents()
+        at_ns = time.time_ns()
+        walk = self._walked is None or time.monotonic() - self._walked > WALK_S
+        if walk:
+            self._walked, self._family = time.monotonic(), parents()
         claimed: set[int] = set()
         used_percent = 0.0
         for reader in self._readers:
             name = reader.target.name
-            members = reader.members(family) - claimed
+            members = reader.members(self._family) - claimed
             claimed |= members
             if watch.only and name not in watch.only:
                 continue
-            use = reader.use(members)
+            use = reader.use(members, walk=walk)
             if use is None:
                 continue
             reading = self._reading(reader.target, use, reader.source, watch, at_ns)
@@ -112,7 +120,14 @@ class Sampling:
                 used_percent += (reading.cpu_percent or 0.0) if reader.source != "docker" else 0.0
                 yield reading
         if not watch.only:
-            yield from self._machine(len(claimed), len(family), used_percent, watch, at_ns)
+            yield from self._machine(len(claimed), len(self._family), used_percent, watch, at_ns)
+
+    def forget(self) -> None:
+        """
+        Begin anew: the next look is the first.
+        """
+        self._last.clear()
+        self._walked = None
 
     def _machine(
         self, known: int, processes: int, used_percent: float, watch: Watch, at_ns: int
@@ -222,6 +237,7 @@ def serve(orders: BinaryIO, answers: BinaryIO) -> None:
                 users=order["users"],
                 only=tuple(order["only"]),
             )
+            sampling.forget()
             list(sampling.look(watch))
             looked = flushed = time.monotonic()
             answer("began")

@@ -63,4 +63,4 @@ select
     string_agg(distinct source, ', ' order by source)::varchar as source
 from everything
 group by service, category, phase, benchmark, users
-order by phase, benchmark nulls first, users, category, service
+order by phase, users, benchmark nulls first, category, service
