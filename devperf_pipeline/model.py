@@ -20,8 +20,8 @@ Instrument = Literal["engine", "driver"] | Tool
 
 Stage = Literal["samples", "resources", "load_tests", "tools"]
 """
-What a sitting does, in this order: interleaved rounds of all benchmarks, what everything that runs uses, sustained
-loads, reference tools. Each is a group of assets.
+What a sitting does: what everything that runs uses (first: nothing was asked of it yet), interleaved rounds of all
+benchmarks, sustained loads, reference tools. Each is a group of assets.
 """
 
 Phase = Literal["warmup", "measured"]
@@ -147,6 +147,21 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Companion:
+    """
+    A process or container that runs with a stack: nothing is asked of it, but what it uses is read.
+
+    Either `process` is there (the name of its program, or the path of its pid file) or `container` (name or id).
+    One that is called as a service says where that service's use is read.
+    """
+
+    name: str
+    category: str
+    process: str | None = None
+    container: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
     """
     The services measured together, in the order of their file.
@@ -155,6 +170,7 @@ class Stack:
     `missing` says which services could not be started, or not be entered for want of credentials, and why.
     `vault` is the Vault that keeps credentials, if one does; `entered_with` are the secrets that it took to enter it,
     each under a name that may be told.
+    `footprint` are further processes and containers whose use is read, too, and where that of a service is found.
     """
 
     name: str
@@ -164,6 +180,7 @@ class Stack:
     missing: Mapping[str, str] = field(default_factory=dict[str, str])
     vault: VaultLogin | None = None
     entered_with: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    footprint: tuple["Companion", ...] = ()
 
     def service(self, name: str) -> Service:
         """
@@ -293,27 +310,36 @@ class ResourceReading:
     """
     What one service's whole process tree used, at one moment.
 
+    `service` may be a node of a service ("redis_cluster/2"), a `Companion`, "host" (the whole machine), "others"
+    (what of the machine neither the stack nor we used), "engine" (the process that measures) or "devperf" (the one
+    that reads); `category` is how the published table groups it.
     `at_ns` is the wall clock (UTC epoch), as rounds have it; `cpu_percent` is of one core, over the `elapsed_ns`
     before that moment. What cannot be read (another user's process, no such counter) is None, never 0.
+    `read_bytes` and the three after it count since the processes began; whoever ended stays counted.
+    `limit_bytes` is how much memory it may have, `oom_kills` how often the kernel ended one of its processes for
+    want of it: both are known of cgroups and containers only.
     `benchmark` is the id of the load that ran meanwhile, if any; `users` is how many users it had.
     `source` says where it was read: "processes", "cgroup" or "docker".
     """
 
     service: str
+    category: str
     phase: ResourcePhase
     at_ns: int
     elapsed_ns: int
     cpu_percent: float | None
-    rss_bytes: int
+    rss_bytes: int | None
     pss_bytes: int | None
-    vsz_bytes: int
-    processes: int
-    threads: int
+    vsz_bytes: int | None
+    processes: int | None
+    threads: int | None
     descriptors: int | None = None
     read_bytes: int | None = None
     written_bytes: int | None = None
     received_bytes: int | None = None
     sent_bytes: int | None = None
+    limit_bytes: int | None = None
+    oom_kills: int | None = None
     users: int = 0
     benchmark: str | None = None
     source: str = "processes"

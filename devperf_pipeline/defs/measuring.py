@@ -256,7 +256,7 @@ def _results(
         con.close()
     for stage, counts in tally.stages.items():
         for service, count in counts.items():
-            if keys.made(stage, service) in wanted:
+            if count and keys.made(stage, service) in wanted:
                 yield dg.MaterializeResult(
                     asset_key=keys.made(stage, service), metadata={"dagster/row_count": count}
                 )

@@ -10,11 +10,14 @@ Where a server lets in fewer users the sweep ends there, with a row that says so
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 
 from devperf_pipeline.measure.plan import Item, Profile
 from devperf_pipeline.measure.progress import Progress, Watch
 from devperf_pipeline.measure.recorder import CAPACITY
+from devperf_pipeline.measure.resources import watching
 from devperf_pipeline.measure.slices import Measurer
 from devperf_pipeline.measure.visit import Visit
 from devperf_pipeline.model import Benchmark, Load, Round, Service, Stretch
@@ -24,6 +27,9 @@ from devperf_pipeline.services.operation import Session
 SWEEP = (1, 2, 5, 10, 20, 50, 100, 200)
 
 LOAD_TEST_USERS = 100
+
+WATCHED = (50, LOAD_TEST_USERS)
+"""What everything uses is read during the load test, and during the point before it: not every server lets in more."""
 
 API_CALLS = 60_000
 """The published load tests of APIs ended after so many."""
@@ -104,7 +110,10 @@ def _sweep(visit: Visit, measurer: Measurer, watch: Watch, items: Sequence[Item]
             watch.dropped(1)
             continue
         stretch = replace(limits(visit.profile, service, users), engine_processes=min(engines, users))
-        measured = measurer.measure(item, 1, stretch)
+        around = (
+            partial(watching, visit, "load", item.benchmark.id, users) if users in WATCHED else nullcontext
+        )
+        measured = measurer.measure(item, 1, stretch, around)
         for one in measured:
             if one.phase == "measured" or one.latency_ns:
                 visit.keeper.keep(one)

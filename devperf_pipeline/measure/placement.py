@@ -70,6 +70,14 @@ class Placement:
         self.available = hasattr(os, "sched_setaffinity") and bool(roots())
         self._cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
+    @property
+    def spare(self) -> set[int]:
+        """
+        The cores that the client never has: where whatever runs beside a measurement disturbs it least. None where
+        nothing is moved, or there is but one core.
+        """
+        return set(self._cores[:-1]) if self.available else set()
+
     def room(self, engines: int) -> bool:
         """
         Whether so many engine processes can have a core each and leave one to the servers.

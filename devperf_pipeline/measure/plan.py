@@ -29,6 +29,7 @@ class Profile:
     Where there is a `budget_s`, `seconds` is the most, and the rounds of a large stack are shorter: see `fitted`.
     A load test lasts `load_test_s` at most; the other points of its sweep of users `sweep_s`. Where there is a
     `sweeps_budget_s` for all of them together, points that do not fit into a service's share are left out.
+    What everything uses is read every `reading_s` (memory at most once a second), for `idle_s` while nothing is asked of it.
     """
 
     name: str
@@ -40,6 +41,8 @@ class Profile:
     sweep_s: float = 0.3
     load_test_s: float = 1.5
     sweeps_budget_s: float | None = None
+    idle_s: float = 5.0
+    reading_s: float = 0.25
 
     def fitted(self, benchmarks: int) -> "Profile":
         """
@@ -71,6 +74,8 @@ PROFILES = {
             warmup_s=2.0,
             sweep_s=3.0,
             load_test_s=20.0,
+            idle_s=20.0,
+            reading_s=1.0,
             about="10 s a benchmark: firm p99",
         ),
         Profile(
@@ -80,6 +85,8 @@ PROFILES = {
             warmup_s=10.0,
             sweep_s=10.0,
             load_test_s=60.0,
+            idle_s=60.0,
+            reading_s=1.0,
             about="60 s a benchmark, as the published baseline",
         ),
     )

@@ -18,6 +18,7 @@ from devperf_pipeline.measure import load_tests
 from devperf_pipeline.measure.placement import Placement
 from devperf_pipeline.measure.plan import Item, Profile, in_order, items
 from devperf_pipeline.measure.progress import Progress, Watch
+from devperf_pipeline.measure.resources import read_at_rest_and_held
 from devperf_pipeline.measure.slices import Measurer
 from devperf_pipeline.measure.visit import Cancelled, Keeper, Visit
 from devperf_pipeline.model import Baseline, RouteAnswer, Service, Stack, Stage
@@ -98,6 +99,7 @@ def measure(
             say=say,
             check_cancelled=_checker(cancelled),
         )
+        at_the_end.callback(visit.close)
         _open(wanted, stack, visit, at_the_end)
         now = time.time()
         planned = _prepare(visit)
@@ -242,6 +244,7 @@ def _interleave(visit: Visit, tell: Callable[[Progress], None]) -> None:
 
 
 STAGES: Mapping[Stage, Callable[[Visit, Callable[[Progress], None]], None]] = {
+    "resources": read_at_rest_and_held,
     "samples": _interleave,
     "load_tests": load_tests.run,
 }

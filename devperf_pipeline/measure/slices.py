@@ -8,6 +8,7 @@ measures, and looks whether sampled answers were right.
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -65,14 +66,23 @@ class Measurer:
         self._users: dict[tuple[str, str], list[Connection]] = {}
         self._rates: dict[str, float] = {}
 
-    def measure(self, item: Item, number: int, stretch: Stretch | None = None) -> list[Round]:
+    def measure(
+        self,
+        item: Item,
+        number: int,
+        stretch: Stretch | None = None,
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> list[Round]:
         """
         One round, with the warm-up that came before it. What fails ends in a round that says why.
 
         A sustained load is driven as `stretch` says; what the client used is added to it.
+        `around` is entered when everything is warm, and left when the last call has ended.
         """
         engines = stretch.engine_processes if stretch else 1
-        placement = self._placement.choose(item.benchmark.load.users, engines)
+        # A sweep of users is one curve: its first point is placed as the others are.
+        users = max(2, item.benchmark.load.users) if stretch else item.benchmark.load.users
+        placement = self._placement.choose(users, engines)
         began = time.time_ns()
         rounds: list[Round] = []
 
@@ -105,13 +115,15 @@ class Measurer:
                 self.disconnect(item.benchmark.service)
                 return [*rounds, ended("measured", piece, f"the warm-up ended early: {warm.problem}")]
             gate = LoadGate(self._placement)
-            gate.begin()
-            if stretch:
-                piece = prepared.drive(stretch.limit_s, stretch.limit_calls, engines)
-                stretch = _as_driven(stretch, piece, gate.idle_cores(piece.elapsed_ns))
-            else:
-                piece = prepared.drive(self._seconds(item), None)
-            other_cpu = gate.end(piece.elapsed_ns, sum(piece.cpu_ns) if engines > 1 else 0)
+            with around():
+                began = time.time_ns()
+                gate.begin()
+                if stretch:
+                    piece = prepared.drive(stretch.limit_s, stretch.limit_calls, engines)
+                    stretch = _as_driven(stretch, piece, gate.idle_cores(piece.elapsed_ns))
+                else:
+                    piece = prepared.drive(self._seconds(item), None)
+                other_cpu = gate.end(piece.elapsed_ns, sum(piece.cpu_ns) if engines > 1 else 0)
             if piece.elapsed_ns:
                 self._rates[item.benchmark.id] = self._recorder.length / piece.elapsed_ns * 1e9
             problem = (

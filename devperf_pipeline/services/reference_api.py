@@ -198,6 +198,8 @@ class ReferenceApiSession:
             finite=route.doomed,
             largest=DOOMED,
             sustained=route.sustained,
+            # Frameworks call the handler when the head is there, and it waits for the body.
+            held=route.body is not None,
         )
 
     def _wire(self, route: Route, connection: HttpConnection, user: int, size: int) -> Wire:

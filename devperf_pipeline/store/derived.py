@@ -19,22 +19,31 @@ import polars as pl
 from devperf_pipeline.errors import StoreError
 from devperf_pipeline.model import Baseline
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline.store import load_tests, summary
+from devperf_pipeline.store import load_tests, summary, use
 from devperf_pipeline.store.disk import set_aside, write_whole
 from devperf_pipeline.store.record import NAME, SCHEMA_VERSION, read_baseline
 
-SUMMARY_VERSION = 4
+SUMMARY_VERSION = 5
 """Raised when a column or a rule of the summaries changes: all are then made anew."""
 
-SOURCES = (NAME, "samples.parquet", "warmups.parquet", "rounds.parquet", "stretches.parquet")
+SOURCES = (
+    NAME,
+    "samples.parquet",
+    "warmups.parquet",
+    "rounds.parquet",
+    "stretches.parquet",
+    "resources.parquet",
+)
 
 SUMMARIES: Mapping[str, Mapping[str, Any]] = {
     "rounds": summary.ROUNDS,
     "percentiles": summary.PERCENTILES,
     "load_tests": load_tests.LOAD_TESTS,
     "knees": load_tests.KNEES,
+    "resources": use.RESOURCES,
+    "memory_per_request": use.MEMORY,
 }
-"""The tables that are made from the samples of one baseline at a time, and their columns."""
+"""The tables of which each baseline's rows are kept, and their columns."""
 
 Schema = dict[str, type[pl.String]]
 
@@ -210,6 +219,13 @@ def _summarise(
         summary.check_warmups(con, folder / "warmups.parquet", about)
     except StoreError as error:
         said.append(_aside(error, folder / "warmups.parquet"))
+    readings = folder / "resources.parquet"
+    try:
+        resources, memory = use.summarise(con, readings, baseline.id)
+    except StoreError as error:
+        said.append(_aside(error, readings))
+        resources, memory = [], []
+    rows |= {"resources": resources, "memory_per_request": memory}
     place.mkdir(parents=True, exist_ok=True)
     for name, schema in SUMMARIES.items():
         write_whole(place / f"{name}.parquet", _parquet(pl.DataFrame(rows[name], schema=schema)))

@@ -63,9 +63,9 @@ def knee_of(points: Sequence[Point]) -> Knee:
     return Knee(
         knee.users,
         knee.throughput_per_s,
-        f"{_users(knee.users)} reach {100 * knee.throughput_per_s / best.throughput_per_s:.0f} % of the best "
-        f"throughput; {last.users:,} wait {last.p50_ns / knee.p50_ns:,.1f} times as long for their answers (p50) and "
-        f"get done {last.throughput_per_s / knee.throughput_per_s:,.2f} times as much",
+        f"with {_users(knee.users)} {100 * knee.throughput_per_s / best.throughput_per_s:.0f} % of the best throughput "
+        f"is reached; with {last.users:,} half of all calls take {last.p50_ns / knee.p50_ns:,.1f} times as long, and "
+        f"{last.throughput_per_s / knee.throughput_per_s:,.2f} times as much gets done",
     )
 
 

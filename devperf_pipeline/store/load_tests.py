@@ -12,7 +12,7 @@ import polars as pl
 
 from devperf_pipeline.model import CLIENT_FULL
 from devperf_pipeline.store.knee import Point, knee_of
-from devperf_pipeline.store.summary import Row, rows_of
+from devperf_pipeline.store.summary import Row, read_rows
 
 LADDER = ("p50", "p66", "p75", "p80", "p90", "p95", "p98", "p99", "max")
 
@@ -61,10 +61,10 @@ def load_tests(
     """
     if not stretches.exists():
         return []
-    driven = {row["benchmark"]: row for row in rows_of(con, "summary_stretches", stretches)}
+    driven = {row["benchmark"]: row for row in read_rows(con, "summary_stretches", stretches)}
     ladders: Mapping[str, Row] = {}
     if samples is not None:
-        ladders = {row["benchmark"]: row for row in rows_of(con, "summary_ladder", samples)}
+        ladders = {row["benchmark"]: row for row in read_rows(con, "summary_ladder", samples)}
     elapsed: dict[str, int] = defaultdict(int)
     for row in rounds:
         elapsed[row["benchmark"]] += row["elapsed_ns"]

@@ -41,6 +41,8 @@ TABLES = (
     "load_tests",
     "knees",
     "stated",
+    "resources",
+    "memory_per_request",
 )
 
 DERIVED_VIEWS = ("current", "differences", "findings")

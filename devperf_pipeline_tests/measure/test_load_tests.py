@@ -1,6 +1,7 @@
+import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from devperf_pipeline.measure.plan import PROFILES, Profile
 from devperf_pipeline.measure.progress import Progress
 from devperf_pipeline.measure.slices import Measurer
 from devperf_pipeline.measure.visit import Cancelled, Visit
-from devperf_pipeline.model import Baseline, Benchmark, Facts, Load, Outcome, Service, Stack, Stretch
+from devperf_pipeline.model import Address, Baseline, Benchmark, Facts, Load, Outcome, Service, Stack, Stretch
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.operation import Operation, Session
 from devperf_pipeline.stack.config import load_stack
@@ -30,6 +31,9 @@ from devperf_pipeline_tests.measure.test_sitting import ListKeeper
 SHORT = Profile(
     name="short", rounds=1, seconds=0.02, warmup_s=0.05, about="for tests", sweep_s=0.05, load_test_s=0.1
 )
+
+
+MakeVisit = Callable[..., tuple[Visit, ListKeeper, list[str]]]
 
 
 class LoadedSession(FakeSession):
@@ -58,32 +62,41 @@ def _session() -> Iterator[LoadedSession]:
         yield session
 
 
-def visit(session: Session, profile: Profile = SHORT) -> tuple[Visit, ListKeeper, list[str]]:
+@pytest.fixture(name="visit")
+def _visit() -> Iterator[MakeVisit]:
     """
-    A visit of one service, where what it keeps goes, and what it says.
+    Make a visit of one service: it, where what it keeps goes, and what it says.
     """
-    keeper, said, placement = ListKeeper(), list[str](), Placement(list)
-    made = Visit(
-        stack=Stack(
-            name="test", path=Path("test.toml"), managed=False, services=(Service(name="a", kind="fake"),)
-        ),
-        sessions={"a": session},
-        states={"a": "measured"},
-        profile=profile,
-        placement=placement,
-        measurer=Measurer(profile, placement),
-        keeper=keeper,
-        seed=1,
-        stages={"load_tests": ()},
-        processes=lambda _: [],
-        say=said.append,
-        check_cancelled=lambda: None,
-    )
-    return made, keeper, said
+    visits: list[Visit] = []
+
+    def make(session: Session, profile: Profile = SHORT) -> tuple[Visit, ListKeeper, list[str]]:
+        keeper, said, placement = ListKeeper(), list[str](), Placement(list)
+        made = Visit(
+            stack=Stack(
+                name="test", path=Path("test.toml"), managed=False, services=(Service(name="a", kind="fake"),)
+            ),
+            sessions={"a": session},
+            states={"a": "measured"},
+            profile=profile,
+            placement=placement,
+            measurer=Measurer(profile, placement),
+            keeper=keeper,
+            seed=1,
+            stages={"load_tests": ()},
+            processes=lambda _: [],
+            say=said.append,
+            check_cancelled=lambda: None,
+        )
+        visits.append(made)
+        return made, keeper, said
+
+    yield make
+    for made in visits:
+        made.close()
 
 
 class TestRun:
-    def test_every_number_of_users_is_one_stretch(self, session: LoadedSession) -> None:
+    def test_every_number_of_users_is_one_stretch(self, visit: MakeVisit, session: LoadedSession) -> None:
         """
         The sweep has one measured round a number of users, rising, that says how it was driven.
         """
@@ -101,7 +114,23 @@ class TestRun:
         assert all(one.stretch and one.stretch.client_share > 0 for one in measured)
         assert [] == said
 
-    def test_operations_that_are_not_sustained_have_none(self) -> None:
+    def test_what_everything_uses_is_read_meanwhile(self, visit: MakeVisit, session: LoadedSession) -> None:
+        """
+        Readings of the load test carry its benchmark and its users; other points but the one before have none.
+        """
+        profile = replace(SHORT, load_test_s=0.5, sweep_s=0.3, reading_s=0.1)
+        made, keeper, _ = visit(session, profile)
+        here = Service(name="a", kind="fake", addresses=(Address("127.0.0.1", 1),))
+        made.stack = replace(made.stack, services=(here,))
+        made.processes = lambda _: [os.getpid()]
+        load_tests.run(made, lambda _: None)
+
+        assert {
+            ("load", "a/hello/sustained-50/engine", 50),
+            ("load", "a/hello/sustained-100/engine", 100),
+        } == {(one.phase, one.benchmark, one.users) for one in keeper.readings}
+
+    def test_operations_that_are_not_sustained_have_none(self, visit: MakeVisit) -> None:
         """
         A service without a sustained operation is not load tested.
         """
@@ -111,7 +140,7 @@ class TestRun:
 
         assert [] == keeper.rounds
 
-    def test_it_ends_where_the_server_lets_in_no_more(self) -> None:
+    def test_it_ends_where_the_server_lets_in_no_more(self, visit: MakeVisit) -> None:
         """
         The first number of users that is refused gets a row without calls and with the reason; larger ones are not
         tried, smaller ones stay.
@@ -125,7 +154,7 @@ class TestRun:
         assert [True, True, True, True, False] == [bool(one.latency_ns) for one in measured]
         assert ["a: the sweep of users ends at 20: ServiceRefused: no more than 12 users"] == said
 
-    def test_it_ends_where_answers_go_wrong(self) -> None:
+    def test_it_ends_where_answers_go_wrong(self, visit: MakeVisit) -> None:
         """
         After two numbers of users without a whole stretch more of them are not tried.
         """
@@ -142,7 +171,7 @@ class TestRun:
         assert {Outcome.ERROR} == {each for one in keeper.rounds for each in one.outcome}
         assert 1 == len(said)
 
-    def test_cancelled_between_stretches(self, session: LoadedSession) -> None:
+    def test_cancelled_between_stretches(self, visit: MakeVisit, session: LoadedSession) -> None:
         """
         Asked to stop, it stops after the stretch under way, and what was kept stays.
         """
@@ -158,7 +187,9 @@ class TestRun:
 
         assert {1, 2} == {one.benchmark.load.users for one in keeper.rounds}
 
-    def test_what_does_not_fit_into_the_budget_is_left_out_and_named(self, session: LoadedSession) -> None:
+    def test_what_does_not_fit_into_the_budget_is_left_out_and_named(
+        self, visit: MakeVisit, session: LoadedSession
+    ) -> None:
         """
         When a service's share of the time is used up only its load test is still made.
         """
@@ -170,7 +201,9 @@ class TestRun:
         assert "a: no sustained load of 1, 2, 5, 10, 20, 50, 200 users was measured" in said[0]
         assert 1 == len(heard)
 
-    def test_a_hanging_server_does_not_hold_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_hanging_server_does_not_hold_it(
+        self, visit: MakeVisit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """
         A server that answers nothing costs the deadline of a call, once, and the sweep ends.
         """
@@ -245,7 +278,7 @@ class TestRealServers:
         ids=["redis", "postgresql lets in fewer than 100"],
     )
     def test_is_swept_as_far_as_it_lets_users_in(
-        self, running_stack: Stack, name: str, expected: tuple[int, ...]
+        self, visit: MakeVisit, running_stack: Stack, name: str, expected: tuple[int, ...]
     ) -> None:
         """
         Every stretch has right answers only; where the server lets in no more, the last one says so, and nobody

@@ -86,6 +86,6 @@ class TestKneeOf:
         found = knee_of(curve(1000, 1900, 4000, 6000, 6900, 7000, 7000, 6900))
 
         assert (
-            "20 users reach 99 % of the best throughput; 200 wait 10.0 times as long for their answers (p50) "
-            "and get done 1.00 times as much"
+            "with 20 users 99 % of the best throughput is reached; with 200 half of all calls take 10.0 times as long, "
+            "and 1.00 times as much gets done"
         ) == found.reason

@@ -16,3 +16,7 @@ union all
 select 'knees', count(*) from knees
 union all
 select 'stated', count(*) from stated
+union all
+select 'resources', count(*) from resources
+union all
+select 'memory_per_request', count(*) from memory_per_request
