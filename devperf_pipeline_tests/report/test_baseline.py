@@ -120,7 +120,7 @@ class TestTables:
         report = render(warehouse.folders).report
 
         assert cells(lines(report, "| ~~GET~~ |")[0])[4] == "~~20.0~~"
-        assert lines(report, "1. ~~GET~~") == ["1. ~~GET~~, 1 user, engine: 2 answers \\| were &lt;wrong&gt;"]
+        assert lines(report, "- ~~GET~~") == ["- ~~GET~~, 1 user, engine: 2 answers \\| were &lt;wrong&gt;"]
         assert len(lines(report, "Readings that do not count: 1;")) == 1
 
     def test_a_floor_is_no_line_of_its_own(self, warehouse: "Warehouse") -> None:
@@ -133,7 +133,7 @@ class TestTables:
         report = render(warehouse.folders).report
 
         assert [] == lines(report, "| FLOOR |")
-        assert lines(report, "FLOOR") == ["1. ~~FLOOR~~, 1 user, engine: not steady"]
+        assert lines(report, "FLOOR") == ["- ~~FLOOR~~, 1 user, engine: not steady"]
         assert cells(lines(report, "| GET |")[0])[12] == DASH
 
 
@@ -232,7 +232,7 @@ class TestWhatIsMissing:
 
         assert lines(report, "**RabbitMQ**") == [f"- **RabbitMQ** was skipped: {missing}"]
         assert lines(report, "**Redis, one node**") == ["- **Redis, one node** failed: 127.0.0.1:1 refused"]
-        assert lines(report, "## R") == ["## Redis, one node", "## RabbitMQ"]
+        assert lines(report, "### R") == ["### Redis, one node", "### RabbitMQ"]
 
     def test_a_service_that_failed_half_way_has_its_rows_and_its_reason(self, warehouse: "Warehouse") -> None:
         """
@@ -359,7 +359,10 @@ class TestFiles:
             return {path.name: path.read_bytes() for path in found}
 
         assert everything() == everything()
-        assert {"latest.md", f"baseline-{sitting}.md", "overview.svg", "redis.svg"} == everything().keys()
+        pages = {
+            f"{name}.{suffix}" for name in ("latest", f"baseline-{sitting}") for suffix in ("md", "html")
+        }
+        assert {*pages, "overview.svg", "redis.svg"} == everything().keys()
 
 
 class TestThroughTheStore:
