@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from enum import Enum
 from typing import Any
 
@@ -24,15 +23,16 @@ from devperf_pipeline.defs.reports import report_metadata
 from devperf_pipeline.errors import DevperfError, StoreError
 from devperf_pipeline.measure.interrupts import interrupted_once
 from devperf_pipeline.measure.lock import only_one
-from devperf_pipeline.measure.plan import PROFILES, profile_named
+from devperf_pipeline.measure.plan import PROFILES
 from devperf_pipeline.measure.progress import Progress
-from devperf_pipeline.measure.sitting import Cancelled, Wishes, measure
+from devperf_pipeline.measure.sitting import Cancelled, Wishes, measure, wishes_of
 from devperf_pipeline.measure.tally import Tally
 from devperf_pipeline.model import Baseline, Stack
 from devperf_pipeline.report.panel import service_panel, service_rows
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack import local
 from devperf_pipeline.stack.config import load_stack
+from devperf_pipeline.stack.credentials import Reader
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.host import host_facts
 from devperf_pipeline.stack.secret import secrets_of
@@ -75,12 +75,8 @@ class MeasureConfig(dg.Config):
         """
         The same in the words of `measure/`.
         """
-        profile = profile_named(self.profile.value)
-        if self.seconds:
-            profile = replace(profile, seconds=self.seconds, budget_s=None)
-        return Wishes(
-            profile=profile, services=tuple(s for s in selected if not self.services or s in self.services)
-        )
+        services = tuple(s for s in selected if not self.services or s in self.services)
+        return wishes_of(self.profile.value, services, self.seconds)
 
 
 def _specs() -> Iterator[dg.AssetSpec]:
@@ -138,6 +134,7 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
                     say(message)
                 wishes = config.wishes(selected)
                 described = load_stack(config.stack, folders, CATALOGUE)
+                reader = Reader(described)
                 with standing(described, folders, say, only=wishes.services) as stack:
                     roots = [
                         pid for service in stack.services for pid in local.processes(folders, service.name)
@@ -150,6 +147,7 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
                         processes=lambda: roots if stack.managed else [],
                         tell=_teller(context),
                         say=say,
+                        reread=reader,
                         cancelled=cancelled,
                     )
                     lines = local.command_lines(stack.name, folders) if stack.managed else {}
@@ -164,7 +162,7 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
 
     secrecy.remember(
         context.run.run_id,
-        secrecy.Used(baseline=baseline, secrets=secrets_of(stack, {}), command_lines=lines),
+        secrecy.Used(baseline=baseline, secrets=secrets_of(stack, reader.used), command_lines=lines),
     )
     for problem in warehouse.build(folders).set_aside:
         say(problem)

@@ -12,19 +12,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 from devperf_pipeline.errors import MeasurementError, ServiceError
 from devperf_pipeline.measure.placement import Placement
-from devperf_pipeline.measure.plan import Item, Profile, in_order, items
+from devperf_pipeline.measure.plan import Item, Profile, in_order, items, profile_named
 from devperf_pipeline.measure.progress import Progress, Watch
 from devperf_pipeline.measure.slices import Measurer
-from devperf_pipeline.model import Baseline, Facts, Round, RouteAnswer, Service, ServiceState, Stack
+from devperf_pipeline.model import Baseline, Facts, Outcome, Round, RouteAnswer, Service, ServiceState, Stack
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.operation import Session
 
 FAILURES_IN_A_ROW = 3
 """After so many rounds of a service failed one after another, the rest of its rounds is not tried."""
+
+READ_EVERY_S = 1.0
+"""Credentials of a service that refuses are read anew at most this often: each time is a login."""
 
 ASK_EVERY_S = 1.0
 """Whether to stop is asked this often: it may cost a look into a database."""
@@ -71,6 +75,20 @@ class Wishes:
     seed: int = field(default_factory=lambda: secrets.randbelow(2**31))
 
 
+def wishes_of(profile: str, services: tuple[str, ...], seconds: float) -> Wishes:
+    """
+    The wishes that these words say: a profile by its name, and the seconds of each round, 0 for the profile's.
+
+    Raises:
+        ConfigurationError: there is no such profile.
+
+    """
+    found = profile_named(profile)
+    return Wishes(
+        profile=replace(found, seconds=seconds, budget_s=None) if seconds else found, services=services
+    )
+
+
 def new_id(now_s: float) -> str:
     """
     An id for a baseline that sorts by time: `20261125T031500Z-3f9a`.
@@ -88,6 +106,8 @@ class _Visit:
     facts: dict[str, Facts] = field(default_factory=dict[str, Facts])
     states: dict[str, ServiceState] = field(default_factory=dict[str, ServiceState])
     reasons: dict[str, str] = field(default_factory=dict[str, str])
+    services: dict[str, Service] = field(default_factory=dict[str, Service])
+    read_at_s: dict[str, float] = field(default_factory=dict[str, float])
     answers: dict[str, Sequence[RouteAnswer]] = field(default_factory=dict[str, Sequence[RouteAnswer]])
 
     def failed(self, service: str, why: str) -> None:
@@ -104,6 +124,7 @@ def measure(
     processes: Callable[[], list[int]] = list,
     tell: Callable[[Progress], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
+    reread: Callable[[str], Service | None] = lambda _: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Baseline:
     """
@@ -117,6 +138,7 @@ def measure(
         processes: main processes of a stack that we started ourselves; they are placed on cores.
         tell: hears of progress after each round.
         say: hears, before the first round, which services cannot be measured, and why.
+        reread: asked for a service, as it is described now, when it refuses; None: its credentials are kept nowhere.
         cancelled: asked between rounds, at most once a second.
 
     Returns:
@@ -154,7 +176,8 @@ def measure(
         at_the_end.callback(measurer.disconnect)
         watch = Watch(rounds=profile.rounds, of=profile.rounds * len(planned), tell=tell)
         asked = time.monotonic()
-        for rounds in _interleave(planned, wishes, visit, measurer, watch):
+        entry = partial(_entered_anew, visit=visit, reread=reread, say=say)
+        for rounds in _interleave(planned, wishes, visit=visit, measurer=measurer, watch=watch, entry=entry):
             for measured in rounds:
                 if measured.phase == "measured" or measured.latency_ns:
                     keeper.keep(measured)
@@ -193,7 +216,7 @@ def _open(services: Sequence[Service], stack: Stack, visit: _Visit, at_the_end: 
         else:
             at_the_end.callback(session.close)
             at_the_end.callback(_clean, session)
-            visit.sessions[service.name] = session
+            visit.sessions[service.name], visit.services[service.name] = session, service
 
 
 def _clean(session: Session) -> None:
@@ -234,8 +257,48 @@ def _prepare(visit: _Visit) -> list[Item]:
     return planned
 
 
+def _refused(measured: Round) -> bool:
+    """
+    Whether a service may have refused us: nothing was measured, or it answered with errors of its own.
+    """
+    return bool(measured.problem) and (not measured.latency_ns or Outcome.ERROR in measured.outcome)
+
+
+def _entered_anew(
+    service: str, *, visit: _Visit, reread: Callable[[str], Service | None], say: Callable[[str], None]
+) -> bool:
+    """
+    Whether a service that refuses has other credentials now, and lets us in with them.
+
+    What cannot be read anew costs this service and no other; the reason is kept with the baseline.
+    """
+    now = time.monotonic()
+    if now - visit.read_at_s.get(service, now - READ_EVERY_S) < READ_EVERY_S:
+        return False
+    visit.read_at_s[service] = now
+    session = visit.sessions[service]
+    try:
+        found = reread(service)
+        if found is None or found.credentials == visit.services[service].credentials:
+            return False
+        found = replace(visit.services[service], credentials=found.credentials)
+        session.renew(found)
+    except (ServiceError, OSError, *session.exceptions) as error:
+        visit.reasons[service] = f"refused, and not entered with credentials that were read anew: {error}"
+        return False
+    visit.services[service] = found
+    say(f"{service} refused, and was entered with credentials that were read anew.")
+    return True
+
+
 def _interleave(
-    planned: Sequence[Item], wishes: Wishes, visit: _Visit, measurer: Measurer, watch: Watch
+    planned: Sequence[Item],
+    wishes: Wishes,
+    *,
+    visit: _Visit,
+    measurer: Measurer,
+    watch: Watch,
+    entry: Callable[[str], bool],
 ) -> Iterator[list[Round]]:
     """
     Round after round, each benchmark once in each, in an order of its own; what was measured, as it comes.
@@ -248,6 +311,10 @@ def _interleave(
                 watch.dropped(1)
                 continue
             rounds = measurer.measure(item, number)
+            if _refused(rounds[-1]) and entry(service):
+                # Measured with a password that had been changed, it says nothing; once more with the one of now.
+                measurer.disconnect(service)
+                rounds = measurer.measure(item, number)
             yield rounds
             last = rounds[-1]
             if last.latency_ns or not last.problem:
@@ -255,6 +322,7 @@ def _interleave(
                 continue
             failures[service] = failures.get(service, 0) + 1
             if failures[service] == FAILURES_IN_A_ROW:
+                why = f"; {visit.reasons[service]}" if service in visit.reasons else ""
                 visit.failed(
-                    service, f"given up after {FAILURES_IN_A_ROW} rounds in a row failed: {last.problem}"
+                    service, f"given up after {FAILURES_IN_A_ROW} rounds in a row failed: {last.problem}{why}"
                 )

@@ -3,6 +3,7 @@ How is Vault asked for what a visit needs, and what does it mean when it says no
 """
 
 import json
+import time
 from typing import Any
 
 from devperf_pipeline.errors import ServiceError, ServiceRefused, ServiceUnreachable, WrongAnswer
@@ -27,6 +28,41 @@ class VaultApi:
         self.where = f"{service.name} at {service.address}"
         self.token = service.credentials.password if service.credentials else ""
         self._connection = HttpConnection()
+        self._look_at_s: float | None = None
+
+    def enter(self, service: Service) -> None:
+        """
+        Ask with another token from now on.
+
+        Raises:
+            ServiceError: Vault does not take it.
+
+        """
+        self._service = service
+        self.token = service.credentials.password if service.credentials else ""
+        self.ready()
+
+    def keep_alive(self) -> None:
+        """
+        Have the token renewed once half of its time is over; look whether one that cannot be has ended.
+
+        Raises:
+            ServiceRefused: it has.
+
+        """
+        if self._look_at_s is None or time.monotonic() < self._look_at_s:
+            return
+        # Where it is not renewed, the look tells how long it still lasts.
+        self.ask("POST", "/auth/token/renew-self", {})
+        self._look()
+
+    def _look(self) -> None:
+        """
+        Ask what our token is, and note when to look again: half of its time ahead; never, where it does not end.
+        """
+        said = self.do("GET", "/auth/token/lookup-self").get("data") or {}
+        ttl_s = said.get("ttl")
+        self._look_at_s = time.monotonic() + ttl_s / 2 if isinstance(ttl_s, int) and ttl_s else None
 
     def headers(self, token: str | None = None) -> dict[str, str]:
         """
@@ -75,7 +111,7 @@ class VaultApi:
                 f"{self.where}: expected a token of letters, digits and signs, found other characters in it. "
                 f"Look at the password of [services.{self._service.name}]: a line break may have come along."
             )
-        self.do("GET", "/auth/token/lookup-self")
+        self._look()
 
     def sealed(self) -> ServiceRefused:
         """
