@@ -120,11 +120,13 @@ class VaultSession:
             for question in questions(self._objects.kv)
             if NEEDS.get(question.name) not in self._objects.absent
         ]
-        made = [
-            operation(question, self._service.address, self._api.headers, self._objects)
+        made = {
+            question: operation(question, self._service.address, self._api.headers, self._objects)
             for question in measurable
-        ]
-        return [floor_of(self._canned), *map(self._kept_alive, made)]
+        }
+        # What needs no token is measured also when ours has ended.
+        kept_alive = [each if question.open else self._kept_alive(each) for question, each in made.items()]
+        return [floor_of(self._canned), *kept_alive]
 
     def _kept_alive(self, operation: Operation) -> Operation:
         """

@@ -14,6 +14,9 @@ from devperf_pipeline.services.http_connection import HttpConnection
 from devperf_pipeline.services.http_wire import Answer
 from devperf_pipeline.services.operation import DEADLINE_S
 
+SOONEST_S = 0.2
+"""After so long a token that is about to end is looked at again."""
+
 STANDBY = frozenset({429, 472, 473})
 """How sys/health answers where another node is the active one."""
 
@@ -50,19 +53,26 @@ class VaultApi:
             ServiceRefused: it has.
 
         """
-        if self._look_at_s is None or time.monotonic() < self._look_at_s:
+        due_s = self._look_at_s
+        if due_s is None or time.monotonic() < due_s:
             return
-        # Where it is not renewed, the look tells how long it still lasts.
-        self.ask("POST", "/auth/token/renew-self", {})
-        self._look()
+        self._look_at_s = None
+        try:
+            # Where it is not renewed, the look tells how long it still lasts.
+            self.ask("POST", "/auth/token/renew-self", {})
+            self._look()
+        except ServiceError:
+            self._look_at_s = due_s
+            raise
 
     def _look(self) -> None:
         """
         Ask what our token is, and note when to look again: half of its time ahead; never, where it does not end.
         """
         said = self.do("GET", "/auth/token/lookup-self").get("data") or {}
-        ttl_s = said.get("ttl")
-        self._look_at_s = time.monotonic() + ttl_s / 2 if isinstance(ttl_s, int) and ttl_s else None
+        # Whole seconds are told: 0 is less than one, or for ever, and then there is no time at which it ends.
+        ends = said.get("expire_time") is not None
+        self._look_at_s = time.monotonic() + max(said.get("ttl", 0) / 2, SOONEST_S) if ends else None
 
     def headers(self, token: str | None = None) -> dict[str, str]:
         """
@@ -163,6 +173,7 @@ class VaultApi:
             ServiceUnreachable, WrongAnswer: nothing is, or nothing of HTTP.
 
         """
+        self.keep_alive()
         text = None if body is None else json.dumps(body).encode()
         address = self._service.address
         request = http_wire.encode(method, f"/v1{path}", str(address), text, headers=self.headers())

@@ -30,5 +30,5 @@ if __name__ == "__main__":
         ),
         host={},
         keeper=Nowhere(),
-        tell=lambda progress: print(progress.done, flush=True),
+        tell=lambda progress: sys.stdout.write(f"{progress.done}\n") and sys.stdout.flush(),
     )

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -7,9 +8,11 @@ import pytest
 from psycopg import sql
 from redis import Redis
 
-from devperf_pipeline.measure.plan import Profile
+from devperf_pipeline.measure.placement import Placement
+from devperf_pipeline.measure.plan import Profile, items
 from devperf_pipeline.measure.progress import Progress
 from devperf_pipeline.measure.sitting import Wishes, measure
+from devperf_pipeline.measure.slices import Measurer
 from devperf_pipeline.model import Baseline, Credentials, Round, Service, Stack
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.vault_api import VaultApi
@@ -217,42 +220,55 @@ class TestRotated:
         assert SECOND not in why
 
 
-class TestTokenOfTwoSeconds:
-    def sitting(self, running_stack: Stack, api: VaultApi, *, renewable: bool) -> tuple[Baseline, Kept]:
+class TestTokenThatEnds:
+    def entered_with(self, running_stack: Stack, api: VaultApi, **how: object) -> Service:
         """
-        A sitting of more than four seconds, entered with a token of two.
+        The running Vault, with a token that soon ends.
         """
-        made = api.do("POST", "/auth/token/create", {"ttl": "2s", "renewable": renewable})["auth"]
-        vault = replace(
-            running_stack.service("vault"), credentials=Credentials("token", made["client_token"])
-        )
-        stack = replace(
-            running_stack, services=(vault, running_stack.service("redis")), missing={}, managed=False
-        )
-        kept = Kept()
-        return measure(stack, short(3, 0.06), host={}, keeper=kept), kept
+        made = api.do("POST", "/auth/token/create", how)["auth"]
+        return replace(running_stack.service("vault"), credentials=Credentials("token", made["client_token"]))
 
     def test_is_renewed(self, running_stack: Stack, api: VaultApi) -> None:
         """
-        A token that can be renewed outlives its two seconds.
+        A token that can be renewed outlives its time, when it is looked after before each round.
         """
-        baseline, kept = self.sitting(running_stack, api, renewable=True)
+        other = VaultApi(self.entered_with(running_stack, api, ttl="4s", renewable=True))
+        other.ready()
+        ends = time.monotonic() + 6
+        while time.monotonic() < ends:
+            other.keep_alive()
+            time.sleep(0.1)
+        left = other.do("GET", "/auth/token/lookup-self")["data"]["ttl"]
+        other.close()
 
-        assert {"vault": "measured", "redis": "measured"} == baseline.states
-        assert [] == kept.problems
+        assert 0 <= left <= 4
 
-    def test_ends_and_costs_only_vault(self, running_stack: Stack, api: VaultApi) -> None:
+    def test_costs_only_what_needs_it(self, running_stack: Stack, api: VaultApi) -> None:
         """
-        One that cannot be renewed ends in the middle: the reason names service, path and remedy; Redis is measured.
+        One of two seconds that cannot be renewed ends in the middle: what needs it says service, path and remedy;
+        Vault's health and Redis are measured.
         """
-        baseline, kept = self.sitting(running_stack, api, renewable=False)
+        vault = self.entered_with(running_stack, api, ttl="2s", renewable=False)
         session = CATALOGUE["vault"].open_session(running_stack.service("vault"))
+        session.prepare()
+        planned = {item.benchmark.operation: item for item in items("vault", session)}
+        session.renew(vault)
+        measurer = Measurer(
+            Profile(name="quick", rounds=1, seconds=0.02, warmup_s=0.02, about="short"), Placement(list)
+        )
+        time.sleep(2.5)
+        refused = measurer.measure(planned["kv-read"], 1)[-1]
+        health = measurer.measure(planned["health"], 1)[-1]
+        measurer.disconnect()
+        session.renew(running_stack.service("vault"))
+        again = measurer.measure(planned["kv-read"], 2)[-1]
+        measurer.disconnect()
         session.clean()
         session.close()
-        why = baseline.reasons["vault"]
 
-        assert {"vault": "failed", "redis": "measured"} == baseline.states
-        assert "vault at 127.0.0.1" in why
-        assert "answers 403 to GET /auth/token/lookup-self" in why
-        assert "Log in again (`vault login`)" in why
-        assert ["vault"] == sorted({each.benchmark.service for each in kept.rounds if each.problem})
+        assert refused.problem
+        assert "vault at 127.0.0.1" in refused.problem
+        assert "answers 403 to GET /auth/token/lookup-self" in refused.problem
+        assert "Log in again (`vault login`)" in refused.problem
+        assert (None, None) == (health.problem, again.problem)
+        assert len(health.latency_ns) > 0
