@@ -6,6 +6,7 @@ import pickle
 import sys
 
 from devperf_pipeline.measure.plan import Profile
+from devperf_pipeline.measure.progress import Progress
 from devperf_pipeline.measure.sitting import Wishes, measure
 from devperf_pipeline.model import Baseline, Round
 
@@ -22,6 +23,11 @@ class Nowhere:
     def finish(self, baseline: Baseline) -> None: ...
 
 
+def tell(progress: Progress) -> None:
+    sys.stdout.write(f"{progress.done}\n")
+    sys.stdout.flush()
+
+
 if __name__ == "__main__":
     measure(
         pickle.load(sys.stdin.buffer),  # noqa: S301 - from the test that started us
@@ -30,5 +36,5 @@ if __name__ == "__main__":
         ),
         host={},
         keeper=Nowhere(),
-        tell=lambda progress: sys.stdout.write(f"{progress.done}\n") and sys.stdout.flush(),
+        tell=tell,
     )
