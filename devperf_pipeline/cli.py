@@ -18,7 +18,8 @@ from devperf_pipeline.errors import (
 )
 from devperf_pipeline.measure.interrupts import interrupted_once, no_more
 from devperf_pipeline.measure.plan import PROFILES, profile_named
-from devperf_pipeline.model import Service
+from devperf_pipeline.measure.sitting import wishes_of
+from devperf_pipeline.model import Service, Stack
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.folders import Folders
 
@@ -70,8 +71,15 @@ def main() -> None:
 @click.option("--profile", default="quick", show_default=True, help=f"How long: {', '.join(PROFILES)}.")
 @click.option("--service", "services", multiple=True, help="Measure only this service; may be repeated.")
 @click.option("--seconds", type=float, help="Seconds of each round, in the place of the profile's.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Tell what would be created and asked, and how long it takes; create nothing.",
+)
 @command
-def baseline(stack: str, profile: str, services: tuple[str, ...], seconds: float | None) -> None:
+def baseline(
+    *, stack: str, profile: str, services: tuple[str, ...], seconds: float | None, dry_run: bool
+) -> None:
     """
     Start what is needed, measure, derive the tables, render the report, stop what was started.
     """
@@ -94,6 +102,9 @@ def baseline(stack: str, profile: str, services: tuple[str, ...], seconds: float
         raise ConfigurationError(
             f"--seconds expects the length of a round, above 0 and at most {LONGEST_ROUND_S:.0f}. Found {seconds}."
         )
+    if dry_run:
+        click.echo(_foreseen(described, folders, profile, services, seconds))
+        return
     SampleStore(folders).check_writable()
     make_folder(folders.reports)
     if described.managed:
@@ -109,6 +120,25 @@ def baseline(stack: str, profile: str, services: tuple[str, ...], seconds: float
     click.echo(end.text)
     if not end.measured:
         raise MeasurementError("no service could be measured; each line above says why")
+
+
+def _foreseen(
+    described: Stack, folders: Folders, profile: str, services: tuple[str, ...], seconds: float | None
+) -> str:
+    """
+    What a baseline would do: of a stack that runs everything, of another one what would be started.
+    """
+    from devperf_pipeline.measure.foresight import foresee  # noqa: PLC0415
+    from devperf_pipeline.report.foresight import foresight, would_start  # noqa: PLC0415
+    from devperf_pipeline.stack import local  # noqa: PLC0415
+    from devperf_pipeline.stack.credentials import with_credentials  # noqa: PLC0415
+    from devperf_pipeline.stack.standing import with_needs  # noqa: PLC0415
+
+    running = local.running(described, folders) if described.managed else with_credentials(described)
+    if running is None:
+        wanted = with_needs(described, services) if services else described
+        return would_start(described.name, local.would_run(wanted))
+    return foresight(*foresee(running, wishes_of(profile, {"samples": services}, seconds or 0)))
 
 
 @main.command()

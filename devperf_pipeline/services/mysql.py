@@ -122,6 +122,17 @@ class MysqlSession:
         settings = dict(self._rows(f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({names})"))
         return Facts(product=product, version=version, settings=settings | {"statements": "prepared once"})
 
+    def objects(self) -> Sequence[str]:
+        """
+        Our database, with all its tables.
+        """
+        return [f"database {OUR_NAME}"]
+
+    def assume(self) -> None:
+        """
+        The operations are known without having prepared anything.
+        """
+
     def prepare(self) -> None:
         """
         Make our database anew, with every table seeded.
@@ -159,6 +170,14 @@ class MysqlSession:
         A new connection.
         """
         return _connect(self._service)
+
+    def renew(self, service: Service) -> None:
+        """
+        Go on with other credentials.
+        """
+        own = _connect(service)
+        self._own.close()
+        self._service, self._own = service, own
 
     def clean(self) -> None:
         """

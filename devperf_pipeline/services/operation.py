@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from socket import socket
 from typing import Any, NamedTuple, Protocol
 
-from devperf_pipeline.model import Facts
+from devperf_pipeline.model import Facts, Service
 
 OUR_NAME = "devperf"
 """Every object we create in a service carries this name; nothing else is touched."""
@@ -136,6 +136,20 @@ class Session(Protocol):
         """
         ...
 
+    def objects(self) -> Sequence[str]:
+        """
+        Everything that `prepare` and the operations make in the service, by kind and name: "schema devperf_postgresql".
+
+        `*` stands for what is numbered. Valid before `prepare`; nothing is made.
+        """
+        ...
+
+    def assume(self) -> None:
+        """
+        Take it that `prepare` succeeded, without making anything, so that `operations` can be told.
+        """
+        ...
+
     def prepare(self) -> None:
         """
         Remove what an earlier visit left, create our own objects, seed them.
@@ -155,6 +169,16 @@ class Session(Protocol):
     def connect(self) -> Connection:
         """
         A new connection for one user, authenticated and verified.
+        """
+        ...
+
+    def renew(self, service: Service) -> None:
+        """
+        Go on with other credentials of the same service; our objects stay.
+
+        Raises:
+            ServiceError: it cannot be entered with them either.
+
         """
         ...
 

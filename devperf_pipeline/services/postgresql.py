@@ -103,6 +103,17 @@ class PostgresSession:
             settings |= {f"pgbouncer.{name}": value for name, value in pool.items()}
         return Facts(product=product, version=number, settings=settings)
 
+    def objects(self) -> Sequence[str]:
+        """
+        Our schema, with all its tables.
+        """
+        return [f"schema {self._schema}"]
+
+    def assume(self) -> None:
+        """
+        The operations are known without having prepared anything.
+        """
+
     def prepare(self) -> None:
         """
         Make our schema anew, with every table seeded.
@@ -143,6 +154,14 @@ class PostgresSession:
         A new connection whose way to the database was tried.
         """
         return _connect(self._service)
+
+    def renew(self, service: Service) -> None:
+        """
+        Go on with other credentials.
+        """
+        own = _connect(service)
+        self._own.close()
+        self._service, self._own = service, own
 
     def clean(self) -> None:
         """

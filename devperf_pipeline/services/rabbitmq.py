@@ -84,6 +84,20 @@ class RabbitSession:
         version, erlang, settings = self._management.facts()
         return Facts(product=f"RabbitMQ {version} (Erlang {erlang})", version=version, settings=settings)
 
+    def objects(self) -> Sequence[str]:
+        """
+        A vhost of our own where we may make one, and a queue for each user of each operation.
+        """
+        vhost = self._management.vhost
+        own = [f"vhost {vhost}"] if self._management.own_vhost else []
+        names = [operation.name for operation in self.operations() if operation.name != FLOOR]
+        return [*own, *(f"queue {queue_of(name, 0)[:-1]}*" for name in names)]
+
+    def assume(self) -> None:
+        """
+        The operations are known without having prepared anything.
+        """
+
     def prepare(self) -> None:
         """
         Make a vhost of our own, or make sure of the shared one; each operation's `reset` lays in its queues.
@@ -221,6 +235,15 @@ class RabbitSession:
         A new connection to our vhost.
         """
         return connect(self._service, self._management.vhost)
+
+    def renew(self, service: Service) -> None:
+        """
+        Go on with other credentials.
+        """
+        management = Management(service)
+        self._end_filler()
+        self._service, self._management = service, management
+        self._filler = self.connect()
 
     def clean(self) -> None:
         """

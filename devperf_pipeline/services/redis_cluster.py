@@ -110,6 +110,17 @@ class RedisClusterSession:
             product=f"{facts.product} cluster ({size})", version=facts.version, settings=facts.settings
         )
 
+    def objects(self) -> Sequence[str]:
+        """
+        Every key of ours, on whichever node.
+        """
+        return [f"keys {self._keys.prefix.decode()}*"]
+
+    def assume(self) -> None:
+        """
+        The operations are known without having prepared anything.
+        """
+
     def prepare(self) -> None:
         """
         Claim our prefix on every node; each operation's `reset` lays in its keys.
@@ -252,6 +263,15 @@ class RedisClusterSession:
                 reinitialize_steps=0,
                 **client_options(self._service),
             )
+
+    def renew(self, service: Service) -> None:
+        """
+        Go on with other credentials.
+        """
+        other = open_session(service)
+        close_quietly(*self._clients.values())
+        self._service, self._clients, self._slots = service, other._clients, other._slots  # noqa: SLF001 - our own kind
+        self._serving, self._laid = other._serving, LaidIn()  # noqa: SLF001 - our own kind
 
     def clean(self) -> None:
         """

@@ -23,7 +23,7 @@ from devperf_pipeline.services.http_connection import (
 )
 from devperf_pipeline.services.http_floor import floor
 from devperf_pipeline.services.http_wire import Answer
-from devperf_pipeline.services.operation import DEADLINE_S, Driver, Operation, Step, Wire
+from devperf_pipeline.services.operation import DEADLINE_S, OUR_NAME, Driver, Operation, Step, Wire
 from devperf_pipeline.services.reference_api_routes import (
     DOOMED,
     SEED_TTL_S,
@@ -89,6 +89,20 @@ class ReferenceApiSession:
             settings={name: said[name] for name in ("aggregation", "runtime", "server")},
         )
 
+    def objects(self) -> Sequence[str]:
+        """
+        Our keys in the cache behind the API, and our queue in its broker.
+        """
+        return [f"keys {OUR_NAME}:{self._service.name}:*", f"queue {self._names.queue}"]
+
+    def assume(self) -> None:
+        """
+        Start our own server, which is the floor, and take it that every route answers.
+        """
+        if self._canned is None:
+            self._canned = CannedServer()
+        self._routes = routes(self._names)
+
     def prepare(self) -> None:
         """
         Remove what an earlier visit left, and ask every route once: only those that answer right are measured.
@@ -129,6 +143,12 @@ class ReferenceApiSession:
         """
         return HttpConnection()
 
+    def renew(self, service: Service) -> None:
+        """
+        Go on with other credentials.
+        """
+        self._service = service
+
     def clean(self) -> None:
         """
         Remove our keys and our queue, as far as the API has a cache and a broker, and stop our own server.
@@ -136,8 +156,9 @@ class ReferenceApiSession:
         if self._canned is not None:
             self._canned.stop()
             self._canned = None
-        doomed = map(self._names.doomed, range(self._doomed))
-        for key in (self._names.key, *doomed):
+        doomed = map(self._names.doomed, range(max(self._doomed, self._noted())))
+        # The note goes last: until then the next visit knows what is left.
+        for key in (self._names.key, *doomed, self._names.note):
             if self.ask("DELETE", f"/examples/cache/{key}").status == 503:
                 break
         self._doomed = 0
@@ -256,12 +277,25 @@ class ReferenceApiSession:
         """
         One key for each call to come.
         """
+        if users * size > self._doomed:
+            # Noted first: should we be killed, the next visit knows which keys to look for.
+            self._doomed = users * size
+            self._store(self._names.note, SEED_TTL_S, value=str(self._doomed))
         for number in range(users * size):
             self._store(self._names.doomed(number), SEED_TTL_S)
-        self._doomed = max(self._doomed, users * size)
 
-    def _store(self, key: str, ttl: int | None = None) -> None:
-        body = json.dumps({"value": VALUE, "ttl": ttl}).encode()
+    def _noted(self) -> int:
+        """
+        How many keys a visit that was killed had laid in; 0 where none is noted.
+        """
+        answer = self.ask("GET", f"/examples/cache/{self._names.note}")
+        try:
+            return min(int(json.loads(answer.body)["value"]), DOOMED) if answer.status == 200 else 0
+        except (ValueError, KeyError, TypeError):
+            return 0
+
+    def _store(self, key: str, ttl: int | None = None, *, value: str = VALUE) -> None:
+        body = json.dumps({"value": value, "ttl": ttl}).encode()
         answer = self.ask("POST", f"/examples/cache/{key}", body)
         if answer.status != 200:
             raise WrongAnswer(

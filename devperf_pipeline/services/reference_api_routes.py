@@ -36,6 +36,13 @@ class Names:
         return f"{OUR_NAME}:{self.service}:key"
 
     @property
+    def note(self) -> str:
+        """
+        The key that says how many keys were laid in to be deleted.
+        """
+        return f"{OUR_NAME}:{self.service}:laid-in"
+
+    @property
     def queue(self) -> str:
         return f"{OUR_NAME}.{self.service}"
 

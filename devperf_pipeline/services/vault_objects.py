@@ -77,6 +77,27 @@ class VaultObjects:
         self.parent = ""
         self.absent: dict[str, str] = {}
 
+    def names(self) -> list[str]:
+        """
+        What `claim` makes here, by kind and name.
+        """
+        unmade = self.unmade()
+        kv = f"KV mount {OWN_KV}/" if self.own_kv else f"secrets {self.kv}/{OUR_NAME}/*"
+        pki = [] if "certificates" in unmade else [f"PKI mount {PKI}/"]
+        tokens = [] if "tokens" in unmade else [f"policy {POLICY}", f"tokens of the policy {POLICY}"]
+        return [kv, *pki, *tokens]
+
+    def unmade(self) -> dict[str, str]:
+        """
+        What our token may not make, and why: "certificates", "tokens".
+        """
+        places = {"certificates": f"sys/mounts/{PKI}", "tokens": f"sys/policies/acl/{POLICY}"}
+        return {
+            what: _not_allowed(self._api.where, place)
+            for what, place in places.items()
+            if not self._may[place]
+        }
+
     def claim(self) -> None:
         """
         Remove what an earlier visit left, make everything anew.

@@ -40,33 +40,38 @@ def with_credentials(stack: Stack) -> Stack:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class Reader:
     """
-    A service with its credentials as they are now, and the secrets that it took to read them, under their names.
+    Reads credentials anew from the Vault that keeps them. `stack` is as its file describes it.
+
+    `used` are the secrets that were read and that it took to read them, under names that may be told.
     """
 
-    service: Service
-    entered_with: Mapping[str, str] = field(repr=False)
+    stack: Stack
+    used: dict[str, str] = field(default_factory=dict[str, str], repr=False)
 
+    def __call__(self, name: str) -> Service | None:
+        """
+        A service with its credentials as they are now, after a new login; None: no Vault keeps anything of it.
 
-def read_again(stack: Stack, name: str) -> Again | None:
-    """
-    The credentials of a service, read anew from the Vault that keeps them, after a new login.
+        Raises:
+            ServiceError: they cannot be read; the message names the service, the path and the remedy.
 
-    `stack` is as its file describes it. None: no Vault keeps anything of that service.
-
-    Raises:
-        ServiceError: they cannot be read; the message names the service, the path and the remedy.
-
-    """
-    service = stack.service(name)
-    if stack.vault is None or not service.kept:
-        return None
-    keeper = Keeper(stack.vault)
-    try:
-        return Again(_filled(service, keeper), keeper.used)
-    except ServiceError as error:
-        raise type(error)(f"{name}: {error}") from error
+        """
+        service = self.stack.service(name)
+        if self.stack.vault is None or not service.kept:
+            return None
+        keeper = Keeper(self.stack.vault)
+        try:
+            found = _filled(service, keeper)
+        except ServiceError as error:
+            raise type(error)(f"{name}: {error}") from error
+        finally:
+            number = len(self.used)
+            self.used.update({f"{what} ({number})": secret for what, secret in keeper.used.items()})
+        if found.credentials is not None:
+            self.used[f"the password of {name} ({len(self.used)})"] = found.credentials.password
+        return found
 
 
 @dataclass(slots=True)
