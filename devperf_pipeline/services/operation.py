@@ -12,7 +12,7 @@ A `Driver` is how an application would ask for it.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from socket import socket
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from devperf_pipeline.model import Facts
 
@@ -109,6 +109,25 @@ class Operation:
     finite: bool = False
     largest: int = 100_000
     least_s: float = 0.0
+
+
+@runtime_checkable
+class Forewarning(Protocol):
+    """
+    What a session may have beside: what would spoil a measurement, told before one is begun.
+    """
+
+    def spoilers(self) -> Sequence[str]:
+        """
+        One sentence each, with what was found: few connections left, keys that may be evicted, a missing privilege, …
+
+        Found by asking: nothing is created. Valid without `prepare`.
+
+        Raises:
+            ServiceError: the service does not answer.
+
+        """
+        ...
 
 
 FLOOR = "floor"

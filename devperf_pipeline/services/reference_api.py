@@ -93,7 +93,7 @@ class ReferenceApiSession:
         said = self._api.facts
         version = said.get("version", "unknown")
         server = f" ({said['server']})" if "server" in said else ""
-        settings = {name: said[name] for name in ("aggregation", "name", "runtime", "server") if name in said}
+        settings = {name: said[name] for name in ("aggregation", "runtime", "server") if name in said}
         if self._asks:
             # Those that ask fewer do less, and are no faster for it.
             settings["/health/all asks"] = ", ".join(self._asks)
