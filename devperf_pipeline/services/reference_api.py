@@ -138,15 +138,17 @@ class ReferenceApiSession:
         """
         What would spoil a measurement. Nothing is made for it: routes that change something are not asked.
         """
-        found = [f"{title} is not measured: {why}" for title, why in self._api.refused.items()]
+        titles: dict[str, list[str]] = {}
+        for title, why in self._api.refused.items():
+            titles.setdefault(f"not measured: {why}", []).append(title)
         before = self._standing_before()
         for route in filter(lambda route: route.repeatable, self._api.routes):
             spoiler = before.get(route.name)
             if spoiler is not None:
-                found.append(f"{route.title}: {explained(spoiler)}")
+                titles.setdefault(explained(spoiler), []).append(route.title)
             elif wrong := self._first_answer(route):
-                found.append(f"{route.title} is not measured: {wrong}")
-        return found
+                titles.setdefault(f"not measured: {wrong}", []).append(route.title)
+        return [f"{', '.join(those)}: {why}" for why, those in titles.items()]
 
     def operations(self) -> Sequence[Operation]:
         """

@@ -30,9 +30,7 @@ def block(language: str, database: str = "") -> list[str]:
     What the page says to run, line by line.
     """
     [found] = re.findall(rf"```{language}\n(.*?)```", DOCUMENTED, re.DOTALL)
-    text = found.replace("PASSWORD '", "\0").replace("PASSWORD", PASSWORD).replace("\0", "PASSWORD '")
-    text = text.replace(f"PASSWORD '{PASSWORD}'", f"PASSWORD '{PASSWORD}'").replace("app", database)
-    return text.strip().splitlines()
+    return re.sub(r"\bapp\b", database, found.replace("CHANGE-ME", PASSWORD)).strip().splitlines()
 
 
 def measured_with(service: Service) -> dict[str, object]:
