@@ -4,8 +4,8 @@ What can be asked for from the shell? Each command is one call.
 
 import functools
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,14 +14,16 @@ from devperf_pipeline.errors import (
     ConfigurationError,
     DevperfError,
     MeasurementError,
-    ServiceError,
 )
 from devperf_pipeline.measure.interrupts import interrupted_once, no_more
 from devperf_pipeline.measure.plan import PROFILES, profile_named
 from devperf_pipeline.measure.sitting import wishes_of
-from devperf_pipeline.model import Service, Stack
+from devperf_pipeline.model import Stack
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.folders import Folders
+
+if TYPE_CHECKING:
+    from devperf_pipeline.services.examining import Examined
 
 
 def say(message: str) -> None:
@@ -185,32 +187,40 @@ def down() -> None:
 @command
 def doctor(stack: str, *, get: bool) -> None:
     """
-    Say service by service whether it can be measured, and what to do where it cannot.
+    Say service by service whether it can be measured, what it is, and what would spoil the figures.
     """
+    from devperf_pipeline.services.examining import examine  # noqa: PLC0415
+    from devperf_pipeline.stack import local  # noqa: PLC0415
     from devperf_pipeline.stack.config import load_stack  # noqa: PLC0415
+    from devperf_pipeline.stack.credentials import with_credentials  # noqa: PLC0415
     from devperf_pipeline.stack.obtain import find_server, how_to_get, obtain  # noqa: PLC0415
 
-    described = load_stack(stack, Folders.find(), CATALOGUE)
+    folders = Folders.find()
+    described = load_stack(stack, folders, CATALOGUE)
     if get:
         obtain(described, say)
-    for service in described.services:
-        if described.managed:
+    running = local.running(described, folders) if described.managed else with_credentials(described)
+    if running is None:
+        for service in described.services:
             found = find_server(service.kind)
             told = str(found or f"missing; get it with: {how_to_get(service.kind)}")
-        else:
-            told = _visited(service)
-        click.echo(f"{service.name:<16} {told}")
+            click.echo(f"{service.name:<17} {told}")
+        return
+    for examined in examine(running):
+        click.echo("\n".join(_told(examined)))
 
 
-def _visited(service: Service) -> str:
+def _told(examined: "Examined") -> Iterator[str]:
     """
-    Whether a service that somebody else started lets us in, or why not.
+    The lines of one service: what it is, the settings that matter, what would spoil a measurement.
     """
-    try:
-        CATALOGUE[service.kind].open_session(service).close()
-    except ServiceError as error:
-        return str(error)
-    return f"answers at {', '.join(map(str, service.addresses))}"
+    service, facts = examined.service, examined.facts
+    where = ", ".join(map(str, service.addresses))
+    yield f"{service.name:<17} {f'{facts.product} at {where}' if facts else examined.problem}"
+    if facts and facts.settings:
+        yield f"{'':<17} {', '.join(f'{name}={value}' for name, value in facts.settings.items())}"
+    for spoiler in examined.spoilers:
+        yield f"{'':<17} ! {spoiler}"
 
 
 @main.command()

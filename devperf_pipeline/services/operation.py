@@ -12,7 +12,7 @@ A `Driver` is how an application would ask for it.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from socket import socket
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from devperf_pipeline.model import Facts, Service
 
@@ -113,6 +113,25 @@ class Operation:
     least_s: float = 0.0
     sustained: bool = False
     held: bool = False
+
+
+@runtime_checkable
+class Forewarning(Protocol):
+    """
+    What a session may have beside: what would spoil a measurement, told before one is begun.
+    """
+
+    def spoilers(self) -> Sequence[str]:
+        """
+        One sentence each, with what was found: few connections left, keys that may be evicted, a missing privilege, …
+
+        Found by asking: nothing is created. Valid without `prepare`.
+
+        Raises:
+            ServiceError: the service does not answer.
+
+        """
+        ...
 
 
 FLOOR = "floor"

@@ -20,7 +20,7 @@ from devperf_pipeline.errors import ServiceError, ServiceRefused, ServiceUnreach
 from devperf_pipeline.model import Facts, Outcome, Service
 from devperf_pipeline.services import postgresql_replies as replies
 from devperf_pipeline.services import postgresql_wire as wire_format
-from devperf_pipeline.services import relational
+from devperf_pipeline.services import relational, relational_spoilers
 from devperf_pipeline.services import relational_operations as asked
 from devperf_pipeline.services.hearing import greeting_in_http
 from devperf_pipeline.services.operation import DEADLINE_S, FLOOR, OUR_NAME, Driver, Operation, Step, Wire
@@ -96,6 +96,7 @@ class PostgresSession:
                 [list(SETTINGS)],
             )
         )
+        settings["tls"] = "off"
         settings["statements"] = "unnamed, parsed on each call" if self._pooled else "named, parsed once"
         if self._pooled:
             pooler, pool = self._pooler()
@@ -113,6 +114,16 @@ class PostgresSession:
         """
         The operations are known without having prepared anything.
         """
+
+    def spoilers(self) -> Sequence[str]:
+        """
+        What would spoil a measurement; see `operation.Forewarning`.
+        """
+        [[told]] = self._rows(relational_spoilers.POSTGRESQL)
+        found = list(relational_spoilers.of_postgresql(told))
+        if self._found() not in {None, MARKER}:
+            found.append(f"a schema {self._space} exists that this project did not make: rename it")
+        return [*found, *relational_spoilers.of_pool(self.facts().settings)]
 
     def prepare(self) -> None:
         """

@@ -13,7 +13,7 @@ from typing import Any
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
 
-from devperf_pipeline.errors import ServiceRefused, WrongAnswer
+from devperf_pipeline.errors import ServiceError, ServiceRefused, WrongAnswer
 from devperf_pipeline.model import Facts, Outcome, Service
 from devperf_pipeline.services import amqp
 from devperf_pipeline.services.hearing import hear, hung_up_after, show
@@ -97,6 +97,18 @@ class RabbitSession:
         """
         The operations are known without having prepared anything.
         """
+
+    def spoilers(self) -> Sequence[str]:
+        """
+        What would spoil a measurement; see `operation.Forewarning`.
+        """
+        found = list(self._management.spoilers())
+        if not self._management.own_vhost:
+            try:
+                self.connect().close()
+            except ServiceError as error:
+                found.append(str(error))
+        return found
 
     def prepare(self) -> None:
         """

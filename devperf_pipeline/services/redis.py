@@ -35,6 +35,7 @@ from devperf_pipeline.services.hearing import hear, show
 from devperf_pipeline.services.operation import DEADLINE_S, FLOOR, Driver, Operation, Wire
 from devperf_pipeline.services.redis_commands import DOOMED, Command, single_node
 from devperf_pipeline.services.redis_keys import Keys, LaidIn, claim, close_quietly, remove
+from devperf_pipeline.services.redis_spoilers import of_node
 
 USERS = (10,)
 SETTINGS = ("maxmemory", "maxmemory-policy", "save", "appendonly", "appendfsync", "io-threads")
@@ -121,6 +122,13 @@ class RedisSession:
         """
         The operations are known without having prepared anything.
         """
+
+    def spoilers(self) -> Sequence[str]:
+        """
+        What would spoil a measurement; see `operation.Forewarning`.
+        """
+        with explained(self._service, self._service.address):
+            return list(of_node(self._client, self._keys))
 
     def prepare(self) -> None:
         """

@@ -29,6 +29,7 @@ from devperf_pipeline.services.redis import (
 from devperf_pipeline.services.redis_commands import PING, Command, set_and_get
 from devperf_pipeline.services.redis_keys import Keys, LaidIn, claim, close_quietly, remove
 from devperf_pipeline.services.redis_slots import SlotMap, read_slots
+from devperf_pipeline.services.redis_spoilers import of_node
 
 USERS = (31,)
 
@@ -120,6 +121,22 @@ class RedisClusterSession:
         """
         The operations are known without having prepared anything.
         """
+
+    def spoilers(self) -> Sequence[str]:
+        """
+        What would spoil a measurement, node by node; see `operation.Forewarning`.
+        """
+        found: list[str] = []
+        for address, node in zip(self._slots.addresses, self._serving, strict=True):
+            with explained(self._service, address):
+                found += [f"{address}: {each}" for each in of_node(node, self._keys)]
+        elsewhere = [f"{said[0]}:{said[1]}" for said, here in self._slots.announced.items() if said != here]
+        if elsewhere:
+            found.append(
+                f"its nodes call themselves {', '.join(elsewhere)}: they are asked at the addresses of the stack file, "
+                "and the driver, which would follow a redirect there, has no row for it"
+            )
+        return found
 
     def prepare(self) -> None:
         """

@@ -91,6 +91,12 @@ class VaultSession:
         self._canned = CannedServer()
         self._objects.absent = self._objects.unmade()
 
+    def spoilers(self) -> Sequence[str]:
+        """
+        What would spoil a measurement; see `operation.Forewarning`.
+        """
+        return list(self._objects.spoilers())
+
     def prepare(self) -> None:
         """
         Remove what an earlier visit left, make our mounts, our policy and our secrets.
