@@ -147,6 +147,48 @@ class TestRedis:
                 node.execute_command("ACL", "DELUSER", US.username)
                 node.close()
 
+    def test_eviction_and_short_memory_are_known_before(self, running_stack: Stack) -> None:
+        """A node that may evict keys, or has no room for ours, says so by being asked."""
+        service = running_stack.service("redis")
+        assert service.credentials is not None
+        node = Redis(
+            host=service.address.host, port=service.address.port, password=service.credentials.password
+        )
+        before: dict[str, str] = node.config_get("maxmemory*")  # type: ignore[assignment]
+        try:
+            node.config_set("maxmemory-policy", "allkeys-lru")
+            node.config_set("maxmemory", "5mb")
+            session = CATALOGUE["redis"].open_session(service)
+            assert isinstance(session, Forewarning)
+            found = session.spoilers()
+            session.close()
+        finally:
+            for name in ("maxmemory", "maxmemory-policy"):
+                node.config_set(name, before[name])
+            node.close()
+        assert ["maxmemory-policy is allkeys-lru at maxmemory 5.00M", "memory is short"] == [
+            said.partition(":")[0] for said in found
+        ]
+
+    def test_missing_commands_are_known_before(self, running_stack: Stack) -> None:
+        """A user who may ask about its privileges and lacks one is told which."""
+        service = running_stack.service("redis")
+        assert service.credentials is not None
+        node = Redis(
+            host=service.address.host, port=service.address.port, password=service.credentials.password
+        )
+        allowed = ["~devperf:*", "+@all", "-incr"]
+        try:
+            node.execute_command("ACL", "SETUSER", US.username, "on", f">{PASSWORD}", *allowed)
+            session = CATALOGUE["redis"].open_session(replace(service, credentials=US))
+            assert isinstance(session, Forewarning)
+            found = session.spoilers()
+            session.close()
+        finally:
+            node.execute_command("ACL", "DELUSER", US.username)
+            node.close()
+        assert ["missing privilege: INCR on devperf:redis:*"] == [said.partition(". ")[0] for said in found]
+
 
 @pytest.mark.servers
 class TestRabbitmq:
