@@ -88,10 +88,10 @@ class Sampling:
     """
 
     def __init__(self, targets: Collection[Target]) -> None:
-        # Whoever comes first owns a process: servers that we started are our children, too.
+        # Whoever comes first owns a process: this one and servers that we started are children of the engine, too.
         own = Target(name=OURSELVES, category="measuring", pids=(os.getpid(),))
         engine = Target(name=ENGINE, category="measuring", pids=(os.getppid(),))
-        self._readers = [Reader(target) for target in (*targets, own, engine)]
+        self._readers = [Reader(target) for target in (own, *targets, engine)]
         self._last: dict[str, tuple[int, float | None]] = {}
         self._family: dict[int, int] = {}
         self._walked: float | None = None

@@ -32,6 +32,8 @@ class TestDefinitions:
             "baselines",
             "rounds",
             "percentiles",
+            "resources",
+            "memory_per_request",
             "reports/baseline",
         } == named
 
@@ -110,5 +112,7 @@ class TestSelection:
             "baselines",
             "rounds",
             "percentiles",
+            "resources",
+            "memory_per_request",
             "reports/baseline",
         ] == named
