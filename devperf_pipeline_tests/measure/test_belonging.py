@@ -92,6 +92,19 @@ class TestServices:
             (one.name, one.pids, one.container, one.docker) for one in found
         ]
 
+    def test_docker_that_does_not_answer(
+        self, listening: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        A socket that may not be used hides no process that is seen.
+        """
+        path = tmp_path / "docker.sock"
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+        with DockerServer(path, {}):
+            found, unseen = targets(stack(redis(listening)), nobody)
+
+        assert ([(os.getpid(),)], []) == ([one.pids for one in found], unseen)
+
 
 class TestCompanions:
     def test_by_name_and_by_pid_file(self, listening: int, tmp_path: Path) -> None:

@@ -14,6 +14,21 @@ from devperf_pipeline.model import ResourceReading
 
 BUSY = "import time\nends = time.process_time() + 30\nwhile time.process_time() < ends: time.sleep(0.001)"
 
+KILLED = """
+import os, time
+from devperf_pipeline.measure.sampler import Sampler
+sampler = Sampler([], interval_s=0.1, cores=(), keep=lambda _: None)
+sampler.begin("idle", None, 0)
+forked = os.fork()
+if forked == 0:
+    os.close(1)
+    os.close(2)
+    time.sleep(60)
+    os._exit(0)
+print(sampler._child.pid, forked, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
 
 @pytest.fixture(name="busy")
 def _busy() -> Iterator[int]:
@@ -132,6 +147,22 @@ class TestSampler:
         sampler.close()
 
         assert sampler._child.poll() is not None
+
+    def test_it_ends_with_us_when_we_are_killed(self) -> None:
+        """
+        Also when a child that was forked from us holds its input open.
+        """
+        killed = subprocess.run([sys.executable, "-c", KILLED], check=False, capture_output=True, text=True)
+        reading, forked = map(int, killed.stdout.split())
+        try:
+            ends = time.monotonic() + 30
+            while psutil.pid_exists(reading) and time.monotonic() < ends:
+                time.sleep(0.1)
+
+            assert psutil.pid_exists(forked)
+            assert not psutil.pid_exists(reading)
+        finally:
+            os.kill(forked, 9)
 
     def test_one_that_was_killed_is_told(self, start: Start) -> None:
         """
