@@ -42,6 +42,8 @@ class TestDefinitions:
             "baselines",
             "rounds",
             "percentiles",
+            "resources",
+            "memory_per_request",
             "reports/baseline",
         } == named
 
@@ -120,5 +122,7 @@ class TestSelection:
             "baselines",
             "rounds",
             "percentiles",
+            "resources",
+            "memory_per_request",
             "reports/baseline",
         ] == named
