@@ -168,7 +168,8 @@ class Stack:
 
     `managed` stacks are started and stopped by this project; others are visited.
     `missing` says which services could not be started, or not be entered for want of credentials, and why.
-    `vault` is the Vault that keeps credentials, if one does.
+    `vault` is the Vault that keeps credentials, if one does; `entered_with` are the secrets that it took to enter it,
+    each under a name that may be told.
     `footprint` are further processes and containers whose use is read, too, and where that of a service is found.
     """
 
@@ -178,6 +179,7 @@ class Stack:
     services: tuple[Service, ...]
     missing: Mapping[str, str] = field(default_factory=dict[str, str])
     vault: VaultLogin | None = None
+    entered_with: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     footprint: tuple["Companion", ...] = ()
 
     def service(self, name: str) -> Service:
@@ -196,7 +198,8 @@ class Facts:
     """
     What a running service says of itself: what it truly is, its version, the settings that matter.
 
-    `product` is for people and names what really runs: "MariaDB 10.11 (MySQL protocol)".
+    `product` is for people and names what really runs: "MariaDB 10.11 (MySQL protocol)". Where another program
+    answers in the place of the one that gave the protocol its name, the word "protocol" is in it.
     """
 
     product: str
@@ -366,6 +369,21 @@ class Stated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RouteAnswer:
+    """
+    What a route of a reference API answered before anything was measured: its status and its form.
+
+    `route` is the title that people know it by ("GET /health/all"); `shape` maps the path of each field
+    ("dependencies.vault.status") to its JSON type, and where it says how a dependency is, to that too
+    ("string: healthy").
+    """
+
+    route: str
+    status: int
+    shape: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
     """
     Everything measured in one sitting on one infrastructure.
@@ -373,6 +391,7 @@ class Baseline:
     `id` sorts by time: `20261125T031500Z-3f9a`.
     `host` and `facts` are what was found when it began; `states` and `reasons` are filled when it ended.
     `operations` maps `service/operation` to the title that people know it by.
+    `answers` are those of each reference API's routes, by service: only who answers the same can be compared.
     """
 
     id: str
@@ -383,6 +402,7 @@ class Baseline:
     host: Mapping[str, str]
     facts: Mapping[str, Facts]
     operations: Mapping[str, str] = field(default_factory=dict[str, str])
+    answers: Mapping[str, Sequence[RouteAnswer]] = field(default_factory=dict[str, Sequence[RouteAnswer]])
     ended_at_ns: int | None = None
     states: Mapping[str, ServiceState] = field(default_factory=dict[str, ServiceState])
     reasons: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -64,6 +64,14 @@ SERVICES: Schema = dict.fromkeys(
     ("baseline_id", "service", "product", "version", "state", "reason"), pl.String
 )
 
+ANSWERS = {
+    "baseline_id": pl.String,
+    "service": pl.String,
+    "route": pl.String,
+    "status": pl.Int32,
+    "shape": pl.String,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Collected:
@@ -132,6 +140,11 @@ def staged(found: Collected, workshop: Path) -> dict[str, list[str]]:
         "services": pl.DataFrame(
             [row for baseline in found.baselines for row in _services(baseline)],
             schema=SERVICES,
+            orient="row",
+        ),
+        "answers": pl.DataFrame(
+            [row for baseline in found.baselines for row in _answers(baseline)],
+            schema=ANSWERS,
             orient="row",
         ),
     }
@@ -261,3 +274,11 @@ def _services(baseline: Baseline) -> list[tuple[str | None, ...]]:
         state, reason = baseline.states.get(service), baseline.reasons.get(service)
         rows.append((baseline.id, service, product, version, state, reason))
     return rows
+
+
+def _answers(baseline: Baseline) -> list[tuple[str, str, str, int, str]]:
+    return [
+        (baseline.id, service, answer.route, answer.status, json.dumps(dict(answer.shape), sort_keys=True))
+        for service, answers in baseline.answers.items()
+        for answer in answers
+    ]

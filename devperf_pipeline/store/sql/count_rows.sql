@@ -5,6 +5,8 @@ select 'infrastructure', count(*) from infrastructure
 union all
 select 'services', count(*) from services
 union all
+select 'answers', count(*) from answers
+union all
 select 'rounds', count(*) from rounds
 union all
 select 'percentiles', count(*) from percentiles
