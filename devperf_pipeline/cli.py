@@ -5,6 +5,7 @@ What can be asked for from the shell? Each command is one call.
 import functools
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -76,7 +77,7 @@ def baseline(stack: str, profile: str, services: tuple[str, ...], seconds: float
     Start what is needed, measure, derive the tables, render the report, stop what was started.
     """
     from devperf_pipeline.stack.config import load_stack  # noqa: PLC0415 - each command imports what it needs
-    from devperf_pipeline.stack.obtain import obtain  # noqa: PLC0415
+    from devperf_pipeline.stack.obtain import obtain, obtain_tools  # noqa: PLC0415
     from devperf_pipeline.stack.private import make_folder  # noqa: PLC0415
     from devperf_pipeline.stack.standing import with_needs  # noqa: PLC0415
     from devperf_pipeline.store.samples import SampleStore  # noqa: PLC0415
@@ -97,7 +98,9 @@ def baseline(stack: str, profile: str, services: tuple[str, ...], seconds: float
     SampleStore(folders).check_writable()
     make_folder(folders.reports)
     if described.managed:
-        obtain(with_needs(described, services) if services else described, say)
+        wanted = with_needs(described, services) if services else described
+        obtain(wanted, say)
+        obtain_tools([tool for service in wanted.services for tool in CATALOGUE[service.kind].tools], say)
 
     from devperf_pipeline.definitions import defs  # noqa: PLC0415 - importing Dagster takes seconds
     from devperf_pipeline.defs.running import run_baseline  # noqa: PLC0415
@@ -194,6 +197,42 @@ def report(baseline_id: str | None) -> None:
 
     rendered = render(Folders.find(), baseline_id)
     click.echo(rendered.report)
+
+
+@main.command(name="import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@command
+def import_results(files: tuple[Path, ...]) -> None:
+    """
+    Import results of ab, wrk, h2load, pgbench, redis-benchmark, sysbench, hey, autocannon or mysqlslap.
+
+    They become one baseline of the stack "imported", never shown among what was measured here. All files or none.
+    """
+    from devperf_pipeline.measure.lock import only_one  # noqa: PLC0415
+    from devperf_pipeline.measure.tools import importing  # noqa: PLC0415
+    from devperf_pipeline.store.samples import SampleStore  # noqa: PLC0415
+    from devperf_pipeline.store.warehouse import build  # noqa: PLC0415
+
+    folders = Folders.find()
+    understood = [importing.understand(path) for path in files]
+    store = SampleStore(folders)
+    store.check_writable()
+    with only_one(wait_s=0):
+        for message in store.recover():
+            say(message)
+        known = {digest for baseline in store.finished() for digest in importing.digests(baseline)}
+        fresh = importing.without_known(understood, known)
+        baseline = importing.keep(fresh, store) if fresh else None
+    for file in understood:
+        again = "" if file in fresh else "; imported before, nothing taken"
+        calls = sum(len(one.calls.latency_ns) for one in file.results if one.calls)
+        what = f"{calls:,} calls" if calls else f"{len(file.results)} stated"
+        click.echo(f"{file.name}: {file.form.title}, {what}{again}")
+    if baseline is None:
+        return
+    for problem in build(folders).set_aside:
+        say(problem)
+    click.echo(f"Baseline {baseline.id} of the stack {baseline.stack!r}: from stated, or from percentiles")
 
 
 @main.command()

@@ -18,6 +18,7 @@ from devperf_pipeline.measure.placement import Placement
 from devperf_pipeline.measure.plan import Item, Profile, in_order, items
 from devperf_pipeline.measure.progress import Progress, Watch
 from devperf_pipeline.measure.slices import Measurer
+from devperf_pipeline.measure.tools import stage as tools
 from devperf_pipeline.measure.visit import Cancelled, Keeper, Visit
 from devperf_pipeline.model import Baseline, Service, Stack, Stage
 from devperf_pipeline.services import CATALOGUE
@@ -111,7 +112,10 @@ def measure(
             began_at_ns=int(now * 1e9),
             host=host,
             facts=visit.facts,
-            operations={f"{i.benchmark.service}/{i.operation.name}": i.operation.title for i in planned},
+            operations={
+                **{f"{i.benchmark.service}/{i.operation.name}": i.operation.title for i in planned},
+                **tools.titles(visit),
+            },
         )
         keeper.begin(baseline)
         at_the_end.callback(placement.release)
@@ -238,5 +242,6 @@ def _interleave(visit: Visit, tell: Callable[[Progress], None]) -> None:
 
 STAGES: Mapping[Stage, Callable[[Visit, Callable[[Progress], None]], None]] = {
     "samples": _interleave,
+    "tools": tools.measure,
 }
 """What a sitting does, in this order, each only where it is wished for."""

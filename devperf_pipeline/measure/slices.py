@@ -52,6 +52,8 @@ class Measurer:
         self._recorder = Recorder()
         self._users: dict[tuple[str, str], list[Connection]] = {}
         self._rates: dict[str, float] = {}
+        self.client_share: float | None = None
+        """The share of one core that this process used in the last measured slice."""
 
     def measure(self, item: Item, number: int) -> list[Round]:
         """
@@ -90,10 +92,13 @@ class Measurer:
                 return [*rounds, ended("measured", piece, f"the warm-up ended early: {warm.problem}")]
             gate = LoadGate(self._placement)
             gate.begin()
+            used_ns = time.process_time_ns()
             piece = prepared.drive(self._seconds(item), None)
+            used_ns = time.process_time_ns() - used_ns
             other_cpu = gate.end(piece.elapsed_ns)
             if piece.elapsed_ns:
                 self._rates[item.benchmark.id] = self._recorder.length / piece.elapsed_ns * 1e9
+                self.client_share = used_ns / piece.elapsed_ns
             problem = (
                 piece.problem
                 or _first_wrong(piece, prepared)

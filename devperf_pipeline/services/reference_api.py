@@ -5,7 +5,7 @@ Every API that follows `reference_apis/openapi.yaml` is measured by this module;
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from devperf_pipeline.errors import ServiceError, ServiceUnreachable, WrongAnswer
@@ -34,6 +34,9 @@ from devperf_pipeline.services.reference_api_routes import (
     about,
     routes,
 )
+
+LOAD_TESTED = "get-health-all"
+"""The operation that the tools of HTTP ask for."""
 
 
 def open_session(service: Service) -> "ReferenceApiSession":
@@ -118,6 +121,12 @@ class ReferenceApiSession:
         if self._canned is None:
             raise WrongAnswer("the operations of a session are known after prepare(), and until clean()")
         return [floor(self._canned), *map(self._operation, self._routes)]
+
+    def tool_scripts(self) -> Mapping[str, str]:
+        """
+        The path of the route that is load tested. See `operation.ToolTarget`.
+        """
+        return {route.name: route.target for route in self._routes if route.name == LOAD_TESTED}
 
     def connect(self) -> HttpConnection:
         """

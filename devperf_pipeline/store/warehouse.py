@@ -33,7 +33,7 @@ LOCK_WAIT_S = 60.0
 
 TABLES = ("baselines", "infrastructure", "services", "rounds", "percentiles", "stated")
 
-VIEWS = ("samples", "warmups", "resource_samples", "current")
+VIEWS = ("samples", "warmups", "resource_samples", "current", "agreements")
 
 FILES = {"samples": "samples.parquet", "warmups": "warmups.parquet", "resource_samples": "resources.parquet"}
 """The views over the files of all baselines."""
@@ -193,7 +193,8 @@ def _fill(path: Path, folders: Folders, staged: dict[str, list[str]]) -> tuple[i
             exists = next(folders.samples.glob(f"baseline_id=*/{file}"), None)
             text = statement(f"view_{view}" if exists else f"view_{view}_empty")
             con.execute(text.replace("$folder", literal(_as_pattern(folders.samples))))
-        con.execute(statement("view_current"))
+        for view in ("current", "agreements"):
+            con.execute(statement(f"view_{view}"))
         for name, texts in meanings().items():
             kind = "table" if name in TABLES else "view"
             con.execute(f"comment on {kind} {name} is {literal(texts['row'])}")

@@ -133,7 +133,6 @@ def recognised(text: Text) -> Format:
     for form in FORMATS:
         if form.mine(text):
             return form
-    known = ", ".join(form.title for form in FORMATS if form.tool != "pgbench" or "failure" not in form.title)
-    text.complain(
-        next(text.lines, (1, ""))[0], f"one of: {known}", repr(text.first[:60]) if text.first else "nothing"
-    )
+    known = ", ".join(form.title for form in FORMATS)
+    line, first = next(text.lines, (1, ""))
+    return text.complain(line, f"one of: {known}", repr(first[:60]) if first else "nothing")

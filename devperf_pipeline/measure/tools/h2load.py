@@ -60,7 +60,9 @@ def summary(text: Text) -> Result:
         mean_ns=text.duration_ns(line, took[5], took[6]),
         quantiles=quantiles,
         about={"protocol": text.word(r"^Application protocol: (\S+)") or "unknown"},
-        problem=f"{errors:,} of {total:,} requests did not end with success" if errors > 0.01 * total else None,
+        problem=f"{errors:,} of {total:,} requests did not end with success"
+        if errors > 0.01 * total
+        else None,
     )
 
 

@@ -2,6 +2,7 @@
 What does pgbench say: its summary, its line for each transaction (-l), its sums of intervals (--aggregate-interval)?
 """
 
+import itertools
 import re
 from dataclasses import replace
 
@@ -184,7 +185,7 @@ def aggregate(text: Text) -> Result:
         total_us += text.count(line, summed)
         least.append(text.count(line, low) * 1_000)
         most.append(text.count(line, high) * 1_000)
-    steps = {b - a for a, b in zip(moments, moments[1:], strict=False)}
+    steps = {b - a for a, b in itertools.pairwise(moments)}
     each_s = min(steps) if steps and min(steps) > 0 else 1
     elapsed_ns = (moments[-1] - moments[0] + each_s) * 10**9
     return Result(

@@ -89,6 +89,14 @@ class Result:
             problem=self.problem,
         )
 
+    def told_by(self, calls: Calls) -> "Result":
+        """
+        The same, with every call beside it. Where summary and calls differ in number, neither is believed.
+        """
+        found = len(calls.latency_ns)
+        problem = None if found == self.n else f"it counts {self.n:,} calls and lists {found:,}"
+        return replace(self, calls=calls, problem=self.problem or problem)
+
 
 def in_order(ends_latencies_outcomes: Iterable[tuple[int, int, int]], *, wall: bool) -> Calls:
     """
