@@ -208,8 +208,8 @@ def import_results(files: tuple[Path, ...]) -> None:
 
     They become one baseline of the stack "imported", never shown among what was measured here. All files or none.
     """
-    from devperf_pipeline.measure.lock import only_one  # noqa: PLC0415
     from devperf_pipeline.measure.tools import importing  # noqa: PLC0415
+    from devperf_pipeline.store.beside import beside  # noqa: PLC0415
     from devperf_pipeline.store.samples import SampleStore  # noqa: PLC0415
     from devperf_pipeline.store.warehouse import build  # noqa: PLC0415
 
@@ -217,22 +217,22 @@ def import_results(files: tuple[Path, ...]) -> None:
     understood = [importing.understand(path) for path in files]
     store = SampleStore(folders)
     store.check_writable()
-    with only_one(wait_s=0):
-        for message in store.recover():
-            say(message)
-        known = {digest for baseline in store.finished() for digest in importing.digests(baseline)}
-        fresh = importing.without_known(understood, known)
-        baseline = importing.keep(fresh, store) if fresh else None
+    known = {digest for baseline in store.finished() for digest in importing.digests(baseline)}
+    fresh, baseline = importing.without_known(understood, known), None
+    if fresh:
+        with beside(folders) as own:
+            baseline = importing.keep(fresh, own)
+        for problem in build(folders).set_aside:
+            say(problem)
     for file in understood:
         again = "" if file in fresh else "; imported before, nothing taken"
         calls = sum(len(one.calls.latency_ns) for one in file.results if one.calls)
         what = f"{calls:,} calls" if calls else f"{len(file.results)} stated"
         click.echo(f"{file.name}: {file.form.title}, {what}{again}")
-    if baseline is None:
-        return
-    for problem in build(folders).set_aside:
-        say(problem)
-    click.echo(f"Baseline {baseline.id} of the stack {baseline.stack!r}: from stated, or from percentiles")
+    if baseline:
+        click.echo(
+            f"Baseline {baseline.id} of the stack {baseline.stack!r}: in the tables stated and percentiles"
+        )
 
 
 @main.command()
