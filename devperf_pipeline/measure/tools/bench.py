@@ -35,7 +35,7 @@ class Length:
 
 
 LENGTHS: Mapping[str, Length] = {
-    "quick": Length(seconds=0.15, pairs=2, tpcb_s=3, block_calls=10_000),
+    "quick": Length(seconds=0.2, pairs=1, tpcb_s=3, block_calls=10_000),
     "standard": Length(seconds=1.0, pairs=3, tpcb_s=10, block_calls=50_000),
     "full": Length(seconds=5.0, pairs=3, tpcb_s=60, block_calls=100_000),
 }
@@ -172,7 +172,7 @@ class Bench:
         """
         How many calls a run of the usual length makes at that rate.
         """
-        return max(10 * users, min(MOST_CALLS, int(rate * self.length.seconds)))
+        return max(3 * users, min(MOST_CALLS, int(rate * self.length.seconds)))
 
     def close(self) -> None:
         """

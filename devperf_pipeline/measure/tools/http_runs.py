@@ -2,6 +2,7 @@
 How do ab, wrk and h2load load one route of an API?
 """
 
+import math
 from functools import partial
 from typing import cast
 
@@ -42,7 +43,7 @@ def _ab(bench: Bench, url: str, options: tuple[str, ...], rate: float) -> tuple[
     calls = bench.calls(rate, USERS)
     finished = run(
         [
-            *(bench.programs["ab"], *options, "-q", "-r", "-s", "10", "-e", percentiles),
+            *(bench.programs["ab"], *options, "-q", "-l", "-r", "-s", "10", "-e", percentiles),
             *("-n", str(calls), "-c", str(USERS), url),
         ],
         folder=bench.folder,
@@ -54,8 +55,9 @@ def _ab(bench: Bench, url: str, options: tuple[str, ...], rate: float) -> tuple[
     return ab.refined(result, ab.percentiles(Text("ab -e", percentiles.read_text()))), finished
 
 
-def _wrk(bench: Bench, url: str, _rate: float) -> tuple[Result, Finished]:
-    seconds = max(1, round(bench.length.seconds))
+def _wrk(bench: Bench, url: str, rate: float) -> tuple[Result, Finished]:
+    # It takes whole seconds, and where answers take longer than that, some more of them.
+    seconds = max(1, math.ceil(bench.calls(rate, USERS) / rate) if rate else 1)
     finished = run(
         [
             *(bench.programs["wrk"], "--latency", "--timeout", "10s", "-t1"),

@@ -122,6 +122,21 @@ class TestFigures:
         )
         assert "37,382 of 37,382 answers were no success (not 2xx or 3xx)" == only("wrk_404.out").problem
 
+    def test_answers_of_another_length_are_no_failures(self) -> None:
+        """
+        A body that is longer than the first one is "failed" to ab; it is told, and no error.
+        """
+        whole = (OUTPUTS / "ab_t3_n60000.out").read_text()
+        counted = "Failed requests:        12\n   (Connect: 0, Receive: 2, Length: 10, Exceptions: 0)\n"
+        text = Text("ab", whole.replace("Failed requests:        0\n", counted))
+        result = recognised(text).results(text)[0]
+
+        assert (2, "12", "10") == (
+            result.errors,
+            result.about["failed"],
+            result.about["answers of another length"],
+        )
+
     def test_wrk(self) -> None:
         """
         Users, calls, and its four percentiles in nanoseconds.
