@@ -108,8 +108,10 @@ class TestAgreements:
             ),
             (
                 {"throughput_per_s": 20_000, "p50_ns": 50_000, "engine_cpu": "0.30", "client_cpu": "0.20"},
-                "differ by more than their spreads: ab made 2.04 of the engine's throughput, and its median is 0.49 of "
-                "the engine's; neither was at its limit (20 and 30 % of a core)",
+                (
+                    "differ by more than their spreads: ab made 2.04 of the engine's throughput, and its median is 0.49 of the "
+                    "engine's; neither was at its limit (20 and 30 % of a core)"
+                ),
             ),
             (
                 {
