@@ -46,7 +46,7 @@ def measure(visit: Visit, _tell: Callable[[Progress], None]) -> None:
     """
     Run every tool that is here against the services of the stage "tools".
     """
-    programs, absent = _programs()
+    programs, absent = find_tools()
     for name, session in visit.chosen("tools").items():
         service = visit.stack.service(name)
         tools = CATALOGUE[service.kind].tools
@@ -83,7 +83,7 @@ def titles(visit: Visit) -> dict[str, str]:
     }
 
 
-def _programs() -> tuple[dict[Tool, Path], dict[Tool, str]]:
+def find_tools() -> tuple[dict[Tool, Path], dict[Tool, str]]:
     """
     The tools that are on this machine, and how to get the others.
     """

@@ -12,6 +12,7 @@ from devperf_pipeline.measure.tools.bench import Bench
 from devperf_pipeline.measure.tools.result import Result
 from devperf_pipeline.measure.tools.running import Finished, ToolFailed, run
 from devperf_pipeline.measure.tools.text import Text
+from devperf_pipeline.model import Service
 from devperf_pipeline.services.operation import OUR_NAME, ToolTarget
 
 USERS = 10
@@ -49,7 +50,8 @@ def measure(bench: Bench) -> None:
 
 
 def _point_select(bench: Bench, _rate: float) -> tuple[Result, Finished]:
-    config = _config(bench, ["tables=1", f"table-size={ROWS}", f"time={max(1, round(bench.length.seconds))}"])
+    more = ["tables=1", f"table-size={ROWS}", f"time={max(1, round(bench.length.seconds))}"]
+    config = options(bench.service, bench.folder, more)
     program = bench.programs["sysbench"]
     try:
         run([program, POINT_SELECT, config, "prepare"], folder=bench.folder, expected_s=30)
@@ -60,7 +62,7 @@ def _point_select(bench: Bench, _rate: float) -> tuple[Result, Finished]:
 
 def _script(bench: Bench, script: Path, rate: float) -> tuple[Result, Finished]:
     calls = bench.calls(rate, USERS)
-    config = _config(bench, ["time=0", f"events={calls}"])
+    config = options(bench.service, bench.folder, ["time=0", f"events={calls}"])
     try:
         return _run(bench, [script, config, "run"], 3 * calls / rate if rate else 10)
     finally:
@@ -78,27 +80,30 @@ def _run(bench: Bench, arguments: list[str | Path], expected_s: float) -> tuple[
     return sysbench.summary(Text("sysbench", finished.text)), finished
 
 
-def _config(bench: Bench, more: list[str]) -> str:
+def options(service: Service, folder: Path, more: list[str], *, users: int = USERS) -> str:
     """
     The option that names a file of options, which only we can read: the password is among them.
+
+    Raises:
+        ForeignResults: a value cannot be said in such a file.
+
     """
-    service = bench.service
     who = service.credentials
-    options = [
+    said = [
         "db-driver=mysql",
         f"mysql-host={service.address.host}",
         f"mysql-port={service.address.port}",
         f"mysql-db={OUR_NAME}",
-        f"threads={USERS}",
+        f"threads={users}",
         "histogram=on",
         *([f"mysql-user={who.username}", f"mysql-password={who.password}"] if who else []),
         *more,
     ]
-    if any("\n" in option for option in options):
+    if any("\n" in option for option in said):
         raise ForeignResults(f"{service.name}: a password of several lines cannot be given to sysbench.")
-    file = bench.folder / "options"
+    file = folder / "options"
     file.touch(mode=0o600)
-    file.write_text("".join(f"{option}\n" for option in options))
+    file.write_text("".join(f"{option}\n" for option in said))
     return f"--config-file={file}"
 
 
