@@ -26,8 +26,8 @@ IMPORTED = "imported"
 
 Stage = Literal["samples", "resources", "load_tests", "tools"]
 """
-What a sitting does, in this order: interleaved rounds of all benchmarks, what everything that runs uses, sustained
-loads, reference tools. Each is a group of assets.
+What a sitting does: what everything that runs uses (first: nothing was asked of it yet), interleaved rounds of all
+benchmarks, sustained loads, reference tools. Each is a group of assets.
 """
 
 Phase = Literal["warmup", "measured"]
@@ -59,6 +59,10 @@ class Outcome(IntEnum):
 
 TOLERATED_FAILURES = 0.01
 """The share of calls that may fail (ERROR, TIMEOUT, LOST) in a benchmark that still says something."""
+
+
+CLIENT_FULL = 0.9
+"""A client whose process used this share of a core was the limit of what it measured, not the service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +153,30 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Companion:
+    """
+    A process or container that runs with a stack: nothing is asked of it, but what it uses is read.
+
+    Either `process` is there (the name of its program, or the path of its pid file) or `container` (name or id).
+    One that is called as a service says where that service's use is read.
+    """
+
+    name: str
+    category: str
+    process: str | None = None
+    container: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
     """
     The services measured together, in the order of their file.
 
     `managed` stacks are started and stopped by this project; others are visited.
     `missing` says which services could not be started, or not be entered for want of credentials, and why.
-    `vault` is the Vault that keeps credentials, if one does.
+    `vault` is the Vault that keeps credentials, if one does; `entered_with` are the secrets that it took to enter it,
+    each under a name that may be told.
+    `footprint` are further processes and containers whose use is read, too, and where that of a service is found.
     """
 
     name: str
@@ -164,6 +185,8 @@ class Stack:
     services: tuple[Service, ...]
     missing: Mapping[str, str] = field(default_factory=dict[str, str])
     vault: VaultLogin | None = None
+    entered_with: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    footprint: tuple["Companion", ...] = ()
 
     def service(self, name: str) -> Service:
         """
@@ -181,7 +204,8 @@ class Facts:
     """
     What a running service says of itself: what it truly is, its version, the settings that matter.
 
-    `product` is for people and names what really runs: "MariaDB 10.11 (MySQL protocol)".
+    `product` is for people and names what really runs: "MariaDB 10.11 (MySQL protocol)". Where another program
+    answers in the place of the one that gave the protocol its name, the word "protocol" is in it.
     """
 
     product: str
@@ -234,6 +258,29 @@ class Benchmark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """
+    How a sustained load was driven: it was to end after `limit_calls` or `limit_s`, whichever came first.
+
+    The users were shared among `engine_processes`, of which the busiest used `client_share` of a core (0 to 1).
+    `idle_cores` is how many cores' worth of time nobody used meanwhile, None if unknown.
+    """
+
+    limit_calls: int
+    limit_s: float
+    engine_processes: int = 1
+    client_share: float = 0.0
+    idle_cores: float | None = None
+
+    @property
+    def at_limit(self) -> bool:
+        """
+        Whether the client could not have asked for much more.
+        """
+        return self.client_share >= CLIENT_FULL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
     """
     One uninterrupted slice of a benchmark: every call that was made, in the order of their ends.
@@ -244,6 +291,7 @@ class Round:
     `placement` says on which cores client and servers ran ("together:1", "apart:1|0", "free").
     `other_cpu` is the share (0 to 1) of all cores that other processes used meanwhile, None if unknown.
     `problem` is set where the round says nothing about the service ("connection lost after 12 calls").
+    `stretch` says how a sustained load was driven; None for other loads and for warm-ups.
     """
 
     benchmark: Benchmark
@@ -257,6 +305,7 @@ class Round:
     placement: str
     other_cpu: float | None = None
     problem: str | None = None
+    stretch: Stretch | None = None
 
 
 ResourcePhase = Literal["idle", "load", "held"]
@@ -268,27 +317,36 @@ class ResourceReading:
     """
     What one service's whole process tree used, at one moment.
 
+    `service` may be a node of a service ("redis_cluster/2"), a `Companion`, "host" (the whole machine), "others"
+    (what of the machine neither the stack nor we used), "engine" (the process that measures) or "devperf" (the one
+    that reads); `category` is how the published table groups it.
     `at_ns` is the wall clock (UTC epoch), as rounds have it; `cpu_percent` is of one core, over the `elapsed_ns`
     before that moment. What cannot be read (another user's process, no such counter) is None, never 0.
+    `read_bytes` and the three after it count since the processes began; whoever ended stays counted.
+    `limit_bytes` is how much memory it may have, `oom_kills` how often the kernel ended one of its processes for
+    want of it: both are known of cgroups and containers only.
     `benchmark` is the id of the load that ran meanwhile, if any; `users` is how many users it had.
     `source` says where it was read: "processes", "cgroup" or "docker".
     """
 
     service: str
+    category: str
     phase: ResourcePhase
     at_ns: int
     elapsed_ns: int
     cpu_percent: float | None
-    rss_bytes: int
+    rss_bytes: int | None
     pss_bytes: int | None
-    vsz_bytes: int
-    processes: int
-    threads: int
+    vsz_bytes: int | None
+    processes: int | None
+    threads: int | None
     descriptors: int | None = None
     read_bytes: int | None = None
     written_bytes: int | None = None
     received_bytes: int | None = None
     sent_bytes: int | None = None
+    limit_bytes: int | None = None
+    oom_kills: int | None = None
     users: int = 0
     benchmark: str | None = None
     source: str = "processes"
@@ -317,6 +375,21 @@ class Stated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RouteAnswer:
+    """
+    What a route of a reference API answered before anything was measured: its status and its form.
+
+    `route` is the title that people know it by ("GET /health/all"); `shape` maps the path of each field
+    ("dependencies.vault.status") to its JSON type, and where it says how a dependency is, to that too
+    ("string: healthy").
+    """
+
+    route: str
+    status: int
+    shape: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
     """
     Everything measured in one sitting on one infrastructure.
@@ -324,6 +397,7 @@ class Baseline:
     `id` sorts by time: `20261125T031500Z-3f9a`.
     `host` and `facts` are what was found when it began; `states` and `reasons` are filled when it ended.
     `operations` maps `service/operation` to the title that people know it by.
+    `answers` are those of each reference API's routes, by service: only who answers the same can be compared.
     """
 
     id: str
@@ -334,6 +408,7 @@ class Baseline:
     host: Mapping[str, str]
     facts: Mapping[str, Facts]
     operations: Mapping[str, str] = field(default_factory=dict[str, str])
+    answers: Mapping[str, Sequence[RouteAnswer]] = field(default_factory=dict[str, Sequence[RouteAnswer]])
     ended_at_ns: int | None = None
     states: Mapping[str, ServiceState] = field(default_factory=dict[str, ServiceState])
     reasons: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -64,7 +64,8 @@ class Tally:
     def keep_resources(self, readings: Sequence[ResourceReading]) -> None:
         self._keeper.keep_resources(readings)
         for reading in readings:
-            self._add("resources", reading.service, 1)
+            # "redis_cluster/2" is a node of the service.
+            self._add("resources", reading.service.partition("/")[0], 1)
 
     def keep_stated(self, stated: Stated) -> None:
         self._keeper.keep_stated(stated)

@@ -11,12 +11,14 @@ from typing import Protocol
 from devperf_pipeline.errors import MeasurementError
 from devperf_pipeline.measure.placement import Placement
 from devperf_pipeline.measure.plan import Item, Profile
+from devperf_pipeline.measure.sampler import Sampler
 from devperf_pipeline.measure.slices import Measurer
 from devperf_pipeline.model import (
     Baseline,
     Facts,
     ResourceReading,
     Round,
+    RouteAnswer,
     ServiceState,
     Stack,
     Stage,
@@ -74,7 +76,8 @@ class Visit:
 
     `processes` returns the main processes of a service of a stack that we started ourselves (none of others).
     `said` hears what people should know at once; `check_cancelled` raises `Cancelled`, asks at most once a second,
-    and is called between rounds. `planned` are the benchmarks of the stage "samples".
+    and is called between rounds. `planned` are the benchmarks of the stage "samples". `sampler` reads what everything
+    uses, once that was asked for.
     """
 
     stack: Stack
@@ -82,6 +85,7 @@ class Visit:
     facts: dict[str, Facts] = field(default_factory=dict[str, Facts])
     states: dict[str, ServiceState] = field(default_factory=dict[str, ServiceState])
     reasons: dict[str, str] = field(default_factory=dict[str, str])
+    answers: dict[str, Sequence[RouteAnswer]] = field(default_factory=dict[str, Sequence[RouteAnswer]])
     planned: Sequence[Item] = ()
     profile: Profile
     placement: Placement
@@ -92,6 +96,15 @@ class Visit:
     processes: Callable[[str], list[int]]
     say: Callable[[str], None]
     check_cancelled: Callable[[], None]
+    sampler: Sampler | None = None
+
+    def close(self) -> None:
+        """
+        End what was started for this visit. Safe to call twice.
+        """
+        if self.sampler is not None:
+            self.sampler.close()
+            self.sampler = None
 
     def failed(self, service: str, why: str) -> None:
         """

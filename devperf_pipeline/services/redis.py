@@ -149,6 +149,7 @@ class RedisSession:
             reset=reset,
             finite=command.finite,
             largest=DOOMED,
+            sustained=command.name == "get-hit",
         )
 
     def tool_scripts(self) -> Mapping[str, str]:

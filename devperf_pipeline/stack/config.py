@@ -16,12 +16,13 @@ from typing import Any
 from devperf_pipeline.errors import ConfigurationError
 from devperf_pipeline.model import Address, Credentials, Service, Stack
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.footprint import companions
 from devperf_pipeline.stack.keeping import kept_fields, vault_login
 from devperf_pipeline.stack.private import NAME
 from devperf_pipeline.stack.source import Source, nearest, shown
 
 LARGEST_BYTES = 1_000_000
-STACK_KEYS = ("name", "managed", "services", "vault")
+STACK_KEYS = ("name", "managed", "services", "vault", "footprint")
 MANAGED_KEYS = ("kind", "settings", "needs")
 VISITED_KEYS = (*MANAGED_KEYS, "address", "addresses", "database", "username", "password")
 SERVICE_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -74,7 +75,10 @@ def load_stack(name_or_path: str, folders: Folders, kinds: Collection[str]) -> S
                 f"{field.where}: expected a table [vault] that says how the Vault is entered, found none. "
                 "Add it, with its address and token, token_file, or role_id_file and secret_id_file."
             )
-    return Stack(name=name, path=path, managed=managed, services=services, vault=login)
+    footprint = companions(
+        source, source.take((), found, "footprint", dict, {}), [service.name for service in services]
+    )
+    return Stack(name=name, path=path, managed=managed, services=services, vault=login, footprint=footprint)
 
 
 def _find(name_or_path: str, folders: Folders) -> Path:

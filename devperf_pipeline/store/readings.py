@@ -18,6 +18,7 @@ from devperf_pipeline.store.disk import set_aside
 
 RESOURCES = {
     "service": pl.String,
+    "category": pl.String,
     "phase": pl.String,
     "benchmark": pl.String,
     "users": pl.Int32,
@@ -27,6 +28,8 @@ RESOURCES = {
     **dict.fromkeys(("rss_bytes", "pss_bytes", "vsz_bytes"), pl.Int64),
     **dict.fromkeys(("processes", "threads", "descriptors"), pl.Int32),
     **dict.fromkeys(("read_bytes", "written_bytes", "received_bytes", "sent_bytes"), pl.Int64),
+    "limit_bytes": pl.Int64,
+    "oom_kills": pl.Int32,
     "source": pl.String,
 }
 

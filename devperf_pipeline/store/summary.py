@@ -89,7 +89,7 @@ def read_rounds(con: duckdb.DuckDBPyConnection, path: Path) -> list[Row]:
         StoreError: it cannot be read.
 
     """
-    return _rows(con, "summary_about", path)
+    return read_rows(con, "summary_about", path)
 
 
 def check_warmups(con: duckdb.DuckDBPyConnection, path: Path, about: Sequence[Row]) -> None:
@@ -100,7 +100,7 @@ def check_warmups(con: duckdb.DuckDBPyConnection, path: Path, about: Sequence[Ro
         StoreError: they are not, or cannot be read.
 
     """
-    _compare(_rows(con, "summary_rounds", path), [row for row in about if row["phase"] == "warmup"], path)
+    _compare(read_rows(con, "summary_rounds", path), [row for row in about if row["phase"] == "warmup"], path)
 
 
 def summarise(
@@ -117,10 +117,13 @@ def summarise(
     by_round: Mapping[Any, Row] = {}
     pooled: Mapping[str, Row] = {}
     if samples is not None:
-        found = _rows(con, "summary_rounds", samples)
+        found = read_rows(con, "summary_rounds", samples)
         _compare(found, measured, samples)
         by_round = {(row["benchmark"], row["round"]): row for row in found}
-        pooled = {row["benchmark"]: row for row in _rows(con, "summary_benchmarks", samples)}
+        pooled = {row["benchmark"]: row for row in read_rows(con, "summary_benchmarks", samples)}
+        if any(row["degraded"] for row in pooled.values()):
+            for row in read_rows(con, "summary_ladder", samples):
+                pooled[row["benchmark"]]["degraded_from_s"] = row["degraded_from_s"]
 
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in measured:
@@ -142,7 +145,14 @@ def summarise(
     return [row for _, rounds in sorted(groups.items()) for row in rounds], percentiles
 
 
-def _rows(con: duckdb.DuckDBPyConnection, name: str, path: Path, **parameters: Any) -> list[Row]:
+def read_rows(con: duckdb.DuckDBPyConnection, name: str, path: Path, **parameters: Any) -> list[Row]:
+    """
+    What the statement of that name makes of one file of a baseline.
+
+    Raises:
+        StoreError: the file cannot be read.
+
+    """
     try:
         result = con.execute(statement(name), {"file": str(path), **parameters})
         columns = [column[0] for column in result.description or ()]
@@ -195,6 +205,7 @@ def _pool(rounds: Sequence[Row], found: Row | None, baseline: Baseline) -> Row:
             problems=[row["problem"] for row in rounds if row["problem"]],
             placements=placements,
             rounds=len(rounds),
+            degraded_from_s=found.get("degraded_from_s") if found else None,
         )
     )
     name = f"{first['service']}/{first['operation']}"
@@ -237,7 +248,7 @@ def _bound(
     numbers = [rank for pair in wanted.values() for rank in pair]
     at = {
         (row["benchmark"], row["rank"]): row["latency_ns"]
-        for row in _rows(con, "summary_ranks", samples, benchmarks=names, ranks=numbers)
+        for row in read_rows(con, "summary_ranks", samples, benchmarks=names, ranks=numbers)
     }
     for row in percentiles:
         if row["benchmark"] in wanted:

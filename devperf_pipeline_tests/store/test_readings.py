@@ -10,6 +10,7 @@ MakeBaseline = Callable[..., Baseline]
 
 READING = ResourceReading(
     service="redis",
+    category="caching",
     phase="idle",
     at_ns=1_795_576_500_000_000_000,
     elapsed_ns=1_000_000_000,

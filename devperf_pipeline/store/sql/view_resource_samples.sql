@@ -3,6 +3,7 @@ create view resource_samples as
 select
     baseline_id,
     service,
+    category,
     phase,
     benchmark,
     users,
@@ -19,6 +20,8 @@ select
     written_bytes,
     received_bytes,
     sent_bytes,
+    limit_bytes,
+    oom_kills,
     source
 from read_parquet(
     coalesce(getvariable('devperf_samples')::varchar, $folder) || '/baseline_id=*/resources.parquet',

@@ -3,6 +3,7 @@ create view resource_samples as
 select
     null::varchar as baseline_id,
     null::varchar as service,
+    null::varchar as category,
     null::varchar as phase,
     null::varchar as benchmark,
     null::integer as users,
@@ -19,5 +20,7 @@ select
     null::bigint as written_bytes,
     null::bigint as received_bytes,
     null::bigint as sent_bytes,
+    null::bigint as limit_bytes,
+    null::integer as oom_kills,
     null::varchar as source
 where false

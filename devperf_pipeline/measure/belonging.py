@@ -1,0 +1,247 @@
+"""
+Which processes, or which container, are a service's?
+
+Of a stack that we started we know. Of others the container that answers at the service's port is looked for, then
+the process that listens there; a stack file may say it in a table [footprint.<name>].
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from devperf_pipeline.errors import MeasurementError
+from devperf_pipeline.measure.cgroup import cgroup_of
+from devperf_pipeline.measure.docker import Docker, find_docker
+from devperf_pipeline.model import Address, Companion, Service, Stack
+from devperf_pipeline.services import CATALOGUE
+
+CATEGORIES: Mapping[str, str] = {
+    "database": "databases",
+    "cache": "caching",
+    "queue": "messaging",
+    "secrets": "secrets management",
+    "api": "reference apis",
+}
+"""What the published table calls the roles of the catalogue."""
+
+FORWARDERS = {
+    "docker-proxy",
+    "rootlessport",
+    "com.docker.backend",
+    "vpnkit-bridge",
+    "ssh",
+    "limactl",
+    "gvproxy",
+}
+"""Programs that listen in the place of a container: what they use is not what it uses."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """
+    Whose use is read, and where: the tree of `pids`, the control group that they have to themselves, or a container.
+    """
+
+    name: str
+    category: str
+    pids: tuple[int, ...] = ()
+    cgroup: str | None = None
+    container: str | None = None
+    docker: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """
+        As it is sent to the process that reads.
+        """
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """
+    What cannot be read of whom.
+    """
+
+    name: str
+    why: str
+
+
+def targets(stack: Stack, processes: Callable[[str], Sequence[int]]) -> tuple[list[Target], list[Unseen]]:
+    """
+    Everything of this stack that runs here, node by node, in the order of its file; and what cannot be seen.
+
+    `processes` returns the main processes of a service that we started ourselves.
+    """
+    docker = find_docker()
+    named = {companion.name: companion for companion in stack.footprint}
+    found: list[Target] = []
+    unseen: list[Unseen] = []
+    for service in stack.services:
+        if service.name in stack.missing or not service.addresses:
+            continue
+        nodes: list[Target] = []
+        for node in _nodes(service, tuple(processes(service.name)), named):
+            try:
+                nodes.append(_node(node, docker))
+            except MeasurementError as error:
+                unseen.append(Unseen(node.name, str(error)))
+        found += _numbered(service.name, nodes)
+    for companion in named.values():
+        try:
+            found.append(_companion(companion, docker))
+        except MeasurementError as error:
+            unseen.append(Unseen(companion.name, str(error)))
+    return found, unseen
+
+
+def category_of(kind: str) -> str:
+    """
+    How the published table groups services of that kind.
+    """
+    role = CATALOGUE[kind].role if kind in CATALOGUE else kind
+    return CATEGORIES.get(role, role)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """
+    One address of a service, and what is known of who answers there.
+    """
+
+    name: str
+    category: str
+    address: Address
+    pids: tuple[int, ...]
+    companion: Companion | None
+
+
+def _nodes(service: Service, known: tuple[int, ...], named: dict[str, Companion]) -> list[Node]:
+    """
+    The addresses of a service. Those that the stack file tells of are taken from `named`.
+    """
+    category = category_of(service.kind)
+    if len(known) not in {0, len(service.addresses)} or service.name in named:
+        # One server with several doors.
+        return [Node(service.name, category, service.address, known, named.pop(service.name, None))]
+    nodes: list[Node] = []
+    for number, address in enumerate(service.addresses, start=1):
+        name = service.name if len(service.addresses) == 1 else f"{service.name}/{number}"
+        # Nodes of ours are started in the order of their addresses, one process each.
+        nodes.append(Node(name, category, address, known[number - 1 : number], named.pop(name, None)))
+    return nodes
+
+
+def _node(node: Node, docker: Docker | None) -> Target:
+    if node.companion is not None:
+        return _companion(replace(node.companion, category=node.category), docker)
+    if node.pids:
+        return _running(node.name, node.category, node.pids)
+    return _listening(node.name, node.category, node.address, docker)
+
+
+def _numbered(service: str, nodes: list[Target]) -> list[Target]:
+    """
+    The same without repetitions: several addresses may be doors of one server, which then has no number.
+    """
+    whose = {(node.pids, node.container): node for node in reversed(nodes)}
+    if len(whose) == 1:
+        return [replace(node, name=service) for node in whose.values()]
+    return list(reversed(whose.values()))
+
+
+def _running(name: str, category: str, pids: tuple[int, ...]) -> Target:
+    group = cgroup_of(pids)
+    return Target(name=name, category=category, pids=pids, cgroup=str(group.folder) if group else None)
+
+
+def _listening(name: str, category: str, address: Address, docker: Docker | None) -> Target:
+    container = docker.at_port(address.port) if docker else None
+    if docker and container:
+        return _contained(name, category, container, docker)
+    pids = _listeners(address.port)
+    if not pids:
+        raise MeasurementError(
+            f"{name}: expected to see the process or container that listens at {address}, found none that may be "
+            f"seen. Name it in the stack file: [footprint.{name}] process = … or container = …"
+        )
+    forwarding = {_name(pid) for pid in pids} & FORWARDERS
+    if forwarding:
+        raise MeasurementError(
+            f"{name}: expected a server at {address}, found {', '.join(sorted(forwarding))}, which forwards to one, "
+            f"and no Docker that tells of it. Set DOCKER_HOST, or name the process: [footprint.{name}] process = …"
+        )
+    return _running(name, category, pids)
+
+
+def _companion(companion: Companion, docker: Docker | None) -> Target:
+    if companion.container is not None:
+        if docker is None:
+            raise MeasurementError(
+                f"{companion.name}: expected Docker to tell of the container {companion.container}, found no Docker. "
+                "Start it, or set DOCKER_HOST."
+            )
+        return _contained(companion.name, companion.category, companion.container, docker)
+    assert companion.process is not None
+    pids = _from_file(companion) if "/" in companion.process else _named(companion.process)
+    if not pids:
+        raise MeasurementError(
+            f"{companion.name}: expected a process called {companion.process}, found none. "
+            "Start it, or correct [footprint] in the stack file."
+        )
+    return _running(companion.name, companion.category, pids)
+
+
+def _contained(name: str, category: str, container: str, docker: Docker) -> Target:
+    """
+    A container by its processes where they can be seen from here; by what Docker says of it elsewhere (in a machine
+    of its own).
+    """
+    whole_id, pid = docker.first_process(container)
+    if not pid:
+        raise MeasurementError(
+            f"{name}: expected the container {container} to run, found it stopped. Start it."
+        )
+    group = cgroup_of([pid])
+    # Inside a virtual machine the same number is another process, or none, of ours.
+    if group is not None and whole_id in str(group.folder):
+        return Target(name=name, category=category, pids=(pid,), cgroup=str(group.folder))
+    return Target(name=name, category=category, container=container, docker=str(docker.socket_path))
+
+
+def _listeners(port: int) -> tuple[int, ...]:
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.AccessDenied:
+        return ()
+    found = {
+        one.pid
+        for one in connections
+        if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port and one.pid
+    }
+    return tuple(sorted(found))
+
+
+def _named(program: str) -> tuple[int, ...]:
+    return tuple(sorted(p.pid for p in psutil.process_iter() if _name(p.pid) == program))
+
+
+def _from_file(companion: Companion) -> tuple[int, ...]:
+    assert companion.process is not None
+    try:
+        pid = int(Path(companion.process).read_text(encoding="utf-8").split()[0])
+    except (OSError, ValueError, IndexError) as error:
+        raise MeasurementError(
+            f"{companion.name}: expected the file {companion.process} to hold a process id, found {error!r}. "
+            "Correct [footprint] in the stack file."
+        ) from error
+    return (pid,) if psutil.pid_exists(pid) else ()
+
+
+def _name(pid: int) -> str:
+    try:
+        return psutil.Process(pid).name()
+    except psutil.Error:
+        return ""
