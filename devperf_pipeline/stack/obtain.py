@@ -163,10 +163,12 @@ def how_to_get(kind: str) -> str:
     """
     if kind in APIS:
         programs = APIS[kind].programs
-        return _how_to_get_tool(next((name for name in programs if _in_system(name) is None), programs[0]))
+        return _how_to_get_toolchain(
+            next((name for name in programs if _in_system(name) is None), programs[0])
+        )
     if kind in BUILT:
         absent = [name for name in BUILT[kind].tools if _in_system(name) is None]
-        return " && ".join([*map(_how_to_get_tool, absent), "uv run devperf doctor --get"])
+        return " && ".join([*map(_how_to_get_toolchain, absent), "uv run devperf doctor --get"])
     return _how_to_install(kind)
 
 
@@ -199,7 +201,7 @@ def obtain_tools(names: Collection[str], say: Callable[[str], None] = print) -> 
             return
 
 
-def _how_to_get_tool(name: str) -> str:
+def _how_to_get_toolchain(name: str) -> str:
     return f"brew install {BREW.get(name, name)}" if _brew() else TOOLCHAINS[name]
 
 
