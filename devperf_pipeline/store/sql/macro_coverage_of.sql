@@ -34,6 +34,7 @@ filled as (
             case when m.value = 0 then '0' end
         ) as measured,
         m.reason as said,
+        m.kind is not null as is_known,
         s.service is not null as asked,
         s.state,
         s.reason as not_measured
@@ -49,13 +50,12 @@ select
     unit,
     published,
     measured,
-    kind <> 'absent' and not (baseline_id is not null and kind = 'fact' and measured is null and otherwise is not null)
-        as applies,
+    kind <> 'absent' and (otherwise is null or measured is not null or (kind = 'fact' and not is_known)) as applies,
     case
         when measured is not null then said
         when kind = 'absent' then otherwise
         when baseline_id is null then 'nothing is measured yet; measure the stack: devperf baseline'
-        when kind = 'fact' and otherwise is not null then otherwise
+        when otherwise is not null and (kind <> 'fact' or is_known) then otherwise
         when said is not null then said
         when service not in ('host', 'stack') and kind <> 'finding' and not asked
             then service || ' was not asked for in this baseline; measure the whole stack: devperf baseline'
