@@ -142,8 +142,8 @@ def _some(names: Sequence[str]) -> str:
 def _lint(found: "Sequence[Contradiction]") -> list[str]:
     ours = [one for one in found if not one.published]
     theirs = len(found) - len(ours)
+    counted = f"Lint: {theirs} contradictions in what is published, {len(ours)} in our own tables."
     return [
-        f"Lint: {theirs} contradictions in what is published, {len(ours)} in our own tables. "
-        'Each as a sentence: devperf sql "from lint"',
-        *(f"  {one.source} {one.place}: {show.plain(one.sentence, LONGEST_REASON)}" for one in ours[:20]),
+        f'{counted} Each as a sentence: devperf sql "from lint"',
+        *(f"  {one.source} {one.place}: {show.plain(one.sentence, LONGEST_REASON)}" for one in ours[:NAMED]),
     ]

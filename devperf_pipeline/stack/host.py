@@ -74,7 +74,9 @@ def _model() -> tuple[str, str]:
         return _mac_model(), _asked("sysctl", "-n", "hw.model")
     dmi = "/sys/class/dmi/id"
     board = _text("/proc/device-tree/model").strip("\0")
-    name = " ".join(part for part in (_text(f"{dmi}/sys_vendor"), _text(f"{dmi}/product_name")) if part != UNKNOWN)
+    name = " ".join(
+        part for part in (_text(f"{dmi}/sys_vendor"), _text(f"{dmi}/product_name")) if part != UNKNOWN
+    )
     return name or board, _text(f"{dmi}/product_version") or UNKNOWN
 
 

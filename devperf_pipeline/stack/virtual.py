@@ -17,7 +17,12 @@ NO_LIMIT = 1 << 60
 
 
 def virtual_facts(
-    *, virtualization: str, cores: int, memory_bytes: int, disk_bytes: int, limits: Path = Path("/sys/fs/cgroup")
+    *,
+    virtualization: str,
+    cores: int,
+    memory_bytes: int,
+    disk_bytes: int,
+    limits: Path = Path("/sys/fs/cgroup"),
 ) -> dict[str, str]:
     """
     The machine that servers see: Colima's where it runs, else the one that this process is in, as far as it is virtual.

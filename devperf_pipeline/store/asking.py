@@ -34,9 +34,11 @@ def ask(con: Connection, sql: str) -> Answer:
 
     """
     with _explained():
+        if not con.extract_statements(sql):
+            raise StoreError('A question is one statement of SQL, such as "from current"; found none.')
         result = con.execute(sql)
     if result.description is None:
-        raise StoreError('A question is one statement of SQL, such as "from current"; found none.')
+        raise StoreError("A question has an answer of rows; that statement has none.")
     return Answer([column[0] for column in result.description], _rows(result))
 
 

@@ -79,7 +79,9 @@ def add_questions(con: duckdb.DuckDBPyConnection) -> None:
     there = relations(con)
     for view, parts in UNIONS.items():
         texts = [statement(part) for part, table in parts.items() if table in there]
-        con.execute(f"create view {view} as\n" + "\nunion all by name\n".join(f"(\n{text}\n)" for text in texts))
+        con.execute(
+            f"create view {view} as\n" + "\nunion all by name\n".join(f"(\n{text}\n)" for text in texts)
+        )
     for macro in MACROS:
         con.execute(statement(f"macro_{macro}"))
     con.execute(statement("view_coverage"))
