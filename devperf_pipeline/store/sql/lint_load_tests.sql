@@ -1,8 +1,8 @@
--- One row is one measured load test whose figures contradict each other.
+-- One row is one measured load test whose figures contradict each other. Calls under way at the limit are waited for.
 with judged as (
     select
         baseline_id, benchmark, 'duration against limit' as rule, limit_s::double as expected, elapsed_ns / 1e9 as found,
-        elapsed_ns / 1e9 > 1.2 * limit_s + 1 as broken,
+        elapsed_ns / 1e9 > 1.2 * limit_s + max_ns / 1e9 as broken,
         format('took {:.1f} s under a limit of {} s', elapsed_ns / 1e9, limit_s) as sentence
     from load_tests
     union all

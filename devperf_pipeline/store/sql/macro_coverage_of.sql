@@ -30,11 +30,12 @@ filled as (
         m.value / c.divisor as reading,
         coalesce(
             case when c.kind <> 'fact' or c.divisor = 1 then m.text end,
-            round(m.value / c.divisor, 5 - floor(log10(nullif(abs(m.value / c.divisor), 0)))::integer)::varchar,
-            case when m.value = 0 then '0' end
+            case when m.value % c.divisor = 0 then (m.value / c.divisor)::bigint::varchar end,
+            round(m.value / c.divisor, 5 - floor(log10(abs(m.value / c.divisor)))::integer)::varchar
         ) as measured,
         m.reason as said,
         m.kind is not null as is_known,
+        exists (from measured as o where o.kind = c.kind and o.name = c.name) as is_measured,
         s.service is not null as asked,
         s.state,
         s.reason as not_measured
@@ -62,6 +63,7 @@ select
         when not_measured is not null
             then service || ' was ' || coalesce(state, 'cut short') || ': ' || not_measured
         when kind = 'fact' then 'the baseline has no such fact; the next one may: devperf baseline'
+        when is_measured and kind <> 'fact' then 'measured, but this figure of it cannot be read on this machine'
         when kind in ('load_test', 'tool', 'use', 'memory')
             then 'not measured in this baseline: its '
                 || case kind when 'load_test' then 'load tests' when 'tool' then 'reference tools' else 'resources' end
