@@ -276,6 +276,39 @@ def import_results(files: tuple[Path, ...]) -> None:
 
 
 @main.command()
+@click.argument("baseline_id", required=False)
+@command
+def coverage(baseline_id: str | None) -> None:
+    """
+    Say which cells of the published baseline a baseline (the newest, if none is named) fills, and why not the others.
+    """
+    from devperf_pipeline.report import coverage as page  # noqa: PLC0415
+
+    click.echo(page.coverage(Folders.find(), baseline_id))
+
+
+@main.command()
+@click.argument("question")
+@click.option("--csv", "as_csv", is_flag=True, help="All rows, as CSV.")
+@command
+def sql(question: str, *, as_csv: bool) -> None:
+    """
+    Ask the tables a question in SQL (DuckDB's), for example: devperf sql "from slowest(5)".
+    """
+    from devperf_pipeline.report import console  # noqa: PLC0415
+    from devperf_pipeline.store.asking import ask  # noqa: PLC0415
+    from devperf_pipeline.store.warehouse import connect  # noqa: PLC0415
+
+    with connect(Folders.find()) as con:
+        answer = ask(con, question)
+        if as_csv:
+            for line in console.csv_lines(answer.columns, answer.rows):
+                click.echo(line)
+        else:
+            click.echo(console.table(answer.columns, answer.rows))
+
+
+@main.command()
 @command
 def rebuild() -> None:
     """
