@@ -29,7 +29,7 @@ class Finding:
     users: int
     against: str
     holds: bool
-    status: Literal["open", "improved", "optimised", "not found"]
+    status: Literal["open", "improved", "optimised", "not found", "cannot tell"]
     against_baseline_id: str | None
     p50_ns: int
     impact_ns: int
