@@ -1,7 +1,7 @@
 """
 What slows this stack down, and what does each layer cost?
 
-The rules are in `store/sql/view_findings.sql` and `view_differences.sql`, so that a query sees what the report says.
+The rules are in `store/sql/table_findings.sql` and `view_differences.sql`, so that a query sees what the report says.
 """
 
 from dataclasses import dataclass

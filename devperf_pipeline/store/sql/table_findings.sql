@@ -1,6 +1,6 @@
 -- One row is one bottleneck or cost that a baseline was searched for, where it has the rows for that: what it costs a
 -- call, from the lowest to the highest round, whether its rule holds, and what became of it since the baseline before.
-create view findings as
+create table findings as
 with rules (finding, kind, title, rule, least_ratio, least_ns, remedy, gain) as (
     values
         ('sequential-health', 'bottleneck', 'Dependencies are asked one after another',
