@@ -2,12 +2,11 @@
 What changed since the reference? Every benchmark that two baselines share, with its verdicts.
 """
 
-import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from devperf_pipeline.analyse.verdict import Metric, Repeats, Side, Verdict, judge
+from devperf_pipeline.analyse.verdict import Metric, Repeats, Side, Verdict, beside, drift, judge
 from devperf_pipeline.store.warehouse import query
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ class Changes:
     """
     All that changed and did not. `infrastructure` are facts that differ: service, key, before, now.
 
-    `drift` is the median of all p50 ratios: where it is far from 1 the machine changed, more than any service did.
+    `drift` is the median of all p50 ratios, None of too few: where it is far from 1 the machine changed.
     """
 
     reference_id: str
@@ -67,13 +66,15 @@ def changes(con: "Connection", baseline_id: str, reference_id: str | None = None
         for row in levels
         for metric in cast("tuple[Metric, ...]", ("p50", "p95"))
     ]
-    ratios = [row.verdict.ratio for row in rows if row.metric == "p50" and row.verdict.ratio is not None]
+    moved = drift(
+        [row.verdict.ratio for row in rows if row.metric == "p50" and row.verdict.ratio is not None]
+    )
     return Changes(
         reference_id=reference["baseline_id"],
         reference_began_ns=reference["began_at_ns"],
-        rows=rows,
+        rows=[replace(row, verdict=beside(row.verdict, moved)) for row in rows],
         infrastructure=facts,
-        drift=statistics.median(ratios) if ratios else None,
+        drift=moved,
     )
 
 

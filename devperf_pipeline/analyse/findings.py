@@ -1,7 +1,7 @@
 """
 What slows this stack down, and what does each layer cost?
 
-The rules are in `store/sql/view_findings.sql` and `view_differences.sql`, so that a query sees what the report says.
+The rules are in `store/sql/table_findings.sql` and `view_differences.sql`, so that a query sees what the report says.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Finding:
     users: int
     against: str
     holds: bool
-    status: Literal["open", "improved", "optimised", "not found"]
+    status: Literal["open", "improved", "optimised", "not found", "cannot tell"]
     against_baseline_id: str | None
     p50_ns: int
     impact_ns: int

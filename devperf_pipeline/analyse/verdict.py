@@ -9,7 +9,7 @@ three, and is assumed to be wide until then. Figures are the median of the round
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from devperf_pipeline.store.bounds import t_quantile
@@ -33,6 +33,13 @@ FIRM_REPEATS = 8
 
 ASSUMED_FLOOR = math.log(1.5)
 """What two sittings may differ by, as long as too few repeats say how much these do."""
+
+
+MOST_DRIFT = math.log(1.2)
+"""Where the median of all benchmarks moved by more, the machine moved, and no service is blamed for moving with it."""
+
+LEAST_FOR_DRIFT = 10
+"""Of fewer benchmarks, half may have changed by themselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +124,25 @@ def judge(metric: Metric, before: Side, after: Side, repeats: Repeats) -> Verdic
         visible=math.exp(max(floor, LEAST_CHANGE)),
         provisional=repeats.count < FIRM_REPEATS,
     )
+
+
+def drift(ratios: Sequence[float]) -> float | None:
+    """
+    By how much all benchmarks together moved: the median of their p50 ratios; None of too few.
+    """
+    return statistics.median(ratios) if len(ratios) >= LEAST_FOR_DRIFT else None
+
+
+def beside(verdict: Verdict, drifted: float | None) -> Verdict:
+    """
+    The same verdict, or that it cannot be told, where it changed no otherwise than the whole machine did.
+    """
+    if verdict.ratio is None or drifted is None or abs(math.log(drifted)) <= MOST_DRIFT:
+        return verdict
+    along = math.log(verdict.ratio) * math.log(drifted) > 0
+    if verdict.word not in {"slower", "faster"} or not along:
+        return verdict
+    return replace(verdict, word="cannot tell", reason="it moved with all the others, so the machine did")
 
 
 def figure(metric: Metric, values_ns: Sequence[int]) -> int:

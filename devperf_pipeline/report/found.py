@@ -27,26 +27,21 @@ def found(view: "Picture", searched: "Sequence[Finding]") -> Section | None:
     """
     if not searched:
         return None
-    shown = [one for one in searched if one.status != "not found"]
-    blocks: list[Block] = [INTRODUCTION] if shown else []
-    if shown:
-        blocks += [_table(view, shown), Lines(_remedies(shown))]
-    absent = list(dict.fromkeys(one.title for one in searched if one.status == "not found"))
-    if absent:
-        where = {
-            title: ", ".join(
-                dict.fromkeys(
-                    _service(view, one.service)
-                    for one in searched
-                    if one.title == title and one.status == "not found"
-                )
-            )
-            for title in absent
-        }
-        blocks += [
-            "Searched for and not found:",
-            Lines([f"{show.cell(title)}: {services}" for title, services in where.items()]),
-        ]
+    shown = [one for one in searched if one.status in {"open", "improved", "optimised"}]
+    blocks: list[Block] = [INTRODUCTION, _table(view, shown), Lines(_remedies(shown))] if shown else []
+    for status, heading in (
+        ("not found", "Searched for and not found:"),
+        ("cannot tell", "Could not be told, because rounds disagree or are too few:"),
+    ):
+        absent: dict[str, dict[str, None]] = {}
+        for one in searched:
+            if one.status == status:
+                absent.setdefault(one.title, {})[_service(view, one.service)] = None
+        if absent:
+            blocks += [
+                heading,
+                Lines([f"{show.cell(title)}: {' · '.join(where)}" for title, where in absent.items()]),
+            ]
     return Section("Findings", blocks)
 
 

@@ -2,6 +2,7 @@
 What does a report say of which API is the fastest, like for like?
 """
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from devperf_pipeline.report.view import Picture
 
 HEADLINE = "GET /health/all"
+
+_NUMBER = re.compile(r"\d[\d,.]*")
 
 ABOUT = (
     "Only implementations that gave the same answer and did the same work are ranked, by p95 at one user of this "
@@ -110,16 +113,19 @@ def _places(view: "Picture", rankings: "Sequence[Ranking]") -> Table:
 
 
 def _left_out(view: "Picture", rankings: "Sequence[Ranking]") -> list[Block]:
-    reasons: dict[tuple[str, str], list[str]] = {}
+    reasons: dict[tuple[str, str], dict[str, str]] = {}
     for one in rankings:
         for service, why in one.left_out.items():
-            reasons.setdefault((service, why), []).append(one.route)
+            # The same reason with another number is the same reason.
+            reasons.setdefault((service, _NUMBER.sub("#", why)), {})[one.route] = why
     if not reasons:
         return []
-    lines = [
-        f"{show.cell(view.title_of(service))} on {', '.join(show.cell(route) for route in routes)}: {show.prose(why)}"
-        for (service, why), routes in reasons.items()
-    ]
+    lines: list[str] = []
+    for (service, _), routes in reasons.items():
+        alike = ", and alike" if len(set(routes.values())) > 1 else ""
+        where = ", ".join(show.cell(route) for route in routes)
+        why = show.prose(next(iter(routes.values())))
+        lines.append(f"{show.cell(view.title_of(service))} on {where}: {why}{alike}")
     return ["Not ranked, and why:", Lines(lines)]
 
 

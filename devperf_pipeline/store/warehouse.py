@@ -46,8 +46,11 @@ TABLES = (
     "memory_per_request",
 )
 
-DERIVED_VIEWS = ("current", "differences", "findings", "agreements")
+DERIVED_VIEWS = ("current", "differences", "agreements")
 """The views over other tables and views, in the order in which they need each other."""
+
+DERIVED_TABLES = ("findings",)
+"""The tables made of other tables and views: too much work for each question over many baselines."""
 
 FILES = {"samples": "samples.parquet", "warmups": "warmups.parquet", "resource_samples": "resources.parquet"}
 """The views over the files of all baselines."""
@@ -211,6 +214,8 @@ def _fill(path: Path, folders: Folders, staged: dict[str, list[str]]) -> tuple[i
             con.execute(text.replace("$folder", literal(_as_pattern(folders.samples))))
         for view in DERIVED_VIEWS:
             con.execute(statement(f"view_{view}"))
+        for table in DERIVED_TABLES:
+            con.execute(statement(f"table_{table}"))
         add_questions(con)
         there = relations(con)
         for name, texts in meanings().items():
@@ -219,7 +224,7 @@ def _fill(path: Path, folders: Folders, staged: dict[str, list[str]]) -> tuple[i
                 continue
             if name not in there:
                 continue
-            kind = "table" if name in TABLES or name in PUBLISHED else "view"
+            kind = "table" if name in (*TABLES, *DERIVED_TABLES, *PUBLISHED) else "view"
             con.execute(f"comment on {kind} {name} is {literal(texts['row'])}")
             for column, text in texts.items():
                 if column != "row":

@@ -49,7 +49,25 @@ class TestChanges:
         assert found
         words = [(row.operation, row.metric, row.verdict.word) for row in found.rows]
         assert [("get", "p50", "slower"), ("get", "p95", "slower")] == words
+        assert found.drift is None
+
+    def test_what_moves_with_all_others_is_not_blamed(self, warehouse: "Warehouse") -> None:
+        """
+        Where the median benchmark takes twice as long the machine does; what got faster all the same, did.
+        """
+        before, now = warehouse.baseline(24), warehouse.baseline(25)
+        for number in range(11):
+            warehouse.measured(before, "redis", f"operation-{number:02}", LEVEL)
+            warehouse.measured(now, "redis", f"operation-{number:02}", TWICE)
+        warehouse.measured(before, "vault", "health", TWICE)
+        warehouse.measured(now, "vault", "health", LEVEL)
+        with connect(warehouse.folders) as con:
+            found = changes(con, now)
+
+        assert found
         assert found.drift == 2
+        words = {row.service: row.verdict.word for row in found.rows}
+        assert {"redis": "cannot tell", "vault": "faster"} == words
 
     def test_repeats_are_counted_without_the_new_one(self, warehouse: "Warehouse") -> None:
         """

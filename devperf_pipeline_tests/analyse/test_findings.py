@@ -93,9 +93,9 @@ class TestConnectionPerRequest:
         sitting = warehouse.baseline(25)
         warehouse.measured(sitting, "gin", "get-root", rounds(100, 100, 100))
         warehouse.measured(sitting, "postgresql", "select-by-key", rounds(20, 20, 20))
-        warehouse.measured(sitting, "gin", "get-examples-database-postgres-query", rounds(220, 220, 9_000))
+        warehouse.measured(sitting, "gin", "get-examples-database-postgres-query", rounds(220, 220, 230))
 
-        assert not search(warehouse, sitting)["connection-per-request"].holds
+        assert search(warehouse, sitting)["connection-per-request"].status == "not found"
 
 
 class TestPairs:
@@ -110,7 +110,26 @@ class TestPairs:
         warehouse.measured(sitting, "mysql", "select-by-key", rounds(30, 30, 30))
         found = search(warehouse, sitting)
 
-        assert {"persistence": False, "scan": True} == {name: one.holds for name, one in found.items()}
+        assert {"persistence": "cannot tell", "scan": "open"} == {
+            name: one.status for name, one in found.items()
+        }
+
+    def test_doubt_is_no_cure(self, warehouse: "Warehouse") -> None:
+        """
+        After a baseline that could not tell, the status still speaks of the one before that could.
+        """
+        days = [(23, (400, 400, 400)), (24, (400, 400, 30)), (25, (41, 40, 41))]
+        sittings: list[str] = []
+        for day, times_us in days:
+            sittings.append(warehouse.baseline(day))
+            warehouse.measured(sittings[-1], "rabbitmq", "publish-1kb-persistent", rounds(*times_us))
+            warehouse.measured(sittings[-1], "rabbitmq", "publish-1kb", rounds(40, 40, 40))
+        with connect(warehouse.folders) as con:
+            found = [findings(con, sitting)[0] for sitting in sittings]
+
+        assert [("open", None), ("cannot tell", sittings[0]), ("optimised", sittings[0])] == [
+            (one.status, one.against_baseline_id) for one in found
+        ]
 
     def test_costs_that_shrink_are_improved(self, warehouse: "Warehouse") -> None:
         """

@@ -11,7 +11,7 @@ import pytest
 
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store.statements import statement
-from devperf_pipeline.store.warehouse import DERIVED_VIEWS, TABLES
+from devperf_pipeline.store.warehouse import DERIVED_TABLES, DERIVED_VIEWS, TABLES
 
 CALLS = """
 create table calls (
@@ -28,6 +28,7 @@ class Warehouse:
     def __init__(self, root: Path) -> None:
         self._folders = Folders(root)
         self._folders.data.mkdir()
+        self._full = False
         self._con = duckdb.connect(str(self._folders.warehouse))
         for table in TABLES:
             self._con.execute(statement(f"table_{table}"))
@@ -43,7 +44,11 @@ class Warehouse:
         """
         Where the warehouse is. Asking for it ends the filling: nobody else opens a file that is being written.
         """
-        self._con.close()
+        if not self._full:
+            self._full = True
+            for table in DERIVED_TABLES:
+                self._con.execute(statement(f"table_{table}"))
+            self._con.close()
         return self._folders
 
     def _insert(self, table: str, **values: Any) -> None:

@@ -1,6 +1,6 @@
 -- One row is one bottleneck or cost that a baseline was searched for, where it has the rows for that: what it costs a
 -- call, from the lowest to the highest round, whether its rule holds, and what became of it since the baseline before.
-create view findings as
+create table findings as
 with rules (finding, kind, title, rule, least_ratio, least_ns, remedy, gain) as (
     values
         ('sequential-health', 'bottleneck', 'Dependencies are asked one after another',
@@ -142,11 +142,17 @@ found as (
     union all by name select *, 'connection-per-request' as finding, true as admitted from connection
     union all by name select *, 'saturated-core' as finding from saturated
 ),
+-- Every round must say so for a finding to hold, and every round must deny it for it to be gone; else it cannot be told.
 judged as (
     select
         b.stack, f.*, r.kind, r.title, r.rule, r.remedy, r.gain,
-        f.admitted and f.ratio_low >= r.least_ratio and f.low_ns >= r.least_ns and f.rounds >= 3
-            or f.admitted and f.finding = 'saturated-core' as holds
+        case
+            when f.rounds < 3 and f.finding <> 'saturated-core' then null
+            when not f.admitted then false
+            when f.finding = 'saturated-core' then true
+            when f.ratio_low >= r.least_ratio and f.low_ns >= r.least_ns then true
+            when f.ratio_high < r.least_ratio or f.high_ns < r.least_ns then false
+        end as told
     from found as f
     join rules as r using (finding)
     join baselines as b using (baseline_id)
@@ -154,17 +160,19 @@ judged as (
 followed as (
     select
         *,
-        lag(holds) over since as held,
-        lag(low_ns) over since as before_low_ns,
-        lag(baseline_id) over since as before_id
+        lag(told ignore nulls) over since as held,
+        lag(case when told is not null then low_ns end ignore nulls) over since as before_low_ns,
+        lag(case when told is not null then baseline_id end ignore nulls) over since as before_id
     from judged
     window since as (partition by stack, finding, service, operation, users order by baseline_id)
 )
 select
-    baseline_id, finding, kind, title, service, operation, users, against, holds,
+    baseline_id, finding, kind, title, service, operation, users, against,
+    coalesce(told, false) as holds,
     case
-        when holds and held and high_ns < before_low_ns then 'improved'
-        when holds then 'open'
+        when told and held and high_ns < before_low_ns then 'improved'
+        when told then 'open'
+        when told is null then 'cannot tell'
         when held then 'optimised'
         else 'not found'
     end as status,
