@@ -12,6 +12,7 @@ from devperf_pipeline.defs.automation import baseline_job, infrastructure_change
 from devperf_pipeline.defs.measuring import measuring
 from devperf_pipeline.defs.project import Project
 from devperf_pipeline.defs.reports import baseline_report
+from devperf_pipeline.defs.secrecy import no_secret_leaked
 from devperf_pipeline.defs.tables import tables
 
 defs = dg.Definitions(
@@ -20,6 +21,7 @@ defs = dg.Definitions(
         tables,  # baselines, rounds, percentiles
         baseline_report,  # reports/baseline
     ],
+    asset_checks=[no_secret_leaked],  # of the baseline, when its report is there
     jobs=[baseline_job],
     schedules=[weekly],
     sensors=[infrastructure_changed],

@@ -55,6 +55,10 @@ TOLERATED_FAILURES = 0.01
 """The share of calls that may fail (ERROR, TIMEOUT, LOST) in a benchmark that still says something."""
 
 
+CLIENT_FULL = 0.9
+"""A client whose process used this share of a core was the limit of what it measured, not the service."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """
@@ -164,7 +168,8 @@ class Stack:
 
     `managed` stacks are started and stopped by this project; others are visited.
     `missing` says which services could not be started, or not be entered for want of credentials, and why.
-    `vault` is the Vault that keeps credentials, if one does.
+    `vault` is the Vault that keeps credentials, if one does; `entered_with` are the secrets that it took to enter it,
+    each under a name that may be told.
     `footprint` are further processes and containers whose use is read, too, and where that of a service is found.
     """
 
@@ -174,6 +179,7 @@ class Stack:
     services: tuple[Service, ...]
     missing: Mapping[str, str] = field(default_factory=dict[str, str])
     vault: VaultLogin | None = None
+    entered_with: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     footprint: tuple["Companion", ...] = ()
 
     def service(self, name: str) -> Service:
@@ -192,7 +198,8 @@ class Facts:
     """
     What a running service says of itself: what it truly is, its version, the settings that matter.
 
-    `product` is for people and names what really runs: "MariaDB 10.11 (MySQL protocol)".
+    `product` is for people and names what really runs: "MariaDB 10.11 (MySQL protocol)". Where another program
+    answers in the place of the one that gave the protocol its name, the word "protocol" is in it.
     """
 
     product: str
@@ -245,6 +252,29 @@ class Benchmark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """
+    How a sustained load was driven: it was to end after `limit_calls` or `limit_s`, whichever came first.
+
+    The users were shared among `engine_processes`, of which the busiest used `client_share` of a core (0 to 1).
+    `idle_cores` is how many cores' worth of time nobody used meanwhile, None if unknown.
+    """
+
+    limit_calls: int
+    limit_s: float
+    engine_processes: int = 1
+    client_share: float = 0.0
+    idle_cores: float | None = None
+
+    @property
+    def at_limit(self) -> bool:
+        """
+        Whether the client could not have asked for much more.
+        """
+        return self.client_share >= CLIENT_FULL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
     """
     One uninterrupted slice of a benchmark: every call that was made, in the order of their ends.
@@ -255,6 +285,7 @@ class Round:
     `placement` says on which cores client and servers ran ("together:1", "apart:1|0", "free").
     `other_cpu` is the share (0 to 1) of all cores that other processes used meanwhile, None if unknown.
     `problem` is set where the round says nothing about the service ("connection lost after 12 calls").
+    `stretch` says how a sustained load was driven; None for other loads and for warm-ups.
     """
 
     benchmark: Benchmark
@@ -268,6 +299,7 @@ class Round:
     placement: str
     other_cpu: float | None = None
     problem: str | None = None
+    stretch: Stretch | None = None
 
 
 ResourcePhase = Literal["idle", "load", "held"]
@@ -337,6 +369,21 @@ class Stated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RouteAnswer:
+    """
+    What a route of a reference API answered before anything was measured: its status and its form.
+
+    `route` is the title that people know it by ("GET /health/all"); `shape` maps the path of each field
+    ("dependencies.vault.status") to its JSON type, and where it says how a dependency is, to that too
+    ("string: healthy").
+    """
+
+    route: str
+    status: int
+    shape: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
     """
     Everything measured in one sitting on one infrastructure.
@@ -344,6 +391,7 @@ class Baseline:
     `id` sorts by time: `20261125T031500Z-3f9a`.
     `host` and `facts` are what was found when it began; `states` and `reasons` are filled when it ended.
     `operations` maps `service/operation` to the title that people know it by.
+    `answers` are those of each reference API's routes, by service: only who answers the same can be compared.
     """
 
     id: str
@@ -354,6 +402,7 @@ class Baseline:
     host: Mapping[str, str]
     facts: Mapping[str, Facts]
     operations: Mapping[str, str] = field(default_factory=dict[str, str])
+    answers: Mapping[str, Sequence[RouteAnswer]] = field(default_factory=dict[str, Sequence[RouteAnswer]])
     ended_at_ns: int | None = None
     states: Mapping[str, ServiceState] = field(default_factory=dict[str, ServiceState])
     reasons: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -33,6 +33,7 @@ OWNERS = {
     "pymongo": ("services/mongodb",),
     "bson": ("services/mongodb",),
     "markdown_it": ("report/",),
+    "yaml": ("analyse/",),
     "requests": ("services/vault",),
     "httpx": ("services/reference_api", "services/http"),
 }

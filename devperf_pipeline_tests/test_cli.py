@@ -141,7 +141,9 @@ class TestBadInput:
         assert 2 == status
         assert "1<=x<=65535" in said
 
-    @pytest.mark.parametrize("kind", ["redis", "postgresql", "mysql", "rabbitmq", "vault", "fastapi"])
+    @pytest.mark.parametrize(
+        "kind", ["redis", "postgresql", "mysql", "mongodb", "rabbitmq", "vault", "fastapi"]
+    )
     def test_port_that_never_answers(self, root: Path, silent_port: int, kind: str) -> None:
         """
         A port that accepts and never answers ends within the deadline, and says which service and where.

@@ -104,7 +104,7 @@ class TestArchitecture:
         """
         Every module that the page names is there.
         """
-        named = re.findall(r"`((?:stack|services|measure|store|report|defs)/[\w./]+)`", ARCHITECTURE)
+        named = re.findall(r"`((?:stack|services|measure|store|analyse|report|defs)/[\w./]+)`", ARCHITECTURE)
 
         assert len(named) > 8
         assert [] == [name for name in named if not (ROOT / "devperf_pipeline" / name).exists()]

@@ -18,7 +18,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from devperf_pipeline.defs import checks, keys
+from devperf_pipeline.defs import checks, keys, secrecy
 from devperf_pipeline.defs.project import Project
 from devperf_pipeline.defs.reports import report_metadata
 from devperf_pipeline.errors import DevperfError, StoreError
@@ -36,6 +36,7 @@ from devperf_pipeline.stack import local
 from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.host import host_facts
+from devperf_pipeline.stack.secret import secrets_of
 from devperf_pipeline.stack.standing import standing
 from devperf_pipeline.store import warehouse
 from devperf_pipeline.store.samples import SampleStore
@@ -173,6 +174,7 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
                         say=say,
                         cancelled=cancelled,
                     )
+                    lines = local.command_lines(stack.name, folders) if stack.managed else {}
     except Cancelled:
         raise dg.DagsterExecutionInterruptedError from None
     except dg.DagsterExecutionInterruptedError:
@@ -182,12 +184,21 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
     except DevperfError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
 
+    secrecy.remember(
+        context.run.run_id,
+        secrecy.Used(baseline=baseline, secrets=secrets_of(stack, {}), command_lines=lines),
+    )
     for problem in warehouse.build(folders).set_aside:
         say(problem)
     yield from _results(context, folders, stack, baseline, tally)
     if context.run.asset_selection and keys.REPORT not in context.run.asset_selection:
         # Whoever measures one service alone wants to see it in the report; nobody else in this run will render it.
         context.log_event(dg.AssetMaterialization(keys.REPORT, metadata=report_metadata(folders)))
+    if keys.BASELINE not in context.selected_asset_keys:
+        # Otherwise the check of the baseline looks, when the report is there too.
+        found = secrecy.found_in(context.instance, context.run, folders)
+        if found:
+            raise secrecy.failure(found)
 
 
 @contextmanager
@@ -245,7 +256,7 @@ def _results(
         con.close()
     for stage, counts in tally.stages.items():
         for service, count in counts.items():
-            if keys.made(stage, service) in wanted:
+            if count and keys.made(stage, service) in wanted:
                 yield dg.MaterializeResult(
                     asset_key=keys.made(stage, service), metadata={"dagster/row_count": count}
                 )

@@ -10,8 +10,9 @@ from devperf_pipeline.defs import keys
 from devperf_pipeline.defs.project import Project
 from devperf_pipeline.errors import DevperfError
 from devperf_pipeline.report.baseline import render
-from devperf_pipeline.report.panel import report_panel
+from devperf_pipeline.report.panel import report_panel, report_picture
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.store.warehouse import connect
 
 
 @dg.asset(
@@ -35,9 +36,16 @@ def report_metadata(folders: Folders) -> dict[str, Any]:
     Render the report of the newest baseline; what its page shows.
     """
     rendered = render(folders)
+    con = connect(folders)
+    try:
+        seen = report_picture(con, None)
+    finally:
+        con.close()
     return {
         "report": dg.MetadataValue.path(str(rendered.report)),
         "latest": dg.MetadataValue.path(str(rendered.latest)),
+        "html": dg.MetadataValue.path(str(rendered.latest.with_suffix(".html"))),
         "charts": len(rendered.charts),
+        "picture": dg.MetadataValue.md(seen),
         "text": dg.MetadataValue.md(report_panel(rendered.report.read_text(encoding="utf-8"))),
     }

@@ -9,6 +9,7 @@ import dagster as dg
 from devperf_pipeline.defs import keys
 from devperf_pipeline.defs.project import Project
 from devperf_pipeline.errors import DevperfError
+from devperf_pipeline.report.panel import table_panel
 from devperf_pipeline.store import warehouse
 
 ABOUT = {
@@ -42,6 +43,7 @@ def tables(project: Project) -> Iterator[dg.MaterializeResult]:
         raise dg.Failure(description=str(error), allow_retries=False) from error
     try:
         counts = warehouse.row_counts(con)
+        panels = {key: table_panel(con, key.to_user_string()) for key in keys.TABLES}
     finally:
         con.close()
     for key in keys.TABLES:
@@ -52,5 +54,6 @@ def tables(project: Project) -> Iterator[dg.MaterializeResult]:
                 "dagster/uri": folders.warehouse.as_uri(),
                 "samples": built.samples,
                 "set aside": "; ".join(built.set_aside) or "nothing",
+                **({"newest": dg.MetadataValue.md(panels[key])} if panels[key] else {}),
             },
         )

@@ -12,6 +12,8 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+import psutil
+
 PROC = Path("/proc")
 
 
@@ -76,17 +78,25 @@ class Placement:
         """
         return set(self._cores[:-1]) if self.available else set()
 
-    def choose(self, users: int) -> str:
+    def room(self, engines: int) -> bool:
+        """
+        Whether so many engine processes can have a core each and leave one to the servers.
+        """
+        return len(self._cores) > engines
+
+    def choose(self, users: int, engines: int = 1) -> str:
         """
         Move everything to where a load of so many users is measured, and name the placement.
+
+        The users are asked for by so many `engines`, for which there must be `room`.
         """
         if not self.available:
             return "free"
-        client, others = {self._cores[-1]}, set(self._cores[:-1])
+        client, others = set(self._cores[-engines:]), set(self._cores[:-engines])
         if users == 1 or not others:
-            name, servers = f"together:{self._cores[-1]}", client
+            name, servers = f"together:{_listed(client)}", client
         else:
-            name, servers = f"apart:{self._cores[-1]}|{','.join(map(str, sorted(others)))}", others
+            name, servers = f"apart:{_listed(client)}|{_listed(others)}", others
         if name != self._moved:
             os.sched_setaffinity(0, client)
             for pid in self.servers(Processes()):
@@ -111,6 +121,10 @@ class Placement:
             self._moved = None
 
 
+def _listed(cores: Iterable[int]) -> str:
+    return ",".join(map(str, sorted(cores)))
+
+
 def move(pid: int, cores: set[int]) -> None:
     """
     Bind every thread of a process to `cores`. A thread that ends meanwhile, or is not ours to move, is left.
@@ -128,26 +142,37 @@ def move(pid: int, cores: set[int]) -> None:
 
 class LoadGate:
     """
-    How much of the machine did others use during a slice? `None` where it cannot be told.
+    How much of the machine did others use during a slice, and how much nobody? `None` where it cannot be told.
     """
 
-    __slots__ = ("_before", "_cores", "_placement")
+    __slots__ = ("_before", "_cores", "_idle_s", "_placement")
 
     def __init__(self, placement: Placement) -> None:
         self._placement = placement
         self._before: Processes | None = None
         self._cores = os.cpu_count() or 1
+        self._idle_s = 0.0
 
     def begin(self) -> None:
         """
         Look before the slice.
         """
         self._before = Processes() if self._placement.available else None
+        self._idle_s = psutil.cpu_times().idle
 
-    def end(self, elapsed_ns: int) -> float | None:
+    def idle_cores(self, elapsed_ns: int) -> float | None:
+        """
+        Look after it: how many cores' worth of time nobody used. Under 100 ms nothing is said.
+        """
+        if elapsed_ns < 100_000_000:
+            return None
+        return max(0.0, round((psutil.cpu_times().idle - self._idle_s) / (elapsed_ns / 1e9), 2))
+
+    def end(self, elapsed_ns: int, engines_ns: int = 0) -> float | None:
         """
         Look after it: the share (0 to 1) of all cores that neither this process nor the stack used.
 
+        `engines_ns` is the CPU time of engine processes that were ours and have ended.
         Ticks are 10 ms, so short slices are told coarsely; under 100 ms nothing is said.
         """
         if self._before is None or elapsed_ns < 100_000_000:
@@ -158,5 +183,6 @@ class LoadGate:
             after.ticks[pid] - before.ticks.get(pid, after.ticks[pid]) for pid in ours if pid in after.ticks
         )
         total = after.total_ticks - before.total_ticks
-        per_second = os.sysconf("SC_CLK_TCK") * self._cores
-        return max(0.0, round((total - used) / (elapsed_ns / 1e9 * per_second), 3))
+        hertz = os.sysconf("SC_CLK_TCK")
+        used += int(engines_ns / 1e9 * hertz)
+        return max(0.0, round((total - used) / (elapsed_ns / 1e9 * hertz * self._cores), 3))

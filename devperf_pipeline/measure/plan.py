@@ -27,6 +27,8 @@ class Profile:
     How long is measured: `rounds` slices of `seconds` for each benchmark, after at most `warmup_s`.
 
     Where there is a `budget_s`, `seconds` is the most, and the rounds of a large stack are shorter: see `fitted`.
+    A load test lasts `load_test_s` at most; the other points of its sweep of users `sweep_s`. Where there is a
+    `sweeps_budget_s` for all of them together, points that do not fit into a service's share are left out.
     What everything uses is read every `reading_s` (memory at most once a second), for `idle_s` while nothing is asked of it.
     """
 
@@ -36,6 +38,9 @@ class Profile:
     warmup_s: float
     about: str
     budget_s: float | None = None
+    sweep_s: float = 0.3
+    load_test_s: float = 1.5
+    sweeps_budget_s: float | None = None
     idle_s: float = 5.0
     reading_s: float = 0.25
 
@@ -59,6 +64,7 @@ PROFILES = {
             seconds=0.2,
             warmup_s=0.4,
             budget_s=190,
+            sweeps_budget_s=60,
             about="about three minutes for a whole stack, at most 1 s a benchmark",
         ),
         Profile(
@@ -66,6 +72,8 @@ PROFILES = {
             rounds=5,
             seconds=2.0,
             warmup_s=2.0,
+            sweep_s=3.0,
+            load_test_s=20.0,
             idle_s=20.0,
             reading_s=1.0,
             about="10 s a benchmark: firm p99",
@@ -75,6 +83,8 @@ PROFILES = {
             rounds=5,
             seconds=12.0,
             warmup_s=10.0,
+            sweep_s=10.0,
+            load_test_s=60.0,
             idle_s=60.0,
             reading_s=1.0,
             about="60 s a benchmark, as the published baseline",

@@ -14,13 +14,14 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
 from devperf_pipeline.errors import ServiceError
+from devperf_pipeline.measure import load_tests
 from devperf_pipeline.measure.placement import Placement
 from devperf_pipeline.measure.plan import Item, Profile, in_order, items
 from devperf_pipeline.measure.progress import Progress, Watch
 from devperf_pipeline.measure.resources import read_at_rest_and_held
 from devperf_pipeline.measure.slices import Measurer
 from devperf_pipeline.measure.visit import Cancelled, Keeper, Visit
-from devperf_pipeline.model import Baseline, Service, Stack, Stage
+from devperf_pipeline.model import Baseline, RouteAnswer, Service, Stack, Stage
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.operation import Session
 
@@ -113,6 +114,7 @@ def measure(
             began_at_ns=int(now * 1e9),
             host=host,
             facts=visit.facts,
+            answers=visit.answers,
             operations={f"{i.benchmark.service}/{i.operation.name}": i.operation.title for i in planned},
         )
         keeper.begin(baseline)
@@ -200,6 +202,9 @@ def _prepare(visit: Visit) -> list[Item]:
                 visit.failed(service, f"{type(error).__name__}: {error}")
             else:
                 visit.states[service] = "measured"
+                answers: Sequence[RouteAnswer] = getattr(session, "answers", ())
+                if answers:
+                    visit.answers[service] = answers
                 unmeasurable: Mapping[str, str] = getattr(session, "unmeasurable", {})
                 if unmeasurable:
                     visit.reasons[service] = "; ".join(
@@ -241,5 +246,6 @@ def _interleave(visit: Visit, tell: Callable[[Progress], None]) -> None:
 STAGES: Mapping[Stage, Callable[[Visit, Callable[[Progress], None]], None]] = {
     "resources": read_at_rest_and_held,
     "samples": _interleave,
+    "load_tests": load_tests.run,
 }
 """What a sitting does, in this order, each only where it is wished for."""

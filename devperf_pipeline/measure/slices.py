@@ -8,15 +8,18 @@ measures, and looks whether sampled answers were right.
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from devperf_pipeline.errors import ServiceError
-from devperf_pipeline.measure.engine import Slice, User, drive_many, drive_one, driver_of
+from devperf_pipeline.measure.engine import Slice, User, drive_one, driver_of
+from devperf_pipeline.measure.engines import drive_shared
 from devperf_pipeline.measure.placement import LoadGate, Placement
 from devperf_pipeline.measure.plan import Item, Profile
 from devperf_pipeline.measure.recorder import Recorder
 from devperf_pipeline.measure.steady import BLOCK_CALLS, BLOCK_S, Steadiness
-from devperf_pipeline.model import TOLERATED_FAILURES, Outcome, Phase, Round
+from devperf_pipeline.model import TOLERATED_FAILURES, Outcome, Phase, Round, Stretch
 from devperf_pipeline.services.operation import Connection, Driver
 
 CYCLE = 4_000
@@ -28,7 +31,17 @@ LONGEST_CYCLE = 1_000
 MARGIN = 1.5
 """How much more than expected is laid in where each call consumes something."""
 
-Drive = Callable[[float, int | None], Slice]
+
+class Drive(Protocol):
+    """
+    Makes the prepared calls of all users, for `seconds` or `calls`, by so many engine processes.
+    """
+
+    def __call__(self, seconds: float, calls: int | None, processes: int = 1) -> Slice:
+        """
+        How it went.
+        """
+        ...
 
 
 @dataclass(slots=True)
@@ -53,11 +66,23 @@ class Measurer:
         self._users: dict[tuple[str, str], list[Connection]] = {}
         self._rates: dict[str, float] = {}
 
-    def measure(self, item: Item, number: int) -> list[Round]:
+    def measure(
+        self,
+        item: Item,
+        number: int,
+        stretch: Stretch | None = None,
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> list[Round]:
         """
         One round, with the warm-up that came before it. What fails ends in a round that says why.
+
+        A sustained load is driven as `stretch` says; what the client used is added to it.
+        `around` is entered when everything is warm, and left when the last call has ended.
         """
-        placement = self._placement.choose(item.benchmark.load.users)
+        engines = stretch.engine_processes if stretch else 1
+        # A sweep of users is one curve: its first point is placed as the others are.
+        users = max(2, item.benchmark.load.users) if stretch else item.benchmark.load.users
+        placement = self._placement.choose(users, engines)
         began = time.time_ns()
         rounds: list[Round] = []
 
@@ -76,6 +101,7 @@ class Measurer:
                 placement=placement,
                 other_cpu=other_cpu,
                 problem=problem,
+                stretch=stretch if phase == "measured" else None,
             )
 
         self._recorder.clear()
@@ -89,9 +115,15 @@ class Measurer:
                 self.disconnect(item.benchmark.service)
                 return [*rounds, ended("measured", piece, f"the warm-up ended early: {warm.problem}")]
             gate = LoadGate(self._placement)
-            gate.begin()
-            piece = prepared.drive(self._seconds(item), None)
-            other_cpu = gate.end(piece.elapsed_ns)
+            with around():
+                began = time.time_ns()
+                gate.begin()
+                if stretch:
+                    piece = prepared.drive(stretch.limit_s, stretch.limit_calls, engines)
+                    stretch = _as_driven(stretch, piece, gate.idle_cores(piece.elapsed_ns))
+                else:
+                    piece = prepared.drive(self._seconds(item), None)
+                other_cpu = gate.end(piece.elapsed_ns, sum(piece.cpu_ns) if engines > 1 else 0)
             if piece.elapsed_ns:
                 self._rates[item.benchmark.id] = self._recorder.length / piece.elapsed_ns * 1e9
             problem = (
@@ -176,10 +208,17 @@ class Measurer:
             if users > 1:
                 many = [User(wire, finite=operation.finite) for wire in wires]
 
-                def drive(seconds: float, calls: int | None) -> Slice:
-                    return drive_many(many, self._recorder, seconds=seconds, calls=calls)
+                def drive(seconds: float, calls: int | None, processes: int = 1) -> Slice:
+                    return drive_shared(
+                        many,
+                        self._recorder,
+                        seconds=seconds,
+                        calls=calls,
+                        processes=min(processes, users),
+                        verify=_verify_one_of_many,
+                    )
 
-                return _Prepared(drive, lambda kept: kept[0].verify(kept[1]))  # type: ignore[index]
+                return _Prepared(drive, _verify_one_of_many)
             return self._one(driver_of(wires[0], finite=operation.finite))
         assert operation.driver is not None
         return self._one(operation.driver(connections[0], 0, size))
@@ -187,8 +226,9 @@ class Measurer:
     def _one(self, driver: Driver) -> _Prepared:
         made = 0
 
-        def drive(seconds: float, calls: int | None) -> Slice:
+        def drive(seconds: float, calls: int | None, processes: int = 1) -> Slice:
             nonlocal made
+            assert processes == 1
             before = self._recorder.length
             piece = drive_one(driver, self._recorder, seconds=seconds, first=made, calls=calls)
             made += self._recorder.length - before
@@ -201,6 +241,22 @@ class Measurer:
         while len(kept) < item.benchmark.load.users:
             kept.append(item.session.connect())
         return kept
+
+
+def _verify_one_of_many(kept: Any) -> str | None:
+    """
+    What is wrong with a reply that was kept with the calls it belongs to.
+    """
+    wire, replies = kept
+    return wire.verify(replies)
+
+
+def _as_driven(stretch: Stretch, piece: Slice, idle_cores: float | None) -> Stretch:
+    """
+    The stretch with what the client used.
+    """
+    share = max(piece.cpu_ns, default=0) / max(piece.elapsed_ns, 1)
+    return replace(stretch, client_share=round(share, 3), idle_cores=idle_cores)
 
 
 def _first_wrong(piece: Slice, prepared: _Prepared) -> str | None:

@@ -18,6 +18,7 @@ from devperf_pipeline.model import (
     Facts,
     ResourceReading,
     Round,
+    RouteAnswer,
     ServiceState,
     Stack,
     Stage,
@@ -84,6 +85,7 @@ class Visit:
     facts: dict[str, Facts] = field(default_factory=dict[str, Facts])
     states: dict[str, ServiceState] = field(default_factory=dict[str, ServiceState])
     reasons: dict[str, str] = field(default_factory=dict[str, str])
+    answers: dict[str, Sequence[RouteAnswer]] = field(default_factory=dict[str, Sequence[RouteAnswer]])
     planned: Sequence[Item] = ()
     profile: Profile
     placement: Placement

@@ -2,26 +2,22 @@
 How does a baseline become a page that people read?
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from devperf_pipeline.errors import ConfigurationError
 from devperf_pipeline.report import format as show
-from devperf_pipeline.report import summary, tables
-from devperf_pipeline.report.charts import latency_curve, overview
-from devperf_pipeline.report.rows import curves, picture
-from devperf_pipeline.report.view import (
-    ENOUGH_FOR_P95,
-    ENOUGH_FOR_P99,
-    ENOUGH_FOR_P999,
-    Part,
-    Picture,
-    shown,
-)
+from devperf_pipeline.report import summary
+from devperf_pipeline.report.contents import Contents, contents
+from devperf_pipeline.report.page import page
+from devperf_pipeline.report.rows import picture
+from devperf_pipeline.report.section import Chart
+from devperf_pipeline.report.view import Picture, shown
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store.warehouse import connect
 
@@ -32,7 +28,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Rendered:
     """
-    The files of a report. `latest` always shows the newest baseline, whichever was rendered.
+    The files of a report, each page as Markdown and, beside it, as HTML of the same name that needs nothing else.
+
+    `latest` always shows the newest baseline, whichever was rendered.
     """
 
     report: Path
@@ -56,10 +54,12 @@ def render(folders: Folders, baseline_id: str | None = None) -> Rendered:
         view = picture(con, baseline_id)
         latest = folders.reports / "latest.md"
         rendered = _write_all(folders, con, view)
-        if view.sitting.newest:
-            _write(latest, rendered.report.read_text("utf-8"))
-        elif not latest.exists():
-            _write(latest, _write_all(folders, con, picture(con)).report.read_text("utf-8"))
+        newest = rendered
+        if not view.sitting.newest:
+            newest = None if latest.exists() else _write_all(folders, con, picture(con))
+        if newest:
+            for suffix in (".md", ".html"):
+                _write(latest.with_suffix(suffix), newest.report.with_suffix(suffix).read_text("utf-8"))
         return rendered
     finally:
         con.close()
@@ -70,23 +70,21 @@ def _write_all(folders: Folders, con: "Connection", view: Picture) -> Rendered:
     Charts first: a page never names a picture that is not there yet.
     """
     name = show.file_name(view.sitting.baseline_id)
+    inside = contents(con, view)
+    charts = [block for section in inside.sections for block in section.blocks if isinstance(block, Chart)]
+    links = {chart.name: f"charts-{name}/{show.file_name(chart.name)}.svg" for chart in charts}
+    for chart in charts:
+        _write(folders.reports / links[chart.name], chart.svg)
     report = folders.reports / f"baseline-{name}.md"
-    drawings = {"overview": overview(view.parts)}
-    for part in view.parts:
-        drawings[f"service {part.service}"] = latency_curve(part, curves(con, part))
-    links: dict[str, str | None] = {}
-    for drawing, svg in drawings.items():
-        file = f"charts-{name}/{show.file_name(drawing.removeprefix('service '))}.svg"
-        links[drawing] = file if svg else None
-        if svg:
-            _write(folders.reports / file, svg)
-    _write(report, _page(view, links, folders.warehouse.relative_to(folders.root)))
+    markdown = _markdown(view, inside, links, folders.warehouse.relative_to(folders.root))
+    _write(report, markdown)
+    _write(report.with_suffix(".html"), page(markdown, {links[chart.name]: chart.svg for chart in charts}))
     return Rendered(
-        report, folders.reports / "latest.md", [folders.reports / link for link in links.values() if link]
+        report, folders.reports / "latest.md", [folders.reports / link for link in links.values()]
     )
 
 
-def _page(view: Picture, links: dict[str, str | None], warehouse: Path) -> str:
+def _markdown(view: Picture, inside: Contents, links: Mapping[str, str], warehouse: Path) -> str:
     environment = Environment(
         loader=FunctionLoader(
             lambda name: (files("devperf_pipeline.report") / "templates" / name).read_text("utf-8")
@@ -97,31 +95,16 @@ def _page(view: Picture, links: dict[str, str | None], warehouse: Path) -> str:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - Markdown, not HTML; format.cell has made every word harmless
     )
-    now_ns = tables.end_ns(view)
     return environment.get_template("baseline.md.jinja").render(
         name=show.cell(view.sitting.baseline_id),
         opening=summary.opening(view),
+        first=inside.first,
         missing=summary.missing(view),
-        headline=summary.headline(view),
-        placements=summary.placements(view),
-        overview=links["overview"],
-        enough={"p95": ENOUGH_FOR_P95, "p99": ENOUGH_FOR_P99, "p999": f"{ENOUGH_FOR_P999:,}"},
-        host=tables.host(view),
-        services=tables.services(view),
-        sections=[_section(part, links[f"service {part.service}"], now_ns) for part in view.parts],
+        sections=inside.sections,
+        links=links,
         warehouse=show.sql(warehouse)[1:-1],
         example=_example(view),
     )
-
-
-def _section(part: Part, chart: str | None, now_ns: int) -> dict[str, Any]:
-    return {
-        "title": show.cell(part.title),
-        "about": summary.about(part),
-        "settings": summary.settings(part),
-        "chart": chart,
-        "readings": tables.readings(part, now_ns),
-    }
 
 
 def _example(view: Picture) -> dict[str, str] | None:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from devperf_pipeline.report.drawing import COLOURS, INK, figure_of, svg_of, time_axis
+from devperf_pipeline.report.drawing import COLOURS, INK, colour_of, figure_of, svg_of, time_axis
 from devperf_pipeline.report.format import duration, label
 from devperf_pipeline.report.view import Part, Row, shown
 
@@ -65,31 +65,31 @@ def latency_curve(part: Part, curves: Mapping[tuple[str, str], Curve], *, small:
         return svg_of(figure)
 
 
-def overview(parts: Sequence[Part]) -> str | None:
+def overview(parts: Sequence[Part], *, small: bool = False) -> str | None:
     """
     Every operation of every service on one axis, one user: p50, p95, p99 and what the instrument alone costs.
 
-    SVG, or None where nothing valid was ever measured.
+    SVG, or None where nothing valid was ever measured. `small` fits a dialog of 450 pixels.
     """
     groups = [(part, [line for line in drawn(part) if line.users == 1]) for part in parts]
     groups = [(part, lines) for part, lines in groups if lines]
     if not groups:
         return None
     rows = sum(len(lines) + 1.4 for _, lines in groups)
-    width, height = 860, round(15 * rows) + 72
+    width, height = 440 if small else 860, round(15 * rows) + 72
     with figure_of(width, height) as figure:
         axes = figure.subplots()
         y = 0.0
         ticks: dict[float, str] = {}
-        for number, (part, lines) in enumerate(groups):
-            colour = COLOURS[number % len(COLOURS)]
+        for part, lines in groups:
+            colour = colour_of(part.service)
             axes.text(
                 -0.005, y, label(part.title, 40), transform=axes.get_yaxis_transform(),
                 ha="right", va="center", color=colour, weight="bold", fontsize=9,
             )  # fmt: skip
             for line in lines:
                 y += 1
-                ticks[y] = label(_name(line))
+                ticks[y] = label(_name(line), 24 if small else 34)
                 _range(axes, y, line, colour)
             y += 1.4
         axes.set_ylim(y - 0.8, -0.8)
@@ -97,8 +97,12 @@ def overview(parts: Sequence[Part]) -> str | None:
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         time_axis(axes, "x")
+        keys = (
+            "latency of one call, one user: dot p50, bar p95, end of line p99,",
+            "grey tick the instrument's floor; p50 in figures",
+        )
         axes.set_xlabel(
-            "latency of one call, one user: dot p50, bar p95, end of line p99, grey tick the instrument's floor; p50 in figures"
+            ("\n" if small else " ").join(keys), fontsize=7 if small else 8.5, x=0.3 if small else 0.5
         )
         figure.tight_layout()
         return svg_of(figure)

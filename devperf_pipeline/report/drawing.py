@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from devperf_pipeline.services import CATALOGUE
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -32,8 +34,19 @@ COLOURS = (
     "#a9795a",
     "#6a7fb0",
     "#c06fd0",
+    "#5b9c4c",
 )
 """Mid-tones that keep apart from each other, from white and from black."""
+
+
+def colour_of(service: str) -> str:
+    """
+    The colour of a service: the same in every picture.
+    """
+    kinds = list(CATALOGUE)
+    place = kinds.index(service) if service in CATALOGUE else len(kinds)
+    return COLOURS[place % len(COLOURS)]
+
 
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "devperf",

@@ -50,6 +50,8 @@ def duration(time_ns: int | None) -> str:
     """
     if time_ns is None:
         return DASH
+    if time_ns < 0:
+        return f"−{duration(-time_ns)}"  # noqa: RUF001 - a minus, which a hyphen is not
     for unit, size_ns, below_ns in _SPOKEN:
         if time_ns < below_ns:
             return f"{_spoken(time_ns / size_ns)} {unit}"
@@ -118,6 +120,25 @@ def percent(share: float) -> str:
     if 0 < share < 0.001:
         return "< 0.1 %"
     return f"{_short(share * 100)} %"
+
+
+def change(ratio: float | None) -> str:
+    """
+    How much longer than before: "+12 %"; from three times on "4.5 times".
+    """
+    if ratio is None or not math.isfinite(ratio):
+        return DASH
+    if ratio >= 3:
+        return f"{_short(ratio)} times"
+    sign = "+" if ratio >= 1 else "−"  # noqa: RUF001 - a minus, which a hyphen is not
+    return f"{sign}{_short(round(abs(ratio - 1) * 100, 1))} %"
+
+
+def times(ratio: float | None) -> str:
+    """
+    How many times as much: "2.4", "112".
+    """
+    return DASH if ratio is None or not math.isfinite(ratio) else _spoken(ratio)
 
 
 def number(value: float) -> int | float:

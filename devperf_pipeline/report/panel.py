@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report import summary, tables
-from devperf_pipeline.report.charts import latency_curve
-from devperf_pipeline.report.rows import curves, picture
+from devperf_pipeline.report.charts import latency_curve, overview
+from devperf_pipeline.report.comparing_charts import history
+from devperf_pipeline.report.rows import asked, curves, picture
 from devperf_pipeline.report.view import Part
 
 if TYPE_CHECKING:
@@ -31,8 +32,7 @@ def service_panel(con: "Connection", baseline_id: str | None, service: str) -> s
     parts = [summary.about(part)]
     chart = latency_curve(part, curves(con, part), small=True)
     if chart:
-        inline = base64.b64encode(chart.encode()).decode()
-        parts.append(f"![Percentile curves of {show.cell(part.title)}](data:image/svg+xml;base64,{inline})")
+        parts.append(_inline(f"Percentile curves of {show.cell(part.title)}", chart))
     notes = [f"- {note}" for note in tables.readings(part, 0).notes]
     if notes:
         parts.append("\n".join(["Does not count:", "", *notes]))
@@ -44,6 +44,47 @@ def report_panel(report: str) -> str:
     A rendered report as it can be read in a dialog: without its pictures, whose files a browser does not get there.
     """
     return "\n".join(line for line in report.splitlines() if not line.startswith("!["))
+
+
+def report_picture(con: "Connection", baseline_id: str | None) -> str:
+    """
+    Every operation of every service at one user, as an inline picture for the same dialog.
+    """
+    chart = overview(picture(con, baseline_id).parts, small=True)
+    return (
+        _inline("Latency of every operation, one user", chart) if chart else "Nothing valid was measured yet."
+    )
+
+
+def table_panel(con: "Connection", table: str) -> str:
+    """
+    What the page of a table shows of its newest rows: baselines as a list, percentiles as medians and their history.
+
+    Empty for a table of which there is nothing to see.
+    """
+    if not asked(con, "report_baseline", baseline_id=None):
+        return "No baseline was measured yet."
+    view = picture(con, None)
+    id_ = view.sitting.baseline_id
+    match table:
+        case "baselines":
+            rows = asked(con, "report_baselines", baseline_id=id_)
+            return "\n".join(
+                f"- {show.cell(row['baseline_id'])}: {show.moment(row['began_at_ns'])}, {show.cell(row['profile'])}, "
+                f"{show.cell(row['state'])}, {show.count(row['samples'])} calls, {show.count(row['invalid'])} of "
+                f"{show.count(row['benchmarks'])} benchmarks do not count"
+                for row in rows
+            )
+        case "percentiles":
+            medians = "\n".join(f"- {line}" for line in summary.headline(view))
+            chart = history(asked(con, "report_history", baseline_id=id_), small=True)
+            return f"{medians}\n\n{_inline('p50 over baselines', chart)}" if chart else medians
+        case _:
+            return ""
+
+
+def _inline(about: str, chart: str) -> str:
+    return f"![{about}](data:image/svg+xml;base64,{base64.b64encode(chart.encode()).decode()})"
 
 
 def service_rows(

@@ -5,13 +5,18 @@ Which rows does a report show? The only place of `report/` that asks the warehou
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from devperf_pipeline.analyse.ranking import rankings
 from devperf_pipeline.errors import StoreError
 from devperf_pipeline.report.view import Part, Picture, Row, Sitting, shown
 from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store.warehouse import query
 
 if TYPE_CHECKING:
     from devperf_pipeline.store.warehouse import Connection
+
+CONTRACT = "openapi.yaml"
+"""What the reference APIs have in common, in their folder."""
 
 _OPTIONAL = ("state", "reason", "product", "version", "seen_in", "last_reason")
 """What is unknown of a service that only has rows."""
@@ -28,8 +33,8 @@ def picture(con: "Connection", baseline_id: str | None = None) -> Picture:
 
     """
     sitting = _sitting(con, baseline_id)
-    rows = [Row(**row) for row in _ask(con, "report_rows", baseline_id=sitting.baseline_id)]
-    services = {row["service"]: row for row in _ask(con, "report_services", baseline_id=sitting.baseline_id)}
+    rows = [Row(**row) for row in asked(con, "report_rows", baseline_id=sitting.baseline_id)]
+    services = {row["service"]: row for row in asked(con, "report_services", baseline_id=sitting.baseline_id)}
     names = sorted(services.keys() | {row.service for row in rows}, key=_place)
     facts = {name: _facts(con, service.get("seen_in")) for name, service in services.items()}
     nothing: dict[str, Any] = {"asked": False, **dict.fromkeys(_OPTIONAL)}
@@ -44,6 +49,7 @@ def picture(con: "Connection", baseline_id: str | None = None) -> Picture:
             )
             for name in names
         ],
+        rankings=rankings(con, sitting.baseline_id, Folders.find().reference_apis / CONTRACT),
     )
 
 
@@ -57,14 +63,14 @@ def curves(con: "Connection", part: Part) -> dict[tuple[str, str], list[tuple[fl
             wanted.setdefault(row.baseline_id, []).append(row.benchmark)
     found: dict[tuple[str, str], list[tuple[float, int]]] = {}
     for baseline_id, benchmarks in wanted.items():
-        for point in _ask(con, "report_curve", baseline_id=baseline_id, benchmarks=benchmarks):
+        for point in asked(con, "report_curve", baseline_id=baseline_id, benchmarks=benchmarks):
             key = (baseline_id, point["benchmark"])
             found.setdefault(key, []).append((float(point["share"]), int(point["latency_ns"])))
     return found
 
 
 def _sitting(con: "Connection", baseline_id: str | None) -> Sitting:
-    found = _ask(con, "report_baseline", baseline_id=baseline_id)
+    found = asked(con, "report_baseline", baseline_id=baseline_id)
     if found:
         return Sitting(**found[0])
     if baseline_id is None:
@@ -82,7 +88,7 @@ def _facts(con: "Connection", baseline_id: str | None) -> dict[str, dict[str, st
     """
     facts: dict[str, dict[str, str]] = {}
     if baseline_id is not None:
-        for row in _ask(con, "report_infrastructure", baseline_id=baseline_id):
+        for row in asked(con, "report_infrastructure", baseline_id=baseline_id):
             facts.setdefault(row["service"], {})[row["key"]] = row["value"]
     return facts
 
@@ -99,8 +105,16 @@ def _place(service: str) -> tuple[int, str]:
     return (kinds.index(service) if service in CATALOGUE else len(kinds), service)
 
 
-def _ask(con: "Connection", name: str, **parameters: object) -> list[dict[str, Any]]:
+def optional(con: "Connection", table: str, name: str, **parameters: object) -> list[dict[str, Any]]:
     """
-    Rows whose columns have the types that the statement gives them.
+    The same of a table that a warehouse of before may not have: no rows then.
+    """
+    known = {row["name"] for row in asked(con, "report_relations")}
+    return asked(con, name, **parameters) if table in known else []
+
+
+def asked(con: "Connection", name: str, **parameters: object) -> list[dict[str, Any]]:
+    """
+    Rows of `sql/<name>.sql`, whose columns have the types that the statement gives them.
     """
     return cast("list[dict[str, Any]]", query(con, name, **parameters))

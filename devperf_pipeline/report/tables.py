@@ -6,22 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from devperf_pipeline.report import format as show
+from devperf_pipeline.report.section import Table
 from devperf_pipeline.report.view import Part, Picture, Row, shown
 from devperf_pipeline.services import CATALOGUE
 
+_CONDITIONS = ("users", "errors", "instrument", "floor", "age")
+"""Columns that leave a table where all rows say the same."""
+
+_WORTH_IT = 3
+"""With fewer rows a sentence would be longer than the columns."""
+
 _HOST = ("host", "cpu_model", "cpu_cores", "memory_bytes", "os", "kernel")
 """What a reader asks first of a machine; all its other facts follow."""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """
-    A Markdown table whose cells are ready to be printed. `rule` aligns: ":--" left, "--:" right.
-    """
-
-    head: Sequence[str]
-    rule: Sequence[str]
-    rows: Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +26,13 @@ class Readings:
     A service's tables, and a note for each reading that does not count.
 
     `driver` has what the driver measured beside the engine, None where the first table already says all.
+    What is the same in all rows of a table is said once, in its `…_alike`.
     """
 
     engine: Table | None
+    engine_alike: str
     driver: Table | None
+    driver_alike: str
     notes: Sequence[str]
     from_samples: bool
 
@@ -53,9 +52,13 @@ def readings(part: Part, now_ns: int) -> Readings:
     """
     lines = shown(part.rows)
     beside = [(driver, None) for _, driver in lines if driver]
+    engine, engine_alike = _alike(_table(part.service, lines, now_ns)) if lines else (None, "")
+    driver, driver_alike = _alike(_table(part.service, beside, now_ns)) if beside else (None, "")
     return Readings(
-        engine=_table(part.service, lines, now_ns) if lines else None,
-        driver=_table(part.service, beside, now_ns) if beside else None,
+        engine=engine,
+        engine_alike=engine_alike,
+        driver=driver,
+        driver_alike=driver_alike,
         notes=[_note(row) for row in part.rows if not row.valid],
         from_samples=any(row.p95_bounds == "samples" and row.trusted_p95_ns for row, _ in [*lines, *beside]),
     )
@@ -172,6 +175,27 @@ def _table(service: str, lines: Sequence[tuple[Row, Row | None]], now_ns: int) -
         rule=[":--" if head in words else "--:" for head in columns],
         rows=[[_struck(row, write(row, driver)) for write in columns.values()] for row, driver in lines],
     )
+
+
+def _alike(table: Table) -> tuple[Table, str]:
+    """
+    The table without columns that say the same in every row, and a sentence that says it: narrow tables are read.
+    """
+    if len(table.rows) < _WORTH_IT:
+        return table, ""
+    same = {
+        place: table.rows[0][place]
+        for place, head in enumerate(table.head)
+        if head.split(" ")[0] in _CONDITIONS and len({row[place] for row in table.rows}) == 1
+    }
+    kept = [place for place in range(len(table.head)) if place not in same]
+    said = ", ".join(f"{table.head[place]} {text}" for place, text in same.items())
+    narrow = Table(
+        [table.head[place] for place in kept],
+        [table.rule[place] for place in kept],
+        [[row[place] for place in kept] for row in table.rows],
+    )
+    return narrow, f"The same in all rows: {said}." if said else ""
 
 
 def _struck(row: Row, text: str) -> str:

@@ -8,6 +8,7 @@ and all of it together (`Picture`).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from devperf_pipeline.analyse.ranking import Ranking
 from devperf_pipeline.model import Instrument, ServiceState
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.operation import FLOOR
@@ -130,12 +131,28 @@ class Part:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
     """
-    Everything that a report is made of. `host` are the facts of the machine.
+    Everything that a report is made of. `host` are the facts of the machine; `rankings` compare the implementations
+    of each route that this baseline measured.
     """
 
     sitting: Sitting
     host: Mapping[str, str]
     parts: Sequence[Part]
+    rankings: Sequence[Ranking]
+
+    def title_of(self, service: str) -> str:
+        """
+        How people call a service; its name where the stack does not have it.
+        """
+        kind = CATALOGUE.get(service)
+        return kind.title if kind else service
+
+    def operation_of(self, service: str, operation: str) -> str:
+        """
+        How people call an operation of a service; its name where no row has it.
+        """
+        rows = (row for part in self.parts if part.service == service for row in part.rows)
+        return next((row.title for row in rows if row.operation == operation), operation)
 
 
 def shown(rows: Sequence[Row]) -> list[tuple[Row, Row | None]]:

@@ -128,6 +128,7 @@ class RabbitSession:
             wire=wire,
             driver=driver,
             reset=lambda users, _size: self._lay_in(name, users, 0),
+            sustained=kib == 1 and not persistent,
         )
 
     def _consume(self, how: str) -> Operation:

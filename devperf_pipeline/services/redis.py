@@ -148,6 +148,7 @@ class RedisSession:
             reset=reset,
             finite=command.finite,
             largest=DOOMED,
+            sustained=command.name == "get-hit",
         )
 
     def connect(self) -> RedisConnection:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from devperf_pipeline.errors import ServiceError, ServiceUnreachable, WrongAnswer
-from devperf_pipeline.model import Facts, Outcome, Service
+from devperf_pipeline.model import Facts, Outcome, RouteAnswer, Service
 from devperf_pipeline.services import CATALOGUE, http_wire
 from devperf_pipeline.services.canned_http import CannedServer
 from devperf_pipeline.services.hearing import hear, show
@@ -34,6 +34,7 @@ from devperf_pipeline.services.reference_api_routes import (
     about,
     routes,
 )
+from devperf_pipeline.services.reference_api_shape import told
 
 
 def open_session(service: Service) -> "ReferenceApiSession":
@@ -61,7 +62,8 @@ class ReferenceApiSession:
     """
     One visit to one reference API.
 
-    `unmeasurable` says of each published row that has no operation here why not.
+    `unmeasurable` says of each published row that has no operation here why not; `answers` what each route answered
+    when it was first asked.
     """
 
     exceptions = EXCEPTIONS
@@ -74,6 +76,7 @@ class ReferenceApiSession:
         self._routes: Sequence[Route] = ()
         self._doomed = 0
         self.unmeasurable: dict[str, str] = {}
+        self.answers: list[RouteAnswer] = []
 
     def facts(self) -> Facts:
         """
@@ -97,6 +100,7 @@ class ReferenceApiSession:
         self.clean()
         self._canned = CannedServer()
         self.unmeasurable = {}
+        self.answers = []
         measurable: list[Route] = []
         for route in routes(self._names):
             wrong = self._first_answer(route)
@@ -178,9 +182,11 @@ class ReferenceApiSession:
         try:
             if reset is not None:
                 reset(1, 1)
-            return route.verify(self.ask(route.method, route.target, route.encoded_body))
+            answer = self.ask(route.method, route.target, route.encoded_body)
         except ServiceError as error:
             return str(error)
+        self.answers.append(told(route, answer))
+        return route.verify(answer)
 
     def _operation(self, route: Route) -> Operation:
         return Operation(
@@ -191,6 +197,7 @@ class ReferenceApiSession:
             reset=self._reset_of(route),
             finite=route.doomed,
             largest=DOOMED,
+            sustained=route.sustained,
             # Frameworks call the handler when the head is there, and it waits for the body.
             held=route.body is not None,
         )

@@ -54,6 +54,7 @@ class Route:
     `right` judges the decoded body; `says` are bytes that must be in every right answer, looked at on every call.
     `health` routes answer 200 when a dependency is not well; such an answer is not a measurement.
     `doomed` routes consume one of our keys with each call, so `target` is only the first.
+    `sustained` routes are load tested, too.
     A `secret` route's answer holds somebody's secret: no message repeats it.
     """
 
@@ -67,6 +68,7 @@ class Route:
     health: bool = False
     doomed: bool = False
     secret: bool = False
+    sustained: bool = False
 
     @property
     def encoded_body(self) -> bytes | None:
@@ -176,6 +178,7 @@ def routes(names: Names) -> Sequence[Route]:
             target="/health/all",
             right=lambda body: body.get("status") == "healthy" and isinstance(body.get("dependencies"), dict),
             health=True,
+            sustained=True,
         ),
         *(
             Route(

@@ -136,6 +136,7 @@ class Recipe:
     transaction: bool = False
     finite: bool = False
     least_s: float = 0.0
+    sustained: bool = False
 
     def every_call(self, user: int, size: int) -> Iterable[tuple[Arguments, ...]]:
         """
@@ -193,4 +194,5 @@ class Recipe:
             finite=self.finite,
             least_s=self.least_s,
             largest=LARGEST,
+            sustained=self.sustained,
         )

@@ -39,6 +39,7 @@ SELECT_BY_KEY = Recipe(
         Statement(text="SELECT id, name, value FROM {space}.items WHERE id = %s", verb="SELECT", row=item),
     ),
     arguments=lambda user, number, _size: ((any_key(user, number),),),
+    sustained=True,
 )
 FULL_SCAN = Recipe(
     name="full-scan",

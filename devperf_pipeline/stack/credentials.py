@@ -36,7 +36,37 @@ def with_credentials(stack: Stack) -> Stack:
         except ServiceError as error:
             services.append(service)
             missing[service.name] = f"{service.name}: {error}"
-    return replace(stack, services=tuple(services), missing=missing)
+    return replace(stack, services=tuple(services), missing=missing, entered_with=keeper.used)
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """
+    A service with its credentials as they are now, and the secrets that it took to read them, under their names.
+    """
+
+    service: Service
+    entered_with: Mapping[str, str] = field(repr=False)
+
+
+def read_again(stack: Stack, name: str) -> Again | None:
+    """
+    The credentials of a service, read anew from the Vault that keeps them, after a new login.
+
+    `stack` is as its file describes it. None: no Vault keeps anything of that service.
+
+    Raises:
+        ServiceError: they cannot be read; the message names the service, the path and the remedy.
+
+    """
+    service = stack.service(name)
+    if stack.vault is None or not service.kept:
+        return None
+    keeper = Keeper(stack.vault)
+    try:
+        return Again(_filled(service, keeper), keeper.used)
+    except ServiceError as error:
+        raise type(error)(f"{name}: {error}") from error
 
 
 @dataclass(slots=True)
@@ -46,6 +76,8 @@ class Keeper:
     """
 
     login: VaultLogin
+    used: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+    """The secrets of the way in, under names that may be told."""
     _token: str | None = field(default=None, repr=False)
     _problem: ServiceError | None = field(default=None, repr=False)
 
@@ -73,6 +105,7 @@ class Keeper:
         if self._token is None:
             try:
                 self._token = self._log_in()
+                self.used["the token that credentials are read with"] = self._token
             except ServiceError as error:
                 self._problem = error
                 raise
@@ -96,6 +129,7 @@ class Keeper:
             "role_id": _content(login, login.role_id_file),
             "secret_id": _content(login, login.secret_id_file),
         }
+        self.used["the secret-id that credentials are read with"] = given["secret_id"]
         status, answer = self._ask("POST", APPROLE_LOGIN, given)
         token = (answer.get("auth") or {}).get("client_token")
         if status == http.client.OK and isinstance(token, str):

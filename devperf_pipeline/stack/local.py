@@ -120,6 +120,14 @@ def processes(folders: Folders, service_name: str) -> list[int]:
     return [one.pid for one in everything if one.service == service_name and one.main and process.find(one)]
 
 
+def command_lines(stack_name: str, folders: Folders) -> dict[str, str]:
+    """
+    What everybody on this machine can read of the servers that we started: their command lines, by process.
+    """
+    found = record.read(_record_path(stack_name, folders))
+    return process.command_lines(found.processes if found else (), stack_folder(stack_name, folders))
+
+
 def would_run(stack: Stack) -> dict[str, dict[str, str]]:
     """
     What would be started for each service, told without starting anything: programs, their age, the settings.

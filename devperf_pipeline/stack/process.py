@@ -142,6 +142,20 @@ def strays(folder: Path) -> list[psutil.Process]:
     return found
 
 
+def command_lines(recorded: Iterable[Recorded], folder: Path) -> dict[str, str]:
+    """
+    The command line of every recorded process, of its children, and of whatever else lives in `folder`.
+    """
+    mains = [(record.service, process) for record in recorded if (process := find(record)) is not None]
+    everyone = [(name, child) for name, main in mains for child in (main, *_descendants(main))]
+    everyone += [("the stack", stray) for stray in strays(folder)]
+    lines: dict[str, str] = {}
+    for name, process in everyone:
+        with contextlib.suppress(psutil.Error):
+            lines.setdefault(str(process.pid), f"{name}\0" + "\0".join(process.cmdline()))
+    return {f"the command line of process {pid}": line for pid, line in lines.items()}
+
+
 def end(recorded: Iterable[Recorded], folder: Path | None = None) -> int:
     """
     Ask every recorded process to end, wait, and kill what is left of it and of its children.

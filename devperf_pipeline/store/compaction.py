@@ -38,6 +38,17 @@ ROUNDS = {
 }
 """The columns of rounds.parquet; `calls` and `latency_sum_ns` tell whether samples were damaged since."""
 
+STRETCHES = {
+    "benchmark": pl.String,
+    "round": pl.Int32,
+    "limit_calls": pl.Int64,
+    "limit_s": pl.Float64,
+    "engine_processes": pl.Int32,
+    "client_share": pl.Float64,
+    "idle_cores": pl.Float64,
+}
+"""The columns of stretches.parquet, which is there if sustained loads were measured: a row for each."""
+
 
 def compact(incoming: Path, finished: Path, baseline: Baseline) -> tuple[list[str], int]:
     """
@@ -64,6 +75,11 @@ def compact(incoming: Path, finished: Path, baseline: Baseline) -> tuple[list[st
         pl.DataFrame(rounds, schema=ROUNDS).write_parquet(
             beside / "rounds.parquet", compression="zstd", compression_level=3
         )
+        stretches = [
+            {**r["stretch"], "benchmark": r["benchmark"], "round": r["round"]} for r in rounds if r["stretch"]
+        ]
+        if stretches:
+            pl.DataFrame(stretches, schema=STRETCHES).write_parquet(beside / "stretches.parquet")
         broken += gather(incoming, beside)
         write_whole(beside / NAME, baseline_to_json(baseline))
         for file in beside.iterdir():
@@ -119,4 +135,4 @@ def _read_part(con: duckdb.DuckDBPyConnection, path: Path) -> dict[str, Any]:
     found = con.execute(statement("part_sums"), {"part": str(path)}).fetchone()
     if expected != found:
         raise StoreError("its samples are not those that were written")
-    return {name: about[name] for name in ROUNDS}
+    return {**{name: about[name] for name in ROUNDS}, "stretch": about.get("stretch")}

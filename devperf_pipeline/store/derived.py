@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -18,18 +19,27 @@ import polars as pl
 from devperf_pipeline.errors import StoreError
 from devperf_pipeline.model import Baseline
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline.store import summary, use
+from devperf_pipeline.store import load_tests, summary, use
 from devperf_pipeline.store.disk import set_aside, write_whole
 from devperf_pipeline.store.record import NAME, SCHEMA_VERSION, read_baseline
 
-SUMMARY_VERSION = 4
+SUMMARY_VERSION = 5
 """Raised when a column or a rule of the summaries changes: all are then made anew."""
 
-SOURCES = (NAME, "samples.parquet", "warmups.parquet", "rounds.parquet", "resources.parquet")
+SOURCES = (
+    NAME,
+    "samples.parquet",
+    "warmups.parquet",
+    "rounds.parquet",
+    "stretches.parquet",
+    "resources.parquet",
+)
 
-SUMMARIES = {
+SUMMARIES: Mapping[str, Mapping[str, Any]] = {
     "rounds": summary.ROUNDS,
     "percentiles": summary.PERCENTILES,
+    "load_tests": load_tests.LOAD_TESTS,
+    "knees": load_tests.KNEES,
     "resources": use.RESOURCES,
     "memory_per_request": use.MEMORY,
 }
@@ -53,6 +63,14 @@ INFRASTRUCTURE: Schema = dict.fromkeys(("baseline_id", "service", "key", "value"
 SERVICES: Schema = dict.fromkeys(
     ("baseline_id", "service", "product", "version", "state", "reason"), pl.String
 )
+
+ANSWERS = {
+    "baseline_id": pl.String,
+    "service": pl.String,
+    "route": pl.String,
+    "status": pl.Int32,
+    "shape": pl.String,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +142,11 @@ def staged(found: Collected, workshop: Path) -> dict[str, list[str]]:
             schema=SERVICES,
             orient="row",
         ),
+        "answers": pl.DataFrame(
+            [row for baseline in found.baselines for row in _answers(baseline)],
+            schema=ANSWERS,
+            orient="row",
+        ),
     }
     files: dict[str, list[str]] = {}
     for name, frame in frames.items():
@@ -178,12 +201,20 @@ def _summarise(
     Write the summary of one baseline; say which of its files were set aside.
     """
     said: list[str] = []
-    samples = folder / "samples.parquet"
+    samples, stretches = folder / "samples.parquet", folder / "stretches.parquet"
     try:
         rounds, percentiles = summary.summarise(con, samples, about, baseline)
     except StoreError as error:
         said.append(_aside(error, samples))
-        rounds, percentiles = summary.summarise(con, None, about, baseline)
+        samples = None
+        rounds, percentiles = summary.summarise(con, samples, about, baseline)
+    rows = {"rounds": rounds, "percentiles": percentiles}
+    try:
+        rows["load_tests"] = load_tests.load_tests(con, stretches, samples, rounds, percentiles)
+    except StoreError as error:
+        said.append(_aside(error, stretches))
+        rows["load_tests"] = []
+    rows["knees"] = load_tests.knees(rows["load_tests"])
     try:
         summary.check_warmups(con, folder / "warmups.parquet", about)
     except StoreError as error:
@@ -194,13 +225,8 @@ def _summarise(
     except StoreError as error:
         said.append(_aside(error, readings))
         resources, memory = [], []
+    rows |= {"resources": resources, "memory_per_request": memory}
     place.mkdir(parents=True, exist_ok=True)
-    rows = {
-        "rounds": rounds,
-        "percentiles": percentiles,
-        "resources": resources,
-        "memory_per_request": memory,
-    }
     for name, schema in SUMMARIES.items():
         write_whole(place / f"{name}.parquet", _parquet(pl.DataFrame(rows[name], schema=schema)))
     write_whole(place / "stamp.json", json.dumps(_stamps(folder, place)).encode())
@@ -248,3 +274,11 @@ def _services(baseline: Baseline) -> list[tuple[str | None, ...]]:
         state, reason = baseline.states.get(service), baseline.reasons.get(service)
         rows.append((baseline.id, service, product, version, state, reason))
     return rows
+
+
+def _answers(baseline: Baseline) -> list[tuple[str, str, str, int, str]]:
+    return [
+        (baseline.id, service, answer.route, answer.status, json.dumps(dict(answer.shape), sort_keys=True))
+        for service, answers in baseline.answers.items()
+        for answer in answers
+    ]

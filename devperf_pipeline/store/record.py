@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from devperf_pipeline.errors import StoreError
-from devperf_pipeline.model import Baseline, Benchmark, Facts, Load, Round
+from devperf_pipeline.model import Baseline, Benchmark, Facts, Load, Round, RouteAnswer
 
 SCHEMA_VERSION = 1
 """Raised when files of samples are no longer what an older version of this project can read."""
@@ -37,7 +37,12 @@ def read_baseline(path: Path, baseline_id: str) -> Baseline:
         version = found.pop("schema_version")
         if version == SCHEMA_VERSION:
             facts = {str(name): Facts(**fact) for name, fact in found.pop("facts").items()}
-            return _checked(Baseline(facts=facts, **found), baseline_id)
+            answers = {
+                str(name): [RouteAnswer(**answer) for answer in told]
+                # Older baselines do not know what was answered.
+                for name, told in found.pop("answers", {}).items()
+            }
+            return _checked(Baseline(facts=facts, answers=answers, **found), baseline_id)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise StoreError(f"{path} should describe a baseline and cannot be read ({error!r}).") from error
     raise StoreError(
@@ -87,6 +92,7 @@ def round_to_json(measured: Round, end_sum_ns: int, latency_sum_ns: int) -> str:
             "placement": measured.placement,
             "other_cpu": measured.other_cpu,
             "problem": measured.problem,
+            "stretch": asdict(measured.stretch) if measured.stretch else None,
             "calls": len(measured.latency_ns),
             "end_sum_ns": end_sum_ns,
             "latency_sum_ns": latency_sum_ns,

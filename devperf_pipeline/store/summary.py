@@ -121,6 +121,9 @@ def summarise(
         _compare(found, measured, samples)
         by_round = {(row["benchmark"], row["round"]): row for row in found}
         pooled = {row["benchmark"]: row for row in read_rows(con, "summary_benchmarks", samples)}
+        if any(row["degraded"] for row in pooled.values()):
+            for row in read_rows(con, "summary_ladder", samples):
+                pooled[row["benchmark"]]["degraded_from_s"] = row["degraded_from_s"]
 
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in measured:
@@ -144,7 +147,7 @@ def summarise(
 
 def read_rows(con: duckdb.DuckDBPyConnection, name: str, path: Path, **parameters: Any) -> list[Row]:
     """
-    The rows that a statement finds in one file.
+    What the statement of that name makes of one file of a baseline.
 
     Raises:
         StoreError: the file cannot be read.
@@ -202,6 +205,7 @@ def _pool(rounds: Sequence[Row], found: Row | None, baseline: Baseline) -> Row:
             problems=[row["problem"] for row in rounds if row["problem"]],
             placements=placements,
             rounds=len(rounds),
+            degraded_from_s=found.get("degraded_from_s") if found else None,
         )
     )
     name = f"{first['service']}/{first['operation']}"

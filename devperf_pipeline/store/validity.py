@@ -33,6 +33,8 @@ class Evidence:
     problems: Sequence[str]
     placements: Sequence[str]
     rounds: int
+    degraded_from_s: float | None = None
+    """Seconds from the beginning of a sustained load to the first answer that said it is not well."""
 
 
 ANSWERS = {
@@ -76,7 +78,10 @@ def _answers(found: Evidence) -> str | None:
         count = found.outcomes.get(outcome, 0)
         if count:
             status = " (429)" if outcome is Outcome.LIMITED else ""
-            return f"{count:,} of {found.n:,} calls {words}{status}"
+            since = ""
+            if outcome is Outcome.DEGRADED and found.degraded_from_s is not None:
+                since = f", from second {found.degraded_from_s:.1f} on"
+            return f"{count:,} of {found.n:,} calls {words}{status}{since}"
     return None
 
 

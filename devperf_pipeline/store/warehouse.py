@@ -35,17 +35,23 @@ TABLES = (
     "baselines",
     "infrastructure",
     "services",
+    "answers",
     "rounds",
     "percentiles",
+    "load_tests",
+    "knees",
     "stated",
     "resources",
     "memory_per_request",
 )
 
-VIEWS = ("samples", "warmups", "resource_samples", "current")
+DERIVED_VIEWS = ("current", "differences", "findings")
+"""The views over other tables and views, in the order in which they need each other."""
 
 FILES = {"samples": "samples.parquet", "warmups": "warmups.parquet", "resource_samples": "resources.parquet"}
 """The views over the files of all baselines."""
+
+VIEWS = (*FILES, *DERIVED_VIEWS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +208,8 @@ def _fill(path: Path, folders: Folders, staged: dict[str, list[str]]) -> tuple[i
             exists = next(folders.samples.glob(f"baseline_id=*/{file}"), None)
             text = statement(f"view_{view}" if exists else f"view_{view}_empty")
             con.execute(text.replace("$folder", literal(_as_pattern(folders.samples))))
-        con.execute(statement("view_current"))
+        for view in DERIVED_VIEWS:
+            con.execute(statement(f"view_{view}"))
         for name, texts in meanings().items():
             kind = "table" if name in TABLES else "view"
             con.execute(f"comment on {kind} {name} is {literal(texts['row'])}")

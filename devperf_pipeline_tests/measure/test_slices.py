@@ -9,7 +9,7 @@ from devperf_pipeline.measure import engine
 from devperf_pipeline.measure.placement import Placement
 from devperf_pipeline.measure.plan import Item, Profile
 from devperf_pipeline.measure.slices import Measurer
-from devperf_pipeline.model import Benchmark, Load, Outcome, Round
+from devperf_pipeline.model import Benchmark, Load, Outcome, Round, Stretch
 from devperf_pipeline_tests.measure.fake_service import FakeSession
 from devperf_pipeline_tests.measure.line_server import Answer, echo
 
@@ -119,3 +119,27 @@ class TestMeasure:
             f"{failed:,} of {len(round_.outcome):,} calls were not answered right"
         )
         assert "b'no\\n'" in str(round_.problem)
+
+
+class TestStretch:
+    @pytest.mark.parametrize("engine_processes", [1, 2])
+    def test_is_driven_as_it_says_and_tells_what_the_client_used(self, engine_processes: int) -> None:
+        """
+        A sustained load of several users makes exactly the calls of its limit, by so many processes.
+        """
+        stretch = Stretch(limit_calls=500, limit_s=5.0, engine_processes=engine_processes)
+        with FakeSession() as session:
+            one = item(session, users=4)
+            measurer = Measurer(SHORT, Placement(list))
+            warmup, round_ = measurer.measure(one, 1, stretch)
+            measurer.disconnect()
+
+        assert (500, None) == (len(round_.latency_ns), round_.problem)
+        assert round_.stretch is not None
+        assert (500, 5.0, engine_processes) == (
+            round_.stretch.limit_calls,
+            round_.stretch.limit_s,
+            round_.stretch.engine_processes,
+        )
+        assert 0 < round_.stretch.client_share <= 1.1
+        assert warmup.stretch is None

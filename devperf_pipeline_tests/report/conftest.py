@@ -2,6 +2,7 @@
 What do the tests of reports share: a warehouse whose rows they choose.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store.statements import statement
-from devperf_pipeline.store.warehouse import TABLES
+from devperf_pipeline.store.warehouse import DERIVED_VIEWS, TABLES
 
 CALLS = """
 create table calls (
@@ -33,7 +34,9 @@ class Warehouse:
         self._con.execute(CALLS)
         self._con.execute("create view samples as select * from calls")
         self._con.execute("create view warmups as select * from calls where false")
-        self._con.execute(statement("view_current"))
+        self._con.execute(statement("view_resource_samples_empty"))
+        for view in DERIVED_VIEWS:
+            self._con.execute(statement(f"view_{view}"))
 
     @property
     def folders(self) -> Folders:
@@ -59,7 +62,7 @@ class Warehouse:
             "seed": 42,
             "began_at": began,
             "ended_at": began.replace("15:00", "18:12"),
-            "state": "finished",
+            "state": "complete",
             "samples": 0,
             "rounds": 0,
             "schema_version": 1,
@@ -121,6 +124,40 @@ class Warehouse:
             "insert into calls select $1, $2, 1, i * 1000000, 20000 * (i + 1), 0 from range($3) as t(i)",
             [baseline_id, benchmark, n],
         )
+        return benchmark
+
+    def measured(
+        self, baseline_id: str, service: str, operation: str, p50s_ns: Sequence[int], **values: Any
+    ) -> str:
+        """
+        A benchmark with one round for each of these medians, each with a p95 twice as long.
+        """
+        other_cpu = values.pop("other_cpu", 0.0)
+        middle = sorted(p50s_ns)[len(p50s_ns) // 2]
+        benchmark = self.reading(
+            baseline_id, service, operation, **{"p50_ns": middle, "rounds": len(p50s_ns)} | values
+        )
+        users, instrument = values.get("users", 1), values.get("instrument", "engine")
+        for number, p50_ns in enumerate(p50s_ns, 1):
+            self._insert(
+                "rounds",
+                baseline_id=baseline_id,
+                service=service,
+                operation=operation,
+                benchmark=benchmark,
+                instrument=instrument,
+                users=users,
+                load=f"closed-{users}",
+                round=number,
+                began_at="2026-11-25T03:16:00Z",
+                elapsed_ns=200_000_000,
+                n=100,
+                errors=0,
+                p50_ns=p50_ns,
+                p95_ns=2 * p50_ns,
+                placement=values.get("placement", "together:1"),
+                other_cpu=other_cpu,
+            )
         return benchmark
 
 

@@ -120,7 +120,7 @@ class TestTables:
         report = render(warehouse.folders).report
 
         assert cells(lines(report, "| ~~GET~~ |")[0])[4] == "~~20.0~~"
-        assert lines(report, "1. ~~GET~~") == ["1. ~~GET~~, 1 user, engine: 2 answers \\| were &lt;wrong&gt;"]
+        assert lines(report, "- ~~GET~~") == ["- ~~GET~~, 1 user, engine: 2 answers \\| were &lt;wrong&gt;"]
         assert len(lines(report, "Readings that do not count: 1;")) == 1
 
     def test_a_floor_is_no_line_of_its_own(self, warehouse: "Warehouse") -> None:
@@ -133,7 +133,7 @@ class TestTables:
         report = render(warehouse.folders).report
 
         assert [] == lines(report, "| FLOOR |")
-        assert lines(report, "FLOOR") == ["1. ~~FLOOR~~, 1 user, engine: not steady"]
+        assert lines(report, "FLOOR") == ["- ~~FLOOR~~, 1 user, engine: not steady"]
         assert cells(lines(report, "| GET |")[0])[12] == DASH
 
 
@@ -194,6 +194,30 @@ class TestTime:
         assert [] == lines(render(warehouse.folders).report, "| GET |")
 
 
+class TestStandIns:
+    @pytest.mark.parametrize(
+        ("product", "version", "told"),
+        [
+            ("MongoDB protocol (SecantusDB 0.5.3)", "0.5.3", 1),
+            ("MongoDB 7.0.16", "7.0.16", 0),
+        ],
+    )
+    def test_say_nothing_about_the_original(
+        self, warehouse: "Warehouse", product: str, version: str, told: int
+    ) -> None:
+        """
+        Who reads the figures of another engine is told that they are not those of the one it stands in for.
+        """
+        sitting = warehouse.baseline(25)
+        warehouse.service(sitting, "mongodb", product=product, version=version)
+        warehouse.reading(sitting, "mongodb", "find-one")
+        report = render(warehouse.folders).report
+
+        said = "It answers in the place of MongoDB, and its figures say nothing about MongoDB itself."
+        assert told == len(lines(report, f"{product}. {said}"))
+        assert 1 == len(lines(report, f"{product}."))
+
+
 class TestWhatIsMissing:
     def test_failed_and_skipped_services_stay_visible(self, warehouse: "Warehouse") -> None:
         """
@@ -208,7 +232,7 @@ class TestWhatIsMissing:
 
         assert lines(report, "**RabbitMQ**") == [f"- **RabbitMQ** was skipped: {missing}"]
         assert lines(report, "**Redis, one node**") == ["- **Redis, one node** failed: 127.0.0.1:1 refused"]
-        assert lines(report, "## R") == ["## Redis, one node", "## RabbitMQ"]
+        assert lines(report, "### R") == ["### Redis, one node", "### RabbitMQ"]
 
     def test_a_service_that_failed_half_way_has_its_rows_and_its_reason(self, warehouse: "Warehouse") -> None:
         """
@@ -335,7 +359,10 @@ class TestFiles:
             return {path.name: path.read_bytes() for path in found}
 
         assert everything() == everything()
-        assert {"latest.md", f"baseline-{sitting}.md", "overview.svg", "redis.svg"} == everything().keys()
+        pages = {
+            f"{name}.{suffix}" for name in ("latest", f"baseline-{sitting}") for suffix in ("md", "html")
+        }
+        assert {*pages, "overview.svg", "redis.svg"} == everything().keys()
 
 
 class TestThroughTheStore:

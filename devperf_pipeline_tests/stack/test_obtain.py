@@ -77,6 +77,23 @@ class TestFindServer:
             ({"vault": bare_machine / "vault"}, "system"),
         ]
 
+    def test_prefers_mongod(
+        self, bare_machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        A mongod comes before the program that speaks its protocol, wherever that one is from.
+        """
+        monkeypatch.setenv("DEVPERF_ROOT", str(tmp_path))
+        found = [find_server("mongodb")]
+        for name in ("secantusd-rs", "mongod"):
+            install(bare_machine, name)
+            found.append(find_server("mongodb"))
+        assert [each and each.programs for each in found] == [
+            None,
+            {"mongod": bare_machine / "secantusd-rs"},
+            {"mongod": bare_machine / "mongod"},
+        ]
+
     def test_passes_by_what_cannot_be_executed(self, bare_machine: Path) -> None:
         """
         A file of the right name that is no program is not a server.
@@ -95,6 +112,18 @@ class TestHowToGet:
         command = how_to_get(kind)
         assert command == command.strip()
         assert command.splitlines() == [command]
+
+    def test_brings_the_tools_first(self, bare_machine: Path) -> None:
+        """
+        What a server is built with comes before the command that builds it, and only what is missing.
+        """
+        install(bare_machine, "go")
+        assert how_to_get("vault") == "uv run devperf doctor --get"
+        for name in ("cargo", "cc", "c++"):
+            install(bare_machine, name)
+        assert how_to_get("mongodb") == (
+            "sudo apt-get install --no-install-recommends cmake make && uv run devperf doctor --get"
+        )
 
 
 class TestObtain:
@@ -144,6 +173,32 @@ class TestObtain:
             "pgbouncer could not be had and will be skipped. "
             "To get it: apt-get install --no-install-recommends pgbouncer"
         )
+
+    @pytest.mark.parametrize(
+        ("here", "asked"),
+        [
+            (("cargo", "cc", "c++"), ["install --yes --no-install-recommends redis-server cmake make"]),
+            (("cargo", "cmake", "cc", "c++"), ["install --yes --no-install-recommends redis-server"]),
+            (("cc", "c++"), ["install --yes --no-install-recommends redis-server"]),
+        ],
+    )
+    def test_brings_tools_with_the_servers(
+        self, bare_machine: Path, monkeypatch: pytest.MonkeyPatch, here: tuple[str, ...], asked: list[str]
+    ) -> None:
+        """
+        What a server is built with comes along where packages bring all of it that is missing.
+        """
+        monkeypatch.setattr("devperf_pipeline.stack.obtain._may_install", lambda: True)
+        monkeypatch.setattr("devperf_pipeline.stack.obtain.build", lambda *_: False)
+        monkeypatch.setattr("os.geteuid", lambda: 0)
+        monkeypatch.setenv("DEVPERF_ROOT", str(bare_machine.parent))
+        written = bare_machine.parent / "asked"
+        for name in here:
+            install(bare_machine, name)
+        install(bare_machine, "env", '#!/bin/sh\nshift\nexec "$@"\n')
+        install(bare_machine, "apt-get", f'#!/bin/sh\nshift 3\necho "$*" >> {written}\n')
+        obtain(self.stack("redis", "mongodb"), lambda _: None)
+        assert ["update", *asked] == written.read_text().splitlines()
 
     def test_goes_on_when_the_package_manager_fails(
         self, bare_machine: Path, monkeypatch: pytest.MonkeyPatch

@@ -5,9 +5,15 @@ select 'infrastructure', count(*) from infrastructure
 union all
 select 'services', count(*) from services
 union all
+select 'answers', count(*) from answers
+union all
 select 'rounds', count(*) from rounds
 union all
 select 'percentiles', count(*) from percentiles
+union all
+select 'load_tests', count(*) from load_tests
+union all
+select 'knees', count(*) from knees
 union all
 select 'stated', count(*) from stated
 union all

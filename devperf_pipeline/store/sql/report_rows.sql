@@ -1,5 +1,5 @@
 -- One row is one benchmark of the baseline's stack as it stood then: its newest valid measurement up to that baseline,
--- and beside it what this baseline measured and found invalid.
+-- and beside it what this baseline measured and found invalid. Sustained loads and reference tools are not among them.
 with chosen as (
     select baseline_id, stack from baselines where baseline_id = $baseline_id
 )
@@ -34,6 +34,7 @@ select
 from percentiles as p
 join baselines as b using (baseline_id)
 cross join chosen as c
-where b.stack = c.stack and (p.baseline_id = c.baseline_id or (p.valid and p.baseline_id < c.baseline_id))
+where b.stack = c.stack and p.load like 'closed-%' and p.instrument in ('engine', 'driver')
+    and (p.baseline_id = c.baseline_id or (p.valid and p.baseline_id < c.baseline_id))
 qualify not p.valid or row_number() over (partition by p.benchmark, p.valid order by p.baseline_id desc) = 1
 order by p.service, p.position, p.operation, p.users, p.instrument desc, p.valid desc

@@ -1,0 +1,141 @@
+"""
+How does a service answer under sustained load, from one user to two hundred?
+
+Each service's sustained operation is driven by more and more users, each point in one uninterrupted stretch.
+The point of `LOAD_TEST_USERS` is the load test that the published baseline has of the APIs: 60,000 calls or 60 s,
+whichever comes first, in the full profile; shorter ones are shorter in seconds, and each row says its limits.
+Where a server lets in fewer users the sweep ends there, with a row that says so.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
+
+from devperf_pipeline.measure.plan import Item, Profile
+from devperf_pipeline.measure.progress import Progress, Watch
+from devperf_pipeline.measure.recorder import CAPACITY
+from devperf_pipeline.measure.resources import watching
+from devperf_pipeline.measure.slices import Measurer
+from devperf_pipeline.measure.visit import Visit
+from devperf_pipeline.model import Benchmark, Load, Round, Service, Stretch
+from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.services.operation import Session
+
+SWEEP = (1, 2, 5, 10, 20, 50, 100, 200)
+
+LOAD_TEST_USERS = 100
+
+WATCHED = (50, LOAD_TEST_USERS)
+"""What everything uses is read during the load test, and during the point before it: not every server lets in more."""
+
+API_CALLS = 60_000
+"""The published load tests of APIs ended after so many."""
+
+IDLE_CORE = 0.8
+"""A core that was idle for this share of a stretch can take another engine process."""
+
+FAILURES_IN_A_ROW = 2
+"""After so many points without one whole stretch, more users would say nothing new."""
+
+
+def run(visit: Visit, tell: Callable[[Progress], None]) -> None:
+    """
+    Measure the sweep of every service that has a sustained operation, one service after the other.
+
+    Raises:
+        Cancelled: somebody asked to stop; stretches that had ended are kept.
+
+    """
+    visit.measurer.disconnect()  # what idle connections cost a server is not part of its load test
+    planned = {name: sweep(name, session) for name, session in visit.chosen("load_tests").items()}
+    swept = {name: items for name, items in planned.items() if items}
+    watch = Watch(rounds=1, of=sum(map(len, swept.values())), tell=tell)
+    short = replace(visit.profile, warmup_s=min(visit.profile.warmup_s, visit.profile.sweep_s / 2))
+    measurer = Measurer(short, visit.placement)
+    share_s = (visit.profile.sweeps_budget_s or math.inf) / max(1, len(swept))
+    try:
+        for name, items in swept.items():
+            _sweep(visit, measurer, watch, items, share_s)
+            measurer.disconnect(name)
+    finally:
+        measurer.disconnect()
+
+
+def sweep(service: str, session: Session) -> list[Item]:
+    """
+    The sustained benchmarks of one service, users rising.
+    """
+    return [
+        Item(Benchmark(service, operation.name, Load(users, sustained=True), "engine"), operation, session)
+        for operation in session.operations()
+        if operation.sustained and operation.wire is not None
+        for users in SWEEP
+    ]
+
+
+def limits(profile: Profile, service: Service, users: int) -> Stretch:
+    """
+    When a stretch of so many users ends. Without a published number of calls it is what a recorder holds.
+    """
+    kind = CATALOGUE.get(service.kind)
+    return Stretch(
+        limit_calls=API_CALLS if kind and kind.role == "api" else CAPACITY,
+        limit_s=profile.load_test_s if users == LOAD_TEST_USERS else profile.sweep_s,
+    )
+
+
+def engines_after(found: Stretch, room: Callable[[int], bool]) -> int:
+    """
+    How many engine processes ask the next users: one more where the client was the limit and a core was idle.
+    """
+    more = found.engine_processes + 1
+    spare = found.idle_cores is not None and found.idle_cores >= IDLE_CORE
+    return more if found.at_limit and spare and room(more) else found.engine_processes
+
+
+def _sweep(visit: Visit, measurer: Measurer, watch: Watch, items: Sequence[Item], share_s: float) -> None:
+    """
+    One service's sweep, for `share_s` seconds; after that only the load test is still made.
+    """
+    service = visit.stack.service(items[0].benchmark.service)
+    engines, failures, ends = 1, 0, time.monotonic() + share_s
+    left_out: list[str] = []
+    for place, item in enumerate(items):
+        users = item.benchmark.load.users
+        if users != LOAD_TEST_USERS and time.monotonic() > ends:
+            left_out.append(f"{users:,}")
+            watch.dropped(1)
+            continue
+        stretch = replace(limits(visit.profile, service, users), engine_processes=min(engines, users))
+        around = (
+            partial(watching, visit, "load", item.benchmark.id, users) if users in WATCHED else nullcontext
+        )
+        measured = measurer.measure(item, 1, stretch, around)
+        for one in measured:
+            if one.phase == "measured" or one.latency_ns:
+                visit.keeper.keep(one)
+        last = measured[-1]
+        watch.round_done(last)
+        visit.check_cancelled()
+        failures = failures + 1 if last.problem else 0
+        if _ends(last) or failures == FAILURES_IN_A_ROW:
+            watch.dropped(len(items) - place - 1)
+            visit.say(f"{service.name}: the sweep of users ends at {users:,}: {last.problem}")
+            break
+        if last.stretch:
+            engines = engines_after(last.stretch, visit.placement.room)
+    if left_out:
+        visit.say(
+            f"{service.name}: no sustained load of {', '.join(left_out)} users was measured: the profile "
+            f"{visit.profile.name!r} has {share_s:.0f} s for the sweep of a service. A longer profile measures all."
+        )
+
+
+def _ends(last: Round) -> bool:
+    """
+    Whether no call could be made at all, as where a server lets in fewer users.
+    """
+    return bool(last.problem) and not last.latency_ns

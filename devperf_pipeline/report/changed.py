@@ -1,0 +1,116 @@
+"""
+What does a report say of what changed since the reference?
+"""
+
+import statistics
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from devperf_pipeline.report import format as show
+from devperf_pipeline.report.section import Block, Lines, Section, Table, columns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from devperf_pipeline.analyse.changes import Change, Changes
+    from devperf_pipeline.report.view import Picture
+
+SHOWN = 12
+"""So many rows and facts are named; the rest is one query away."""
+
+TITLE = "What changed"
+
+
+def changed(view: "Picture", found: "Changes | None") -> Section:
+    """
+    The verdicts against the reference: how many of each, the largest changes, and what could not be told and why.
+    """
+    if found is None:
+        return Section(
+            TITLE, ["There is no earlier complete baseline of this stack: nothing to compare with."]
+        )
+    blocks: list[Block] = [_counts(found)]
+    if found.infrastructure:
+        blocks += ["Not the same as then:", Lines(_facts(view, found))]
+    moved = [row for row in found.rows if row.verdict.word in {"slower", "faster"}]
+    moved.sort(key=lambda row: abs((row.verdict.ratio or 1) - 1), reverse=True)
+    if moved:
+        blocks.append(_table(view, moved[:SHOWN]))
+        if len(moved) > SHOWN:
+            blocks.append(f"Changed as well: {len(moved) - SHOWN} more.")
+        blocks.append(
+            "A change counts when a second baseline says the same: measure again before acting on one."
+        )
+    blocks.append(" ".join(_doubts(found)))
+    return Section(TITLE, [block for block in blocks if block])
+
+
+def _counts(found: "Changes") -> str:
+    sentences: list[str] = []
+    for metric in ("p50", "p95"):
+        words = Counter(row.verdict.word for row in found.rows if row.metric == metric)
+        counted = ", ".join(f"{words[word]} {word}" for word in words if word in {"slower", "faster"})
+        rest = ", ".join(
+            f"{count} {word}" for word, count in words.items() if word not in {"slower", "faster"}
+        )
+        said = ", ".join(part for part in (counted, rest) if part)
+        if said:
+            sentences.append(f"{metric}: {said}.")
+    when = f"Against baseline {show.cell(found.reference_id)} of {show.moment(found.reference_began_ns)}"
+    return f"{when}. {' '.join(sentences)}" if sentences else f"{when}: no benchmark in common."
+
+
+def _facts(view: "Picture", found: "Changes") -> list[str]:
+    lines = [
+        f"{show.cell(view.title_of(service))}, {show.cell(key)}: {show.cell(before)} → {show.cell(now)}"
+        for service, key, before, now in found.infrastructure[:SHOWN]
+    ]
+    more = len(found.infrastructure) - SHOWN
+    return [*lines, f"and {more} facts more"] if more > 0 else lines
+
+
+def _table(view: "Picture", rows: "Sequence[Change]") -> Table:
+    head, rule = columns(
+        "service", "operation", "users and instrument", "metric", "verdict", "before", "now", "change", "smallest visible",
+        words=5,
+    )  # fmt: skip
+    return Table(
+        head,
+        rule,
+        [
+            [
+                show.cell(view.title_of(row.service)),
+                show.cell(row.title),
+                show.cell(" ".join(row.benchmark.split("/")[2:])),
+                row.metric,
+                f"**{row.verdict.word}**{', provisional' if row.verdict.provisional else ''}",
+                show.duration(row.verdict.before_ns),
+                show.duration(row.verdict.after_ns),
+                show.change(row.verdict.ratio),
+                show.change(row.verdict.visible),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _doubts(found: "Changes") -> list[str]:
+    """
+    How much could have been told at all, and why no more.
+    """
+    sentences: list[str] = []
+    if found.drift is not None and abs(found.drift - 1) > 0.05:
+        sentences.append(
+            f"All medians together moved by {show.change(found.drift)}: that is the machine, more than any service."
+        )
+    visible = [row.verdict.visible for row in found.rows if row.verdict.visible is not None]
+    if visible:
+        sentences.append(
+            f"The smallest change that could be told was {show.change(statistics.median(visible))} in the median row; "
+            "repeat baselines of an unchanged stack make it smaller."
+        )
+    reasons = Counter(row.verdict.reason for row in found.rows if row.verdict.reason)
+    if reasons:
+        reason, count = reasons.most_common(1)[0]
+        sentences.append(f"Of {sum(reasons.values())} that were not compared, {count}: {show.prose(reason)}.")
+    return sentences

@@ -1,0 +1,162 @@
+"""
+What stands in a report, in which order?
+
+What a reader wants first comes first: what changed, who is fastest, what is worst; then what was found of each service.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from devperf_pipeline.analyse.changes import changes
+from devperf_pipeline.analyse.findings import findings, layers
+from devperf_pipeline.report import (
+    beside,
+    changed,
+    comparing_charts,
+    found,
+    loads,
+    past,
+    ranked,
+    summary,
+    tables,
+    usage,
+)
+from devperf_pipeline.report import format as show
+from devperf_pipeline.report.charts import latency_curve, overview
+from devperf_pipeline.report.rows import asked, curves, optional
+from devperf_pipeline.report.section import Chart, Lines, Section
+from devperf_pipeline.report.services import how_to_read, services
+from devperf_pipeline.report.view import ENOUGH_FOR_P95, ENOUGH_FOR_P99, ENOUGH_FOR_P999
+
+if TYPE_CHECKING:
+    from devperf_pipeline.analyse.ranking import Ranking
+    from devperf_pipeline.report.view import Picture
+    from devperf_pipeline.store.warehouse import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """
+    The sentences that a report begins with, below its opening, and its sections.
+    """
+
+    first: Sequence[str]
+    sections: Sequence[Section]
+
+
+def contents(con: "Connection", view: "Picture") -> Contents:
+    """
+    Everything of a report that is more than its opening.
+    """
+    id_ = view.sitting.baseline_id
+    rankings = view.rankings
+    searched = findings(con, id_)
+    tests = optional(con, "load_tests", "report_load_tests", baseline_id=id_)
+    used = optional(con, "resources", "report_resources", baseline_id=id_)
+    held = optional(con, "memory_per_request", "report_memory", baseline_id=id_)
+    tools = optional(con, "agreements", "report_agreements", baseline_id=id_)
+    absent = {
+        "Ranking of the APIs": not rankings,
+        "Memory per request": not held,
+        "Resource usage": not used,
+        "Load tests": not tests,
+        "Reference tools": not tools,
+    }
+
+    def of(role: str) -> list[Section]:
+        return services(view, role, lambda part: latency_curve(part, curves(con, part)))
+
+    first = [ranked.winner(view, rankings), found.worst(view, searched)]
+    sections = [
+        changed.changed(view, changes(con, id_)),
+        ranked.ranked(view, rankings, _bars(rankings)),
+        found.found(view, searched),
+        _overview(view),
+        how_to_read(view, (str(ENOUGH_FOR_P95), str(ENOUGH_FOR_P99), f"{ENOUGH_FOR_P999:,}")),
+        Section("Environment", [tables.host(view), tables.services(view)]),
+        *of("api"),
+        ranked.compared(view, rankings),
+        found.layered(view, layers(con, id_)),
+        *usage.memory(view, held),
+        *of("database"),
+        *of("cache"),
+        *of("queue"),
+        *of("secrets"),
+        *of(""),
+        *usage.usage(view, used),
+        *loads.load_tests(
+            view,
+            tests,
+            optional(con, "knees", "report_knees", baseline_id=id_),
+            [*_sweep(tests), *_timelines(con, id_, tests)],
+        ),
+        *beside.beside(view, tools),
+        *past.tuning(view),
+        past.past(asked(con, "report_baselines", baseline_id=id_), _history(con, id_)),
+        _notes(view, [title for title, missing in absent.items() if missing]),
+    ]
+    return Contents(
+        [sentence for sentence in first if sentence], [section for section in sections if section is not None]
+    )
+
+
+def _overview(view: "Picture") -> Section | None:
+    svg = overview(view.parts)
+    if svg is None:
+        return None
+    about = "Medians of one user, the quickest and the slowest operation of each service:"
+    chart = Chart("Latency of every operation, one user", "overview", svg)
+    return Section("At a glance", [chart, about, Lines(summary.headline(view))])
+
+
+def _bars(rankings: "Sequence[Ranking]") -> Chart | None:
+    one = next((each for each in rankings if each.route == ranked.HEADLINE), None)
+    svg = comparing_charts.ranking_bars(one.places) if one else None
+    return Chart(f"p95 of {ranked.HEADLINE}, each implementation", "ranking", svg) if svg else None
+
+
+def _sweep(tests: Sequence[Mapping[str, Any]]) -> list[Chart]:
+    svg = comparing_charts.sweep(tests)
+    return [Chart("Throughput against p95, from one user to most", "sweep", svg)] if svg else []
+
+
+def _timelines(con: "Connection", baseline_id: str, tests: Sequence[Mapping[str, Any]]) -> list[Chart]:
+    """
+    The load with most users of each service.
+    """
+    most = {one["service"]: one for one in sorted(tests, key=lambda one: one["users"]) if one["valid"]}
+    charts: list[Chart] = []
+    for service, one in most.items():
+        where = {"baseline_id": baseline_id, "benchmark": one["benchmark"]}
+        svg = comparing_charts.timeline(
+            service,
+            one["users"],
+            asked(con, "report_timeline_latency", **where),
+            asked(con, "report_timeline_use", **where, service=service),
+        )
+        if svg:
+            about = f"Latency and use of {show.cell(service)} over its load test"
+            charts.append(Chart(about, f"load-{service}", svg))
+    return charts
+
+
+def _history(con: "Connection", baseline_id: str) -> Chart | None:
+    svg = comparing_charts.history(asked(con, "report_history", baseline_id=baseline_id))
+    return Chart("p50 over baselines, one benchmark of each service", "history", svg) if svg else None
+
+
+def _notes(view: "Picture", absent: Sequence[str]) -> Section:
+    """
+    What is not here, and why.
+    """
+    points = [f"{title}: this baseline has no rows for it." for title in absent]
+    points += [
+        f"{show.cell(part.title)}: {show.prose(part.reason)}"
+        for part in view.parts
+        if part.state == "measured" and part.reason
+    ]
+    points.append(
+        "Load goes to loopback only: a network between client and servers is in none of these numbers."
+    )
+    return Section("Notes", [Lines(points)])

@@ -1,0 +1,113 @@
+"""
+What does a report say of sustained loads?
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from devperf_pipeline.report import format as show
+from devperf_pipeline.report.section import Block, Chart, Lines, Section, Table, columns
+
+if TYPE_CHECKING:
+    from devperf_pipeline.report.view import Picture
+
+_LADDER = ("p50", "p66", "p75", "p80", "p90", "p95", "p98", "p99", "max")
+
+ABOUT = (
+    "Closed loads in one uninterrupted stretch by the engine, every call kept. *Throughput* counts calls that ended "
+    "well; *mean* is what a user waits, *across users* the time from one answer to the next. Percentiles are over all calls."
+)
+
+
+def load_tests(
+    view: "Picture",
+    tests: Sequence[Mapping[str, Any]],
+    knees: Sequence[Mapping[str, Any]],
+    charts: Sequence[Chart],
+) -> list[Section]:
+    """
+    The sweep of each sustained operation, and the ladder of its percentiles at most users; empty without load tests.
+    """
+    if not tests:
+        return []
+    blocks: list[Block] = [
+        ABOUT,
+        *charts,
+        _sweep(view, tests),
+        "Percentiles with the most users:",
+        _ladders(view, tests),
+    ]
+    if knees:
+        blocks += [
+            "From how many users on more of them only wait longer:",
+            Lines([_knee(view, one) for one in knees]),
+        ]
+    doubts = [_doubt(view, one) for one in tests if not one["valid"]]
+    if doubts:
+        blocks += ["Does not count:", Lines(doubts)]
+    return [Section("Load tests", blocks)]
+
+
+def _sweep(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> Table:
+    head, rule = columns(
+        "service", "operation", "users", "throughput", "p50", "p95", "p99", "mean", "across users", "calls", "failed",
+        "non-success", "took", words=2,
+    )  # fmt: skip
+    rows = [
+        [
+            show.cell(view.title_of(one["service"])),
+            show.cell(view.operation_of(one["service"], one["operation"])),
+            show.count(one["users"]),
+            show.throughput(one["throughput_per_s"]),
+            *(show.duration(one[f"{name}_ns"]) for name in ("p50", "p95", "p99")),
+            _mean(one["mean_ns"]),
+            _mean(one["mean_across_users_ns"]),
+            show.count(one["n"]),
+            show.count(one["failed"]),
+            show.count(one["non_success"]),
+            show.duration(one["elapsed_ns"]),
+        ]
+        for one in tests
+    ]
+    return Table(head, rule, [_struck(cells, one) for cells, one in zip(rows, tests, strict=True)])
+
+
+def _ladders(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> Table:
+    most: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for one in tests:
+        if one["valid"]:
+            most[one["service"], one["operation"]] = one
+    head, rule = columns("service", "users", *_LADDER)
+    return Table(
+        head,
+        rule,
+        [
+            [
+                show.cell(view.title_of(service)),
+                show.count(one["users"]),
+                *(show.duration(one[f"{name}_ns"]) for name in _LADDER),
+            ]
+            for (service, _), one in most.items()
+        ],
+    )
+
+
+def _knee(view: "Picture", one: Mapping[str, Any]) -> str:
+    what = f"{show.cell(view.title_of(one['service']))}, {show.cell(view.operation_of(one['service'], one['operation']))}"
+    if one["knee_users"] is None:
+        return f"{what}: not found ({show.prose(one['reason'])})"
+    at = f"{show.count(one['knee_users'])} users at {show.throughput(one['knee_throughput_per_s'])}"
+    return f"{what}: {at} ({show.prose(one['reason'])})"
+
+
+def _doubt(view: "Picture", one: Mapping[str, Any]) -> str:
+    reason = show.prose(one["invalid_reason"] or "no reason was stored")
+    return f"~~{show.cell(view.title_of(one['service']))}~~, {show.count(one['users'])} users: {reason}"
+
+
+def _struck(cells: list[str], one: Mapping[str, Any]) -> list[str]:
+    return cells if one["valid"] else [cell if cell == show.DASH else f"~~{cell}~~" for cell in cells]
+
+
+def _mean(time_ns: float | None) -> str:
+    return show.duration(None if time_ns is None else round(time_ns))

@@ -1,0 +1,94 @@
+"""
+What does a report say of each service, in which order?
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from devperf_pipeline.report import format as show
+from devperf_pipeline.report import summary, tables
+from devperf_pipeline.report.section import Block, Chart, Lines, Section
+from devperf_pipeline.services import CATALOGUE
+
+if TYPE_CHECKING:
+    from devperf_pipeline.report.view import Part, Picture
+
+GROUPS = {
+    "api": "API response times",
+    "database": "Databases",
+    "cache": "Redis, one node and cluster",
+    "queue": "Message queue",
+    "secrets": "Secrets",
+    "": "Other services",
+}
+"""Parts of the report by the role of a service, in their order."""
+
+DAGGER = "† rounds too few or too short: bounds from the samples alone, which are narrower than the truth."
+
+
+def services(view: "Picture", role: str, chart: "Callable[[Part], str | None]") -> list[Section]:
+    """
+    The part of the report about all services of one role: its heading, then one section a service.
+    """
+    parts = [part for part in view.parts if _role(part) == role]
+    if not parts:
+        return []
+    return [Section(GROUPS[role], []), *(_section(view, part, chart(part)) for part in parts)]
+
+
+def _section(view: "Picture", part: "Part", svg: str | None) -> Section:
+    readings = tables.readings(part, tables.end_ns(view))
+    settings = summary.settings(part)
+    blocks: list[Block] = [summary.about(part)]
+    if settings:
+        blocks.append(f"Settings: {settings}")
+    if svg:
+        blocks.append(Chart(f"Percentile curves of {show.cell(part.title)}", part.service, svg))
+    if readings.engine:
+        blocks += [readings.engine_alike, readings.engine]
+    if readings.driver:
+        blocks += [
+            "The same through the driver, as an application feels it. " + readings.driver_alike,
+            readings.driver,
+        ]
+    if readings.from_samples:
+        blocks.append(DAGGER)
+    if readings.notes:
+        blocks += ["Does not count:", Lines(readings.notes)]
+    return Section(show.cell(part.title), [block for block in blocks if block], level=3)
+
+
+def _role(part: "Part") -> str:
+    role = CATALOGUE[part.service].role if part.service in CATALOGUE else ""
+    return role if role in GROUPS else ""
+
+
+def how_to_read(view: "Picture", enough: "Sequence[str]") -> Section:
+    """
+    What the words of the tables mean; `enough` are the least numbers of calls for p95, p99 and p99.9.
+    """
+    p95, p99, p999 = enough
+    points = [
+        (
+            "The load is closed: so many *users*, each waits for the answer before the next call. *Throughput* is calls "
+            "a second of all of them together."
+        ),
+        (
+            f"Percentiles are exact and over **all** calls, failed and slow ones included. {show.DASH} means too few "
+            f"calls for that percentile ({p95} for p95, {p99} for p99, {p999} for p99.9)."
+        ),
+        (
+            "The *bounds* of p95 are 95 % bounds of its repeatability within this sitting (between rounds); they are "
+            "no test against another baseline."
+        ),
+        (
+            "*engine* replays prepared bytes on the driver's own connection: what the service does. *driver* is what "
+            "an application feels; the difference is what the driver costs."
+        ),
+        (
+            "*floor* is the same instrument asking for nothing, with one user: of a reading close to its floor, little "
+            "belongs to the service. *age* is counted back from the end of this baseline; *new* was measured in it."
+        ),
+        *summary.placements(view),
+    ]
+    return Section("How to read the tables", [Lines(points)])

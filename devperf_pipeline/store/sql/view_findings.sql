@@ -1,0 +1,179 @@
+-- One row is one bottleneck or cost that a baseline was searched for, where it has the rows for that: what it costs a
+-- call, from the lowest to the highest round, whether its rule holds, and what became of it since the baseline before.
+create view findings as
+with rules (finding, kind, title, rule, least_ratio, least_ns, remedy, gain) as (
+    values
+        ('sequential-health', 'bottleneck', 'Dependencies are asked one after another',
+            'the aggregate takes at least 90 % of the sum of its measured parts, and the API does not say that it asks them at once',
+            0.9, 0,
+            'Ask all dependencies at the same time (asyncio.gather, goroutines, Promise.all, join!).',
+            'at least the sum of the measured parts less the slowest of them'),
+        ('connection-per-request', 'bottleneck', 'A database connection is made for each request',
+            'the route takes 1 ms or more, in every round, beyond what the framework and the query take by themselves',
+            0, 1000000,
+            'Keep a pool of open connections in the API, as wide as the cores of the database can use.',
+            'what the route takes beyond the framework and the query'),
+        ('vault', 'bottleneck', 'Vault is asked on each request',
+            'the route takes at least 1.5 times as long as GET / in every round',
+            1.5, 0,
+            'Keep the secret in memory until shortly before its lease ends.',
+            'all but what GET / takes'),
+        ('saturated-core', 'bottleneck', 'One core is all that the service uses',
+            'throughput grows by less than 10 % from a quarter of the users to all of them while the processes use 90 to 120 % of one core',
+            0, 0,
+            'Run a process for each core (uvicorn --workers, node:cluster), or move work out of the one that is full.',
+            'throughput up to that of as many cores as there are processes'),
+        ('pooler', 'choice', 'The pooler costs more than it gives',
+            'a call through PgBouncer takes at least 5 % longer than without it in every round',
+            1.05, 0,
+            'Connect directly where connections live long; keep PgBouncer for many short ones, with prepared statements on.',
+            'the difference to the direct connection'),
+        ('redirect', 'choice', 'Keys on other nodes cost a redirect',
+            'a call that is redirected (MOVED) takes at least 1.2 times as long in every round',
+            1.2, 0,
+            'Use a client that knows the slots, and hash tags ({name}) for keys that are asked for together.',
+            'the redirect'),
+        ('persistence', 'choice', 'Persistent messages wait for the disk',
+            'publishing a persistent message takes at least 1.2 times as long in every round',
+            1.2, 0,
+            'Publish what may be lost as transient, and confirm persistent messages in batches.',
+            'the difference to a transient message'),
+        ('validation', 'choice', 'Validation against the contract',
+            'the API-first twin takes at least 5 % longer for the same request in every round',
+            1.05, 0,
+            'Validate requests only, or compile the validators when the API starts.',
+            'the difference to the twin without it'),
+        ('scan', 'choice', 'A scan where an index would do',
+            'reading all rows takes at least 5 times as long as one row by its key in every round',
+            5, 0,
+            'Ask for the rows that are needed, by an index; page through the rest.',
+            'the difference to a read by key')
+),
+levels as (
+    select r.baseline_id, r.service, r.operation, r.users, r.round, r.p50_ns
+    from rounds as r
+    join percentiles as p using (baseline_id, benchmark)
+    where p.valid and r.problem is null and r.p50_ns > 0 and r.load = 'closed-1' and r.instrument = 'engine'
+),
+parts as (
+    select baseline_id, service, round, sum(p50_ns) as sum_ns, max(p50_ns) as max_ns, count(*) as parts
+    from levels
+    where operation like 'get-health-%' and operation <> 'get-health-all'
+    group by all
+    having parts >= 2
+),
+health as (
+    select
+        a.baseline_id, a.service, a.operation, 1 as users, 'its parts, one by one' as against, count(*) as rounds,
+        median(a.p50_ns) as p50_ns,
+        median(p.sum_ns - p.max_ns) as impact_ns,
+        min(p.sum_ns - p.max_ns) as low_ns,
+        max(p.sum_ns - p.max_ns) as high_ns,
+        median(a.p50_ns / p.sum_ns) as ratio,
+        min(a.p50_ns / p.sum_ns) as ratio_low,
+        max(a.p50_ns / p.sum_ns) as ratio_high,
+        coalesce(any_value(i.value) = 'sequential', true) as admitted
+    from levels as a
+    join parts as p using (baseline_id, service, round)
+    left join infrastructure as i
+        on i.baseline_id = a.baseline_id and i.service = a.service and i.key = 'aggregation'
+    where a.operation = 'get-health-all'
+    group by a.baseline_id, a.service, a.operation
+),
+queried as (
+    select
+        a.baseline_id, a.service, a.operation, a.users, a.round,
+        a.p50_ns, a.p50_ns - r.p50_ns - q.p50_ns as beyond_ns, (a.p50_ns - r.p50_ns) / q.p50_ns as ratio
+    from levels as a
+    join levels as r
+        on r.baseline_id = a.baseline_id and r.service = a.service and r.round = a.round and r.operation = 'get-root'
+    join levels as q
+        on q.baseline_id = a.baseline_id and q.round = a.round
+        and q.service = 'postgresql' and q.operation = 'select-by-key'
+    where a.operation = 'get-examples-database-postgres-query'
+),
+connection as (
+    select
+        baseline_id, service, operation, users, 'GET / and a SELECT by key on PostgreSQL' as against,
+        count(*) as rounds, median(p50_ns) as p50_ns,
+        median(beyond_ns) as impact_ns, min(beyond_ns) as low_ns, max(beyond_ns) as high_ns,
+        median(ratio) as ratio, min(ratio) as ratio_low, max(ratio) as ratio_high
+    from queried
+    group by baseline_id, service, operation, users
+),
+sweep as (
+    select
+        baseline_id, service, operation, users, benchmark, throughput_per_s,
+        max(users) over wide as most,
+        max(throughput_per_s) filter (where users * 4 <= most_users) over wide as quarter_per_s
+    from (
+        select *, max(users) over (partition by baseline_id, service, operation) as most_users
+        from percentiles
+        where valid and load like 'sustained-%' and instrument = 'engine'
+    )
+    window wide as (partition by baseline_id, service, operation)
+),
+saturated as (
+    select
+        s.baseline_id, s.service, s.operation, s.users, 'a quarter of the users' as against,
+        count(*) as rounds,
+        1e9 / any_value(s.throughput_per_s) as p50_ns,
+        0 as impact_ns, 0 as low_ns, 0 as high_ns,
+        any_value(s.throughput_per_s / s.quarter_per_s) as ratio,
+        any_value(s.throughput_per_s / s.quarter_per_s) as ratio_low,
+        any_value(s.throughput_per_s / s.quarter_per_s) as ratio_high,
+        any_value(s.throughput_per_s / s.quarter_per_s) < 1.1
+            and quantile_disc(u.cpu_percent, 0.5) between 90 and 120 as admitted
+    from sweep as s
+    join resource_samples as u
+        on u.baseline_id = s.baseline_id and u.service = s.service and u.benchmark = s.benchmark
+    where s.users = s.most and s.quarter_per_s > 0
+    group by s.baseline_id, s.service, s.operation, s.users
+),
+found as (
+    select
+        baseline_id, topic as finding, service, operation, users,
+        case when against_service = service then against_operation else against_service end as against,
+        rounds, p50_ns, difference_ns as impact_ns, difference_low_ns as low_ns, difference_high_ns as high_ns,
+        ratio, ratio_low, ratio_high, true as admitted
+    from differences
+    where topic in (select finding from rules)
+    union all by name select *, 'sequential-health' as finding from health
+    union all by name select *, 'connection-per-request' as finding, true as admitted from connection
+    union all by name select *, 'saturated-core' as finding from saturated
+),
+judged as (
+    select
+        b.stack, f.*, r.kind, r.title, r.rule, r.remedy, r.gain,
+        f.admitted and f.ratio_low >= r.least_ratio and f.low_ns >= r.least_ns and f.rounds >= 3
+            or f.admitted and f.finding = 'saturated-core' as holds
+    from found as f
+    join rules as r using (finding)
+    join baselines as b using (baseline_id)
+),
+followed as (
+    select
+        *,
+        lag(holds) over since as held,
+        lag(low_ns) over since as before_low_ns,
+        lag(baseline_id) over since as before_id
+    from judged
+    window since as (partition by stack, finding, service, operation, users order by baseline_id)
+)
+select
+    baseline_id, finding, kind, title, service, operation, users, against, holds,
+    case
+        when holds and held and high_ns < before_low_ns then 'improved'
+        when holds then 'open'
+        when held then 'optimised'
+        else 'not found'
+    end as status,
+    before_id as against_baseline_id,
+    p50_ns::bigint as p50_ns,
+    impact_ns::bigint as impact_ns,
+    low_ns::bigint as impact_low_ns,
+    high_ns::bigint as impact_high_ns,
+    ratio, ratio_low, ratio_high,
+    rounds::integer as rounds,
+    rule, remedy, gain
+from followed

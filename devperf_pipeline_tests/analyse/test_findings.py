@@ -1,0 +1,151 @@
+from typing import TYPE_CHECKING
+
+from devperf_pipeline.analyse.findings import Finding, findings, layers
+from devperf_pipeline.store.warehouse import connect
+
+if TYPE_CHECKING:
+    from devperf_pipeline_tests.report.conftest import Warehouse
+
+US = 1_000
+
+
+def rounds(*times_us: int) -> list[int]:
+    return [time * US for time in times_us]
+
+
+def search(warehouse: "Warehouse", baseline_id: str) -> dict[str, Finding]:
+    with connect(warehouse.folders) as con:
+        return {found.finding: found for found in findings(con, baseline_id)}
+
+
+def health(warehouse: "Warehouse", baseline_id: str, all_us: int, aggregation: str | None) -> None:
+    warehouse.measured(baseline_id, "gin", "get-health-all", rounds(all_us, all_us, all_us))
+    warehouse.measured(baseline_id, "gin", "get-health-vault", rounds(300, 310, 320))
+    warehouse.measured(baseline_id, "gin", "get-health-postgres", rounds(400, 400, 400))
+    if aggregation:
+        warehouse.fact(baseline_id, "gin", "aggregation", aggregation)
+
+
+class TestSequentialHealth:
+    def test_holds_where_the_aggregate_is_the_sum_of_its_parts(self, warehouse: "Warehouse") -> None:
+        """
+        Asking at once would save what is beyond the slowest part, with the range over rounds.
+        """
+        sitting = warehouse.baseline(25)
+        health(warehouse, sitting, 720, "sequential")
+        found = search(warehouse, sitting)["sequential-health"]
+
+        assert (True, "open", 300 * US, 310 * US, 320 * US) == (
+            found.holds, found.status, found.impact_low_ns, found.impact_ns, found.impact_high_ns,
+        )  # fmt: skip
+
+    def test_does_not_hold_where_it_is_the_slowest_part(self, warehouse: "Warehouse") -> None:
+        """
+        An aggregate as quick as its slowest part is asked at once.
+        """
+        sitting = warehouse.baseline(25)
+        health(warehouse, sitting, 410, None)
+
+        assert search(warehouse, sitting)["sequential-health"].status == "not found"
+
+    def test_an_api_that_asks_at_once_is_believed(self, warehouse: "Warehouse") -> None:
+        """
+        An aggregate of more parts than are measured may be long without being sequential.
+        """
+        sitting = warehouse.baseline(25)
+        health(warehouse, sitting, 2_000, "concurrent")
+
+        assert not search(warehouse, sitting)["sequential-health"].holds
+
+    def test_is_followed_over_baselines(self, warehouse: "Warehouse") -> None:
+        """
+        What was found and is found no more is optimised, and names the baseline it was found in.
+        """
+        before, now = warehouse.baseline(24), warehouse.baseline(25)
+        health(warehouse, before, 720, "sequential")
+        health(warehouse, now, 410, "concurrent")
+        found = search(warehouse, now)["sequential-health"]
+
+        assert ("optimised", before) == (found.status, found.against_baseline_id)
+
+
+class TestConnectionPerRequest:
+    def test_holds_where_a_route_takes_a_millisecond_more(self, warehouse: "Warehouse") -> None:
+        """
+        What neither the framework nor the query takes is the connection.
+        """
+        sitting = warehouse.baseline(25)
+        warehouse.measured(sitting, "gin", "get-root", rounds(100, 100, 100))
+        warehouse.measured(sitting, "postgresql", "select-by-key", rounds(20, 20, 20))
+        warehouse.measured(
+            sitting, "gin", "get-examples-database-postgres-query", rounds(1_500, 1_600, 1_700)
+        )
+        found = search(warehouse, sitting)["connection-per-request"]
+
+        assert (True, 1_380 * US, 1_480 * US, 1_580 * US) == (
+            found.holds, found.impact_low_ns, found.impact_ns, found.impact_high_ns,
+        )  # fmt: skip
+
+    def test_does_not_hold_with_a_pool(self, warehouse: "Warehouse") -> None:
+        """
+        A tenth of a millisecond is no connection.
+        """
+        sitting = warehouse.baseline(25)
+        warehouse.measured(sitting, "gin", "get-root", rounds(100, 100, 100))
+        warehouse.measured(sitting, "postgresql", "select-by-key", rounds(20, 20, 20))
+        warehouse.measured(sitting, "gin", "get-examples-database-postgres-query", rounds(220, 220, 9_000))
+
+        assert not search(warehouse, sitting)["connection-per-request"].holds
+
+
+class TestPairs:
+    def test_every_round_must_agree(self, warehouse: "Warehouse") -> None:
+        """
+        One round in which the dearer was the cheaper is doubt enough.
+        """
+        sitting = warehouse.baseline(25)
+        warehouse.measured(sitting, "rabbitmq", "publish-1kb-persistent", rounds(400, 400, 30))
+        warehouse.measured(sitting, "rabbitmq", "publish-1kb", rounds(40, 40, 40))
+        warehouse.measured(sitting, "mysql", "full-scan", rounds(3_000, 3_000, 3_000))
+        warehouse.measured(sitting, "mysql", "select-by-key", rounds(30, 30, 30))
+        found = search(warehouse, sitting)
+
+        assert {"persistence": False, "scan": True} == {name: one.holds for name, one in found.items()}
+
+    def test_costs_that_shrink_are_improved(self, warehouse: "Warehouse") -> None:
+        """
+        Still there, but cheaper in its worst round than before in its best.
+        """
+        before, now = warehouse.baseline(24), warehouse.baseline(25)
+        for sitting, through_us in ((before, 60), (now, 30)):
+            warehouse.measured(sitting, "pgbouncer", "select-by-key", rounds(*[through_us] * 3))
+            warehouse.measured(sitting, "postgresql", "select-by-key", rounds(20, 20, 20))
+
+        assert search(warehouse, now)["pooler"].status == "improved"
+
+    def test_absent_where_rows_are(self, warehouse: "Warehouse") -> None:
+        """
+        Without the rows that it needs, or with invalid ones, nothing is said of a finding.
+        """
+        sitting = warehouse.baseline(25)
+        warehouse.measured(sitting, "pgbouncer", "select-by-key", rounds(60, 60, 60))
+        warehouse.measured(sitting, "postgresql", "select-by-key", rounds(20, 20, 20), valid=False)
+
+        assert {} == search(warehouse, sitting)
+
+
+class TestLayers:
+    def test_each_layer_is_set_against_the_one_below(self, warehouse: "Warehouse") -> None:
+        """
+        The service above the way there, the driver above the service, an API above the service.
+        """
+        sitting = warehouse.baseline(25)
+        warehouse.measured(sitting, "redis", "floor", rounds(15, 15, 15))
+        warehouse.measured(sitting, "redis", "get-hit", rounds(18, 18, 18))
+        warehouse.measured(sitting, "redis", "get-hit", rounds(35, 35, 35), instrument="driver")
+        warehouse.measured(sitting, "gin", "get-examples-cache-key", rounds(98, 98, 98))
+        with connect(warehouse.folders) as con:
+            found = [(layer.task, layer.layer, layer.difference_ns) for layer in layers(con, sitting)]
+
+        expected = [("service", 3 * US), ("driver", 17 * US), ("api", 80 * US)]
+        assert [("cached value", *one) for one in expected] == found

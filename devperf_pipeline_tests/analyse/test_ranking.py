@@ -1,0 +1,208 @@
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devperf_pipeline.analyse.parity import Parity
+from devperf_pipeline.analyse.ranking import AGGREGATED, Ranking, Reading, ranked, rankings
+from devperf_pipeline.measure.plan import Profile
+from devperf_pipeline.measure.sitting import Wishes, measure
+from devperf_pipeline.model import Address, Stack
+from devperf_pipeline.report.baseline import render
+from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.store import warehouse
+from devperf_pipeline.store.samples import SampleStore
+
+FAST = Reading(
+    service="gin",
+    route=AGGREGATED,
+    n=500,
+    valid=True,
+    invalid_reason=None,
+    placement="together:1",
+    p50_ns=20_000,
+    p95_ns=30_000,
+    p95_low_ns=29_000,
+    p95_high_ns=31_000,
+    aggregation="sequential",
+)
+SLOW = replace(FAST, service="express", p50_ns=50_000, p95_ns=70_000)
+THIRD = replace(FAST, service="actix", p50_ns=60_000, p95_ns=80_000)
+
+
+def of(*readings: Reading, others: dict[str, str] | None = None) -> Ranking:
+    same = Parity(route=AGGREGATED, same=("express", "gin", "actix"), others=others or {})
+    return ranked(same, readings)
+
+
+class TestRanked:
+    def test_least_p95_first(self) -> None:
+        """
+        Whatever order the readings come in.
+        """
+        assert (FAST, SLOW, THIRD) == of(SLOW, THIRD, FAST).places
+
+    @pytest.mark.parametrize(
+        ("changed", "why"),
+        [
+            (
+                {"valid": False, "invalid_reason": "wrong answers"},
+                "its reading does not count: wrong answers",
+            ),
+            ({"n": 12}, "it has 12 calls, too few for a p95"),
+            ({"placement": "free"}, "it ran in another placement: free, the others in together:1"),
+            (
+                {"aggregation": "concurrent"},
+                "it does other work: it asks its dependencies all at once, the others one after the other",
+            ),
+        ],
+    )
+    def test_left_out(self, changed: dict[str, Any], why: str) -> None:
+        """
+        A reading that cannot be compared is left out, with the reason.
+        """
+        found = of(SLOW, replace(FAST, **changed), THIRD)
+
+        assert ((SLOW, THIRD), {"gin": why}) == (found.places, found.left_out)
+
+    def test_no_reading(self) -> None:
+        """
+        Who answered and was not measured is named.
+        """
+        assert {"gin": "it has no reading in this baseline"} == of(SLOW, THIRD).left_out
+
+    def test_another_answer(self) -> None:
+        """
+        Who answered otherwise keeps the reason that parity found.
+        """
+        same = Parity(route=AGGREGATED, same=("express",), others={"gin": "it is another answer"})
+
+        assert {"gin": "it is another answer"} == ranked(same, [SLOW, FAST]).left_out
+
+    def test_order_matters_only_where_several_are_asked(self) -> None:
+        """
+        How dependencies are asked changes nothing of a route that asks one.
+        """
+        same = Parity(route="GET /health", same=("express", "gin"), others={})
+        found = ranked(same, [replace(SLOW, aggregation="concurrent"), FAST])
+
+        assert {} == found.left_out
+
+
+@contextmanager
+def renaming(to: Address, field: bytes, into: bytes) -> Iterator[Address]:
+    """
+    A way to an API on which one field of every answer gets another name.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = 65_536  # headers and body in one packet
+
+        def setup(self) -> None:
+            super().setup()
+            self.api = HTTPConnection(to.host, to.port, timeout=10)
+
+        def finish(self) -> None:
+            self.api.close()
+            super().finish()
+
+        def do(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(length) if length else None
+            self.api.request(self.command, self.path, body, {"Content-Type": "application/json"})
+            answer = self.api.getresponse()
+            text = answer.read().replace(field, into)
+            self.send_response(answer.status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        do_GET = do_POST = do_DELETE = do  # noqa: N815 - the base class looks for these names
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name is the base class's
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield Address("127.0.0.1", server.server_port)
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.servers
+class TestRealApis:
+    def test_a_broken_answer_is_left_out(self, running_stack: Stack, tmp_path: Path) -> None:
+        """
+        One field of one API has another name: its readings count, and it is in no ranking of the routes that it
+        changed; the report names the field.
+        """
+        apis = [
+            running_stack.service(name) for name in ("gin", "express") if name not in running_stack.missing
+        ]
+        if len(apis) < 2:
+            pytest.skip(f"an API is missing: {running_stack.missing}")
+        broken = apis[0]
+        folders = Folders(tmp_path)
+        store = SampleStore(folders)
+        store.check_writable()
+        profile = Profile(name="quick", rounds=2, seconds=0.1, warmup_s=0.05, about="short")
+        with renaming(broken.address, b'"latency_ms"', b'"latency"') as address:
+            services = tuple(replace(api, addresses=(address,)) if api is broken else api for api in apis)
+            stack = replace(running_stack, services=services, missing={}, managed=False)
+            baseline = measure(stack, Wishes(profile=profile, seed=1), host={}, keeper=store)
+        warehouse.build(folders)
+        con = warehouse.connect(folders)
+        try:
+            found = {
+                ranking.route: ranking
+                for ranking in rankings(con, baseline.id, Folders.find().reference_apis / "openapi.yaml")
+            }
+        finally:
+            con.close()
+        report = render(folders, baseline.id).report.read_text("utf-8")
+
+        assert {"gin": "measured", "express": "measured"} == baseline.states
+        assert {"express"} == {place.service for place in found["GET /health/postgres"].places}
+        assert {
+            "gin": "its answer is not as the contract says: no field latency_ms but a field latency, which the contract does not have"
+        } == found["GET /health/postgres"].left_out
+        assert {"express", "gin"} == {place.service for place in found["GET /health"].places}
+        assert "## Ranking" in report
+        assert "no field latency" in report
+
+    def test_answers_are_kept(self, running_stack: Stack, tmp_path: Path) -> None:
+        """
+        What every route answered is in the table `answers`, the state of each dependency with it.
+        """
+        stack = replace(running_stack, services=(running_stack.service("fastapi"),))
+        folders = Folders(tmp_path)
+        store = SampleStore(folders)
+        store.check_writable()
+        profile = Profile(name="quick", rounds=1, seconds=0.02, warmup_s=0.02, about="short")
+        measure(stack, Wishes(profile=profile, seed=1), host={}, keeper=store)
+        warehouse.build(folders)
+        con = warehouse.connect(folders)
+        try:
+            [[status, text]] = con.execute(
+                "select status, shape from answers where route = 'GET /health/all'"
+            ).fetchall()
+        finally:
+            con.close()
+        shape = json.loads(text)
+
+        assert 200 == status
+        assert "string: healthy" == shape["dependencies.postgres.status"]
+        assert "number" == shape["dependencies.postgres.latency_ms"]

@@ -1,0 +1,373 @@
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from devperf_pipeline.errors import ServiceRefused
+from devperf_pipeline.measure import load_tests
+from devperf_pipeline.measure.load_tests import SWEEP, engines_after, limits
+from devperf_pipeline.measure.placement import Placement
+from devperf_pipeline.measure.plan import PROFILES, Profile
+from devperf_pipeline.measure.progress import Progress
+from devperf_pipeline.measure.slices import Measurer
+from devperf_pipeline.measure.visit import Cancelled, Visit
+from devperf_pipeline.model import Address, Baseline, Benchmark, Facts, Load, Outcome, Service, Stack, Stretch
+from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.services.operation import Operation, Session
+from devperf_pipeline.stack.config import load_stack
+from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.local import down, processes, up
+from devperf_pipeline.store import warehouse
+from devperf_pipeline.store.samples import SampleStore
+from devperf_pipeline_tests.measure.fake_service import FakeConnection, FakeSession
+from devperf_pipeline_tests.measure.line_server import Answer, echo
+from devperf_pipeline_tests.measure.test_sitting import ListKeeper
+
+SHORT = Profile(
+    name="short", rounds=1, seconds=0.02, warmup_s=0.05, about="for tests", sweep_s=0.05, load_test_s=0.1
+)
+
+
+MakeVisit = Callable[..., tuple[Visit, ListKeeper, list[str]]]
+
+
+class LoadedSession(FakeSession):
+    """
+    A line server whose `hello` is load tested, and that lets in so many users.
+    """
+
+    def __init__(self, answer: Answer = echo, most_users: int = 1_000) -> None:
+        super().__init__(answer)
+        self.most_users, self.users = most_users, 0
+
+    def operations(self) -> list[Operation]:
+        floor, hello = super().operations()
+        return [floor, replace(hello, sustained=True)]
+
+    def connect(self) -> FakeConnection:
+        self.users += 1
+        if self.users > self.most_users:
+            raise ServiceRefused(f"no more than {self.most_users} users")
+        return super().connect()
+
+
+@pytest.fixture(name="session")
+def _session() -> Iterator[LoadedSession]:
+    with LoadedSession() as session:
+        yield session
+
+
+@pytest.fixture(name="visit")
+def _visit() -> Iterator[MakeVisit]:
+    """
+    Make a visit of one service: it, where what it keeps goes, and what it says.
+    """
+    visits: list[Visit] = []
+
+    def make(session: Session, profile: Profile = SHORT) -> tuple[Visit, ListKeeper, list[str]]:
+        keeper, said, placement = ListKeeper(), list[str](), Placement(list)
+        made = Visit(
+            stack=Stack(
+                name="test", path=Path("test.toml"), managed=False, services=(Service(name="a", kind="fake"),)
+            ),
+            sessions={"a": session},
+            states={"a": "measured"},
+            profile=profile,
+            placement=placement,
+            measurer=Measurer(profile, placement),
+            keeper=keeper,
+            seed=1,
+            stages={"load_tests": ()},
+            processes=lambda _: [],
+            say=said.append,
+            check_cancelled=lambda: None,
+        )
+        visits.append(made)
+        return made, keeper, said
+
+    yield make
+    for made in visits:
+        made.close()
+
+
+class TestRun:
+    def test_every_number_of_users_is_one_stretch(self, visit: MakeVisit, session: LoadedSession) -> None:
+        """
+        The sweep has one measured round a number of users, rising, that says how it was driven.
+        """
+        made, keeper, said = visit(session)
+        load_tests.run(made, lambda _: None)
+        measured = [one for one in keeper.rounds if one.phase == "measured"]
+
+        assert [f"a/hello/sustained-{users}/engine" for users in SWEEP] == [
+            one.benchmark.id for one in measured
+        ]
+        assert [None] * len(SWEEP) == [one.problem for one in measured]
+        assert [0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.1, 0.05] == [
+            one.stretch.limit_s for one in measured if one.stretch
+        ]
+        assert all(one.stretch and one.stretch.client_share > 0 for one in measured)
+        assert [] == said
+
+    def test_what_everything_uses_is_read_meanwhile(self, visit: MakeVisit, session: LoadedSession) -> None:
+        """
+        Readings of the load test carry its benchmark and its users; other points but the one before have none.
+        """
+        profile = replace(SHORT, load_test_s=0.5, sweep_s=0.3, reading_s=0.1)
+        made, keeper, _ = visit(session, profile)
+        here = Service(name="a", kind="fake", addresses=(Address("127.0.0.1", 1),))
+        made.stack = replace(made.stack, services=(here,))
+        made.processes = lambda _: [os.getpid()]
+        load_tests.run(made, lambda _: None)
+
+        assert {
+            ("load", "a/hello/sustained-50/engine", 50),
+            ("load", "a/hello/sustained-100/engine", 100),
+        } == {(one.phase, one.benchmark, one.users) for one in keeper.readings}
+
+    def test_operations_that_are_not_sustained_have_none(self, visit: MakeVisit) -> None:
+        """
+        A service without a sustained operation is not load tested.
+        """
+        with FakeSession() as session:
+            made, keeper, _ = visit(session)
+            load_tests.run(made, lambda _: None)
+
+        assert [] == keeper.rounds
+
+    def test_it_ends_where_the_server_lets_in_no_more(self, visit: MakeVisit) -> None:
+        """
+        The first number of users that is refused gets a row without calls and with the reason; larger ones are not
+        tried, smaller ones stay.
+        """
+        with LoadedSession(most_users=12) as session:
+            made, keeper, said = visit(session)
+            load_tests.run(made, lambda _: None)
+        measured = [one for one in keeper.rounds if one.phase == "measured"]
+
+        assert [1, 2, 5, 10, 20] == [one.benchmark.load.users for one in measured]
+        assert [True, True, True, True, False] == [bool(one.latency_ns) for one in measured]
+        assert ["a: the sweep of users ends at 20: ServiceRefused: no more than 12 users"] == said
+
+    def test_it_ends_where_answers_go_wrong(self, visit: MakeVisit) -> None:
+        """
+        After two numbers of users without a whole stretch more of them are not tried.
+        """
+
+        def refuse(connection: object, line: bytes, number: int) -> bool:
+            connection.sendall(b"no\n")  # type: ignore[attr-defined]
+            return True
+
+        with LoadedSession(refuse) as session:
+            made, keeper, said = visit(session)
+            load_tests.run(made, lambda _: None)
+
+        assert {1, 2} == {one.benchmark.load.users for one in keeper.rounds}
+        assert {Outcome.ERROR} == {each for one in keeper.rounds for each in one.outcome}
+        assert 1 == len(said)
+
+    def test_cancelled_between_stretches(self, visit: MakeVisit, session: LoadedSession) -> None:
+        """
+        Asked to stop, it stops after the stretch under way, and what was kept stays.
+        """
+        made, keeper, _ = visit(session)
+
+        def check() -> None:
+            if len(keeper.rounds) >= 4:
+                raise Cancelled("stop")
+
+        made.check_cancelled = check
+        with pytest.raises(Cancelled):
+            load_tests.run(made, lambda _: None)
+
+        assert {1, 2} == {one.benchmark.load.users for one in keeper.rounds}
+
+    def test_what_does_not_fit_into_the_budget_is_left_out_and_named(
+        self, visit: MakeVisit, session: LoadedSession
+    ) -> None:
+        """
+        When a service's share of the time is used up only its load test is still made.
+        """
+        made, keeper, said = visit(session, replace(SHORT, sweeps_budget_s=1e-9))
+        heard: list[Progress] = []
+        load_tests.run(made, heard.append)
+
+        assert {100} == {one.benchmark.load.users for one in keeper.rounds}
+        assert "a: no sustained load of 1, 2, 5, 10, 20, 50, 200 users was measured" in said[0]
+        assert 1 == len(heard)
+
+    def test_a_hanging_server_does_not_hold_it(
+        self, visit: MakeVisit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        A server that answers nothing costs the deadline of a call, once, and the sweep ends.
+        """
+        monkeypatch.setattr("devperf_pipeline.measure.engine.CALL_DEADLINE_S", 0.5)
+        with LoadedSession(lambda connection, line, number: True) as session:
+            made, keeper, said = visit(session)
+            began = time.monotonic()
+            load_tests.run(made, lambda _: None)
+
+        assert time.monotonic() - began < 10
+        assert "the warm-up ended early" in str(keeper.rounds[-1].problem)
+        assert 1 == len(said)
+
+
+class TestLimits:
+    def test_of_the_published_load_test(self) -> None:
+        """
+        In the full profile 100 users of an API make 60,000 calls or go on for 60 s.
+        """
+        fastapi = Service(name="any", kind="fastapi")
+
+        assert Stretch(limit_calls=60_000, limit_s=60.0) == limits(PROFILES["full"], fastapi, 100)
+
+    def test_quicker_profiles_are_shorter(self) -> None:
+        """
+        Others end after fewer seconds, never after fewer calls.
+        """
+        fastapi = Service(name="any", kind="fastapi")
+
+        assert (60_000, True) == (
+            limits(PROFILES["quick"], fastapi, 100).limit_calls,
+            limits(PROFILES["quick"], fastapi, 100).limit_s
+            < limits(PROFILES["standard"], fastapi, 100).limit_s
+            < 60,
+        )
+
+
+class TestEnginesAfter:
+    @pytest.mark.parametrize(
+        ("client_share", "idle_cores", "cores", "expected"),
+        [(0.95, 1.5, 4, 2), (0.95, 0.3, 4, 1), (0.5, 1.5, 4, 1), (0.95, 1.5, 2, 1), (0.95, None, 4, 1)],
+        ids=["one more", "no core was idle", "the client was not the limit", "too few cores", "unknown"],
+    )
+    def test_one_more_where_it_helps(
+        self, client_share: float, idle_cores: float | None, cores: int, expected: int
+    ) -> None:
+        """
+        Another process is started only where the client was the limit, a core was idle, and one is left to servers.
+        """
+        found = Stretch(
+            limit_calls=1, limit_s=1, engine_processes=1, client_share=client_share, idle_cores=idle_cores
+        )
+
+        assert expected == engines_after(found, lambda engines: cores > engines)
+
+
+class TestLoad:
+    def test_sustained_benchmarks_have_ids_of_their_own(self) -> None:
+        """
+        A sustained load never joins on the interleaved one of as many users.
+        """
+        sustained = Benchmark("redis", "get-hit", Load(10, sustained=True), "engine")
+
+        assert ("redis/get-hit/sustained-10/engine", "load_tests") == (sustained.id, sustained.stage)
+
+
+@pytest.mark.servers
+class TestRealServers:
+    @pytest.mark.parametrize(
+        ("name", "expected"),
+        [("redis", SWEEP), ("postgresql", (1, 2, 5, 10, 20, 50, 100))],
+        ids=["redis", "postgresql lets in fewer than 100"],
+    )
+    def test_is_swept_as_far_as_it_lets_users_in(
+        self, visit: MakeVisit, running_stack: Stack, name: str, expected: tuple[int, ...]
+    ) -> None:
+        """
+        Every stretch has right answers only; where the server lets in no more, the last one says so, and nobody
+        stays connected.
+        """
+        service = running_stack.service(name)
+        session = CATALOGUE[service.kind].open_session(service)
+        try:
+            session.prepare()
+            made, keeper, said = visit(session)
+            made.stack = replace(running_stack, services=(replace(service, name="a"),))
+            load_tests.run(made, lambda _: None)
+            measured = [one for one in keeper.rounds if one.phase == "measured"]
+            session.connect().close()
+        finally:
+            session.clean()
+            session.close()
+        answered = [one for one in measured if one.latency_ns]
+
+        assert list(expected) == [one.benchmark.load.users for one in measured]
+        assert {Outcome.OK} == {each for one in answered for each in one.outcome}
+        assert [None] * len(answered) == [one.problem for one in answered]
+        assert (len(SWEEP) - len(expected), len(measured) - len(answered)) in {(0, 0), (1, 1)}
+        assert len(said) == len(measured) - len(answered)
+
+    def test_a_dependency_that_stops_is_told_from_when_on(
+        self, stack_folders: Folders, tmp_path: Path
+    ) -> None:
+        """
+        An API goes on answering with status 200 when its Redis is gone, and says in the body that it is not well:
+        the stretch has the moment, ends soon after it, and its row is not valid.
+        """
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / "cache").symlink_to(stack_folders.cache)
+        folders = Folders(tmp_path)
+        local = load_stack("local", Folders.find(), CATALOGUE)
+        api = replace(local.service("fastapi"), needs=("redis",))
+        try:
+            stack = up(replace(local, services=(local.service("redis"), api)), folders, say=lambda _: None)
+            assert {} == stack.missing
+            redis = [psutil.Process(pid) for pid in processes(folders, "redis")]
+            session = CATALOGUE["fastapi"].open_session(stack.service("fastapi"))
+            session.prepare()
+            measurer = Measurer(SHORT, Placement(list))
+            [item] = [one for one in load_tests.sweep("fastapi", session) if one.benchmark.load.users == 10]
+            store, baseline = SampleStore(folders), baseline_of("fastapi")
+            store.check_writable()
+            store.begin(baseline)
+            measurer.measure(item, 1, Stretch(limit_calls=200, limit_s=1.0))  # every connection is there
+            killed_at_ns: list[int] = []
+
+            def kill() -> None:
+                killed_at_ns.append(time.time_ns())
+                for one in redis:
+                    one.kill()
+
+            threading.Timer(2.0, kill).start()
+            measured = measurer.measure(item, 1, Stretch(limit_calls=1_000_000, limit_s=4.0))[-1]
+            measurer.disconnect()
+            session.close()
+            store.keep(measured)
+            store.finish(baseline)
+        finally:
+            down(local.name, folders, say=lambda _: None)
+        warehouse.build(folders)
+        with warehouse.connect(folders) as con:
+            [(valid, n, degraded_from_s, reason)] = con.execute(
+                "select valid, n, degraded_from_s, invalid_reason from load_tests"
+            ).fetchall()
+        expected_s = (killed_at_ns[0] - measured.began_at_ns) / 1e9
+        degraded = list(measured.outcome).count(Outcome.DEGRADED)
+
+        assert not valid
+        assert len(measured.outcome) == n
+        assert expected_s <= degraded_from_s < expected_s + 2
+        assert degraded
+        assert (
+            f"{degraded:,} of {n:,} calls were answered with success by a service that says it is not well, "
+            f"from second {degraded_from_s:.1f} on"
+        ) == reason
+
+
+def baseline_of(service: str) -> Baseline:
+    return Baseline(
+        id="20261125T031500Z-3f9a",
+        stack="local",
+        profile="quick",
+        seed=1,
+        began_at_ns=time.time_ns(),
+        host={},
+        facts={service: Facts(product=service, version="1")},
+    )

@@ -1,0 +1,160 @@
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from devperf_pipeline.report.baseline import render
+
+if TYPE_CHECKING:
+    from devperf_pipeline_tests.report.conftest import Warehouse
+
+US = 1_000
+LEVEL = (99_000, 99_500, 100_000, 100_500, 101_000)
+HOSTILE = "<script>alert(1)</script>|`x`\n## no\u202e ![p](http://x/y.png) '; drop table rounds; --"
+
+
+def headings(report: Path) -> list[str]:
+    return [line for line in report.read_text("utf-8").splitlines() if line.startswith("## ")]
+
+
+def part(report: Path, title: str) -> str:
+    """
+    One part of a report, without the next.
+    """
+    return report.read_text("utf-8").split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+class TestOrder:
+    def test_what_a_reader_wants_comes_first(self, warehouse: "Warehouse") -> None:
+        """
+        Changes and findings stand before tables; a part of which there are no rows is a line of the notes.
+        """
+        sitting = warehouse.baseline(25)
+        for service in ("redis", "gin", "mysql", "rabbitmq", "vault"):
+            warehouse.measured(sitting, service, "get", LEVEL)
+        warehouse.measured(sitting, "mysql", "full-scan", [100 * time for time in LEVEL])
+        warehouse.measured(sitting, "mysql", "select-by-key", LEVEL)
+        report = render(warehouse.folders).report
+
+        expected = [
+            "What changed",
+            "Findings",
+            "At a glance",
+            "How to read the tables",
+            "Environment",
+            "API response times",
+            "Databases",
+            "Redis, one node and cluster",
+            "Message queue",
+            "Secrets",
+            "Changelog of baselines",
+            "Notes",
+            "Where the numbers come from",
+        ]
+        assert [f"## {title}" for title in expected] == headings(report)
+        absent = (
+            "Ranking of the APIs",
+            "Memory per request",
+            "Resource usage",
+            "Load tests",
+            "Reference tools",
+        )
+        notes = part(report, "Notes")
+        assert [] == [
+            title for title in absent if f"- {title}: this baseline has no rows for it." not in notes
+        ]
+
+
+class TestChanged:
+    def test_the_largest_change_and_its_doubt(self, warehouse: "Warehouse") -> None:
+        """
+        A change is a line with both figures; the reader is told to measure again, and what else is not the same.
+        """
+        before, now = warehouse.baseline(24), warehouse.baseline(25)
+        warehouse.measured(before, "redis", "get", LEVEL)
+        warehouse.measured(now, "redis", "get", [2 * time for time in LEVEL])
+        for sitting, version in ((before, "7.0"), (now, "8.0")):
+            warehouse.fact(sitting, "redis", "version", version)
+        changed = part(render(warehouse.folders).report, "What changed")
+
+        assert f"Against baseline {before} of 2026-11-24 03:15 UTC. p50: 1 slower. p95: 1 slower." in changed
+        assert "- Redis, one node, version: 7.0 → 8.0" in changed
+        line = "| Redis, one node | GET | closed-1 engine | p50 | **slower**, provisional | 0.10 ms | 0.20 ms | +100 % | +50 % |"
+        assert line in changed.splitlines()
+        assert "All medians together moved by +100 %: that is the machine, more than any service." in changed
+
+    def test_nothing_to_compare_with(self, warehouse: "Warehouse") -> None:
+        """
+        The first baseline says that it is the first.
+        """
+        warehouse.measured(warehouse.baseline(25), "redis", "get", LEVEL)
+
+        assert "There is no earlier complete baseline" in part(
+            render(warehouse.folders).report, "What changed"
+        )
+
+
+class TestFindings:
+    def test_cost_bounds_remedy_and_gain(self, warehouse: "Warehouse") -> None:
+        """
+        What is found stands with what it costs, where most, and what to do; the dearest is said at the top.
+        """
+        sitting = warehouse.baseline(25)
+        for service, with_us in (("gin", 300), ("fastapi", 1_300)):
+            warehouse.measured(sitting, service, "get-root", [100 * US] * 3)
+            times = [(with_us - 10) * US, with_us * US, (with_us + 10) * US]
+            warehouse.measured(
+                sitting, service, "get-examples-vault-secret-postgres", times, title="GET /secret"
+            )
+        report = render(warehouse.folders).report
+        found = part(report, "Findings")
+
+        line = "| **Vault is asked on each request** | open | FastAPI, code-first: 1.20 ms (1.19 ms to 1.21 ms) of 1.30 ms | Gin 0.20 ms |"
+        assert line in found.splitlines()
+        assert "Remedy: Keep the secret in memory until shortly before its lease ends." in found
+        top = report.read_text("utf-8").split("## ")[0]
+        assert "It costs 1.20 ms (1.19 ms to 1.21 ms) of the 1.30 ms that GET /secret takes." in top
+
+    def test_searched_for_in_vain(self, warehouse: "Warehouse") -> None:
+        """
+        What was looked for and is not there is said, with where.
+        """
+        sitting = warehouse.baseline(25)
+        warehouse.measured(sitting, "mysql", "full-scan", LEVEL)
+        warehouse.measured(sitting, "mysql", "select-by-key", LEVEL)
+        found = part(render(warehouse.folders).report, "Findings")
+
+        assert "- A scan where an index would do: MySQL" in found.splitlines()
+
+
+class TestHostileText:
+    def test_nothing_that_others_named_harms_any_part(self, warehouse: "Warehouse") -> None:
+        """
+        Services, operations, versions and reasons with markup, paths and SQL in them stay words, also in HTML.
+        """
+        before, now = warehouse.baseline(24), warehouse.baseline(25, profile=HOSTILE)
+        service = f"../../{HOSTILE}"
+        for sitting, factor in ((before, 1), (now, 3)):
+            warehouse.measured(
+                sitting, service, "full-scan", [factor * 100 * time for time in LEVEL], title=HOSTILE, benchmark=f"{service}/full-scan"
+            )  # fmt: skip
+            warehouse.measured(sitting, service, "select-by-key", LEVEL, title=HOSTILE)
+            warehouse.fact(sitting, service, HOSTILE, f"{HOSTILE} {factor}")
+            warehouse.service(
+                sitting, service, product=HOSTILE, version=f"{HOSTILE} {factor}", reason=HOSTILE
+            )
+        rendered = render(warehouse.folders)
+        markdown = rendered.report.read_text("utf-8")
+        page = rendered.report.with_suffix(".html").read_text("utf-8")
+        body = page.split("<main>")[1]
+
+        prose = markdown.split("```sql")[0]
+        assert "<script" not in prose
+        assert "\u202e" not in markdown + page
+        assert [] == re.findall(r"^## no", prose, re.MULTILINE)
+        assert "<script" not in page
+        assert "<img" not in body
+        assert [] == re.findall(r'(?:src|href)="http', body)
+        for table in re.findall(r"(?:^\|.*\n)+", prose, re.MULTILINE):
+            assert len({len(re.split(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
+        inside = warehouse.folders.reports
+        assert all(inside in chart.parents for chart in rendered.charts)

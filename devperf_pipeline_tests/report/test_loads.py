@@ -1,0 +1,84 @@
+from typing import Any
+
+from devperf_pipeline.report.beside import beside
+from devperf_pipeline.report.format import DASH
+from devperf_pipeline.report.loads import load_tests
+from devperf_pipeline.report.section import Lines, Section, Table
+from devperf_pipeline.report.view import Picture, Sitting
+
+SITTING = Sitting(
+    baseline_id="b", stack="local", profile="quick", seed=1, began_at_ns=0, ended_at_ns=1, state="complete",
+    samples=0, rounds=0, newest=True,
+)  # fmt: skip
+VIEW = Picture(sitting=SITTING, host={}, parts=[], rankings=[])
+LADDER = ("p50", "p66", "p75", "p80", "p90", "p95", "p98", "p99", "max")
+
+
+def loaded(users: int, **values: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "service": "gin", "operation": "get-health-all", "users": users, "throughput_per_s": 320.0, "n": 60_000,
+        "failed": 0, "non_success": 0, "elapsed_ns": 60_000_000_000, "mean_ns": 312_000_000.0,
+        "mean_across_users_ns": 3_120_000.0, "valid": True, "invalid_reason": None,
+        **{f"{name}_ns": 1_000_000 * (place + 1) for place, name in enumerate(LADDER)},
+    }  # fmt: skip
+    return found | values
+
+
+def tables(section: Section) -> list[list[list[str]]]:
+    return [[list(row) for row in block.rows] for block in section.blocks if isinstance(block, Table)]
+
+
+class TestLoadTests:
+    def test_the_ladder_is_that_of_most_users(self) -> None:
+        """
+        The sweep has a line a load; the ladder one a service, of its largest valid load.
+        """
+        tests = [loaded(1), loaded(100), loaded(200, valid=False, invalid_reason="2 answers were a limit's")]
+        [section] = load_tests(VIEW, tests, [], [])
+        sweep, ladder = tables(section)
+
+        assert ["1", "100", "~~200~~"] == [line[2] for line in sweep]
+        assert ["Gin", "100", "1.00 ms", "2.00 ms", "3.00 ms"] == ladder[0][:5]
+        assert section.blocks[-1] == Lines(["~~Gin~~, 200 users: 2 answers were a limit's"])
+
+    def test_where_more_users_only_wait(self) -> None:
+        """
+        The knee is said with its throughput, or why there is none.
+        """
+        names = {"service": "gin", "operation": "get-health-all"}
+        knees = [
+            {**names, "knee_users": 25, "knee_throughput_per_s": 2_400.0, "reason": "flat from there"},
+            {**names, "knee_users": None, "knee_throughput_per_s": None, "reason": "still growing"},
+        ]
+        [section] = load_tests(VIEW, [loaded(1)], knees, [])
+
+        assert section.blocks[-1] == Lines(
+            [
+                "Gin, get-health-all: 25 users at 2,400/s (flat from there)",
+                "Gin, get-health-all: not found (still growing)",
+            ]
+        )
+
+    def test_nothing_loaded_no_section(self) -> None:
+        """
+        Without load tests there is no empty table.
+        """
+        assert ([], []) == (load_tests(VIEW, [], [], []), beside(VIEW, []))
+
+
+class TestBeside:
+    def test_a_tool_stands_beside_the_engine(self) -> None:
+        """
+        Both figures, their ratios, and whether they agree; what a tool does not state is a dash.
+        """
+        row = {
+            "service": "gin", "operation": "get-root", "users": 10, "tool": "ab", "engine_p50_ns": 50_000,
+            "tool_p50_ns": None, "p50_ratio": None, "engine_throughput_per_s": 20_000.0,
+            "tool_throughput_per_s": 10_000.0, "throughput_ratio": 0.5, "agrees": False, "says": "ab | was at its limit",
+        }  # fmt: skip
+        [[line]] = tables(beside(VIEW, [row])[0])
+
+        assert line == [
+            "Gin", "get-root", "ab", "10", "50.0 µs", DASH, DASH, "20,000/s", "10,000/s", "0.50", "**no**",
+            "ab \\| was at its limit",
+        ]  # fmt: skip

@@ -1,0 +1,79 @@
+import re
+from html.parser import HTMLParser
+
+from devperf_pipeline.report.page import page
+
+SVG = '<?xml version="1.0"?>\n<!DOCTYPE svg>\n<svg width="10" height="10"><defs><path id="m1"/></defs><use href="#m1" clip-path="url(#m1)"/></svg>'
+
+
+class Reader(HTMLParser):
+    """
+    What a browser would see: every tag with its attributes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+def read(text: str) -> list[tuple[str, dict[str, str | None]]]:
+    reader = Reader()
+    reader.feed(text)
+    return reader.tags
+
+
+class TestPage:
+    def test_asks_nobody_for_anything(self) -> None:
+        """
+        No script, and no address that a browser would follow by itself, whatever the Markdown holds.
+        """
+        hostile = "# a\n\n<script src='https://x'></script>\n\n![x](https://x/y.png) [y](https://x)\n\n<img src=x onerror=y>\n"
+        tags = read(page(hostile, {}))
+
+        assert not {"script", "img", "iframe", "object"} & {tag for tag, _ in tags}
+        loaded = [attrs.get("src") or attrs.get("href") for tag, attrs in tags if tag != "a"]
+        assert ["data:,"] == [address for address in loaded if address]
+
+    def test_own_pictures_are_inline_and_their_names_are_their_own(self) -> None:
+        """
+        Two drawings that name the same thing do not meet, and each says what it shows.
+        """
+        text = page('# a\n\n![one & "two"](a.svg)\n\n![b](b.svg)\n', {"a.svg": SVG, "b.svg": SVG})
+        drawings = [attrs for tag, attrs in read(text) if tag == "svg"]
+
+        assert ['one & "two"', "b"] == [drawing["aria-label"] for drawing in drawings]
+        assert {"p0-m1", "p1-m1"} == set(re.findall(r'<path id="([^"]+)"', text))
+        assert {"#p0-m1", "#p1-m1"} == set(re.findall(r'<use href="([^"]+)"', text))
+        assert "<?xml" not in text
+        assert "<!DOCTYPE svg" not in text
+
+    def test_a_picture_that_is_not_ours_stays_words(self) -> None:
+        """
+        What the Markdown names and nobody drew is shown as its description.
+        """
+        text = page("![of another](other.svg)", {"a.svg": SVG})
+
+        assert "<p>of another</p>" in text
+
+    def test_contents_lead_to_the_parts(self) -> None:
+        """
+        Each second-level heading is in the list of contents, and each link there has its target.
+        """
+        tags = read(page("# a\n\n## One <b>\n\n### not this\n\n## Two\n", {}))
+        links = [attrs["href"] for tag, attrs in tags if tag == "a"]
+        names = {attrs.get("id") for _, attrs in tags}
+
+        assert len(links) == 2
+        assert {str(link).removeprefix("#") for link in links} <= names
+
+    def test_tables_and_what_is_struck(self) -> None:
+        """
+        Tables and struck readings are rendered as such.
+        """
+        text = page("| a | b |\n| :-- | --: |\n| ~~1~~ | 2 |\n", {})
+
+        assert "<s>1</s>" in text
+        assert '<td style="text-align:right">2</td>' in text

@@ -1,0 +1,111 @@
+from typing import Any
+
+from devperf_pipeline.analyse.ranking import Ranking, Reading
+from devperf_pipeline.report.ranked import HEADLINE, compared, ranked, winner
+from devperf_pipeline.report.section import Lines, Section, Table
+from devperf_pipeline.report.view import Picture, Sitting
+
+SITTING = Sitting(
+    baseline_id="b", stack="local", profile="quick", seed=1, began_at_ns=0, ended_at_ns=1, state="complete",
+    samples=0, rounds=0, newest=True,
+)  # fmt: skip
+VIEW = Picture(sitting=SITTING, host={}, parts=[], rankings=[])
+
+
+def reading(service: str, p95_ns: int, **values: Any) -> Reading:
+    found: dict[str, Any] = {
+        "route": HEADLINE, "n": 500, "valid": True, "invalid_reason": None, "placement": "together:1",
+        "p50_ns": p95_ns // 2, "p95_low_ns": p95_ns - 100_000, "p95_high_ns": p95_ns + 100_000, "aggregation": None,
+    }  # fmt: skip
+    return Reading(service=service, p95_ns=p95_ns, **{**found, **values})
+
+
+def ranking(*places: Reading, route: str = HEADLINE, **left_out: str) -> Ranking:
+    return Ranking(route=route, places=places, left_out=left_out)
+
+
+def table(section: Section | None) -> list[list[str]]:
+    assert section
+    return [list(row) for block in section.blocks if isinstance(block, Table) for row in block.rows]
+
+
+class TestWinner:
+    def test_is_sure_where_bounds_lie_apart(self) -> None:
+        """
+        Who is first is said with both figures, and that it is no chance.
+        """
+        said = winner(VIEW, [ranking(reading("gin", 1_000_000), reading("express", 2_000_000))])
+
+        assert said == (
+            "Fastest like for like on GET /health/all: **Gin**, p95 1.00 ms against 2.00 ms of Express; "
+            "their bounds lie apart."
+        )
+
+    def test_is_doubtful_where_they_overlap(self) -> None:
+        """
+        A lead within the bounds is called what it may be.
+        """
+        said = winner(VIEW, [ranking(reading("gin", 1_000_000), reading("express", 1_050_000))])
+
+        assert said
+        assert said.endswith("but their bounds overlap: this order may be chance.")
+
+    def test_nobody_wins_alone(self) -> None:
+        """
+        Without a second there is no first.
+        """
+        assert winner(VIEW, [ranking(reading("gin", 1_000_000))]) is None
+
+
+class TestRanking:
+    def test_the_headline_comes_first_and_says_how_many_times(self) -> None:
+        """
+        One line a route, the aggregate of all health checks first.
+        """
+        section = ranked(
+            VIEW,
+            [
+                ranking(reading("actix", 10_000), reading("gin", 12_000), route="GET /"),
+                ranking(reading("gin", 1_000_000), reading("actix", 1_500_000)),
+            ],
+            None,
+        )
+
+        assert table(section) == [
+            [HEADLINE, "Gin 1.00 ms", "Actix Web 1.50 ms (1.50 times)"],
+            ["GET /", "Actix Web 10.0 µs", "Gin 12.0 µs (1.20 times)"],
+        ]
+
+    def test_who_is_left_out_is_named_even_where_nobody_can_be_ranked(self) -> None:
+        """
+        The reason stands once, with the routes that it is about.
+        """
+        why = "its answer has <no> field"
+        section = ranked(
+            VIEW, [ranking(reading("gin", 1), express=why), ranking(route="GET /x", express=why)], None
+        )
+
+        assert section
+        assert section.blocks[-1] == Lines(
+            [f"Express on {HEADLINE}, GET /x: its answer has &lt;no&gt; field"]
+        )
+
+    def test_nothing_ran(self) -> None:
+        """
+        Without rankings there is no section.
+        """
+        assert (None, None) == (ranked(VIEW, [], None), compared(VIEW, []))
+
+
+class TestCompared:
+    def test_relative_performance_and_who_is_not_ranked(self) -> None:
+        """
+        Everybody is there; who cannot be compared has no number.
+        """
+        section = compared(
+            VIEW, [ranking(reading("gin", 1_000_000), reading("express", 2_500_000), fastapi="other work")]
+        )
+
+        assert [("Gin", "first"), ("Express", "2.50 times"), ("FastAPI, code-first", "not ranked")] == [
+            (line[0], line[4]) for line in table(section)
+        ]
