@@ -126,7 +126,8 @@ class Service:
 
     `kind` names the module of `services/` that knows it; `name` is what every table calls it.
     `settings` are the server's own settings, in its own words ("shared_buffers").
-    `kept` says what has to be read from a Vault before the service can be entered.
+    `kept` says what has to be read from a Vault before the service can be entered, `password_file` which file holds
+    its password or token.
     """
 
     name: str
@@ -137,6 +138,7 @@ class Service:
     settings: Mapping[str, str | int | bool] = field(default_factory=dict[str, str | int | bool])
     needs: tuple[str, ...] = ()
     kept: Mapping[Kept, VaultField] = field(default_factory=dict[Kept, VaultField])
+    password_file: Path | None = None
 
     @property
     def address(self) -> Address:

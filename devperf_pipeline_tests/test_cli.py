@@ -166,6 +166,34 @@ class TestBadInput:
         assert seconds < 30
 
 
+class TestDryRun:
+    def test_tells_what_would_be_started(self, root: Path) -> None:
+        """
+        Of a stack that does not run it is told which servers would be started, and nothing is, nor written.
+        """
+        (root / "stacks" / "small.toml").write_text(
+            'name = "small"\nmanaged = true\n[services.redis]\nkind = "redis"\n[services.redis.settings]\nmaxmemory = "64mb"\n'
+        )
+        status, said, _ = devperf(root, "baseline", "--stack", "small", "--dry-run")
+
+        assert 0 == status
+        assert "The stack small does not run." in said
+        assert "setting maxmemory: 64mb" in said
+        assert "devperf up --stack small" in said
+        assert [root / "stacks"] == list(root.iterdir())
+
+    def test_tells_who_cannot_be_measured(self, root: Path, silent_port: int) -> None:
+        """
+        Of a visited stack each service is asked; one that does not answer is told with the reason.
+        """
+        (root / "stacks" / "visited.toml").write_text(VISITED.format(kind="redis", port=silent_port))
+        status, said, _ = devperf(root, "baseline", "--stack", "visited", "--dry-run")
+
+        assert 0 == status
+        assert "would not be measured: redis" in said
+        assert [root / "stacks"] == list(root.iterdir())
+
+
 class TestDoctor:
     def test_asks_the_services_of_a_visited_stack(self, root: Path, silent_port: int) -> None:
         """

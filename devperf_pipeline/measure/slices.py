@@ -28,6 +28,9 @@ CYCLE = 4_000
 LONGEST_CYCLE = 1_000
 """Calls of one user."""
 
+LEAST_PREPARED = 10
+"""Calls of one user where each call consumes something."""
+
 MARGIN = 1.5
 """How much more than expected is laid in where each call consumes something."""
 
@@ -195,7 +198,7 @@ class Measurer:
         if not item.operation.finite:
             return min(LONGEST_CYCLE, CYCLE // users)
         expected = BLOCK_CALLS * 8 if rate is None else rate * self._seconds(item) * MARGIN + 2 * BLOCK_CALLS
-        return max(10, min(math.ceil(expected / users), item.operation.largest // users))
+        return max(LEAST_PREPARED, min(math.ceil(expected / users), item.operation.largest // users))
 
     def _prepare(self, item: Item, size: int) -> _Prepared:
         operation, users = item.operation, item.benchmark.load.users

@@ -102,6 +102,17 @@ class MongodbSession:
         settings |= {name: str(parameters[name]) for name in PARAMETERS if name in parameters}
         return Facts(product=product, version=version, settings=settings)
 
+    def objects(self) -> Sequence[str]:
+        """
+        Our database, with all its collections.
+        """
+        return [f"database {OUR_NAME}"]
+
+    def assume(self) -> None:
+        """
+        The operations are known without having prepared anything.
+        """
+
     def prepare(self) -> None:
         """
         Make our database anew, with every collection seeded.
@@ -138,6 +149,14 @@ class MongodbSession:
         A new connection.
         """
         return _connect(self._service)
+
+    def renew(self, service: Service) -> None:
+        """
+        Go on with other credentials.
+        """
+        own = _connect(service)
+        self._own.close()
+        self._service, self._own = service, own
 
     def clean(self) -> None:
         """

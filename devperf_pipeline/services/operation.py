@@ -12,9 +12,9 @@ A `Driver` is how an application would ask for it.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from socket import socket
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from devperf_pipeline.model import Facts
+from devperf_pipeline.model import Facts, Service
 
 OUR_NAME = "devperf"
 """Every object we create in a service carries this name; nothing else is touched."""
@@ -115,6 +115,25 @@ class Operation:
     held: bool = False
 
 
+@runtime_checkable
+class Forewarning(Protocol):
+    """
+    What a session may have beside: what would spoil a measurement, told before one is begun.
+    """
+
+    def spoilers(self) -> Sequence[str]:
+        """
+        One sentence each, with what was found: few connections left, keys that may be evicted, a missing privilege, …
+
+        Found by asking: nothing is created. Valid without `prepare`.
+
+        Raises:
+            ServiceError: the service does not answer.
+
+        """
+        ...
+
+
 FLOOR = "floor"
 """The operation that asks for nothing: what is left is the instrument and the way there."""
 
@@ -133,6 +152,20 @@ class Session(Protocol):
     def facts(self) -> Facts:
         """
         What the running service says of itself.
+        """
+        ...
+
+    def objects(self) -> Sequence[str]:
+        """
+        Everything that `prepare` and the operations make in the service, by kind and name: "schema devperf_postgresql".
+
+        `*` stands for what is numbered. Valid before `prepare`; nothing is made.
+        """
+        ...
+
+    def assume(self) -> None:
+        """
+        Take it that `prepare` succeeded, without making anything, so that `operations` can be told.
         """
         ...
 
@@ -155,6 +188,16 @@ class Session(Protocol):
     def connect(self) -> Connection:
         """
         A new connection for one user, authenticated and verified.
+        """
+        ...
+
+    def renew(self, service: Service) -> None:
+        """
+        Go on with other credentials of the same service; our objects stay.
+
+        Raises:
+            ServiceError: it cannot be entered with them either.
+
         """
         ...
 

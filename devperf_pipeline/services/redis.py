@@ -34,7 +34,8 @@ from devperf_pipeline.services import resp
 from devperf_pipeline.services.hearing import hear, show
 from devperf_pipeline.services.operation import DEADLINE_S, FLOOR, Driver, Operation, Wire
 from devperf_pipeline.services.redis_commands import DOOMED, Command, single_node
-from devperf_pipeline.services.redis_keys import Keys, LaidIn, claim, remove
+from devperf_pipeline.services.redis_keys import Keys, LaidIn, claim, close_quietly, remove
+from devperf_pipeline.services.redis_spoilers import of_node
 
 USERS = (10,)
 SETTINGS = ("maxmemory", "maxmemory-policy", "save", "appendonly", "appendfsync", "io-threads")
@@ -111,6 +112,24 @@ class RedisSession:
         with explained(self._service, self._service.address):
             return node_facts(self._client, SETTINGS)
 
+    def objects(self) -> Sequence[str]:
+        """
+        Every key of ours.
+        """
+        return [f"keys {self._keys.prefix.decode()}*"]
+
+    def assume(self) -> None:
+        """
+        The operations are known without having prepared anything.
+        """
+
+    def spoilers(self) -> Sequence[str]:
+        """
+        What would spoil a measurement; see `operation.Forewarning`.
+        """
+        with explained(self._service, self._service.address):
+            return list(of_node(self._client, self._keys))
+
     def prepare(self) -> None:
         """
         Claim our prefix; each operation's `reset` lays in its keys.
@@ -156,6 +175,14 @@ class RedisSession:
         A new client with a connection of its own.
         """
         return RedisConnection(connect_node(self._service, self._service.address))
+
+    def renew(self, service: Service) -> None:
+        """
+        Go on with other credentials.
+        """
+        client = connect_node(service, service.address)
+        close_quietly(self._client)
+        self._service, self._client, self._laid = service, client, LaidIn()
 
     def clean(self) -> None:
         """

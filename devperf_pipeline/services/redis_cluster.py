@@ -29,6 +29,7 @@ from devperf_pipeline.services.redis import (
 from devperf_pipeline.services.redis_commands import PING, Command, set_and_get
 from devperf_pipeline.services.redis_keys import Keys, LaidIn, claim, close_quietly, remove
 from devperf_pipeline.services.redis_slots import SlotMap, read_slots
+from devperf_pipeline.services.redis_spoilers import of_node
 
 USERS = (31,)
 
@@ -109,6 +110,33 @@ class RedisClusterSession:
         return Facts(
             product=f"{facts.product} cluster ({size})", version=facts.version, settings=facts.settings
         )
+
+    def objects(self) -> Sequence[str]:
+        """
+        Every key of ours, on whichever node.
+        """
+        return [f"keys {self._keys.prefix.decode()}*"]
+
+    def assume(self) -> None:
+        """
+        The operations are known without having prepared anything.
+        """
+
+    def spoilers(self) -> Sequence[str]:
+        """
+        What would spoil a measurement, node by node; see `operation.Forewarning`.
+        """
+        found: list[str] = []
+        for address, node in zip(self._slots.addresses, self._serving, strict=True):
+            with explained(self._service, address):
+                found += [f"{address}: {each}" for each in of_node(node, self._keys)]
+        elsewhere = [f"{said[0]}:{said[1]}" for said, here in self._slots.announced.items() if said != here]
+        if elsewhere:
+            found.append(
+                f"its nodes call themselves {', '.join(elsewhere)}: they are asked at the addresses of the stack file, "
+                "and the driver, which would follow a redirect there, has no row for it"
+            )
+        return found
 
     def prepare(self) -> None:
         """
@@ -252,6 +280,15 @@ class RedisClusterSession:
                 reinitialize_steps=0,
                 **client_options(self._service),
             )
+
+    def renew(self, service: Service) -> None:
+        """
+        Go on with other credentials.
+        """
+        other = open_session(service)
+        close_quietly(*self._clients.values())
+        self._service, self._clients, self._slots = service, other._clients, other._slots  # noqa: SLF001 - our own kind
+        self._serving, self._laid = other._serving, LaidIn()  # noqa: SLF001 - our own kind
 
     def clean(self) -> None:
         """
