@@ -5,6 +5,7 @@ What can be asked for from the shell? Each command is one call.
 import functools
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -86,7 +87,7 @@ def baseline(
     Start what is needed, measure, derive the tables, render the report, stop what was started.
     """
     from devperf_pipeline.stack.config import load_stack  # noqa: PLC0415 - each command imports what it needs
-    from devperf_pipeline.stack.obtain import obtain  # noqa: PLC0415
+    from devperf_pipeline.stack.obtain import obtain, obtain_tools  # noqa: PLC0415
     from devperf_pipeline.stack.private import make_folder  # noqa: PLC0415
     from devperf_pipeline.stack.standing import with_needs  # noqa: PLC0415
     from devperf_pipeline.store.samples import SampleStore  # noqa: PLC0415
@@ -110,7 +111,9 @@ def baseline(
     SampleStore(folders).check_writable()
     make_folder(folders.reports)
     if described.managed:
-        obtain(with_needs(described, services) if services else described, say)
+        wanted = with_needs(described, services) if services else described
+        obtain(wanted, say)
+        obtain_tools([tool for service in wanted.services for tool in CATALOGUE[service.kind].tools], say)
 
     from devperf_pipeline.definitions import defs  # noqa: PLC0415 - importing Dagster takes seconds
     from devperf_pipeline.defs.running import run_baseline  # noqa: PLC0415
@@ -234,6 +237,42 @@ def report(baseline_id: str | None) -> None:
 
     rendered = render(Folders.find(), baseline_id)
     click.echo(rendered.report)
+
+
+@main.command(name="import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@command
+def import_results(files: tuple[Path, ...]) -> None:
+    """
+    Import results of ab, wrk, h2load, pgbench, redis-benchmark, sysbench, hey, autocannon or mysqlslap.
+
+    They become one baseline of the stack "imported", never shown among what was measured here. All files or none.
+    """
+    from devperf_pipeline.measure.tools import importing  # noqa: PLC0415
+    from devperf_pipeline.store.beside import beside  # noqa: PLC0415
+    from devperf_pipeline.store.samples import SampleStore  # noqa: PLC0415
+    from devperf_pipeline.store.warehouse import build  # noqa: PLC0415
+
+    folders = Folders.find()
+    understood = [importing.understand(path) for path in files]
+    store = SampleStore(folders)
+    store.check_writable()
+    known = {digest for baseline in store.finished() for digest in importing.digests(baseline)}
+    fresh, baseline = importing.without_known(understood, known), None
+    if fresh:
+        with beside(folders) as own:
+            baseline = importing.keep(fresh, own)
+        for problem in build(folders).set_aside:
+            say(problem)
+    for file in understood:
+        again = "" if file in fresh else "; imported before, nothing taken"
+        calls = sum(len(one.calls.latency_ns) for one in file.results if one.calls)
+        what = f"{calls:,} calls" if calls else f"{len(file.results)} stated"
+        click.echo(f"{file.name}: {file.form.title}, {what}{again}")
+    if baseline:
+        click.echo(
+            f"Baseline {baseline.id} of the stack {baseline.stack!r}: in the tables stated and percentiles"
+        )
 
 
 @main.command()

@@ -15,8 +15,14 @@ from typing import Literal
 Tool = Literal["ab", "wrk", "h2load", "pgbench", "redis-benchmark", "sysbench"]
 """Reference tools: second instruments, by the names of their programs."""
 
-Instrument = Literal["engine", "driver"] | Tool
+ImportedTool = Literal["hey", "autocannon", "mysqlslap"]
+"""Tools that are not run here, and whose results can be imported."""
+
+Instrument = Literal["engine", "driver"] | Tool | ImportedTool
 """What holds the clock: prepared bytes on a socket, the driver as an application uses it, or a reference tool."""
+
+IMPORTED = "imported"
+"""The stack (and profile) of results that were measured elsewhere: never shown among what was measured here."""
 
 Stage = Literal["samples", "resources", "load_tests", "tools"]
 """

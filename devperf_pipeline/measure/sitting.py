@@ -21,6 +21,7 @@ from devperf_pipeline.measure.plan import Item, Profile, in_order, items, profil
 from devperf_pipeline.measure.progress import Progress, Watch
 from devperf_pipeline.measure.resources import read_at_rest_and_held
 from devperf_pipeline.measure.slices import Measurer
+from devperf_pipeline.measure.tools import stage as tools
 from devperf_pipeline.measure.visit import Cancelled, Keeper, Visit
 from devperf_pipeline.model import Baseline, RouteAnswer, Service, Stack, Stage
 from devperf_pipeline.services import CATALOGUE
@@ -136,7 +137,10 @@ def measure(
             host=host,
             facts=visit.facts,
             answers=visit.answers,
-            operations={f"{i.benchmark.service}/{i.operation.name}": i.operation.title for i in planned},
+            operations={
+                **{f"{i.benchmark.service}/{i.operation.name}": i.operation.title for i in planned},
+                **tools.titles(visit),
+            },
         )
         keeper.begin(baseline)
         at_the_end.callback(placement.release)
@@ -273,5 +277,6 @@ STAGES: Mapping[Stage, Callable[[Visit, Callable[[Progress], None]], None]] = {
     "resources": read_at_rest_and_held,
     "samples": _interleave,
     "load_tests": load_tests.run,
+    "tools": tools.measure,
 }
 """What a sitting does, in this order, each only where it is wished for."""

@@ -68,6 +68,8 @@ class Measurer:
         self._recorder = Recorder()
         self._users: dict[tuple[str, str], list[Connection]] = {}
         self._rates: dict[str, float] = {}
+        self.client_share: float | None = None
+        """The share of one core that this process used in the last measured slice."""
 
     def measure(
         self,
@@ -121,14 +123,17 @@ class Measurer:
             with around():
                 began = time.time_ns()
                 gate.begin()
+                used_ns = time.process_time_ns()
                 if stretch:
                     piece = prepared.drive(stretch.limit_s, stretch.limit_calls, engines)
                     stretch = _as_driven(stretch, piece, gate.idle_cores(piece.elapsed_ns))
                 else:
                     piece = prepared.drive(self._seconds(item), None)
+                used_ns = time.process_time_ns() - used_ns
                 other_cpu = gate.end(piece.elapsed_ns, sum(piece.cpu_ns) if engines > 1 else 0)
             if piece.elapsed_ns:
                 self._rates[item.benchmark.id] = self._recorder.length / piece.elapsed_ns * 1e9
+                self.client_share = used_ns / piece.elapsed_ns
             problem = (
                 piece.problem
                 or _first_wrong(piece, prepared)

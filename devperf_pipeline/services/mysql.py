@@ -7,7 +7,7 @@ each statement is prepared once, a call executes it by its number.
 
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -180,6 +180,13 @@ class MysqlSession:
             Operation(name=FLOOR, title="COM_PING", wire=_floor_wire, driver=_floor_driver),
             *(recipe.operation(wire=self._wire, driver=_driver, fill=self._fill) for recipe in RECIPES),
         )
+
+    def tool_scripts(self) -> Mapping[str, str]:
+        """
+        The statement that sysbench asks for, in our database. See `operation.ToolTarget`.
+        """
+        [statement] = asked.SELECT_BY_KEY.statements
+        return {asked.SELECT_BY_KEY.name: _text(statement).replace("%s", "?")}
 
     def connect(self) -> MysqlConnection:
         """

@@ -9,7 +9,8 @@ A `Driver` is how an application would ask for it.
 `measure/` knows nothing else of any service.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from socket import socket
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -210,5 +211,35 @@ class Session(Protocol):
     def close(self) -> None:
         """
         End the visit; never raises.
+        """
+        ...
+
+
+@runtime_checkable
+class ToolTarget(Protocol):
+    """
+    A session whose operations a reference tool can ask for, too.
+    """
+
+    def tool_scripts(self) -> Mapping[str, str]:
+        """
+        By name of an operation, the same question in the words of the service's tool. Valid after `prepare`.
+
+        For pgbench a script, for sysbench a statement with ? for a key, for redis-benchmark a command, for the tools
+        of HTTP a path.
+        """
+        ...
+
+
+@runtime_checkable
+class GuestHost(Protocol):
+    """
+    A session that can let a tool in which takes passwords on its command line only.
+    """
+
+    def guest(self) -> AbstractContextManager[str]:
+        """
+        The name of a user whom any password lets in, who may do what the tool does and nothing else, as long as
+        this lasts. What the guest leaves behind is removed.
         """
         ...

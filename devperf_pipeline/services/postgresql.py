@@ -8,7 +8,7 @@ another server connection, so there the unnamed statement is parsed again on eac
 
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +19,7 @@ from psycopg import sql
 from devperf_pipeline.errors import ServiceError, ServiceRefused, ServiceUnreachable, WrongAnswer
 from devperf_pipeline.model import Facts, Outcome, Service
 from devperf_pipeline.services import postgresql_replies as replies
+from devperf_pipeline.services import postgresql_scripts as scripts
 from devperf_pipeline.services import postgresql_wire as wire_format
 from devperf_pipeline.services import relational, relational_spoilers
 from devperf_pipeline.services import relational_operations as asked
@@ -159,6 +160,12 @@ class PostgresSession:
             Operation(name=FLOOR, title="empty statement", wire=_floor_wire, driver=_floor_driver),
             *(recipe.operation(wire=self._wire, driver=self._driver, fill=self._fill) for recipe in RECIPES),
         )
+
+    def tool_scripts(self) -> Mapping[str, str]:
+        """
+        The published operations as scripts of pgbench, in our schema. See `operation.ToolTarget`.
+        """
+        return {name: text.replace("{space}", self._space) for name, text in scripts.SCRIPTS.items()}
 
     def connect(self) -> PostgresConnection:
         """

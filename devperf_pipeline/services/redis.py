@@ -3,8 +3,8 @@ How is one Redis node visited and measured?
 """
 
 import socket
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import redis
@@ -34,6 +34,7 @@ from devperf_pipeline.services import resp
 from devperf_pipeline.services.hearing import hear, show
 from devperf_pipeline.services.operation import DEADLINE_S, FLOOR, Driver, Operation, Wire
 from devperf_pipeline.services.redis_commands import DOOMED, Command, single_node
+from devperf_pipeline.services.redis_guest import BLOCK, GUEST, admit, dismiss
 from devperf_pipeline.services.redis_keys import Keys, LaidIn, claim, close_quietly, remove
 from devperf_pipeline.services.redis_spoilers import of_node
 
@@ -169,6 +170,24 @@ class RedisSession:
             largest=DOOMED,
             sustained=command.name == "get-hit",
         )
+
+    def tool_scripts(self) -> Mapping[str, str]:
+        """
+        GET of one of our keys. See `operation.ToolTarget`.
+        """
+        return {"get-hit": f"GET {self._keys.name('key', 42).decode()}"}
+
+    @contextmanager
+    def guest(self) -> Iterator[str]:
+        """
+        See `operation.GuestHost`.
+        """
+        with explained(self._service, self._service.address):
+            try:
+                admit(self._client, (*BLOCK, self._keys.prefix.decode() + "key:*"))
+                yield GUEST
+            finally:
+                dismiss(self._client, BLOCK)
 
     def connect(self) -> RedisConnection:
         """

@@ -4,8 +4,8 @@ How is a Redis cluster visited and measured?
 A user has one socket for each node that serves slots; its keys are spread over all of them.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from socket import socket
 from typing import Any
 
@@ -27,7 +27,8 @@ from devperf_pipeline.services.redis import (
     node_facts,
 )
 from devperf_pipeline.services.redis_commands import PING, Command, set_and_get
-from devperf_pipeline.services.redis_keys import Keys, LaidIn, claim, close_quietly, remove
+from devperf_pipeline.services.redis_guest import BLOCK_OF_CLUSTER, GUEST, admit, dismiss
+from devperf_pipeline.services.redis_keys import VALUE_BYTES, Keys, LaidIn, claim, close_quietly, remove
 from devperf_pipeline.services.redis_slots import SlotMap, read_slots
 from devperf_pipeline.services.redis_spoilers import of_node
 
@@ -254,6 +255,26 @@ class RedisClusterSession:
                     self._laid.lay_in(node, command.name, share, lasts=command.lasts)
 
         return reset
+
+    def tool_scripts(self) -> Mapping[str, str]:
+        """
+        SET of keys on all nodes, of values as long as ours. See `operation.ToolTarget`.
+        """
+        return {"set-distributed": f"SET key:{{tag}}:__rand_int__ {'v' * VALUE_BYTES}"}
+
+    @contextmanager
+    def guest(self) -> Iterator[str]:
+        """
+        See `operation.GuestHost`.
+        """
+        with explained(self._service, self._service.address):
+            try:
+                for node in self._serving:
+                    admit(node, BLOCK_OF_CLUSTER)
+                yield GUEST
+            finally:
+                for node in self._serving:
+                    dismiss(node, BLOCK_OF_CLUSTER)
 
     def connect(self) -> ClusterConnection:
         """

@@ -40,6 +40,9 @@ from devperf_pipeline.services.reference_api_routes import (
 )
 from devperf_pipeline.services.reference_api_shape import told
 
+LOAD_TESTED = "get-health-all"
+"""The operation that the tools of HTTP ask for."""
+
 
 def open_session(service: Service) -> "ReferenceApiSession":
     """
@@ -176,6 +179,12 @@ class ReferenceApiSession:
         if self._canned is None:
             raise WrongAnswer("the operations of a session are known after prepare(), and until clean()")
         return [floor(self._canned), *map(self._operation, self._routes)]
+
+    def tool_scripts(self) -> Mapping[str, str]:
+        """
+        The path of the route that is load tested. See `operation.ToolTarget`.
+        """
+        return {route.name: route.target for route in self._routes if route.name == LOAD_TESTED}
 
     def connect(self) -> HttpConnection:
         """

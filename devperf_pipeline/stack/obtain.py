@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -57,6 +57,25 @@ APT: Mapping[str, str] = {
     "redis": "redis-server",
     "redis_cluster": "redis-server",
     "rabbitmq": "rabbitmq-server",
+}
+
+TOOLS_APT: Mapping[str, str] = {
+    "ab": "apache2-utils",
+    "wrk": "wrk",
+    "h2load": "nghttp2-client",
+    "sysbench": "sysbench",
+    "pgbench": "postgresql",
+    "redis-benchmark": "redis-tools",
+}
+"""What brings the reference tools on Debian; those of PostgreSQL and Redis come with the servers."""
+
+TOOLS_BREW: Mapping[str, str] = {
+    "ab": "httpd",
+    "wrk": "wrk",
+    "h2load": "nghttp2",
+    "sysbench": "sysbench",
+    "pgbench": "postgresql@16",
+    "redis-benchmark": "redis",
 }
 
 BREW: Mapping[str, str] = {
@@ -144,14 +163,45 @@ def how_to_get(kind: str) -> str:
     """
     if kind in APIS:
         programs = APIS[kind].programs
-        return _how_to_get_tool(next((name for name in programs if _in_system(name) is None), programs[0]))
+        return _how_to_get_toolchain(
+            next((name for name in programs if _in_system(name) is None), programs[0])
+        )
     if kind in BUILT:
         absent = [name for name in BUILT[kind].tools if _in_system(name) is None]
-        return " && ".join([*map(_how_to_get_tool, absent), "uv run devperf doctor --get"])
+        return " && ".join([*map(_how_to_get_toolchain, absent), "uv run devperf doctor --get"])
     return _how_to_install(kind)
 
 
-def _how_to_get_tool(name: str) -> str:
+def how_to_get_tool(name: str) -> str:
+    """
+    The exact command that brings a reference tool to this machine.
+    """
+    if _brew():
+        return f"brew install {TOOLS_BREW[name]}"
+    if shutil.which("apt-get"):
+        return (
+            f"{'' if os.geteuid() == 0 else 'sudo '}apt-get install --no-install-recommends {TOOLS_APT[name]}"
+        )
+    return f"install {TOOLS_APT[name]} with this system's package manager"
+
+
+def obtain_tools(names: Collection[str], say: Callable[[str], None] = print) -> None:
+    """
+    Install reference tools that this machine lacks, on Debian and where that can be done without asking.
+
+    Never fails: tools are second instruments, and rows of one that is missing say so.
+    """
+    missing = [TOOLS_APT[name] for name in names if _in_system(name) is None]
+    before = _apt_get() if missing else None
+    if before is None:
+        return
+    for words in (["update"], ["install", "--yes", "--no-install-recommends", *dict.fromkeys(missing)]):
+        say(f"Running: {' '.join([*before, *words])}")
+        if not _runs([*before, *words], say):
+            return
+
+
+def _how_to_get_toolchain(name: str) -> str:
     return f"brew install {BREW.get(name, name)}" if _brew() else TOOLCHAINS[name]
 
 
@@ -217,12 +267,21 @@ def _package_commands(kinds: list[str]) -> list[list[str]]:
         formulas = list(dict.fromkeys(BREW[kind] for kind in kinds if kind in BREW))
         return [[str(brew), "install", *formulas]] if formulas else []
     packages = list(dict.fromkeys([*(APT[kind] for kind in kinds if kind in APT), *_apt_tools(kinds)]))
-    apt = shutil.which("apt-get")
-    if not apt or not packages or not _may_install():
+    quiet = _apt_get() if packages else None
+    if quiet is None:
         return []
-    before = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    quiet = [*before, "env", "DEBIAN_FRONTEND=noninteractive", apt, "-qq", "-o", "Dpkg::Use-Pty=0"]
     return [[*quiet, "update"], [*quiet, "install", "--yes", "--no-install-recommends", *packages]]
+
+
+def _apt_get() -> list[str] | None:
+    """
+    How Debian's package manager is called without a question, or None: it is not here, or we may not.
+    """
+    apt = shutil.which("apt-get")
+    if not apt or not _may_install():
+        return None
+    before = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    return [*before, "env", "DEBIAN_FRONTEND=noninteractive", apt, "-qq", "-o", "Dpkg::Use-Pty=0"]
 
 
 def _apt_tools(kinds: list[str]) -> list[str]:

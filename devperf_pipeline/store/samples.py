@@ -8,6 +8,7 @@ When it ends its parts become one folder, `data/samples/baseline_id=<id>`; only 
 import io
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -167,6 +168,16 @@ class SampleStore:
         write_whole(incoming / NAME, baseline_to_json(baseline))
         self._compact(incoming, baseline)
         self._incoming = None
+
+    def finished(self) -> list[Baseline]:
+        """
+        Every finished baseline that can be read, in the order of their ids.
+        """
+        found: list[Baseline] = []
+        for folder in sorted(self._folders.samples.glob("baseline_id=*")):
+            with suppress(StoreError):  # the next build of the warehouse sets it aside, and says so
+                found.append(read_baseline(folder / NAME, folder.name.removeprefix("baseline_id=")))
+        return found
 
     def recover(self) -> list[str]:
         """

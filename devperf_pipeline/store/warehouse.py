@@ -45,7 +45,7 @@ TABLES = (
     "memory_per_request",
 )
 
-DERIVED_VIEWS = ("current", "differences", "findings")
+DERIVED_VIEWS = ("current", "differences", "findings", "agreements")
 """The views over other tables and views, in the order in which they need each other."""
 
 FILES = {"samples": "samples.parquet", "warmups": "warmups.parquet", "resource_samples": "resources.parquet"}

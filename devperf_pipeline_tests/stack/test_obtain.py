@@ -4,7 +4,15 @@ import pytest
 
 from devperf_pipeline.model import Service, Stack
 from devperf_pipeline.stack.launch import STARTERS
-from devperf_pipeline.stack.obtain import PROGRAMS, find_server, how_to_get, obtain
+from devperf_pipeline.stack.obtain import (
+    PROGRAMS,
+    TOOLS_APT,
+    find_server,
+    how_to_get,
+    how_to_get_tool,
+    obtain,
+    obtain_tools,
+)
 from devperf_pipeline.stack.servers.reference_api_build import RECIPES
 
 
@@ -224,6 +232,45 @@ class TestObtain:
             Stack(name="x", path=Path("x"), managed=False, services=self.stack("redis").services), said.append
         )
         assert said == []
+
+
+class TestTools:
+    @pytest.mark.parametrize("tool", sorted(TOOLS_APT))
+    def test_way_to_get_one_is_one_line(self, tool: str) -> None:
+        """
+        There is a command for every tool, ready to be pasted.
+        """
+        assert [how_to_get_tool(tool)] == how_to_get_tool(tool).splitlines()
+
+    def test_missing_ones_are_installed_together(
+        self, bare_machine: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        Debian's package manager is asked once for the packages of all tools that are not there, and of no other.
+        """
+        monkeypatch.setattr("devperf_pipeline.stack.obtain._may_install", lambda: True)
+        monkeypatch.setattr("os.geteuid", lambda: 0)
+        asked = bare_machine.parent / "asked"
+        install(bare_machine, "env", '#!/bin/sh\nshift\nexec "$@"\n')
+        install(bare_machine, "apt-get", f'#!/bin/sh\necho "$*" >> {asked}\n')
+        install(bare_machine, "wrk")
+        obtain_tools(["ab", "wrk", "h2load", "ab"], lambda _: None)
+
+        assert [
+            "-qq -o Dpkg::Use-Pty=0 update",
+            "-qq -o Dpkg::Use-Pty=0 install --yes --no-install-recommends apache2-utils nghttp2-client",
+        ] == asked.read_text().splitlines()
+
+    def test_nothing_is_asked_for_where_all_are_there(self, bare_machine: Path) -> None:
+        """
+        With every tool in place the package manager is not called.
+        """
+        install(bare_machine, "apt-get", "#!/bin/sh\nexit 9\n")
+        install(bare_machine, "wrk")
+        said: list[str] = []
+        obtain_tools(["wrk"], said.append)
+
+        assert [] == said
 
 
 class TestToolchains:
