@@ -82,7 +82,10 @@ class TestLoadTests:
     @pytest.mark.parametrize(
         ("outcome", "reason"),
         [
-            (Outcome.LIMITED, "100 of 100 calls were answered by a rate limit (429)"),
+            (
+                Outcome.LIMITED,
+                "100 of 100 calls were answered by a rate limit (429, or 503 with Retry-After)",
+            ),
             (Outcome.REDIRECTED, "100 of 100 calls were redirected elsewhere"),
             (Outcome.ERROR, "100 of 100 calls failed: 100 answered with an error"),
         ],
