@@ -21,33 +21,31 @@ PUBLISHED = {
 USE = ("tool_runs", "resource_use")
 """Views that others here are made of."""
 
-UNIONS: Mapping[str, Mapping[str, str]] = {
-    "measurements": {
-        "measurements_facts": "infrastructure",
-        "measurements_benchmarks": "percentiles",
-        "measurements_comparisons": "percentiles",
-        "measurements_tools": "tool_runs",
-        "measurements_load_tests": "load_tests",
-        "measurements_use": "resource_use",
-        "measurements_memory": "memory_per_request",
-        "measurements_findings": "findings",
-    },
-    "lint": {
-        "lint_published_runs": "published_cells",
-        "lint_published_users": "published_cells",
-        "lint_published_shape": "published_cells",
-        "lint_published_order": "published_cells",
-        "lint_published_totals": "published_cells",
-        "lint_published_relative": "published_cells",
-        "lint_percentiles": "percentiles",
-        "lint_baselines": "baselines",
-        "lint_load_tests": "load_tests",
-        "lint_tools": "stated",
-    },
+UNIONS: Mapping[str, tuple[str, ...]] = {
+    "measurements": (
+        "measurements_facts",
+        "measurements_benchmarks",
+        "measurements_comparisons",
+        "measurements_tools",
+        "measurements_load_tests",
+        "measurements_use",
+        "measurements_memory",
+        "measurements_findings",
+    ),
+    "lint": (
+        "lint_published_runs",
+        "lint_published_users",
+        "lint_published_shape",
+        "lint_published_order",
+        "lint_published_totals",
+        "lint_published_relative",
+        "lint_percentiles",
+        "lint_baselines",
+        "lint_load_tests",
+        "lint_tools",
+    ),
 }
-"""Views that are put together from several statements, each with the table that it reads."""
-
-NEEDS = {"resource_use": "resources"}
+"""Views that are put together from several statements."""
 
 MACROS = ("coverage_of", "compare", "history", "ranking", "slowest", "percentile_of")
 """Table macros: views with arguments."""
@@ -62,7 +60,7 @@ def publications() -> Path:
 
 def add_questions(con: duckdb.DuckDBPyConnection) -> None:
     """
-    Add the published tables, and every view and macro whose tables are there.
+    Add the published tables, and the views and macros over all tables.
 
     Raises:
         duckdb.Error: a file of a publication cannot be read.
@@ -74,21 +72,10 @@ def add_questions(con: duckdb.DuckDBPyConnection) -> None:
         if files:
             con.execute(statement(f"insert_{table}"), {"files": files})
     for view in USE:
-        if view not in NEEDS or NEEDS[view] in relations(con):
-            con.execute(statement(f"view_{view}"))
-    there = relations(con)
+        con.execute(statement(f"view_{view}"))
     for view, parts in UNIONS.items():
-        texts = [statement(part) for part, table in parts.items() if table in there]
-        con.execute(
-            f"create view {view} as\n" + "\nunion all by name\n".join(f"(\n{text}\n)" for text in texts)
-        )
+        union = "\nunion all by name\n".join(f"(\n{statement(part)}\n)" for part in parts)
+        con.execute(f"create view {view} as\n{union}")
     for macro in MACROS:
         con.execute(statement(f"macro_{macro}"))
     con.execute(statement("view_coverage"))
-
-
-def relations(con: duckdb.DuckDBPyConnection) -> set[str]:
-    """
-    The names of all tables and views that are there.
-    """
-    return {str(name) for (name,) in con.execute(statement("relations")).fetchall()}

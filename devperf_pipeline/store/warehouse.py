@@ -22,7 +22,7 @@ from devperf_pipeline.errors import StoreError
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import derived
 from devperf_pipeline.store.disk import not_written, sync_file, sync_folder
-from devperf_pipeline.store.questions import MACROS, PUBLISHED, add_questions, relations
+from devperf_pipeline.store.questions import MACROS, PUBLISHED, add_questions
 from devperf_pipeline.store.statements import literal, meanings, statement
 
 Connection = duckdb.DuckDBPyConnection
@@ -217,12 +217,9 @@ def _fill(path: Path, folders: Folders, staged: dict[str, list[str]]) -> tuple[i
         for table in DERIVED_TABLES:
             con.execute(statement(f"table_{table}"))
         add_questions(con)
-        there = relations(con)
         for name, texts in meanings().items():
             if name in MACROS:
                 con.execute(f"comment on macro table {name} is {literal(texts['row'])}")
-                continue
-            if name not in there:
                 continue
             kind = "table" if name in (*TABLES, *DERIVED_TABLES, *PUBLISHED) else "view"
             con.execute(f"comment on {kind} {name} is {literal(texts['row'])}")

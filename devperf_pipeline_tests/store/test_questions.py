@@ -1,4 +1,5 @@
 import csv
+import itertools
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from devperf_pipeline.analyse.changes import changes
 from devperf_pipeline.model import Baseline, Benchmark, Facts, Load, Round
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.folders import Folders
@@ -160,7 +162,8 @@ class TestCoverage:
                 assert (metric, measured) == (metric, answer)
             else:
                 assert value == pytest.approx(float(answer)), (metric, query)
-                assert float(measured) == pytest.approx(value, rel=1e-5)
+                if " to " not in measured:  # a finding's is a range
+                    assert float(measured) == pytest.approx(value, rel=1e-5)
 
     def test_is_in_published_units(self, folders: Folders, sitting: Callable[..., Baseline]) -> None:
         """
@@ -357,6 +360,31 @@ class TestCompare:
         assert {"cannot tell: fewer than 3 rounds were long and quiet enough"} == {
             verdict for verdict, _ in verdicts(folders, a, b).values()
         }
+
+    def test_says_what_the_report_says(self, folders: Folders, sitting: Callable[..., Baseline]) -> None:
+        """
+        The macro and `analyse/verdict.py` give every row the same word, whatever it is.
+        """
+        factors = {10: 1.0, 11: 1.004, 12: 1.009, 13: 1.001, 14: 1.2, 15: 1.06, 16: 1.07, 17: 2.0, 18: 1.03}
+        baselines = [sitting(day, factor) for day, factor in factors.items()]
+        baselines.append(sitting(19, outcome=[4] * 400))
+        warehouse.build(folders)
+        seen: set[str] = set()
+        for before, after in itertools.combinations(baselines, 2):
+            macro = verdicts(folders, before, after)
+            with warehouse.connect(folders) as con:
+                found = changes(con, after.id, before.id)
+            assert found is not None
+            for row in found.rows:
+                word = "not comparable" if row.verdict.word == "invalid" else row.verdict.word
+                seen.add(word)
+                assert word == macro[row.benchmark][row.metric == "p95"].split(":")[0], (
+                    before.id,
+                    after.id,
+                    row,
+                )
+
+        assert {"slower", "no change", "cannot tell", "not comparable"} <= seen
 
 
 class TestMacros:
