@@ -4,7 +4,7 @@ PORT ?= 3000
 UV = $(shell command -v uv || echo .uv/bin/uv)
 RUN = UV="$(UV)" $(UV) run --frozen
 
-.PHONY: help baseline ui test check unit servers bench up down install
+.PHONY: help baseline ui test check unit servers bench docs up down install
 help:  ## say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
 
@@ -37,6 +37,9 @@ unit: install  ## the tests that need no server, in seconds
 
 test: check servers  ## everything that CI runs
 	@$(RUN) pytest
+
+docs: install  ## write docs/data.md anew, from the comments of the tables
+	@$(RUN) python scripts/data_page.py
 
 bench: servers  ## the engine against the reference tools, in alternation
 	@$(RUN) python -m benchmarks.reference_tools

@@ -9,37 +9,34 @@ ratio; the absolute times are this machine's, the ratio is the result.
     make bench
 """
 
-import os
-import re
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import redis
-
 from devperf_pipeline.measure.engine import drive_one, driver_of
 from devperf_pipeline.measure.lock import only_one
 from devperf_pipeline.measure.placement import Placement
 from devperf_pipeline.measure.recorder import Recorder
-from devperf_pipeline.model import Service, Stack
+from devperf_pipeline.measure.tools import pgbench, redis_benchmark, sysbench, sysbench_runs, wrk
+from devperf_pipeline.measure.tools.running import ToolFailed, run
+from devperf_pipeline.measure.tools.stage import find_tools
+from devperf_pipeline.measure.tools.text import Text
+from devperf_pipeline.model import Service, Stack, Tool
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.services.operation import Operation
+from devperf_pipeline.services.operation import GuestHost, Operation, Session, ToolTarget
 from devperf_pipeline.stack import local
 from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline.stack.obtain import find_server
 from devperf_pipeline.stack.standing import standing
 
 PAIRS = 11
 SECONDS = 1.0
 DEADLINE_S = 30
-GUEST = "devperf-bench"
 
-Tool = Callable[[Service, Path], float]
+Run = Callable[[Service, Session, Path], float]
 """Runs a reference tool for about `SECONDS` in a private folder and returns its p50 in microseconds."""
 
 
@@ -51,155 +48,112 @@ class Contest:
 
     service: str
     operation: str
-    tool: str
-    run: Tool
+    tool: Tool
+    run: Run
 
 
-def output_of(arguments: Sequence[str], **environment: str) -> str:
-    """
-    What a tool prints, within a deadline. Passwords go through the environment, never the command line.
-    """
-    try:
-        done = subprocess.run(
-            arguments,
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_S,
-            check=False,
-            env={**os.environ, **environment},
-        )
-    except FileNotFoundError:
-        raise SystemExit(f"{arguments[0]} is not on this machine: install it to compare with it.") from None
-    if done.returncode:
-        raise SystemExit(f"{arguments[0]} ended with {done.returncode}: {done.stderr.strip()[-400:]}")
-    return done.stdout
-
-
-def redis_benchmark(service: Service, folder: Path) -> float:
+def redis_benchmark_run(service: Service, session: Session, folder: Path) -> float:
     """
     A GET of one of our keys. Its own p50 is rounded to steps of 8 microseconds, so the mean stands in: the
     engine's side of this contest is its mean as well.
-
-    It takes passwords on its command line only, where everyone can read them: so it logs in as a user who may
-    do nothing but this GET, and whom any password lets in.
     """
-    assert service.credentials
-    host, port = service.address.host, service.address.port
-    admin = redis.Redis(host=host, port=port, password=service.credentials.password)
-    try:
-        admin.execute_command(
-            "ACL",
-            "SETUSER",
-            GUEST,
-            "reset",
-            "on",
-            "nopass",
-            f"~devperf:{service.name}:*",
-            "+get",
-            "+config|get",
-        )
+    assert isinstance(session, GuestHost)
+    with session.guest() as guest:
         text = output_of(
-            ["redis-benchmark", "-h", host, "-p", str(port), "--user", GUEST, "-a", "any", "-c", "1", "-n", "30000",
-             "--csv", "GET", f"devperf:{service.name}:key:00042"]
-        )  # fmt: skip
-    finally:
-        admin.execute_command("ACL", "DELUSER", GUEST)
-        admin.close()
-    per_second = float(text.splitlines()[-1].split(",")[1].strip('"'))
-    return 1e6 / per_second
+            folder,
+            *(program("redis-benchmark"), "-h", service.address.host, "-p", str(service.address.port)),
+            *("--user", guest, "-a", "any", "-c", "1", "-n", "30000", "--csv"),
+            *script(session, "get-hit").split(),
+        )
+    [result] = redis_benchmark.from_csv(text)
+    assert result.throughput_per_s
+    return 1e6 / result.throughput_per_s
 
 
-def wrk(path: str) -> Tool:
+def wrk_run(path: str) -> Run:
     """
     GET of a path on one connection.
     """
 
-    def run(service: Service, folder: Path) -> float:
-        text = output_of(
-            ["wrk", "-t1", "-c1", f"-d{SECONDS:.0f}s", "--latency", f"http://{service.address}{path}"]
-        )
-        found = re.search(r"50%\s+([\d.]+)(us|ms)", text)
-        assert found, text
-        return float(found[1]) * (1 if found[2] == "us" else 1000)
+    def run_once(service: Service, _session: Session, folder: Path) -> float:
+        url = f"http://{service.address}{path}"
+        text = output_of(folder, program("wrk"), "-t1", "-c1", f"-d{SECONDS:.0f}s", "--latency", url)
+        return wrk.summary(text).quantiles[0.5] / 1000
 
-    return run
+    return run_once
 
 
-def pgbench(service: Service, folder: Path) -> float:
+def pgbench_run(service: Service, session: Session, folder: Path) -> float:
     """
     SELECT by key, prepared, every transaction logged in microseconds.
     """
     assert service.credentials
-    found = find_server("postgresql")
-    assert found
-    tool = Path(found.programs["postgres"]).parent / "pgbench"
-    script = folder / "select.sql"
-    script.write_text(
-        f"\\set id random(1, 10000)\nselect id, name, value from devperf_{service.name}.items where id = :id;\n",
-        encoding="utf-8",
-    )
+    file = folder / "select.sql"
+    file.write_text(script(session, "select-by-key"), encoding="utf-8")
     for old in folder.glob("log.*"):
         old.unlink()
     output_of(
-        [
-            str(tool), "-n", "-M", "prepared", "-c", "1", "-j", "1", "-T", f"{SECONDS:.0f}", "-f", str(script),
-            "-l", "--log-prefix", str(folder / "log"), "-h", service.address.host, "-p", str(service.address.port),
-            "-U", service.credentials.username, str(service.database),
-        ],
+        folder,
+        *(program("pgbench"), "-n", "-M", "prepared", "-c", "1", "-j", "1", "-T", f"{SECONDS:.0f}"),
+        *("-f", str(file), "-l", "--log-prefix", str(folder / "log")),
+        *("-h", service.address.host, "-p", str(service.address.port)),
+        *("-U", service.credentials.username, str(service.database)),
         PGPASSWORD=service.credentials.password,
-    )  # fmt: skip
-    lines = [line for path in folder.glob("log.*") for line in path.read_text(encoding="utf-8").splitlines()]
-    return statistics.median(float(line.split()[2]) for line in lines)
+    )
+    [log] = folder.glob("log.*")
+    calls = pgbench.calls(Text(log.name, log.read_text(encoding="utf-8")))
+    return statistics.median(calls.latency_ns) / 1000
 
 
-SYSBENCH_SCRIPT = """
-function thread_init()
-  connection = sysbench.sql.driver():connect()
-  statement = connection:prepare("select id, name, value from devperf.items where id = ?")
-  key = statement:bind_create(sysbench.sql.type.INT)
-  statement:bind_param(key)
-end
-function event()
-  key:set(sysbench.rand.uniform(1, 10000))
-  local result = statement:execute()
-  result:free()
-end
-"""
-
-
-def sysbench(service: Service, folder: Path) -> float:
+def sysbench_run(service: Service, session: Session, folder: Path) -> float:
     """
     SELECT by key, prepared; the median of its histogram, whose steps are about 2 %.
     """
-    assert service.credentials
-    script, config = folder / "select.lua", folder / "sysbench.cfg"
-    script.write_text(SYSBENCH_SCRIPT, encoding="utf-8")
-    config.touch(mode=0o600)
-    config.write_text(
-        "db-driver=mysql\n"
-        f"mysql-host={service.address.host}\nmysql-port={service.address.port}\n"
-        f"mysql-user={service.credentials.username}\nmysql-password={service.credentials.password}\n"
-        f"mysql-db=devperf\nthreads=1\ntime={SECONDS:.0f}\nhistogram=on\n",
+    file = folder / "select.lua"
+    file.write_text(
+        sysbench_runs.SCRIPT.format(statement=script(session, "select-by-key"), rows=sysbench_runs.ROWS),
         encoding="utf-8",
     )
-    text = output_of(["sysbench", f"--config-file={config}", str(script), "run"])
-    buckets = [
-        (float(v), int(n)) for v, n in re.findall(r"^\s+([\d.]+) \|[* ]*\s+(\d+)$", text, re.MULTILINE)
-    ]
-    half, seen = sum(count for _, count in buckets) / 2, 0
-    for milliseconds, count in buckets:
-        seen += count
-        if seen >= half:
-            return milliseconds * 1000
-    raise SystemExit(f"sysbench printed no histogram: {text[-400:]}")
+    config = sysbench_runs.options(service, folder, [f"time={SECONDS:.0f}"], users=1)
+    text = output_of(folder, program("sysbench"), config, str(file), "run")
+    return sysbench.summary(text).quantiles[0.5] / 1000
+
+
+def output_of(folder: Path, *arguments: str, **environment: str) -> Text:
+    """
+    What a tool prints, within a deadline. Passwords go through the environment, never the command line.
+    """
+    try:
+        finished = run(arguments, folder=folder, expected_s=DEADLINE_S, environment=environment)
+    except ToolFailed as error:
+        raise SystemExit(str(error)) from None
+    return Text(Path(arguments[0]).name, finished.text)
+
+
+def program(name: Tool) -> str:
+    """
+    The program of that name.
+    """
+    programs, absent = find_tools()
+    if name not in programs:
+        raise SystemExit(absent[name])
+    return str(programs[name])
+
+
+def script(session: Session, operation: str) -> str:
+    """
+    An operation in the words of the service's tool.
+    """
+    assert isinstance(session, ToolTarget)
+    return session.tool_scripts()[operation]
 
 
 CONTESTS = (
-    Contest("redis", "get-hit", "redis-benchmark", redis_benchmark),
-    Contest("fastapi", "get-health", "wrk", wrk("/health")),
-    Contest("vault", "health", "wrk", wrk("/v1/sys/health")),
-    Contest("postgresql", "select-by-key", "pgbench", pgbench),
-    Contest("mysql", "select-by-key", "sysbench", sysbench),
+    Contest("redis", "get-hit", "redis-benchmark", redis_benchmark_run),
+    Contest("fastapi", "get-health", "wrk", wrk_run("/health")),
+    Contest("vault", "health", "wrk", wrk_run("/v1/sys/health")),
+    Contest("postgresql", "select-by-key", "pgbench", pgbench_run),
+    Contest("mysql", "select-by-key", "sysbench", sysbench_run),
 )
 
 
@@ -243,7 +197,7 @@ def compare(contest: Contest, stack: Stack, placement: Placement) -> None:
                 recorder.clear()
                 sides = [
                     lambda: ours.append(engine_side(service, operation, connection, recorder)),
-                    lambda: theirs.append(contest.run(service, Path(folder))),
+                    lambda: theirs.append(contest.run(service, session, Path(folder))),
                 ]
                 for side in sides if pair % 2 else reversed(sides):
                     side()

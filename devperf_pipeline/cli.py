@@ -4,8 +4,9 @@ What can be asked for from the shell? Each command is one call.
 
 import functools
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,13 +15,16 @@ from devperf_pipeline.errors import (
     ConfigurationError,
     DevperfError,
     MeasurementError,
-    ServiceError,
 )
 from devperf_pipeline.measure.interrupts import interrupted_once, no_more
 from devperf_pipeline.measure.plan import PROFILES, profile_named
-from devperf_pipeline.model import Service
+from devperf_pipeline.measure.sitting import wishes_of
+from devperf_pipeline.model import Stack
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.folders import Folders
+
+if TYPE_CHECKING:
+    from devperf_pipeline.services.examining import Examined
 
 
 def say(message: str) -> None:
@@ -70,13 +74,20 @@ def main() -> None:
 @click.option("--profile", default="quick", show_default=True, help=f"How long: {', '.join(PROFILES)}.")
 @click.option("--service", "services", multiple=True, help="Measure only this service; may be repeated.")
 @click.option("--seconds", type=float, help="Seconds of each round, in the place of the profile's.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Tell what would be created and asked, and how long it takes; create nothing.",
+)
 @command
-def baseline(stack: str, profile: str, services: tuple[str, ...], seconds: float | None) -> None:
+def baseline(
+    *, stack: str, profile: str, services: tuple[str, ...], seconds: float | None, dry_run: bool
+) -> None:
     """
     Start what is needed, measure, derive the tables, render the report, stop what was started.
     """
     from devperf_pipeline.stack.config import load_stack  # noqa: PLC0415 - each command imports what it needs
-    from devperf_pipeline.stack.obtain import obtain  # noqa: PLC0415
+    from devperf_pipeline.stack.obtain import obtain, obtain_tools  # noqa: PLC0415
     from devperf_pipeline.stack.private import make_folder  # noqa: PLC0415
     from devperf_pipeline.stack.standing import with_needs  # noqa: PLC0415
     from devperf_pipeline.store.samples import SampleStore  # noqa: PLC0415
@@ -94,10 +105,15 @@ def baseline(stack: str, profile: str, services: tuple[str, ...], seconds: float
         raise ConfigurationError(
             f"--seconds expects the length of a round, above 0 and at most {LONGEST_ROUND_S:.0f}. Found {seconds}."
         )
+    if dry_run:
+        click.echo(_foreseen(described, folders, profile, services, seconds))
+        return
     SampleStore(folders).check_writable()
     make_folder(folders.reports)
     if described.managed:
-        obtain(with_needs(described, services) if services else described, say)
+        wanted = with_needs(described, services) if services else described
+        obtain(wanted, say)
+        obtain_tools([tool for service in wanted.services for tool in CATALOGUE[service.kind].tools], say)
 
     from devperf_pipeline.definitions import defs  # noqa: PLC0415 - importing Dagster takes seconds
     from devperf_pipeline.defs.running import run_baseline  # noqa: PLC0415
@@ -109,6 +125,25 @@ def baseline(stack: str, profile: str, services: tuple[str, ...], seconds: float
     click.echo(end.text)
     if not end.measured:
         raise MeasurementError("no service could be measured; each line above says why")
+
+
+def _foreseen(
+    described: Stack, folders: Folders, profile: str, services: tuple[str, ...], seconds: float | None
+) -> str:
+    """
+    What a baseline would do: of a stack that runs everything, of another one what would be started.
+    """
+    from devperf_pipeline.measure.foresight import foresee  # noqa: PLC0415
+    from devperf_pipeline.report.foresight import foresight, would_start  # noqa: PLC0415
+    from devperf_pipeline.stack import local  # noqa: PLC0415
+    from devperf_pipeline.stack.credentials import with_credentials  # noqa: PLC0415
+    from devperf_pipeline.stack.standing import with_needs  # noqa: PLC0415
+
+    running = local.running(described, folders) if described.managed else with_credentials(described)
+    if running is None:
+        wanted = with_needs(described, services) if services else described
+        return would_start(described.name, local.would_run(wanted))
+    return foresight(*foresee(running, wishes_of(profile, {"samples": services}, seconds or 0)))
 
 
 @main.command()
@@ -155,32 +190,40 @@ def down() -> None:
 @command
 def doctor(stack: str, *, get: bool) -> None:
     """
-    Say service by service whether it can be measured, and what to do where it cannot.
+    Say service by service whether it can be measured, what it is, and what would spoil the figures.
     """
+    from devperf_pipeline.services.examining import examine  # noqa: PLC0415
+    from devperf_pipeline.stack import local  # noqa: PLC0415
     from devperf_pipeline.stack.config import load_stack  # noqa: PLC0415
+    from devperf_pipeline.stack.credentials import with_credentials  # noqa: PLC0415
     from devperf_pipeline.stack.obtain import find_server, how_to_get, obtain  # noqa: PLC0415
 
-    described = load_stack(stack, Folders.find(), CATALOGUE)
+    folders = Folders.find()
+    described = load_stack(stack, folders, CATALOGUE)
     if get:
         obtain(described, say)
-    for service in described.services:
-        if described.managed:
+    running = local.running(described, folders) if described.managed else with_credentials(described)
+    if running is None:
+        for service in described.services:
             found = find_server(service.kind)
             told = str(found or f"missing; get it with: {how_to_get(service.kind)}")
-        else:
-            told = _visited(service)
-        click.echo(f"{service.name:<16} {told}")
+            click.echo(f"{service.name:<17} {told}")
+        return
+    for examined in examine(running):
+        click.echo("\n".join(_told(examined)))
 
 
-def _visited(service: Service) -> str:
+def _told(examined: "Examined") -> Iterator[str]:
     """
-    Whether a service that somebody else started lets us in, or why not.
+    The lines of one service: what it is, the settings that matter, what would spoil a measurement.
     """
-    try:
-        CATALOGUE[service.kind].open_session(service).close()
-    except ServiceError as error:
-        return str(error)
-    return f"answers at {', '.join(map(str, service.addresses))}"
+    service, facts = examined.service, examined.facts
+    where = ", ".join(map(str, service.addresses))
+    yield f"{service.name:<17} {f'{facts.product} at {where}' if facts else examined.problem}"
+    if facts and facts.settings:
+        yield f"{'':<17} {', '.join(f'{name}={value}' for name, value in facts.settings.items())}"
+    for spoiler in examined.spoilers:
+        yield f"{'':<17} ! {spoiler}"
 
 
 @main.command()
@@ -194,6 +237,75 @@ def report(baseline_id: str | None) -> None:
 
     rendered = render(Folders.find(), baseline_id)
     click.echo(rendered.report)
+
+
+@main.command(name="import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@command
+def import_results(files: tuple[Path, ...]) -> None:
+    """
+    Import results of ab, wrk, h2load, pgbench, redis-benchmark, sysbench, hey, autocannon or mysqlslap.
+
+    They become one baseline of the stack "imported", never shown among what was measured here. All files or none.
+    """
+    from devperf_pipeline.measure.tools import importing  # noqa: PLC0415
+    from devperf_pipeline.store.beside import beside  # noqa: PLC0415
+    from devperf_pipeline.store.samples import SampleStore  # noqa: PLC0415
+    from devperf_pipeline.store.warehouse import build  # noqa: PLC0415
+
+    folders = Folders.find()
+    understood = [importing.understand(path) for path in files]
+    store = SampleStore(folders)
+    store.check_writable()
+    known = {digest for baseline in store.finished() for digest in importing.digests(baseline)}
+    fresh, baseline = importing.without_known(understood, known), None
+    if fresh:
+        with beside(folders) as own:
+            baseline = importing.keep(fresh, own)
+        for problem in build(folders).set_aside:
+            say(problem)
+    for file in understood:
+        again = "" if file in fresh else "; imported before, nothing taken"
+        calls = sum(len(one.calls.latency_ns) for one in file.results if one.calls)
+        what = f"{calls:,} calls" if calls else f"{len(file.results)} stated"
+        click.echo(f"{file.name}: {file.form.title}, {what}{again}")
+    if baseline:
+        click.echo(
+            f"Baseline {baseline.id} of the stack {baseline.stack!r}: in the tables stated and percentiles"
+        )
+
+
+@main.command()
+@click.argument("baseline_id", required=False)
+@command
+def coverage(baseline_id: str | None) -> None:
+    """
+    Say which cells of the published baseline a baseline (the newest, if none is named) fills, and why not the others.
+    """
+    from devperf_pipeline.report import coverage as page  # noqa: PLC0415
+
+    click.echo(page.coverage(Folders.find(), baseline_id))
+
+
+@main.command()
+@click.argument("question")
+@click.option("--csv", "as_csv", is_flag=True, help="All rows, as CSV.")
+@command
+def sql(question: str, *, as_csv: bool) -> None:
+    """
+    Ask the tables a question in SQL (DuckDB's), for example: devperf sql "from slowest(5)".
+    """
+    from devperf_pipeline.report import console  # noqa: PLC0415
+    from devperf_pipeline.store.asking import ask  # noqa: PLC0415
+    from devperf_pipeline.store.warehouse import connect  # noqa: PLC0415
+
+    with connect(Folders.find()) as con:
+        answer = ask(con, question)
+        if as_csv:
+            for line in console.csv_lines(answer.columns, answer.rows):
+                click.echo(line)
+        else:
+            click.echo(console.table(answer.columns, answer.rows))
 
 
 @main.command()

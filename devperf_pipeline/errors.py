@@ -11,6 +11,7 @@ What can go wrong, as one tree.
   x MeasurementError           the sitting itself cannot go on
     + AlreadyMeasuring           another baseline is being measured on this machine
   x StoreError                 samples or the warehouse cannot be read or written
+  x ForeignResults             a file of results is not what a tool that is known here writes
 
 Each message says what was expected, what was found, where, and what to do.
 """
@@ -73,4 +74,10 @@ class AlreadyMeasuring(MeasurementError):
 class StoreError(DevperfError):
     """
     Samples or the warehouse cannot be read or written.
+    """
+
+
+class ForeignResults(DevperfError):
+    """
+    A file of results is not what a tool that is known here writes, or not whole. The message names file and line.
     """

@@ -15,8 +15,14 @@ from typing import Literal
 Tool = Literal["ab", "wrk", "h2load", "pgbench", "redis-benchmark", "sysbench"]
 """Reference tools: second instruments, by the names of their programs."""
 
-Instrument = Literal["engine", "driver"] | Tool
+ImportedTool = Literal["hey", "autocannon", "mysqlslap"]
+"""Tools that are not run here, and whose results can be imported."""
+
+Instrument = Literal["engine", "driver"] | Tool | ImportedTool
 """What holds the clock: prepared bytes on a socket, the driver as an application uses it, or a reference tool."""
+
+IMPORTED = "imported"
+"""The stack (and profile) of results that were measured elsewhere: never shown among what was measured here."""
 
 Stage = Literal["samples", "resources", "load_tests", "tools"]
 """
@@ -126,7 +132,8 @@ class Service:
 
     `kind` names the module of `services/` that knows it; `name` is what every table calls it.
     `settings` are the server's own settings, in its own words ("shared_buffers").
-    `kept` says what has to be read from a Vault before the service can be entered.
+    `kept` says what has to be read from a Vault before the service can be entered, `password_file` which file holds
+    its password or token.
     """
 
     name: str
@@ -137,6 +144,7 @@ class Service:
     settings: Mapping[str, str | int | bool] = field(default_factory=dict[str, str | int | bool])
     needs: tuple[str, ...] = ()
     kept: Mapping[Kept, VaultField] = field(default_factory=dict[Kept, VaultField])
+    password_file: Path | None = None
 
     @property
     def address(self) -> Address:
@@ -198,7 +206,8 @@ class Facts:
     """
     What a running service says of itself: what it truly is, its version, the settings that matter.
 
-    `product` is for people and names what really runs: "MariaDB 10.11 (MySQL protocol)".
+    `product` is for people and names what really runs: "MariaDB 10.11 (MySQL protocol)". Where another program
+    answers in the place of the one that gave the protocol its name, the word "protocol" is in it.
     """
 
     product: str

@@ -141,7 +141,9 @@ class TestBadInput:
         assert 2 == status
         assert "1<=x<=65535" in said
 
-    @pytest.mark.parametrize("kind", ["redis", "postgresql", "mysql", "rabbitmq", "vault", "fastapi"])
+    @pytest.mark.parametrize(
+        "kind", ["redis", "postgresql", "mysql", "mongodb", "rabbitmq", "vault", "fastapi"]
+    )
     def test_port_that_never_answers(self, root: Path, silent_port: int, kind: str) -> None:
         """
         A port that accepts and never answers ends within the deadline, and says which service and where.
@@ -162,6 +164,34 @@ class TestBadInput:
         assert f"127.0.0.1:{silent_port}" in said
         assert "Traceback" not in said
         assert seconds < 30
+
+
+class TestDryRun:
+    def test_tells_what_would_be_started(self, root: Path) -> None:
+        """
+        Of a stack that does not run it is told which servers would be started, and nothing is, nor written.
+        """
+        (root / "stacks" / "small.toml").write_text(
+            'name = "small"\nmanaged = true\n[services.redis]\nkind = "redis"\n[services.redis.settings]\nmaxmemory = "64mb"\n'
+        )
+        status, said, _ = devperf(root, "baseline", "--stack", "small", "--dry-run")
+
+        assert 0 == status
+        assert "The stack small does not run." in said
+        assert "setting maxmemory: 64mb" in said
+        assert "devperf up --stack small" in said
+        assert [root / "stacks"] == list(root.iterdir())
+
+    def test_tells_who_cannot_be_measured(self, root: Path, silent_port: int) -> None:
+        """
+        Of a visited stack each service is asked; one that does not answer is told with the reason.
+        """
+        (root / "stacks" / "visited.toml").write_text(VISITED.format(kind="redis", port=silent_port))
+        status, said, _ = devperf(root, "baseline", "--stack", "visited", "--dry-run")
+
+        assert 0 == status
+        assert "would not be measured: redis" in said
+        assert [root / "stacks"] == list(root.iterdir())
 
 
 class TestDoctor:

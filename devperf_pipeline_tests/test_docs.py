@@ -7,6 +7,7 @@ import pytest
 from devperf_pipeline.cli import main
 from devperf_pipeline.measure.plan import PROFILES
 from devperf_pipeline.model import Outcome
+from devperf_pipeline.report.dictionary import dictionary
 from devperf_pipeline.services import CATALOGUE, redis_commands
 from devperf_pipeline.services.redis_keys import Keys
 from devperf_pipeline.stack.config import load_stack
@@ -15,6 +16,7 @@ from devperf_pipeline.store import warehouse
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+DATA = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 
@@ -97,6 +99,30 @@ class TestReadme:
             con.close()
 
         assert [] == [name for name in tables if f"`{name}`" not in README]
+
+
+class TestData:
+    def test_is_made_from_the_comments(self, tmp_path: Path) -> None:
+        """
+        docs/data.md is what `make docs` would write now.
+        """
+        warehouse.build(Folders(tmp_path))
+        with warehouse.connect(Folders(tmp_path)) as con:
+            page = dictionary(con)
+
+        assert page == DATA
+
+    def test_its_questions_have_answers(self, tmp_path: Path) -> None:
+        """
+        Ten questions and more, each of which the warehouse answers.
+        """
+        warehouse.build(Folders(tmp_path))
+        questions = re.findall(r"```sql\n(.*?)```", DATA, re.DOTALL)
+        with warehouse.connect(Folders(tmp_path)) as con:
+            for question in questions:
+                con.execute(question)
+
+        assert len(questions) >= 10
 
 
 class TestArchitecture:

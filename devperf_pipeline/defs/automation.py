@@ -21,6 +21,7 @@ from devperf_pipeline.model import Stack
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack import local
 from devperf_pipeline.stack.config import load_stack
+from devperf_pipeline.stack.credentials import with_credentials
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.host import host_facts
 
@@ -81,7 +82,7 @@ def fingerprints(stack: Stack, folders: Folders) -> dict[str, str]:
 
 
 def _asked(stack: Stack) -> Iterable[tuple[str, object]]:
-    for service in stack.services:
+    for service in with_credentials(stack).services:
         try:
             session = CATALOGUE[service.kind].open_session(service)
         except ServiceError:

@@ -20,7 +20,9 @@ STAGES: Mapping[Stage, tuple[str, ...]] = {
 
 INFRASTRUCTURE = dg.AssetKey("infrastructure")
 BASELINE = dg.AssetKey("baseline")
-TABLES = tuple(dg.AssetKey(name) for name in ("baselines", "rounds", "percentiles"))
+TABLES = tuple(
+    dg.AssetKey(name) for name in ("baselines", "rounds", "percentiles", "resources", "memory_per_request")
+)
 REPORT = dg.AssetKey(["reports", "baseline"])
 
 

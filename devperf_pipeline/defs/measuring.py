@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from enum import Enum
 from typing import Any
 
@@ -24,9 +23,9 @@ from devperf_pipeline.defs.reports import report_metadata
 from devperf_pipeline.errors import DevperfError, StoreError
 from devperf_pipeline.measure.interrupts import interrupted_once
 from devperf_pipeline.measure.lock import only_one
-from devperf_pipeline.measure.plan import PROFILES, profile_named
+from devperf_pipeline.measure.plan import PROFILES
 from devperf_pipeline.measure.progress import Progress
-from devperf_pipeline.measure.sitting import Wishes, measure
+from devperf_pipeline.measure.sitting import Wishes, measure, wishes_of
 from devperf_pipeline.measure.tally import Tally
 from devperf_pipeline.measure.visit import Cancelled
 from devperf_pipeline.model import Baseline, Stack, Stage
@@ -34,6 +33,7 @@ from devperf_pipeline.report.panel import service_panel, service_rows
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack import local
 from devperf_pipeline.stack.config import load_stack
+from devperf_pipeline.stack.credentials import Reader
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.host import host_facts
 from devperf_pipeline.stack.secret import secrets_of
@@ -76,18 +76,11 @@ class MeasureConfig(dg.Config):
         """
         The same in the words of `measure/`.
         """
-        profile = profile_named(self.profile.value)
-        if self.seconds:
-            profile = replace(profile, seconds=self.seconds, budget_s=None)
         stages: dict[Stage, tuple[str, ...]] = {
             stage: tuple(s for s in those if not self.services or s in self.services)
             for stage, those in selected.items()
         }
-        return Wishes(
-            profile=profile,
-            services=tuple(s for s in keys.SERVICES if any(s in those for those in stages.values())),
-            stages={stage: those for stage, those in stages.items() if those},
-        )
+        return wishes_of(self.profile.value, stages, self.seconds)
 
 
 ABOUT: Mapping[Stage, str] = {
@@ -158,6 +151,7 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
                     say(message)
                 wishes = config.wishes(selected)
                 described = load_stack(config.stack, folders, CATALOGUE)
+                reader = Reader(described)
                 with standing(described, folders, say, only=wishes.services) as stack:
                     roots = {
                         service.name: local.processes(folders, service.name)
@@ -172,6 +166,7 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
                         processes=lambda service: roots.get(service, []),
                         tell=_teller(context),
                         say=say,
+                        reread=reader,
                         cancelled=cancelled,
                     )
                     lines = local.command_lines(stack.name, folders) if stack.managed else {}
@@ -186,7 +181,7 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
 
     secrecy.remember(
         context.run.run_id,
-        secrecy.Used(baseline=baseline, secrets=secrets_of(stack, {}), command_lines=lines),
+        secrecy.Used(baseline=baseline, secrets=secrets_of(stack, reader.used), command_lines=lines),
     )
     for problem in warehouse.build(folders).set_aside:
         say(problem)

@@ -6,6 +6,7 @@ the process that listens there; a stack file may say it in a table [footprint.<n
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -158,7 +159,9 @@ def _running(name: str, category: str, pids: tuple[int, ...]) -> Target:
 
 
 def _listening(name: str, category: str, address: Address, docker: Docker | None) -> Target:
-    container = docker.at_port(address.port) if docker else None
+    container: str | None = None
+    with suppress(MeasurementError):  # a socket that we may not use hides no process that we see
+        container = docker.at_port(address.port) if docker else None
     if docker and container:
         return _contained(name, category, container, docker)
     pids = _listeners(address.port)

@@ -122,8 +122,10 @@ def _sweep(visit: Visit, measurer: Measurer, watch: Watch, items: Sequence[Item]
         visit.check_cancelled()
         failures = failures + 1 if last.problem else 0
         if _ends(last) or failures == FAILURES_IN_A_ROW:
-            watch.dropped(len(items) - place - 1)
-            visit.say(f"{service.name}: the sweep of users ends at {users:,}: {last.problem}")
+            untried = len(items) - place - 1
+            watch.dropped(untried)
+            if untried:
+                visit.say(f"{service.name}: the sweep of users ends at {users:,}: {last.problem}")
             break
         if last.stretch:
             engines = engines_after(last.stretch, visit.placement.room)

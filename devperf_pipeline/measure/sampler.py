@@ -5,7 +5,6 @@ By a process of its own, which lives as long as the sitting and reads only betwe
 """
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from typing import Any
 from devperf_pipeline.errors import MeasurementError, StoreError
 from devperf_pipeline.measure.belonging import Target
 from devperf_pipeline.model import ResourcePhase, ResourceReading
+from devperf_pipeline.stack.process import small_environment
 
 ANSWER_S = 20.0
 """A process that does not get to answer in so long on a busy machine never will."""
@@ -44,13 +44,13 @@ class Sampler:
         self._words: SimpleQueue[str] = SimpleQueue()
         self._failed: StoreError | None = None
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "devperf_pipeline.measure.sampling"],
+            [sys.executable, "-P", "-m", "devperf_pipeline.measure.sampling"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             # A session of its own: Ctrl-C in our terminal ends us, and then our end ends it.
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)},
+            env=small_environment({"PYTHONPATH": str(PACKAGE_ROOT)}),
         )
         self._thread = threading.Thread(target=self._receive, name="readings", daemon=True)
         self._thread.start()

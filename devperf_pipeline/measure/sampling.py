@@ -2,7 +2,7 @@
 What does the process do that reads, again and again, what everything that runs uses?
 
 It is a process of its own, so that it never takes the interpreter of the engine, whose orders it reads as lines of
-JSON; it ends when its input ends, that is at the latest with whoever started it.
+JSON; it ends when its input ends, or whoever started it.
 """
 
 import json
@@ -40,7 +40,7 @@ AT_REST = ("idle", "iowait", "guest", "guest_nice", "steal")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
     """
-    What readings are made for; `only` names whose (everybody's if it is empty).
+    What readings are made for; `only` names whose services (everybody's if it is empty).
     """
 
     phase: ResourcePhase
@@ -88,10 +88,10 @@ class Sampling:
     """
 
     def __init__(self, targets: Collection[Target]) -> None:
-        # Whoever comes first owns a process: servers that we started are our children, too.
+        # Whoever comes first owns a process: this one and servers that we started are children of the engine, too.
         own = Target(name=OURSELVES, category="measuring", pids=(os.getpid(),))
         engine = Target(name=ENGINE, category="measuring", pids=(os.getppid(),))
-        self._readers = [Reader(target) for target in (*targets, own, engine)]
+        self._readers = [Reader(target) for target in (own, *targets, engine)]
         self._last: dict[str, tuple[int, float | None]] = {}
         self._family: dict[int, int] = {}
         self._walked: float | None = None
@@ -110,7 +110,7 @@ class Sampling:
             name = reader.target.name
             members = reader.members(self._family) - claimed
             claimed |= members
-            if watch.only and name not in watch.only:
+            if watch.only and name.partition("/")[0] not in watch.only:
                 continue
             use = reader.use(members, walk=walk)
             if use is None:
@@ -214,11 +214,15 @@ def serve(orders: BinaryIO, answers: BinaryIO) -> None:
     watch: Watch | None = None
     kept: list[ResourceReading] = []
     looked = flushed = time.monotonic()
-    while True:
-        wait_s = None if watch is None else max(0.0, looked + interval_s - time.monotonic())
+    parent = os.getppid()
+    # A process that was forked from ours may hold our input open.
+    while os.getppid() == parent:
+        wait_s = FLUSH_S if watch is None else max(0.0, looked + interval_s - time.monotonic())
         ordered = bool(select.select([orders], [], [], wait_s)[0])
         now = time.monotonic()
-        if not ordered and watch is not None:
+        if not ordered:
+            if watch is None:
+                continue
             # After a look that took long the next one is not made up for.
             looked = max(looked + interval_s, now - interval_s / 2)
             kept += sampling.look(watch)

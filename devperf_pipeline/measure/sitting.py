@@ -15,11 +15,13 @@ from dataclasses import dataclass, field, replace
 
 from devperf_pipeline.errors import ServiceError
 from devperf_pipeline.measure import load_tests
+from devperf_pipeline.measure.entry import entered_anew, refused
 from devperf_pipeline.measure.placement import Placement
-from devperf_pipeline.measure.plan import Item, Profile, in_order, items
+from devperf_pipeline.measure.plan import Item, Profile, in_order, items, profile_named
 from devperf_pipeline.measure.progress import Progress, Watch
 from devperf_pipeline.measure.resources import read_at_rest_and_held
 from devperf_pipeline.measure.slices import Measurer
+from devperf_pipeline.measure.tools import stage as tools
 from devperf_pipeline.measure.visit import Cancelled, Keeper, Visit
 from devperf_pipeline.model import Baseline, RouteAnswer, Service, Stack, Stage
 from devperf_pipeline.services import CATALOGUE
@@ -46,6 +48,23 @@ class Wishes:
     seed: int = field(default_factory=lambda: secrets.randbelow(2**31))
 
 
+def wishes_of(profile: str, stages: Mapping[Stage, tuple[str, ...]], seconds: float) -> Wishes:
+    """
+    The wishes that these words say: a profile by its name, what is done with which services, and the seconds of each
+    round, 0 for the profile's.
+
+    Raises:
+        ConfigurationError: there is no such profile.
+
+    """
+    found = profile_named(profile)
+    return Wishes(
+        profile=replace(found, seconds=seconds, budget_s=None) if seconds else found,
+        services=tuple(dict.fromkeys(service for those in stages.values() for service in those)),
+        stages={stage: those for stage, those in stages.items() if those},
+    )
+
+
 def new_id(now_s: float) -> str:
     """
     An id for a baseline that sorts by time: `20261125T031500Z-3f9a`.
@@ -62,6 +81,7 @@ def measure(
     processes: Callable[[str], list[int]] = lambda _: [],
     tell: Callable[[Progress], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
+    reread: Callable[[str], Service | None] = lambda _: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Baseline:
     """
@@ -75,6 +95,7 @@ def measure(
         processes: main processes of a service of a stack that we started ourselves; they are placed on cores.
         tell: hears of progress after each round.
         say: hears, before the first round, which services cannot be measured, and why.
+        reread: asked for a service, as it is described now, when it refuses; None: its credentials are kept nowhere.
         cancelled: asked between rounds, at most once a second.
 
     Returns:
@@ -97,6 +118,7 @@ def measure(
             stages=wishes.stages,
             processes=processes,
             say=say,
+            reread=reread,
             check_cancelled=_checker(cancelled),
         )
         at_the_end.callback(visit.close)
@@ -115,7 +137,10 @@ def measure(
             host=host,
             facts=visit.facts,
             answers=visit.answers,
-            operations={f"{i.benchmark.service}/{i.operation.name}": i.operation.title for i in planned},
+            operations={
+                **{f"{i.benchmark.service}/{i.operation.name}": i.operation.title for i in planned},
+                **tools.titles(visit),
+            },
         )
         keeper.begin(baseline)
         at_the_end.callback(placement.release)
@@ -172,7 +197,7 @@ def _open(services: Sequence[Service], stack: Stack, visit: Visit, at_the_end: E
         else:
             at_the_end.callback(session.close)
             at_the_end.callback(_clean, session)
-            visit.sessions[service.name] = session
+            visit.sessions[service.name], visit.services[service.name] = session, service
 
 
 def _clean(session: Session) -> None:
@@ -227,6 +252,10 @@ def _interleave(visit: Visit, tell: Callable[[Progress], None]) -> None:
                 watch.dropped(1)
                 continue
             measured = visit.measurer.measure(item, number)
+            if refused(measured[-1]) and entered_anew(visit, service):
+                # Measured with a password that had been changed, it says nothing; once more with the one of now.
+                visit.measurer.disconnect(service)
+                measured = visit.measurer.measure(item, number)
             last = measured[-1]
             if last.latency_ns or not last.problem:
                 failures[service] = 0
@@ -238,8 +267,9 @@ def _interleave(visit: Visit, tell: Callable[[Progress], None]) -> None:
             watch.round_done(last)
             visit.check_cancelled()
             if failures[service] == FAILURES_IN_A_ROW:
+                why = f"; {visit.reasons[service]}" if service in visit.reasons else ""
                 visit.failed(
-                    service, f"given up after {FAILURES_IN_A_ROW} rounds in a row failed: {last.problem}"
+                    service, f"given up after {FAILURES_IN_A_ROW} rounds in a row failed: {last.problem}{why}"
                 )
 
 
@@ -247,5 +277,6 @@ STAGES: Mapping[Stage, Callable[[Visit, Callable[[Progress], None]], None]] = {
     "resources": read_at_rest_and_held,
     "samples": _interleave,
     "load_tests": load_tests.run,
+    "tools": tools.measure,
 }
 """What a sitting does, in this order, each only where it is wished for."""

@@ -28,6 +28,9 @@ CYCLE = 4_000
 LONGEST_CYCLE = 1_000
 """Calls of one user."""
 
+LEAST_PREPARED = 10
+"""Calls of one user where each call consumes something."""
+
 MARGIN = 1.5
 """How much more than expected is laid in where each call consumes something."""
 
@@ -65,6 +68,8 @@ class Measurer:
         self._recorder = Recorder()
         self._users: dict[tuple[str, str], list[Connection]] = {}
         self._rates: dict[str, float] = {}
+        self.client_share: float | None = None
+        """The share of one core that this process used in the last measured slice."""
 
     def measure(
         self,
@@ -118,14 +123,17 @@ class Measurer:
             with around():
                 began = time.time_ns()
                 gate.begin()
+                used_ns = time.process_time_ns()
                 if stretch:
                     piece = prepared.drive(stretch.limit_s, stretch.limit_calls, engines)
                     stretch = _as_driven(stretch, piece, gate.idle_cores(piece.elapsed_ns))
                 else:
                     piece = prepared.drive(self._seconds(item), None)
+                used_ns = time.process_time_ns() - used_ns
                 other_cpu = gate.end(piece.elapsed_ns, sum(piece.cpu_ns) if engines > 1 else 0)
             if piece.elapsed_ns:
                 self._rates[item.benchmark.id] = self._recorder.length / piece.elapsed_ns * 1e9
+                self.client_share = used_ns / piece.elapsed_ns
             problem = (
                 piece.problem
                 or _first_wrong(piece, prepared)
@@ -195,7 +203,7 @@ class Measurer:
         if not item.operation.finite:
             return min(LONGEST_CYCLE, CYCLE // users)
         expected = BLOCK_CALLS * 8 if rate is None else rate * self._seconds(item) * MARGIN + 2 * BLOCK_CALLS
-        return max(10, min(math.ceil(expected / users), item.operation.largest // users))
+        return max(LEAST_PREPARED, min(math.ceil(expected / users), item.operation.largest // users))
 
     def _prepare(self, item: Item, size: int) -> _Prepared:
         operation, users = item.operation, item.benchmark.load.users

@@ -19,6 +19,7 @@ from devperf_pipeline.model import (
     ResourceReading,
     Round,
     RouteAnswer,
+    Service,
     ServiceState,
     Stack,
     Stage,
@@ -75,6 +76,7 @@ class Visit:
     The sessions that are open, why others are not, and the means of measuring.
 
     `processes` returns the main processes of a service of a stack that we started ourselves (none of others).
+    `services` are as they were entered last; `reread` returns one as it is described now (see `entry.py`).
     `said` hears what people should know at once; `check_cancelled` raises `Cancelled`, asks at most once a second,
     and is called between rounds. `planned` are the benchmarks of the stage "samples". `sampler` reads what everything
     uses, once that was asked for.
@@ -94,6 +96,9 @@ class Visit:
     seed: int
     stages: Mapping[Stage, tuple[str, ...]]
     processes: Callable[[str], list[int]]
+    reread: Callable[[str], Service | None]
+    services: dict[str, Service] = field(default_factory=dict[str, Service])
+    read_at_s: dict[str, float] = field(default_factory=dict[str, float])
     say: Callable[[str], None]
     check_cancelled: Callable[[], None]
     sampler: Sampler | None = None

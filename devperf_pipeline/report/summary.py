@@ -72,7 +72,7 @@ def about(part: Part) -> str:
     """
     The sentence above a service's table: what really ran, and what this baseline has of it.
     """
-    ran = f"{_ran(part)}. " if part.product else ""
+    ran = f"{_ran(part)}. {_stand_in(part)}" if part.product else ""
     calls = show.count(sum(row.n for row in part.new))
     measured = f"{calls} calls in {len(part.new)} benchmarks in this baseline."
     if part.new and (part.state == "measured" or not part.asked):
@@ -143,6 +143,16 @@ def _ran(part: Part) -> str:
     """
     product, version = part.product or "", part.version or "unknown"
     return show.cell(product) if version in product else f"{show.cell(product)}, version {show.cell(version)}"
+
+
+def _stand_in(part: Part) -> str:
+    """
+    What the figures of a program say of the one in whose place it answers.
+    """
+    if "protocol" not in (part.product or ""):
+        return ""
+    title = show.cell(part.title)
+    return f"It answers in the place of {title}, and its figures say nothing about {title} itself. "
 
 
 def _services(measured: Sequence[Part], all_parts: Sequence[Part]) -> str:

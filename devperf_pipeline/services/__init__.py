@@ -69,6 +69,7 @@ CATALOGUE: dict[str, Kind] = {
             tools=("pgbench",),
         ),
         Kind(name="mysql", title="MySQL", module="mysql", role="database", icon="mysql", tools=("sysbench",)),
+        Kind(name="mongodb", title="MongoDB", module="mongodb", role="database", icon="mongodb"),
         Kind(
             name="redis",
             title="Redis, one node",

@@ -16,6 +16,7 @@ END = b"\r\n\r\n"
 LENGTH = re.compile(rb"\r\ncontent-length[ \t]*:[ \t]*(\d+)[ \t]*\r\n", re.IGNORECASE)
 CHUNKED = re.compile(rb"\r\ntransfer-encoding[ \t]*:[^\r\n]*\bchunked[ \t]*\r\n", re.IGNORECASE)
 RETRY_AFTER = re.compile(rb"\r\nretry-after[ \t]*:", re.IGNORECASE)
+CACHE_HIT = re.compile(rb"\r\n(age[ \t]*:|[\w-]*cache[\w-]*[ \t]*:[^\r\n]*hit)", re.IGNORECASE)
 CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]+)[ \t]*(;[^\r\n]*)?\r\n")
 LARGEST_ANSWER_BYTES = 16 * 2**20
 
@@ -177,6 +178,13 @@ def cached_by(headers: Mapping[str, str]) -> str | None:
         if name == "age" or ("cache" in name and "hit" in value.lower()):
             return f"{name}: {value}"
     return None
+
+
+def says_hit(received: bytes) -> bool:
+    """
+    `cached_by` of an answer that was not parsed.
+    """
+    return CACHE_HIT.search(received, 0, received.find(END)) is not None
 
 
 def ask(connection: socket.socket, request: bytes, deadline_s: float) -> Answer:

@@ -7,7 +7,7 @@ each statement is prepared once, a call executes it by its number.
 
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +19,7 @@ from devperf_pipeline.errors import ServiceError, ServiceRefused, ServiceUnreach
 from devperf_pipeline.model import Facts, Outcome, Service
 from devperf_pipeline.services import mysql_replies as replies
 from devperf_pipeline.services import mysql_wire as wire_format
-from devperf_pipeline.services import relational
+from devperf_pipeline.services import relational, relational_spoilers
 from devperf_pipeline.services import relational_operations as asked
 from devperf_pipeline.services.hearing import greeting_in_http
 from devperf_pipeline.services.operation import DEADLINE_S, FLOOR, OUR_NAME, Driver, Operation, Step, Wire
@@ -120,7 +120,34 @@ class MysqlSession:
             product = f"MySQL {version}"
         names = ", ".join(f"'{name}'" for name in SETTINGS)
         settings = dict(self._rows(f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({names})"))
-        return Facts(product=product, version=version, settings=settings | {"statements": "prepared once"})
+        return Facts(
+            product=product,
+            version=version,
+            settings=settings | {"tls": "off", "statements": "prepared once"},
+        )
+
+    def spoilers(self) -> Sequence[str]:
+        """
+        What would spoil a measurement; see `operation.Forewarning`.
+        """
+        connected = int(self._rows("SHOW GLOBAL STATUS LIKE 'Threads_connected'")[0][1])
+        grants = [row[0] for row in self._rows("SHOW GRANTS")]
+        variables = dict(self._rows(relational_spoilers.MYSQL))
+        found = list(relational_spoilers.of_mysql(variables, connected, grants))
+        if self._found() is False:
+            found.append(f"a database {OUR_NAME} exists that this project did not make: rename it")
+        return found
+
+    def objects(self) -> Sequence[str]:
+        """
+        Our database, with all its tables.
+        """
+        return [f"database {OUR_NAME}"]
+
+    def assume(self) -> None:
+        """
+        The operations are known without having prepared anything.
+        """
 
     def prepare(self) -> None:
         """
@@ -154,11 +181,26 @@ class MysqlSession:
             *(recipe.operation(wire=self._wire, driver=_driver, fill=self._fill) for recipe in RECIPES),
         )
 
+    def tool_scripts(self) -> Mapping[str, str]:
+        """
+        The statement that sysbench asks for, in our database. See `operation.ToolTarget`.
+        """
+        [statement] = asked.SELECT_BY_KEY.statements
+        return {asked.SELECT_BY_KEY.name: _text(statement).replace("%s", "?")}
+
     def connect(self) -> MysqlConnection:
         """
         A new connection.
         """
         return _connect(self._service)
+
+    def renew(self, service: Service) -> None:
+        """
+        Go on with other credentials.
+        """
+        own = _connect(service)
+        self._own.close()
+        self._service, self._own = service, own
 
     def clean(self) -> None:
         """

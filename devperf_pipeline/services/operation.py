@@ -9,12 +9,13 @@ A `Driver` is how an application would ask for it.
 `measure/` knows nothing else of any service.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from socket import socket
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from devperf_pipeline.model import Facts
+from devperf_pipeline.model import Facts, Service
 
 OUR_NAME = "devperf"
 """Every object we create in a service carries this name; nothing else is touched."""
@@ -115,6 +116,25 @@ class Operation:
     held: bool = False
 
 
+@runtime_checkable
+class Forewarning(Protocol):
+    """
+    What a session may have beside: what would spoil a measurement, told before one is begun.
+    """
+
+    def spoilers(self) -> Sequence[str]:
+        """
+        One sentence each, with what was found: few connections left, keys that may be evicted, a missing privilege, …
+
+        Found by asking: nothing is created. Valid without `prepare`.
+
+        Raises:
+            ServiceError: the service does not answer.
+
+        """
+        ...
+
+
 FLOOR = "floor"
 """The operation that asks for nothing: what is left is the instrument and the way there."""
 
@@ -133,6 +153,20 @@ class Session(Protocol):
     def facts(self) -> Facts:
         """
         What the running service says of itself.
+        """
+        ...
+
+    def objects(self) -> Sequence[str]:
+        """
+        Everything that `prepare` and the operations make in the service, by kind and name: "schema devperf_postgresql".
+
+        `*` stands for what is numbered. Valid before `prepare`; nothing is made.
+        """
+        ...
+
+    def assume(self) -> None:
+        """
+        Take it that `prepare` succeeded, without making anything, so that `operations` can be told.
         """
         ...
 
@@ -158,6 +192,16 @@ class Session(Protocol):
         """
         ...
 
+    def renew(self, service: Service) -> None:
+        """
+        Go on with other credentials of the same service; our objects stay.
+
+        Raises:
+            ServiceError: it cannot be entered with them either.
+
+        """
+        ...
+
     def clean(self) -> None:
         """
         Remove every object of ours. Safe to call twice, and without `prepare`.
@@ -167,5 +211,35 @@ class Session(Protocol):
     def close(self) -> None:
         """
         End the visit; never raises.
+        """
+        ...
+
+
+@runtime_checkable
+class ToolTarget(Protocol):
+    """
+    A session whose operations a reference tool can ask for, too.
+    """
+
+    def tool_scripts(self) -> Mapping[str, str]:
+        """
+        By name of an operation, the same question in the words of the service's tool. Valid after `prepare`.
+
+        For pgbench a script, for sysbench a statement with ? for a key, for redis-benchmark a command, for the tools
+        of HTTP a path.
+        """
+        ...
+
+
+@runtime_checkable
+class GuestHost(Protocol):
+    """
+    A session that can let a tool in which takes passwords on its command line only.
+    """
+
+    def guest(self) -> AbstractContextManager[str]:
+        """
+        The name of a user whom any password lets in, who may do what the tool does and nothing else, as long as
+        this lasts. What the guest leaves behind is removed.
         """
         ...

@@ -8,7 +8,7 @@ another server connection, so there the unnamed statement is parsed again on eac
 
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,8 +19,9 @@ from psycopg import sql
 from devperf_pipeline.errors import ServiceError, ServiceRefused, ServiceUnreachable, WrongAnswer
 from devperf_pipeline.model import Facts, Outcome, Service
 from devperf_pipeline.services import postgresql_replies as replies
+from devperf_pipeline.services import postgresql_scripts as scripts
 from devperf_pipeline.services import postgresql_wire as wire_format
-from devperf_pipeline.services import relational
+from devperf_pipeline.services import relational, relational_spoilers
 from devperf_pipeline.services import relational_operations as asked
 from devperf_pipeline.services.hearing import greeting_in_http
 from devperf_pipeline.services.operation import DEADLINE_S, FLOOR, OUR_NAME, Driver, Operation, Step, Wire
@@ -96,12 +97,34 @@ class PostgresSession:
                 [list(SETTINGS)],
             )
         )
+        settings["tls"] = "off"
         settings["statements"] = "unnamed, parsed on each call" if self._pooled else "named, parsed once"
         if self._pooled:
             pooler, pool = self._pooler()
             product = f"{product} behind PgBouncer {pooler}"
             settings |= {f"pgbouncer.{name}": value for name, value in pool.items()}
         return Facts(product=product, version=number, settings=settings)
+
+    def objects(self) -> Sequence[str]:
+        """
+        Our schema, with all its tables.
+        """
+        return [f"schema {self._schema}"]
+
+    def assume(self) -> None:
+        """
+        The operations are known without having prepared anything.
+        """
+
+    def spoilers(self) -> Sequence[str]:
+        """
+        What would spoil a measurement; see `operation.Forewarning`.
+        """
+        [[told]] = self._rows(relational_spoilers.POSTGRESQL)
+        found = list(relational_spoilers.of_postgresql(told))
+        if self._found() not in {None, MARKER}:
+            found.append(f"a schema {self._space} exists that this project did not make: rename it")
+        return [*found, *relational_spoilers.of_pool(self.facts().settings)]
 
     def prepare(self) -> None:
         """
@@ -138,11 +161,25 @@ class PostgresSession:
             *(recipe.operation(wire=self._wire, driver=self._driver, fill=self._fill) for recipe in RECIPES),
         )
 
+    def tool_scripts(self) -> Mapping[str, str]:
+        """
+        The published operations as scripts of pgbench, in our schema. See `operation.ToolTarget`.
+        """
+        return {name: text.replace("{space}", self._space) for name, text in scripts.SCRIPTS.items()}
+
     def connect(self) -> PostgresConnection:
         """
         A new connection whose way to the database was tried.
         """
         return _connect(self._service)
+
+    def renew(self, service: Service) -> None:
+        """
+        Go on with other credentials.
+        """
+        own = _connect(service)
+        self._own.close()
+        self._service, self._own = service, own
 
     def clean(self) -> None:
         """

@@ -13,7 +13,7 @@ from typing import Any
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
 
-from devperf_pipeline.errors import ServiceRefused, WrongAnswer
+from devperf_pipeline.errors import ServiceError, ServiceRefused, WrongAnswer
 from devperf_pipeline.model import Facts, Outcome, Service
 from devperf_pipeline.services import amqp
 from devperf_pipeline.services.hearing import hear, hung_up_after, show
@@ -83,6 +83,32 @@ class RabbitSession:
         """
         version, erlang, settings = self._management.facts()
         return Facts(product=f"RabbitMQ {version} (Erlang {erlang})", version=version, settings=settings)
+
+    def objects(self) -> Sequence[str]:
+        """
+        A vhost of our own where we may make one, and a queue for each user of each operation.
+        """
+        vhost = self._management.vhost
+        own = [f"vhost {vhost}"] if self._management.own_vhost else []
+        names = [operation.name for operation in self.operations() if operation.name != FLOOR]
+        return [*own, *(f"queue {queue_of(name, 0)[:-1]}*" for name in names)]
+
+    def assume(self) -> None:
+        """
+        The operations are known without having prepared anything.
+        """
+
+    def spoilers(self) -> Sequence[str]:
+        """
+        What would spoil a measurement; see `operation.Forewarning`.
+        """
+        found = list(self._management.spoilers())
+        if not self._management.own_vhost:
+            try:
+                self.connect().close()
+            except ServiceError as error:
+                found.append(str(error))
+        return found
 
     def prepare(self) -> None:
         """
@@ -221,6 +247,15 @@ class RabbitSession:
         A new connection to our vhost.
         """
         return connect(self._service, self._management.vhost)
+
+    def renew(self, service: Service) -> None:
+        """
+        Go on with other credentials.
+        """
+        management = Management(service)
+        self._end_filler()
+        self._service, self._management = service, management
+        self._filler = self.connect()
 
     def clean(self) -> None:
         """

@@ -6,6 +6,7 @@ import base64
 import http.client
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +18,9 @@ from devperf_pipeline.services.operation import DEADLINE_S, OUR_NAME
 MARK = "devperf_pipeline"
 LARGEST_ANSWER_BYTES = 16 * 2**20
 
+
+NEEDED_BYTES = 64 * 2**20
+"""What our messages take at most: 20,000 of 1 KiB, and what a broker keeps beside each."""
 
 FIGURES_AFTER_S = 8.0
 """A broker collects figures of itself every five seconds."""
@@ -116,6 +120,30 @@ class Management:
             f"{', '.join(sorted(alarms)) or answer.get('reason')}. Free memory or disk, or raise "
             "vm_memory_high_watermark or lower disk_free_limit."
         )
+
+    def spoilers(self) -> Iterator[str]:
+        """
+        What would spoil a measurement: alarms, room that is short, a vhost that is not ours.
+        """
+        try:
+            self.refuse_alarms()
+        except ServiceRefused as error:
+            yield str(error)
+        node = self._node()
+        for kind, free, least in (
+            ("memory", node.get("mem_limit", 0) - node.get("mem_used", 0), NEEDED_BYTES),
+            ("disk", node.get("disk_free", 0) - node.get("disk_free_limit", 0), NEEDED_BYTES),
+        ):
+            if node and free < least:
+                yield f"{kind} is short: {max(free, 0) // 2**20} MiB until it blocks publishers, and we take up to {least // 2**20}"
+        if not self.own_vhost:
+            yield (
+                f"our user may not create a vhost: its queues lie in {self.vhost!r}, whose policies hold for them too"
+            )
+            return
+        status, vhost = self._call("GET", f"/vhosts/{OUR_NAME}")
+        if status == http.client.OK and vhost.get("description") != MARK:
+            yield f"a vhost {OUR_NAME!r} exists that this project did not make: rename it"
 
     def claim(self) -> None:
         """

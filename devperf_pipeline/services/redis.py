@@ -3,8 +3,8 @@ How is one Redis node visited and measured?
 """
 
 import socket
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import redis
@@ -34,7 +34,9 @@ from devperf_pipeline.services import resp
 from devperf_pipeline.services.hearing import hear, show
 from devperf_pipeline.services.operation import DEADLINE_S, FLOOR, Driver, Operation, Wire
 from devperf_pipeline.services.redis_commands import DOOMED, Command, single_node
-from devperf_pipeline.services.redis_keys import Keys, LaidIn, claim, remove
+from devperf_pipeline.services.redis_guest import BLOCK, GUEST, admit, dismiss
+from devperf_pipeline.services.redis_keys import Keys, LaidIn, claim, close_quietly, remove
+from devperf_pipeline.services.redis_spoilers import of_node
 
 USERS = (10,)
 SETTINGS = ("maxmemory", "maxmemory-policy", "save", "appendonly", "appendfsync", "io-threads")
@@ -111,6 +113,24 @@ class RedisSession:
         with explained(self._service, self._service.address):
             return node_facts(self._client, SETTINGS)
 
+    def objects(self) -> Sequence[str]:
+        """
+        Every key of ours.
+        """
+        return [f"keys {self._keys.prefix.decode()}*"]
+
+    def assume(self) -> None:
+        """
+        The operations are known without having prepared anything.
+        """
+
+    def spoilers(self) -> Sequence[str]:
+        """
+        What would spoil a measurement; see `operation.Forewarning`.
+        """
+        with explained(self._service, self._service.address):
+            return list(of_node(self._client, self._keys))
+
     def prepare(self) -> None:
         """
         Claim our prefix; each operation's `reset` lays in its keys.
@@ -151,11 +171,37 @@ class RedisSession:
             sustained=command.name == "get-hit",
         )
 
+    def tool_scripts(self) -> Mapping[str, str]:
+        """
+        GET of one of our keys. See `operation.ToolTarget`.
+        """
+        return {"get-hit": f"GET {self._keys.name('key', 42).decode()}"}
+
+    @contextmanager
+    def guest(self) -> Iterator[str]:
+        """
+        See `operation.GuestHost`.
+        """
+        with explained(self._service, self._service.address):
+            try:
+                admit(self._client, (*BLOCK, self._keys.prefix.decode() + "key:*"))
+                yield GUEST
+            finally:
+                dismiss(self._client, BLOCK)
+
     def connect(self) -> RedisConnection:
         """
         A new client with a connection of its own.
         """
         return RedisConnection(connect_node(self._service, self._service.address))
+
+    def renew(self, service: Service) -> None:
+        """
+        Go on with other credentials.
+        """
+        client = connect_node(service, service.address)
+        close_quietly(self._client)
+        self._service, self._client, self._laid = service, client, LaidIn()
 
     def clean(self) -> None:
         """

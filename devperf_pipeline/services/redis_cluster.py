@@ -4,8 +4,8 @@ How is a Redis cluster visited and measured?
 A user has one socket for each node that serves slots; its keys are spread over all of them.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from socket import socket
 from typing import Any
 
@@ -27,8 +27,10 @@ from devperf_pipeline.services.redis import (
     node_facts,
 )
 from devperf_pipeline.services.redis_commands import PING, Command, set_and_get
-from devperf_pipeline.services.redis_keys import Keys, LaidIn, claim, close_quietly, remove
+from devperf_pipeline.services.redis_guest import BLOCK_OF_CLUSTER, GUEST, admit, dismiss
+from devperf_pipeline.services.redis_keys import VALUE_BYTES, Keys, LaidIn, claim, close_quietly, remove
 from devperf_pipeline.services.redis_slots import SlotMap, read_slots
+from devperf_pipeline.services.redis_spoilers import of_node
 
 USERS = (31,)
 
@@ -109,6 +111,33 @@ class RedisClusterSession:
         return Facts(
             product=f"{facts.product} cluster ({size})", version=facts.version, settings=facts.settings
         )
+
+    def objects(self) -> Sequence[str]:
+        """
+        Every key of ours, on whichever node.
+        """
+        return [f"keys {self._keys.prefix.decode()}*"]
+
+    def assume(self) -> None:
+        """
+        The operations are known without having prepared anything.
+        """
+
+    def spoilers(self) -> Sequence[str]:
+        """
+        What would spoil a measurement, node by node; see `operation.Forewarning`.
+        """
+        found: list[str] = []
+        for address, node in zip(self._slots.addresses, self._serving, strict=True):
+            with explained(self._service, address):
+                found += [f"{address}: {each}" for each in of_node(node, self._keys)]
+        elsewhere = [f"{said[0]}:{said[1]}" for said, here in self._slots.announced.items() if said != here]
+        if elsewhere:
+            found.append(
+                f"its nodes call themselves {', '.join(elsewhere)}: they are asked at the addresses of the stack file, "
+                "and the driver, which would follow a redirect there, has no row for it"
+            )
+        return found
 
     def prepare(self) -> None:
         """
@@ -227,6 +256,26 @@ class RedisClusterSession:
 
         return reset
 
+    def tool_scripts(self) -> Mapping[str, str]:
+        """
+        SET of keys on all nodes, of values as long as ours. See `operation.ToolTarget`.
+        """
+        return {"set-distributed": f"SET key:{{tag}}:__rand_int__ {'v' * VALUE_BYTES}"}
+
+    @contextmanager
+    def guest(self) -> Iterator[str]:
+        """
+        See `operation.GuestHost`.
+        """
+        with explained(self._service, self._service.address):
+            try:
+                for node in self._serving:
+                    admit(node, BLOCK_OF_CLUSTER)
+                yield GUEST
+            finally:
+                for node in self._serving:
+                    dismiss(node, BLOCK_OF_CLUSTER)
+
     def connect(self) -> ClusterConnection:
         """
         A new user with a connection to each node.
@@ -252,6 +301,15 @@ class RedisClusterSession:
                 reinitialize_steps=0,
                 **client_options(self._service),
             )
+
+    def renew(self, service: Service) -> None:
+        """
+        Go on with other credentials.
+        """
+        other = open_session(service)
+        close_quietly(*self._clients.values())
+        self._service, self._clients, self._slots = service, other._clients, other._slots  # noqa: SLF001 - our own kind
+        self._serving, self._laid = other._serving, LaidIn()  # noqa: SLF001 - our own kind
 
     def clean(self) -> None:
         """

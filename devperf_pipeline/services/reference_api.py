@@ -1,16 +1,19 @@
 """
 How is a reference API visited and measured?
 
-Every API that follows `reference_apis/openapi.yaml` is measured by this module; the service's kind gives its title.
+Every API that follows `reference_apis/openapi.yaml` is measured by this module, and those of devstack-core, which are
+known by what they say at `/`; the service's kind gives its title.
+Before a route is measured it is asked a few times: what a rate limit or a cache would answer is not measured as the API.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
-from devperf_pipeline.errors import ServiceError, ServiceUnreachable, WrongAnswer
+from devperf_pipeline.errors import ServiceError, ServiceRefused, ServiceUnreachable, WrongAnswer
 from devperf_pipeline.model import Facts, Outcome, RouteAnswer, Service
-from devperf_pipeline.services import CATALOGUE, http_wire
+from devperf_pipeline.services import CATALOGUE, devstack_core_routes, http_wire, reference_api_routes
 from devperf_pipeline.services.canned_http import CannedServer
 from devperf_pipeline.services.hearing import hear, show
 from devperf_pipeline.services.http_connection import (
@@ -22,19 +25,23 @@ from devperf_pipeline.services.http_connection import (
     status_of,
 )
 from devperf_pipeline.services.http_floor import floor
-from devperf_pipeline.services.http_wire import Answer
-from devperf_pipeline.services.operation import DEADLINE_S, Driver, Operation, Step, Wire
+from devperf_pipeline.services.http_spoilers import PASSING, Spoiler, limited_by, spoilers_of
+from devperf_pipeline.services.http_wire import NONE, Answer, cached_by
+from devperf_pipeline.services.operation import DEADLINE_S, OUR_NAME, Driver, Operation, Step, Wire
 from devperf_pipeline.services.reference_api_routes import (
     DOOMED,
     SEED_TTL_S,
     VALUE,
+    Api,
     Method,
-    Names,
     Route,
-    about,
-    routes,
+    asked_of,
+    said_by,
 )
 from devperf_pipeline.services.reference_api_shape import told
+
+LOAD_TESTED = "get-health-all"
+"""The operation that the tools of HTTP ask for."""
 
 
 def open_session(service: Service) -> "ReferenceApiSession":
@@ -49,13 +56,20 @@ def open_session(service: Service) -> "ReferenceApiSession":
     request = http_wire.encode("GET", "/", str(service.address))
     heard = hear(service, service.address, say=request, enough=http_wire.complete)
     try:
-        about(http_wire.parse(heard))
+        answer = http_wire.parse(heard)
+        if answer.status != 200 and (limit := limited_by(answer)):
+            raise ServiceRefused(
+                f"{service.name} at {service.address}: expected an answer to GET /, found a rate limit ({limit}). "
+                "Wait until it lets requests through again, or turn it off for the time of measuring."
+            )
+        said = said_by(answer)
     except WrongAnswer as error:
         raise WrongAnswer(
             f"{service.name}: expected {title} at {service.address}, heard {show(heard)} ({error}). "
             "Correct the address in the stack file, or look at what listens there."
         ) from error
-    return ReferenceApiSession(service)
+    known = devstack_core_routes if devstack_core_routes.is_one(said) else reference_api_routes
+    return ReferenceApiSession(service, known.api(service.name, said))
 
 
 class ReferenceApiSession:
@@ -68,30 +82,52 @@ class ReferenceApiSession:
 
     exceptions = EXCEPTIONS
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, api: Api) -> None:
         self._service = service
-        self._names = Names(service.name)
+        self._api = api
         self._connection = HttpConnection()
         self._canned: CannedServer | None = None
         self._routes: Sequence[Route] = ()
         self._doomed = 0
+        self._asks: Sequence[str] = ()
         self.unmeasurable: dict[str, str] = {}
         self.answers: list[RouteAnswer] = []
 
     def facts(self) -> Facts:
         """
-        Framework, runtime and server, asked from the running API.
+        Framework, runtime and server, as the API gave them at `/`, and whom it asks for `/health/all`.
         """
-        said = about(self.ask("GET", "/"))
+        said = self._api.facts
+        version = said.get("version", "unknown")
+        server = f" ({said['server']})" if "server" in said else ""
+        settings = {name: said[name] for name in ("aggregation", "runtime", "server") if name in said}
+        if self._asks:
+            # Those that ask fewer do less, and are no faster for it.
+            settings["/health/all asks"] = ", ".join(self._asks)
         return Facts(
-            product=f"{said['framework']} {said['version']} ({said['server']})",
-            version=said["version"],
-            settings={name: said[name] for name in ("aggregation", "runtime", "server")},
+            product=f"{said.get('framework') or said.get('name') or 'unknown API'} {version}{server}",
+            version=version,
+            settings=settings,
         )
+
+    def objects(self) -> Sequence[str]:
+        """
+        Our keys in the cache behind the API, and our queue in its broker.
+        """
+        return [f"keys {OUR_NAME}:{self._service.name}:*", f"queue {self._api.names.queue}"]
+
+    def assume(self) -> None:
+        """
+        Start our own server, which is the floor, and take it that every route answers.
+        """
+        if self._canned is None:
+            self._canned = CannedServer()
+        self._routes = self._api.routes
 
     def prepare(self) -> None:
         """
-        Remove what an earlier visit left, and ask every route once: only those that answer right are measured.
+        Remove what an earlier visit left, and ask every route: only those that answer right, and for themselves, are
+        measured. One that is cached is measured twice: cold, and in a row of its own.
 
         Raises:
             WrongAnswer: none does.
@@ -99,21 +135,42 @@ class ReferenceApiSession:
         """
         self.clean()
         self._canned = CannedServer()
-        self.unmeasurable = {}
         self.answers = []
+        self.unmeasurable = dict(self._api.refused)
+        before = self._standing_before()
         measurable: list[Route] = []
-        for route in routes(self._names):
-            wrong = self._first_answer(route)
-            if wrong is None:
-                measurable.append(route)
-            else:
-                self.unmeasurable[route.title] = wrong
+        for route in self._api.routes:
+            rows, why = rows_of(route, before.get(route.name))
+            if why is not None:
+                self.unmeasurable[route.title] = why
+            for row in rows:
+                wrong = self._first_answer(row)
+                if wrong is None:
+                    measurable.append(row)
+                else:
+                    self.unmeasurable[row.title] = wrong
         if not measurable:
             raise WrongAnswer(
-                f"{self._service.name} at {self._service.address} answers no route as expected: "
-                f"{next(iter(self.unmeasurable.values()))}. Look at the API's log."
+                f"{self._service.name} at {self._service.address} answers no route so that it could be measured: "
+                f"{next(iter(self.unmeasurable.values()))}. Look at the API's settings and log."
             )
         self._routes = measurable
+
+    def spoilers(self) -> Sequence[str]:
+        """
+        What would spoil a measurement. Nothing is made for it: routes that change something are not asked.
+        """
+        titles: dict[str, list[str]] = {}
+        for title, why in self._api.refused.items():
+            titles.setdefault(f"not measured: {why}", []).append(title)
+        before = self._standing_before()
+        for route in filter(lambda route: route.repeatable, self._api.routes):
+            spoiler = before.get(route.name)
+            if spoiler is not None:
+                titles.setdefault(explained(spoiler), []).append(route.title)
+            elif wrong := self._first_answer(route):
+                titles.setdefault(f"not measured: {wrong}", []).append(route.title)
+        return [f"{', '.join(those)}: {why}" for why, those in titles.items()]
 
     def operations(self) -> Sequence[Operation]:
         """
@@ -123,11 +180,23 @@ class ReferenceApiSession:
             raise WrongAnswer("the operations of a session are known after prepare(), and until clean()")
         return [floor(self._canned), *map(self._operation, self._routes)]
 
+    def tool_scripts(self) -> Mapping[str, str]:
+        """
+        The path of the route that is load tested. See `operation.ToolTarget`.
+        """
+        return {route.name: route.target for route in self._routes if route.name == LOAD_TESTED}
+
     def connect(self) -> HttpConnection:
         """
         One user's connections.
         """
         return HttpConnection()
+
+    def renew(self, service: Service) -> None:
+        """
+        Go on with other credentials.
+        """
+        self._service = service
 
     def clean(self) -> None:
         """
@@ -136,9 +205,11 @@ class ReferenceApiSession:
         if self._canned is not None:
             self._canned.stop()
             self._canned = None
-        doomed = map(self._names.doomed, range(self._doomed))
-        for key in (self._names.key, *doomed):
-            if self.ask("DELETE", f"/examples/cache/{key}").status == 503:
+        names = self._api.names
+        doomed = map(names.doomed, range(max(self._doomed, self._noted())))
+        # The note goes last: until then the next visit knows what is left.
+        for key in (names.key, *doomed, names.note):
+            if self.ask("DELETE", f"/examples/cache/{key}").status >= 400:
                 break
         self._doomed = 0
         self._drop_queue()
@@ -152,7 +223,9 @@ class ReferenceApiSession:
             self._canned = None
         self._connection.close()
 
-    def ask(self, method: Method, target: str, body: bytes | None = None) -> Answer:
+    def ask(
+        self, method: Method, target: str, body: bytes | None = None, *, headers: Mapping[str, str] = NONE
+    ) -> Answer:
         """
         One request for set-up or clean-up, on the session's own connection.
 
@@ -161,7 +234,7 @@ class ReferenceApiSession:
 
         """
         where = f"{self._service.name} at {self._service.address}"
-        request = http_wire.encode(method, target, str(self._service.address), body)
+        request = http_wire.encode(method, target, str(self._service.address), body, headers=headers)
         try:
             return http_wire.ask(self._connection.take_socket(self._service.address), request, DEADLINE_S)
         except OSError as error:
@@ -174,6 +247,18 @@ class ReferenceApiSession:
         except WrongAnswer as error:
             raise WrongAnswer(f"{where}, {method} {target}: {error}. Look at its log.") from error
 
+    def _standing_before(self) -> dict[str, Spoiler]:
+        """
+        What stands before the routes that can be asked as often as one likes, by their names.
+        """
+        routes = [route for route in self._api.routes if route.repeatable]
+
+        def again(route: Route, suffix: str, headers: Mapping[str, str]) -> Answer:
+            return self.ask(route.method, route.target + suffix, headers=headers)
+
+        found = spoilers_of([partial(again, route) for route in routes])
+        return {route.name: each for route, each in zip(routes, found, strict=True) if each is not None}
+
     def _first_answer(self, route: Route) -> str | None:
         """
         What is wrong with a route that is asked for the first time.
@@ -182,11 +267,26 @@ class ReferenceApiSession:
         try:
             if reset is not None:
                 reset(1, 1)
-            answer = self.ask(route.method, route.target, route.encoded_body)
+            answer = self.ask(route.method, route.target, route.encoded_body, headers=route.headers)
         except ServiceError as error:
             return str(error)
         self.answers.append(told(route, answer))
+        if limit := limited_by(answer):
+            return explained(Spoiler("limit", limit))
+        if route.target.endswith("/health/all"):
+            self._note_asked(answer)
         return route.verify(answer)
+
+    def _note_asked(self, answer: Answer) -> None:
+        with suppress(ValueError):
+            asked = asked_of(json.loads(answer.body))
+            if isinstance(asked, dict):
+                absent = {
+                    name
+                    for name, it in asked.items()
+                    if isinstance(it, dict) and it.get("status") == "absent"
+                }
+                self._asks = sorted(set(map(str, asked)) - absent)
 
     def _operation(self, route: Route) -> Operation:
         return Operation(
@@ -208,7 +308,12 @@ class ReferenceApiSession:
         return Wire(
             sockets=[connection.take_socket(self._service.address)],
             calls=[
-                (Step(http_wire.encode(route.method, target, host, body), http_wire.complete),)
+                (
+                    Step(
+                        http_wire.encode(route.method, target, host, body, headers=route.headers),
+                        http_wire.complete,
+                    ),
+                )
                 for target in targets
             ],
             check=lambda replies: route.check(replies[0]),
@@ -218,14 +323,18 @@ class ReferenceApiSession:
     def _driver(self, route: Route, connection: HttpConnection, user: int, size: int) -> Driver:
         client = connection.client(self._service.address)
         targets = self._targets(route, user, size)
-        method, content, count = route.method, route.body, len(targets)
+        method, content, headers, count = route.method, route.body, dict(route.headers), len(targets)
 
         def check(response: Response) -> Outcome:
             outcome = status_of(response)
-            return route.check_body(response.content) if outcome is Outcome.OK else outcome
+            if outcome is not Outcome.OK:
+                return outcome
+            if route.cache and not route.from_cache(cached_by(response.headers) is not None):
+                return Outcome.WRONG
+            return route.check_body(response.content)
 
         return Driver(
-            call=lambda k: client.request(method, targets[k % count], json=content),
+            call=lambda k: client.request(method, targets[k % count], json=content, headers=headers),
             check=check,
             verify=lambda response: verify(route, partial(answer_of, response)),
             exceptions=EXCEPTIONS,
@@ -237,7 +346,7 @@ class ReferenceApiSession:
         if not route.doomed:
             return [route.target]
         numbers = range(user * size, (user + 1) * size)
-        return [f"/examples/cache/{self._names.doomed(number)}" for number in numbers]
+        return [f"/examples/cache/{self._api.names.doomed(number)}" for number in numbers]
 
     def _reset_of(self, route: Route) -> Callable[[int, int], None] | None:
         """
@@ -245,24 +354,46 @@ class ReferenceApiSession:
         """
         if route.doomed:
             return self._lay_in
-        if route.target.endswith(self._names.key):
-            return lambda _users, _size: self._store(self._names.key)
-        if route.target.endswith(self._names.queue):
+        if route.cache == "asked":
+            return lambda _users, _size: self._fill_cache(route)
+        if self._api.names.key in route.target:
+            return lambda _users, _size: self._store(self._api.names.key)
+        if route.target.endswith(self._api.names.queue):
             # A queue that grows from round to round would make each round slower than the last.
             return lambda _users, _size: self._drop_queue()
         return None
+
+    def _fill_cache(self, route: Route) -> None:
+        """
+        Have the answer made and kept anew, so that the cache holds it for its whole time.
+        """
+        self.ask(route.method, route.target, headers=PASSING)
+        self.ask(route.method, route.target)
 
     def _lay_in(self, users: int, size: int) -> None:
         """
         One key for each call to come.
         """
+        if users * size > self._doomed:
+            # Noted first: should we be killed, the next visit knows which keys to look for.
+            self._doomed = users * size
+            self._store(self._api.names.note, SEED_TTL_S, value=str(self._doomed))
         for number in range(users * size):
-            self._store(self._names.doomed(number), SEED_TTL_S)
-        self._doomed = max(self._doomed, users * size)
+            self._store(self._api.names.doomed(number), SEED_TTL_S)
 
-    def _store(self, key: str, ttl: int | None = None) -> None:
-        body = json.dumps({"value": VALUE, "ttl": ttl}).encode()
-        answer = self.ask("POST", f"/examples/cache/{key}", body)
+    def _noted(self) -> int:
+        """
+        How many keys a visit that was killed had laid in; 0 where none is noted.
+        """
+        answer = self.ask("GET", f"/examples/cache/{self._api.names.note}")
+        try:
+            return min(int(json.loads(answer.body)["value"]), DOOMED) if answer.status == 200 else 0
+        except (ValueError, KeyError, TypeError):
+            return 0
+
+    def _store(self, key: str, ttl: int | None = None, *, value: str = VALUE) -> None:
+        target, body = self._api.store(key, ttl, value)
+        answer = self.ask("POST", target, body)
         if answer.status != 200:
             raise WrongAnswer(
                 f"{self._service.name} at {self._service.address}: expected a key to be stored, "
@@ -270,7 +401,34 @@ class ReferenceApiSession:
             )
 
     def _drop_queue(self) -> None:
-        self.ask("DELETE", f"/examples/messaging/queue/{self._names.queue}")
+        if self._api.drop is not None:
+            self.ask("DELETE", self._api.drop)
+
+
+def rows_of(route: Route, spoiler: Spoiler | None) -> tuple[Sequence[Route], str | None]:
+    """
+    Which rows a route gives, and why its own is not among them, if it is not.
+    """
+    if spoiler is None:
+        return (route,), None
+    if not spoiler.told:
+        return (), explained(spoiler)
+    if not spoiler.passable:
+        return (route.cached(),), explained(spoiler)
+    return (route.cold(), route.cached()), None
+
+
+def explained(spoiler: Spoiler) -> str:
+    """
+    What a spoiler means for a row.
+    """
+    if spoiler.kind == "limit":
+        return f"a rate limit answers in its place or will soon ({spoiler.seen}): turn it off for the time of measuring"
+    if spoiler.told and spoiler.passable:
+        return f"a cache answers ({spoiler.seen}): measured cold with Cache-Control: no-cache, and cached in a row of its own"
+    if spoiler.told:
+        return f"a cache answers ({spoiler.seen}) and lets nothing pass: only measured cached, in a row of its own"
+    return f"a cache seems to answer ({spoiler.seen}): turn it off for the time of measuring"
 
 
 def verify(route: Route, answer: Callable[[], Answer]) -> str | None:

@@ -3,13 +3,14 @@ Which routes of a reference API are measured, what is sent to each, and what mus
 """
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from devperf_pipeline.errors import WrongAnswer
 from devperf_pipeline.model import Outcome
-from devperf_pipeline.services.http_wire import Answer, cached_by, check
+from devperf_pipeline.services.http_spoilers import PASSING
+from devperf_pipeline.services.http_wire import NONE, Answer, cached_by, check, says_hit
 from devperf_pipeline.services.operation import OUR_NAME
 
 Method = Literal["GET", "POST", "DELETE"]
@@ -36,6 +37,13 @@ class Names:
         return f"{OUR_NAME}:{self.service}:key"
 
     @property
+    def note(self) -> str:
+        """
+        The key that says how many keys were laid in to be deleted.
+        """
+        return f"{OUR_NAME}:{self.service}:laid-in"
+
+    @property
     def queue(self) -> str:
         return f"{OUR_NAME}.{self.service}"
 
@@ -56,6 +64,7 @@ class Route:
     `doomed` routes consume one of our keys with each call, so `target` is only the first.
     `sustained` routes are load tested, too.
     A `secret` route's answer holds somebody's secret: no message repeats it.
+    `cache` is set where the API caches this route: it is asked to be "passed", or "asked" on purpose.
     """
 
     name: str
@@ -69,6 +78,27 @@ class Route:
     doomed: bool = False
     secret: bool = False
     sustained: bool = False
+    headers: Mapping[str, str] = field(default_factory=lambda: NONE)
+    cache: Literal["", "passed", "asked"] = ""
+
+    @property
+    def repeatable(self) -> bool:
+        """
+        Whether it may be asked as often as one likes: it changes nothing, and needs nothing of ours.
+        """
+        return self.method == "GET" and OUR_NAME not in self.target
+
+    def cold(self) -> "Route":
+        """
+        The same row of a route that is cached, answered by the API itself.
+        """
+        return replace(self, headers=PASSING, cache="passed")
+
+    def cached(self) -> "Route":
+        """
+        The row of its own that a cache's answers get.
+        """
+        return replace(self, name=f"{self.name}-cached", title=f"{self.title} (cached)", cache="asked")
 
     @property
     def encoded_body(self) -> bytes | None:
@@ -82,7 +112,15 @@ class Route:
         How a call ended, by a few bytes of the answer.
         """
         outcome = check(received)
-        return self.check_body(received) if outcome is Outcome.OK else outcome
+        if outcome is not Outcome.OK:
+            return outcome
+        return self.check_body(received) if self.from_cache(says_hit(received)) else Outcome.WRONG
+
+    def from_cache(self, hit: bool) -> bool:
+        """
+        Whether an answer came from where this row's answers come from.
+        """
+        return not self.cache or hit == (self.cache == "asked")
 
     def check_body(self, body: bytes) -> Outcome:
         """
@@ -101,11 +139,13 @@ class Route:
         except ValueError:
             decoded = None
         if not 200 <= answer.status < 300:
-            return f"expected status 200, found {answer.status}{_reason(decoded)}"
+            return f"expected status 200, found {answer.status}{_pointing(answer)}{_reason(decoded)}"
         if not isinstance(decoded, dict):
             return f"expected a JSON object, found {self._shown(answer, 60)}"
-        if cached := cached_by(answer.headers):
-            return f"expected the API to answer, found a cache's answer ({cached[:60]})"
+        cached = cached_by(answer.headers)
+        if bool(cached) != (self.cache == "asked"):
+            found = f"a cache's answer ({cached[:60]})" if cached else "the API's own answer"
+            return f"expected {'a cache' if self.cache == 'asked' else 'the API'} to answer, found {found}"
         if self.health and self.check_body(answer.body) is Outcome.DEGRADED:
             return f"expected every configured dependency to be well, found otherwise{_reason(decoded)}"
         if not self.right(decoded):
@@ -116,39 +156,94 @@ class Route:
         return f"{len(answer.body)} bytes of something else" if self.secret else repr(answer.body[:limit])
 
 
+def _pointing(answer: Answer) -> str:
+    """
+    Where a redirect points.
+    """
+    where = answer.headers.get("location")
+    return f", which points to {where[:100]}" if where and answer.status // 100 == 3 else ""
+
+
 def _reason(decoded: Any) -> str:
     """
     What an answer gives as its reason.
     """
     if not isinstance(decoded, dict):
         return ""
-    dependencies = decoded.get("dependencies")
+    dependencies = asked_of(decoded)
     if isinstance(dependencies, dict):
         found = (it for it in dependencies.values() if isinstance(it, dict))
         unwell = [str(it.get("error"))[:200] for it in found if it.get("status") == "unhealthy"]
         return f": {', '.join(unwell)}" if unwell else ""
-    return f": {str(decoded['error'])[:200]}" if "error" in decoded else ""
+    said = decoded.get("error", decoded.get("detail"))
+    return f": {str(said)[:200]}" if said else ""
 
 
-def about(answer: Answer) -> dict[str, str]:
+def asked_of(decoded: Any) -> Any:
     """
-    What an API says of itself at `/`.
+    Which dependencies a health answer speaks of, by name. Not all reference APIs call them the same.
+    """
+    found = decoded if isinstance(decoded, dict) else {}
+    return found.get("dependencies", found.get("services"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """
+    How one reference API is asked.
+
+    `facts` is what it says of itself; `store(key, ttl, value)` gives target and body of the request that stores a value;
+    `drop` is what removes our queue, None where nothing does; `refused` says by title what is not measured and why.
+    """
+
+    facts: Mapping[str, str]
+    names: Names
+    routes: Sequence[Route]
+    store: Callable[[str, int | None, str], tuple[str, bytes | None]]
+    drop: str | None
+    refused: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def said_by(answer: Answer) -> dict[str, Any]:
+    """
+    What an API says of itself at `/`, decoded.
 
     Raises:
-        WrongAnswer: it is none of our reference APIs.
+        WrongAnswer: it says nothing, or not as a JSON object.
 
     """
+    if answer.status != 200:
+        raise WrongAnswer(f"GET / answered {answer.status}, expected 200")
     try:
         decoded = json.loads(answer.body)
     except ValueError as error:
         raise WrongAnswer(
             f"GET / answered {answer.status} {answer.body[:60]!r}, which is not JSON"
         ) from error
-    needed = ("framework", "version", "runtime", "server", "aggregation")
-    missing = [name for name in needed if not isinstance(decoded, dict) or name not in decoded]
-    if missing or answer.status != 200:
-        raise WrongAnswer(f"GET / answered {answer.status}, without {', '.join(missing) or 'being well'}")
-    return {name: str(decoded[name])[:200] for name in needed}
+    if not isinstance(decoded, dict):
+        raise WrongAnswer(f"GET / answered {answer.body[:60]!r}, which is no JSON object")
+    return decoded
+
+
+def api(service: str, said: Mapping[str, Any]) -> Api:
+    """
+    An API that follows `reference_apis/openapi.yaml`, or is measured as far as it does.
+    """
+    names = Names(service)
+    return Api(
+        facts={
+            name: str(said[name])[:200]
+            for name in ("framework", "name", "version", "runtime", "server", "aggregation")
+            if name in said
+        },
+        names=names,
+        routes=routes(names),
+        store=lambda key, ttl, value: (
+            f"/examples/cache/{key}",
+            json.dumps({"value": value, "ttl": ttl}).encode(),
+        ),
+        drop=f"/examples/messaging/queue/{names.queue}",
+    )
 
 
 def routes(names: Names) -> Sequence[Route]:

@@ -5,6 +5,7 @@ Five users read, write and list secrets, have certificates issued, create tokens
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from devperf_pipeline.errors import WrongAnswer
 from devperf_pipeline.model import Facts, Service
@@ -76,6 +77,26 @@ class VaultSession:
             },
         )
 
+    def objects(self) -> Sequence[str]:
+        """
+        Our mounts, our policy and our tokens, as far as our token may make them.
+        """
+        return self._objects.names()
+
+    def assume(self) -> None:
+        """
+        Start our own server, which is the floor, and nothing in Vault.
+        """
+        self._stop_canned()
+        self._canned = CannedServer()
+        self._objects.absent = self._objects.unmade()
+
+    def spoilers(self) -> Sequence[str]:
+        """
+        What would spoil a measurement; see `operation.Forewarning`.
+        """
+        return list(self._objects.spoilers())
+
     def prepare(self) -> None:
         """
         Remove what an earlier visit left, make our mounts, our policy and our secrets.
@@ -105,17 +126,39 @@ class VaultSession:
             for question in questions(self._objects.kv)
             if NEEDS.get(question.name) not in self._objects.absent
         ]
-        made = [
-            operation(question, self._service.address, self._api.headers, self._objects)
+        made = {
+            question: operation(question, self._service.address, self._api.headers, self._objects)
             for question in measurable
-        ]
-        return [floor_of(self._canned), *made]
+        }
+        # What needs no token is measured also when ours has ended.
+        kept_alive = [each if question.open else self._kept_alive(each) for question, each in made.items()]
+        return [floor_of(self._canned), *kept_alive]
+
+    def _kept_alive(self, operation: Operation) -> Operation:
+        """
+        The operation, before each round of which our token is renewed where it is time.
+        """
+        reset = operation.reset
+
+        def renewed(users: int, size: int) -> None:
+            self._api.keep_alive()
+            if reset is not None:
+                reset(users, size)
+
+        return replace(operation, reset=renewed)
 
     def connect(self) -> VaultConnection:
         """
         One user's connections.
         """
         return VaultConnection()
+
+    def renew(self, service: Service) -> None:
+        """
+        Go on with other credentials.
+        """
+        self._api.enter(service)
+        self._service = service
 
     def clean(self) -> None:
         """

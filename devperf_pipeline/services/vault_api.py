@@ -3,6 +3,7 @@ How is Vault asked for what a visit needs, and what does it mean when it says no
 """
 
 import json
+import time
 from typing import Any
 
 from devperf_pipeline.errors import ServiceError, ServiceRefused, ServiceUnreachable, WrongAnswer
@@ -12,6 +13,9 @@ from devperf_pipeline.services.hearing import hear, show
 from devperf_pipeline.services.http_connection import HttpConnection
 from devperf_pipeline.services.http_wire import Answer
 from devperf_pipeline.services.operation import DEADLINE_S
+
+SOONEST_S = 0.2
+"""After so long a token that is about to end is looked at again."""
 
 STANDBY = frozenset({429, 472, 473})
 """How sys/health answers where another node is the active one."""
@@ -27,6 +31,48 @@ class VaultApi:
         self.where = f"{service.name} at {service.address}"
         self.token = service.credentials.password if service.credentials else ""
         self._connection = HttpConnection()
+        self._look_at_s: float | None = None
+
+    def enter(self, service: Service) -> None:
+        """
+        Ask with another token from now on.
+
+        Raises:
+            ServiceError: Vault does not take it.
+
+        """
+        self._service = service
+        self.token = service.credentials.password if service.credentials else ""
+        self.ready()
+
+    def keep_alive(self) -> None:
+        """
+        Have the token renewed once half of its time is over; look whether one that cannot be has ended.
+
+        Raises:
+            ServiceRefused: it has.
+
+        """
+        due_s = self._look_at_s
+        if due_s is None or time.monotonic() < due_s:
+            return
+        self._look_at_s = None
+        try:
+            # Where it is not renewed, the look tells how long it still lasts.
+            self.ask("POST", "/auth/token/renew-self", {})
+            self._look()
+        except ServiceError:
+            self._look_at_s = due_s
+            raise
+
+    def _look(self) -> None:
+        """
+        Ask what our token is, and note when to look again: half of its time ahead; never, where it does not end.
+        """
+        said = self.do("GET", "/auth/token/lookup-self").get("data") or {}
+        # Whole seconds are told: 0 is less than one, or for ever, and then there is no time at which it ends.
+        ends = said.get("expire_time") is not None
+        self._look_at_s = time.monotonic() + max(said.get("ttl", 0) / 2, SOONEST_S) if ends else None
 
     def headers(self, token: str | None = None) -> dict[str, str]:
         """
@@ -75,7 +121,7 @@ class VaultApi:
                 f"{self.where}: expected a token of letters, digits and signs, found other characters in it. "
                 f"Look at the password of [services.{self._service.name}]: a line break may have come along."
             )
-        self.do("GET", "/auth/token/lookup-self")
+        self._look()
 
     def sealed(self) -> ServiceRefused:
         """
@@ -127,6 +173,7 @@ class VaultApi:
             ServiceUnreachable, WrongAnswer: nothing is, or nothing of HTTP.
 
         """
+        self.keep_alive()
         text = None if body is None else json.dumps(body).encode()
         address = self._service.address
         request = http_wire.encode(method, f"/v1{path}", str(address), text, headers=self.headers())

@@ -8,6 +8,7 @@ told by its key `visit`.
 """
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from devperf_pipeline.errors import ServiceError, ServiceRefused, WrongAnswer
@@ -33,6 +34,9 @@ KEY_TYPE, KEY_BITS = "rsa", 2048
 DOMAIN = "devperf.test"
 TOKEN_TTL_S = 3_600
 """Should we be killed and never come back, our tokens end by themselves."""
+
+SHORT_LIFE_S = 600
+"""A token that lives shorter may end during a quick baseline with what comes before and after it."""
 
 MAKING_A_KEY_S = 20.0
 REVOKING_S = 120.0
@@ -77,6 +81,27 @@ class VaultObjects:
         self.parent = ""
         self.absent: dict[str, str] = {}
 
+    def names(self) -> list[str]:
+        """
+        What `claim` makes here, by kind and name.
+        """
+        unmade = self.unmade()
+        kv = f"KV mount {OWN_KV}/" if self.own_kv else f"secrets {self.kv}/{OUR_NAME}/*"
+        pki = [] if "certificates" in unmade else [f"PKI mount {PKI}/"]
+        tokens = [] if "tokens" in unmade else [f"policy {POLICY}", f"tokens of the policy {POLICY}"]
+        return [kv, *pki, *tokens]
+
+    def unmade(self) -> dict[str, str]:
+        """
+        What our token may not make, and why: "certificates", "tokens".
+        """
+        places = {"certificates": f"sys/mounts/{PKI}", "tokens": f"sys/policies/acl/{POLICY}"}
+        return {
+            what: _not_allowed(self._api.where, place)
+            for what, place in places.items()
+            if not self._may[place]
+        }
+
     def claim(self) -> None:
         """
         Remove what an earlier visit left, make everything anew.
@@ -93,6 +118,38 @@ class VaultObjects:
                 make()
             except ServiceError as error:
                 self.absent[what] = str(error)
+
+    def spoilers(self) -> Iterator[str]:
+        """
+        What our token may not do, how long it lives, and what of our name is not ours.
+        """
+        if not self.own_kv:
+            yield f"our token may not mount a KV of our own: the folder {self.kv}/{OUR_NAME}/ is used"
+            yield from self._folder_spoilers()
+        for place, titles in (
+            (f"sys/mounts/{PKI}", "certificates"),
+            (f"sys/policies/acl/{POLICY}", "tokens"),
+        ):
+            if not self._may[place]:
+                yield f"{titles} are not measured: missing privilege, {_not_allowed(self._api.where, place)}"
+        life_s = int((self._api.do("GET", "/auth/token/lookup-self").get("data") or {}).get("ttl") or 0)
+        if 0 < life_s < SHORT_LIFE_S:
+            yield f"our token ends in {life_s} s, perhaps before the baseline does: log in anew"
+        for mount in (PKI, OWN_KV):
+            if self._may[f"sys/mounts/{mount}"] and self._description(mount) not in {None, MARK}:
+                yield f"a mount {mount}/ exists that this project did not make: move it"
+
+    def _folder_spoilers(self) -> Iterator[str]:
+        needed = {
+            f"{self.kv}/data/{OUR_NAME}/visit": ("create", "update", "read"),
+            f"{self.kv}/metadata/{OUR_NAME}/visit": ("list", "delete"),
+        }
+        found = self._api.do("POST", "/sys/capabilities-self", {"paths": list(needed)})
+        for place, wanted in needed.items():
+            given = set((found.get("data") or found).get(place) or ())
+            missing = [name for name in wanted if name not in given and "root" not in given]
+            if missing:
+                yield f"missing privilege: {', '.join(missing)} on {place}. docs/vault-policy.hcl has what is needed"
 
     def new_parent(self) -> None:
         """

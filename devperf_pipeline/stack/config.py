@@ -6,6 +6,7 @@ Every complaint names the file, the line, what was expected, what was found, and
 
 import os
 import re
+import socket
 import tomllib
 from collections.abc import Collection, Mapping
 from graphlib import CycleError, TopologicalSorter
@@ -156,6 +157,7 @@ def _service(source: Source, name: str, table: Any, *, managed: bool, kinds: Col
         database=source.take(keys, found, "database", str, "") or None,
         settings=settings,
         needs=tuple(needs),
+        password_file=_password_file(source, keys, found),
     )
 
 
@@ -183,7 +185,7 @@ def _address(source: Source, keys: tuple[str, ...], text: Any) -> Address:
     host, port = match[1].strip("[]"), int(match[2])
     if not 1 <= port <= 65_535:
         source.complain(keys, "a port between 1 and 65535", str(port))
-    if host != "localhost" and not _is_loopback(host):
+    if not _is_loopback(host):
         source.complain(
             keys, "a loopback address (127.0.0.1, localhost)", repr(host), "Load goes to this machine only."
         )
@@ -191,9 +193,14 @@ def _address(source: Source, keys: tuple[str, ...], text: Any) -> Address:
 
 
 def _is_loopback(host: str) -> bool:
+    """
+    Whether this is a loopback address, or the name localhost where that is nothing else.
+    """
     try:
+        if host == "localhost":
+            return all(ip_address(found[4][0]).is_loopback for found in socket.getaddrinfo(host, None))
         return ip_address(host).is_loopback
-    except ValueError:
+    except (ValueError, OSError):
         return False
 
 
@@ -203,8 +210,11 @@ def _credentials(source: Source, keys: tuple[str, ...], found: Mapping[str, Any]
     """
     username = source.take(keys, found, "username", str, "")
     password = found.get("password")
-    if isinstance(password, dict):
-        source.check_keys((*keys, "password"), password, ("env", "vault"))
+    if isinstance(password, dict) and "file" in password:
+        source.check_keys((*keys, "password"), password, ("file",))
+        password = None  # read when it is needed, like what a Vault keeps
+    elif isinstance(password, dict):
+        source.check_keys((*keys, "password"), password, ("env", "vault", "file"))
         variable = source.take((*keys, "password"), password, "env", str)
         password = os.environ.get(variable)
         if password is None:
@@ -218,10 +228,20 @@ def _credentials(source: Source, keys: tuple[str, ...], found: Mapping[str, Any]
         # What was found is not shown: it may be most of a password.
         source.complain(
             (*keys, "password"),
-            'text in quotes, {env = "NAME"} or {vault = "secret/data/…", field = "password"}',
+            'text in quotes, {env = "NAME"}, {file = "~/…"} or {vault = "secret/data/…", field = "password"}',
             "something else",
         )
     return Credentials(username, password or "") if username or password else None
+
+
+def _password_file(source: Source, keys: tuple[str, ...], found: Mapping[str, Any]) -> Path | None:
+    """
+    The file that holds the password, seen from the stack file's folder; `~` is the home folder.
+    """
+    password = found.get("password")
+    if not isinstance(password, dict) or "file" not in password:
+        return None
+    return source.path.parent / Path(source.take((*keys, "password"), password, "file", str)).expanduser()
 
 
 def _check_needs(source: Source, services: tuple[Service, ...]) -> None:

@@ -1,5 +1,5 @@
 """
-How do credentials get from a Vault to the services that need them?
+How do credentials get from a Vault, or from a file, to the services that need them?
 
 Read when a sitting begins, never kept on disk. What cannot be read costs its service and no other.
 """
@@ -23,11 +23,10 @@ APPROLE_LOGIN = "auth/approle/login"
 
 def with_credentials(stack: Stack) -> Stack:
     """
-    The stack with everything that a Vault keeps filled in; what could not be read is in `missing`, with the reason.
+    The stack with everything filled in that a Vault or a file keeps; what could not be read is in `missing`, with the
+    reason.
     """
-    if stack.vault is None:
-        return stack
-    keeper = Keeper(stack.vault)
+    keeper = Keeper(stack.vault) if stack.vault else None
     services: list[Service] = []
     missing = dict(stack.missing)
     for service in stack.services:
@@ -36,37 +35,44 @@ def with_credentials(stack: Stack) -> Stack:
         except ServiceError as error:
             services.append(service)
             missing[service.name] = f"{service.name}: {error}"
-    return replace(stack, services=tuple(services), missing=missing, entered_with=keeper.used)
+    return replace(
+        stack, services=tuple(services), missing=missing, entered_with=keeper.used if keeper else {}
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class Reader:
     """
-    A service with its credentials as they are now, and the secrets that it took to read them, under their names.
+    Reads credentials anew from the Vault that keeps them. `stack` is as its file describes it.
+
+    `used` are the secrets that were read and that it took to read them, under names that may be told.
     """
 
-    service: Service
-    entered_with: Mapping[str, str] = field(repr=False)
+    stack: Stack
+    used: dict[str, str] = field(default_factory=dict[str, str], repr=False)
 
+    def __call__(self, name: str) -> Service | None:
+        """
+        A service with its credentials as they are now, after a new login; None: no Vault keeps anything of it.
 
-def read_again(stack: Stack, name: str) -> Again | None:
-    """
-    The credentials of a service, read anew from the Vault that keeps them, after a new login.
+        Raises:
+            ServiceError: they cannot be read; the message names the service, the path and the remedy.
 
-    `stack` is as its file describes it. None: no Vault keeps anything of that service.
-
-    Raises:
-        ServiceError: they cannot be read; the message names the service, the path and the remedy.
-
-    """
-    service = stack.service(name)
-    if stack.vault is None or not service.kept:
-        return None
-    keeper = Keeper(stack.vault)
-    try:
-        return Again(_filled(service, keeper), keeper.used)
-    except ServiceError as error:
-        raise type(error)(f"{name}: {error}") from error
+        """
+        service = self.stack.service(name)
+        if self.stack.vault is None or not service.kept:
+            return None
+        keeper = Keeper(self.stack.vault)
+        try:
+            found = _filled(service, keeper)
+        except ServiceError as error:
+            raise type(error)(f"{name}: {error}") from error
+        finally:
+            number = len(self.used)
+            self.used.update({f"{what} ({number})": secret for what, secret in keeper.used.items()})
+        if found.credentials is not None:
+            self.used[f"the password of {name} ({len(self.used)})"] = found.credentials.password
+        return found
 
 
 @dataclass(slots=True)
@@ -122,12 +128,12 @@ class Keeper:
                 )
             return _sendable(token, f"{login.where}: the environment variable {login.token_variable}")
         if login.token_file is not None:
-            return _sendable(_content(login, login.token_file), f"{login.where}: {login.token_file}")
+            return _sendable(_content(login.where, login.token_file), f"{login.where}: {login.token_file}")
         assert login.role_id_file is not None
         assert login.secret_id_file is not None
         given = {
-            "role_id": _content(login, login.role_id_file),
-            "secret_id": _content(login, login.secret_id_file),
+            "role_id": _content(login.where, login.role_id_file),
+            "secret_id": _content(login.where, login.secret_id_file),
         }
         self.used["the secret-id that credentials are read with"] = given["secret_id"]
         status, answer = self._ask("POST", APPROLE_LOGIN, given)
@@ -217,10 +223,14 @@ class Keeper:
         )
 
 
-def _filled(service: Service, keeper: Keeper) -> Service:
-    if not service.kept:
+def _filled(service: Service, keeper: Keeper | None) -> Service:
+    read: dict[Kept, str] = {}
+    if keeper is not None:
+        read = {name: keeper.read(where) for name, where in service.kept.items()}
+    if service.password_file is not None:
+        read["password"] = _content("its password", service.password_file)
+    if not read:
         return service
-    read: dict[Kept, str] = {name: keeper.read(where) for name, where in service.kept.items()}
     known = service.credentials
     username = read.get("username", known.username if known else "")
     password = read.get("password", known.password if known else "")
@@ -229,6 +239,7 @@ def _filled(service: Service, keeper: Keeper) -> Service:
         credentials=Credentials(username, password) if username or password else None,
         database=read.get("database", service.database),
         kept={},
+        password_file=None,
     )
 
 
@@ -248,19 +259,17 @@ def _field(wanted: VaultField, data: Mapping[str, Any]) -> str:
     return value
 
 
-def _content(login: VaultLogin, path: Path) -> str:
+def _content(where: str, path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
         raise ServiceRefused(
-            f"{login.where}: expected to read {path}, found that it cannot be read ({why}). "
+            f"{where}: expected to read {path}, found that it cannot be read ({why}). "
             "Correct its path, or make it readable."
         ) from error
     if not text:
-        raise ServiceRefused(
-            f"{login.where}: expected {path} to hold one line, found it empty. Write it anew."
-        )
+        raise ServiceRefused(f"{where}: expected {path} to hold one line, found it empty. Write it anew.")
     return text
 
 

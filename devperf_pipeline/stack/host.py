@@ -13,7 +13,10 @@ from pathlib import Path
 
 import psutil
 
+from devperf_pipeline.stack.virtual import virtual_facts
+
 UNKNOWN = "unknown"
+ALIKE = "all alike"
 ASK_S = 5
 
 
@@ -23,20 +26,109 @@ def host_facts(data: Path | None = None) -> dict[str, str]:
 
     The keys are the same on every machine; what cannot be found is "unknown".
     """
+    folder = _existing(data or Path.cwd())
+    model, identifier = _model()
+    performance, efficiency = _kinds_of_cores()
+    memory_bytes = psutil.virtual_memory().total
+    virtualization = _virtualization()
     return {
         "host": socket.gethostname(),
+        "model": model,
+        "model_identifier": identifier,
         "cpu_model": _cpu_model(),
         "cpu_cores": str(psutil.cpu_count() or UNKNOWN),
         "cpu_cores_usable": str(_usable_cores()),
-        "memory_bytes": str(psutil.virtual_memory().total),
+        "performance_cores": performance,
+        "efficiency_cores": efficiency,
+        "memory_bytes": str(memory_bytes),
+        "storage": _storage(folder),
         "os": _os(),
         "kernel": f"{platform.system()} {platform.release()}",
         "architecture": platform.machine(),
-        "virtualization": _virtualization(),
+        "virtualization": virtualization,
         "governor": _text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        "filesystem": _filesystem(data or Path.cwd()),
+        "filesystem": _filesystem(folder),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
+        **virtual_facts(
+            virtualization=virtualization,
+            cores=_usable_cores(),
+            memory_bytes=memory_bytes,
+            disk_bytes=psutil.disk_usage(str(folder)).total,
+        ),
     }
+
+
+def _existing(folder: Path) -> Path:
+    """
+    The folder, or the nearest one above it that is there.
+    """
+    place = folder.resolve()
+    return next(parent for parent in (place, *place.parents) if parent.exists())
+
+
+def _model() -> tuple[str, str]:
+    """
+    What the maker calls the machine, and its identifier.
+    """
+    if platform.system() == "Darwin":
+        return _mac_model(), _asked("sysctl", "-n", "hw.model")
+    dmi = "/sys/class/dmi/id"
+    board = _text("/proc/device-tree/model").strip("\0")
+    name = " ".join(
+        part for part in (_text(f"{dmi}/sys_vendor"), _text(f"{dmi}/product_name")) if part != UNKNOWN
+    )
+    return name or board, _text(f"{dmi}/product_version") or UNKNOWN
+
+
+def _mac_model() -> str:
+    told = dict(_split(line, ":") for line in _asked("system_profiler", "SPHardwareDataType").splitlines())
+    return told.get("Model Name", UNKNOWN)
+
+
+def _kinds_of_cores() -> tuple[str, str]:
+    """
+    How many cores are made for speed, and how many for economy; "all alike" where the system does not tell them apart.
+    """
+    if platform.system() == "Darwin":
+        if _asked("sysctl", "-n", "hw.nperflevels") == "2":
+            return _asked("sysctl", "-n", "hw.perflevel0.physicalcpu"), _asked(
+                "sysctl", "-n", "hw.perflevel1.physicalcpu"
+            )
+        return ALIKE, ALIKE
+    kinds = [_text(f"/sys/devices/{kind}/cpus") for kind in ("cpu_core", "cpu_atom")]
+    if UNKNOWN not in kinds:
+        return str(_listed(kinds[0])), str(_listed(kinds[1]))
+    capacities = [_text(str(path)) for path in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpu_capacity")]
+    if len(set(capacities)) < 2:
+        return ALIKE, ALIKE
+    least = min(capacities, key=int)
+    return str(sum(one != least for one in capacities)), str(capacities.count(least))
+
+
+def _listed(cpus: str) -> int:
+    """
+    How many numbers a kernel's list names: "0-3,8" has five.
+    """
+    ends = [part.split("-") for part in cpus.split(",")]
+    return sum(int(end[-1]) - int(end[0]) + 1 for end in ends)
+
+
+def _storage(folder: Path) -> str:
+    """
+    What the folder lies on: "NVMe SSD", "SSD", "hard disk", "virtual disk".
+    """
+    if platform.system() == "Darwin":
+        told = _asked("system_profiler", "SPNVMeDataType")
+        return "NVMe SSD" if "Capacity" in told else UNKNOWN
+    device = os.stat(folder).st_dev  # noqa: PTH116 - the number of the device is all that is wanted
+    place = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve()
+    disk = place if (place / "queue").exists() else place.parent
+    if not (disk / "queue").exists():
+        return UNKNOWN
+    for beginning, kind in (("nvme", "NVMe SSD"), ("vd", "virtual disk"), ("xvd", "virtual disk")):
+        if disk.name.startswith(beginning):
+            return kind
+    return {"0": "SSD", "1": "hard disk"}.get(_text(str(disk / "queue" / "rotational")), UNKNOWN)
 
 
 def _cpu_model() -> str:

@@ -17,6 +17,7 @@ from devperf_pipeline.stack.private import stack_folder
 from devperf_pipeline.stack.reach import within_reach
 from devperf_pipeline.stack.record import Record
 from devperf_pipeline.stack.servers import (
+    mongodb,
     mysql,
     pgbouncer,
     postgresql,
@@ -33,6 +34,7 @@ STARTERS: Mapping[str, Callable[[Site], Service]] = {
     "postgresql": postgresql.start,
     "pgbouncer": pgbouncer.start,
     "mysql": mysql.start,
+    "mongodb": mongodb.start,
     "redis": redis.start,
     "redis_cluster": redis_cluster.start,
     "rabbitmq": rabbitmq.start,
@@ -40,7 +42,7 @@ STARTERS: Mapping[str, Callable[[Site], Service]] = {
     **dict.fromkeys(RECIPES, reference_api.start),
 }
 
-OURSELVES = frozenset({"vault", *RECIPES})
+OURSELVES = frozenset({"vault", "mongodb", *RECIPES})
 """What runs as the caller even if that is root: its program lies where others may not read."""
 
 

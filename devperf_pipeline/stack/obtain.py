@@ -10,16 +10,25 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from devperf_pipeline.model import Stack
 from devperf_pipeline.stack.build import RECIPES as BUILT
-from devperf_pipeline.stack.build import build, built, how_to_build
+from devperf_pipeline.stack.build import build, built
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline.stack.servers import mysql, pgbouncer, postgresql, rabbitmq, redis, redis_cluster, vault
+from devperf_pipeline.stack.servers import (
+    mongodb,
+    mysql,
+    pgbouncer,
+    postgresql,
+    rabbitmq,
+    redis,
+    redis_cluster,
+    vault,
+)
 from devperf_pipeline.stack.servers.reference_api_build import RECIPES as APIS
 
 INSTALL_S = 600
@@ -29,6 +38,7 @@ PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "postgresql": postgresql.PROGRAMS,
     "pgbouncer": pgbouncer.PROGRAMS,
     "mysql": mysql.PROGRAMS,
+    "mongodb": mongodb.PROGRAMS,
     "redis": redis.PROGRAMS,
     "redis_cluster": redis_cluster.PROGRAMS,
     "rabbitmq": rabbitmq.PROGRAMS,
@@ -37,8 +47,8 @@ PROGRAMS: Mapping[str, tuple[str, ...]] = {
 }
 """What each kind of service needs to be started; a kind that is only visited is not here."""
 
-OTHER_NAMES: Mapping[str, tuple[str, ...]] = {"vault": ("bao",)}
-"""Programs that do as well: OpenBao is a Vault under another name."""
+OTHER_NAMES: Mapping[str, tuple[str, ...]] = {"vault": ("bao",), "mongod": (mongodb.STAND_IN,)}
+"""Programs that do as well: OpenBao is a Vault under another name, SecantusDB speaks MongoDB's protocol."""
 
 APT: Mapping[str, str] = {
     "postgresql": "postgresql",
@@ -47,6 +57,25 @@ APT: Mapping[str, str] = {
     "redis": "redis-server",
     "redis_cluster": "redis-server",
     "rabbitmq": "rabbitmq-server",
+}
+
+TOOLS_APT: Mapping[str, str] = {
+    "ab": "apache2-utils",
+    "wrk": "wrk",
+    "h2load": "nghttp2-client",
+    "sysbench": "sysbench",
+    "pgbench": "postgresql",
+    "redis-benchmark": "redis-tools",
+}
+"""What brings the reference tools on Debian; those of PostgreSQL and Redis come with the servers."""
+
+TOOLS_BREW: Mapping[str, str] = {
+    "ab": "httpd",
+    "wrk": "wrk",
+    "h2load": "nghttp2",
+    "sysbench": "sysbench",
+    "pgbench": "postgresql@16",
+    "redis-benchmark": "redis",
 }
 
 BREW: Mapping[str, str] = {
@@ -59,6 +88,7 @@ BREW: Mapping[str, str] = {
     "npm": "node",
     "cargo": "rust",
     "cc": "gcc",
+    "c++": "gcc",
 }
 
 WHEEL_FOLDERS: Mapping[str, str] = {
@@ -82,8 +112,17 @@ TOOLCHAINS: Mapping[str, str] = {
     "node": NODE,
     "cargo": "curl -LsSf https://sh.rustup.rs | sh -s -- -y --profile minimal",
     "cc": "sudo apt-get install --no-install-recommends gcc libc6-dev",
+    "cmake": "sudo apt-get install --no-install-recommends cmake make",
+    "c++": "sudo apt-get install --no-install-recommends g++",
 }
-"""What brings the toolchain of a reference API; packages of a system are often too old for it."""
+"""What brings a toolchain; packages of a system are often too old for the languages."""
+
+APT_TOOLS: Mapping[str, tuple[str, ...]] = {
+    "cmake": ("cmake", "make"),
+    "cc": ("gcc", "libc6-dev"),
+    "c++": ("g++",),
+}
+"""What of the toolchain of a server may come with the servers' packages, where the rest of it is there."""
 
 TOOLCHAIN_FOLDERS = (".local/bin", ".cargo/bin", "/usr/local/go/bin", "/opt/homebrew/bin")
 """Where their installers put toolchains, seen from the home folder: on PATH only after the next login."""
@@ -115,7 +154,7 @@ def find_server(kind: str) -> Found | None:
     if len(carried) == len(names):
         return Found(kind=kind, programs=carried, origin="wheel")
     made = built(kind, Folders.find())
-    return Found(kind=kind, programs={kind: made}, origin="source") if made else None
+    return Found(kind=kind, programs={names[0]: made}, origin="source") if made else None
 
 
 def how_to_get(kind: str) -> str:
@@ -124,11 +163,46 @@ def how_to_get(kind: str) -> str:
     """
     if kind in APIS:
         programs = APIS[kind].programs
-        toolchain = next((name for name in programs if _in_system(name) is None), programs[0])
-        return f"brew install {BREW.get(toolchain, toolchain)}" if _brew() else TOOLCHAINS[toolchain]
+        return _how_to_get_toolchain(
+            next((name for name in programs if _in_system(name) is None), programs[0])
+        )
     if kind in BUILT:
-        return how_to_build()
+        absent = [name for name in BUILT[kind].tools if _in_system(name) is None]
+        return " && ".join([*map(_how_to_get_toolchain, absent), "uv run devperf doctor --get"])
     return _how_to_install(kind)
+
+
+def how_to_get_tool(name: str) -> str:
+    """
+    The exact command that brings a reference tool to this machine.
+    """
+    if _brew():
+        return f"brew install {TOOLS_BREW[name]}"
+    if shutil.which("apt-get"):
+        return (
+            f"{'' if os.geteuid() == 0 else 'sudo '}apt-get install --no-install-recommends {TOOLS_APT[name]}"
+        )
+    return f"install {TOOLS_APT[name]} with this system's package manager"
+
+
+def obtain_tools(names: Collection[str], say: Callable[[str], None] = print) -> None:
+    """
+    Install reference tools that this machine lacks, on Debian and where that can be done without asking.
+
+    Never fails: tools are second instruments, and rows of one that is missing say so.
+    """
+    missing = [TOOLS_APT[name] for name in names if _in_system(name) is None]
+    before = _apt_get() if missing else None
+    if before is None:
+        return
+    for words in (["update"], ["install", "--yes", "--no-install-recommends", *dict.fromkeys(missing)]):
+        say(f"Running: {' '.join([*before, *words])}")
+        if not _runs([*before, *words], say):
+            return
+
+
+def _how_to_get_toolchain(name: str) -> str:
+    return f"brew install {BREW.get(name, name)}" if _brew() else TOOLCHAINS[name]
 
 
 def _how_to_install(kind: str) -> str:
@@ -166,7 +240,8 @@ def obtain(stack: Stack, say: Callable[[str], None] = print) -> None:
         importlib.invalidate_caches()
     for kind in _missing(stack):
         if kind in BUILT:
-            build(kind, Folders.find(), say)
+            tools = {name: path for name in BUILT[kind].tools if (path := _in_system(name))}
+            build(kind, Folders.find(), tools, say)
     for kind in _missing(stack):
         say(f"{kind} could not be had and will be skipped. To get it: {how_to_get(kind)}")
 
@@ -191,13 +266,40 @@ def _package_commands(kinds: list[str]) -> list[list[str]]:
     if brew:
         formulas = list(dict.fromkeys(BREW[kind] for kind in kinds if kind in BREW))
         return [[str(brew), "install", *formulas]] if formulas else []
-    packages = list(dict.fromkeys(APT[kind] for kind in kinds if kind in APT))
-    apt = shutil.which("apt-get")
-    if not apt or not packages or not _may_install():
+    packages = list(dict.fromkeys([*(APT[kind] for kind in kinds if kind in APT), *_apt_tools(kinds)]))
+    quiet = _apt_get() if packages else None
+    if quiet is None:
         return []
-    before = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    quiet = [*before, "env", "DEBIAN_FRONTEND=noninteractive", apt, "-qq", "-o", "Dpkg::Use-Pty=0"]
     return [[*quiet, "update"], [*quiet, "install", "--yes", "--no-install-recommends", *packages]]
+
+
+def _apt_get() -> list[str] | None:
+    """
+    How Debian's package manager is called without a question, or None: it is not here, or we may not.
+    """
+    apt = shutil.which("apt-get")
+    if not apt or not _may_install():
+        return None
+    before = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    return [*before, "env", "DEBIAN_FRONTEND=noninteractive", apt, "-qq", "-o", "Dpkg::Use-Pty=0"]
+
+
+def _apt_tools(kinds: list[str]) -> list[str]:
+    """
+    The packages of tools that a server is built with, if what no package brings (the language) is there.
+    """
+    absent = {
+        kind: [name for name in BUILT[kind].tools if _in_system(name) is None]
+        for kind in kinds
+        if kind in BUILT
+    }
+    return [
+        package
+        for names in absent.values()
+        if all(name in APT_TOOLS for name in names)
+        for name in names
+        for package in APT_TOOLS[name]
+    ]
 
 
 def _may_install() -> bool:

@@ -8,6 +8,8 @@ When it ends its parts become one folder, `data/samples/baseline_id=<id>`; only 
 import io
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import polars as pl
@@ -43,7 +45,8 @@ class SampleStore:
     def __init__(self, folders: Folders) -> None:
         self._folders = folders
         self._incoming: Path | None = None
-        self._parts = 0
+        # Readings come from a thread of their own: next() gives no number twice.
+        self._parts = count()
         self._kept: set[tuple[str, int]] = set()
 
     def check_writable(self, *, needed_bytes: int = 200 * 2**20) -> None:
@@ -97,7 +100,7 @@ class SampleStore:
             sync_folder(incoming.parent)
         except OSError as error:
             raise not_written(incoming, 4096, error) from error
-        self._incoming, self._parts, self._kept = incoming, 0, set()
+        self._incoming, self._parts, self._kept = incoming, count(), set()
 
     def keep(self, measured: Round) -> None:
         """
@@ -117,8 +120,7 @@ class SampleStore:
             )
         data = _part(measured, self._incoming.name)
         # Numbered in order of arrival: a name of its own for each, and no benchmark's name in a path.
-        write_whole(self._incoming / f"{self._parts:06d}.parquet", data)
-        self._parts += 1
+        write_whole(self._incoming / f"{next(self._parts):06d}.parquet", data)
         if measured.phase == "measured":
             self._kept.add(key)
 
@@ -146,8 +148,7 @@ class SampleStore:
         if self._incoming is None:
             raise StoreError("What is kept belongs to a baseline, and none was begun. Call begin first.")
         # Not *.parquet in the folder itself: that is a round.
-        write_whole(self._incoming / f"{self._parts:06d}.{kind}", data)
-        self._parts += 1
+        write_whole(self._incoming / f"{next(self._parts):06d}.{kind}", data)
 
     def finish(self, baseline: Baseline) -> None:
         """
@@ -167,6 +168,16 @@ class SampleStore:
         write_whole(incoming / NAME, baseline_to_json(baseline))
         self._compact(incoming, baseline)
         self._incoming = None
+
+    def finished(self) -> list[Baseline]:
+        """
+        Every finished baseline that can be read, in the order of their ids.
+        """
+        found: list[Baseline] = []
+        for folder in sorted(self._folders.samples.glob("baseline_id=*")):
+            with suppress(StoreError):  # the next build of the warehouse sets it aside, and says so
+                found.append(read_baseline(folder / NAME, folder.name.removeprefix("baseline_id=")))
+        return found
 
     def recover(self) -> list[str]:
         """

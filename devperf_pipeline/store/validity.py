@@ -38,12 +38,15 @@ class Evidence:
 
 
 ANSWERS = {
-    Outcome.LIMITED: "were answered by a rate limit",
+    Outcome.LIMITED: "were answered by a rate limit (429, or 503 with Retry-After)",
     Outcome.REDIRECTED: "were redirected elsewhere",
     Outcome.WRONG: "were answered with something else than what was asked for",
     Outcome.DEGRADED: "were answered with success by a service that says it is not well",
 }
 """Answers that came fast for a wrong reason: one is enough."""
+
+SUCH_AS = ", such as: "
+"""What a round's problem puts before an answer that it repeats."""
 
 FAILURES = {
     Outcome.ERROR: "answered with an error",
@@ -77,12 +80,20 @@ def _answers(found: Evidence) -> str | None:
     for outcome, words in ANSWERS.items():
         count = found.outcomes.get(outcome, 0)
         if count:
-            status = " (429)" if outcome is Outcome.LIMITED else ""
             since = ""
             if outcome is Outcome.DEGRADED and found.degraded_from_s is not None:
                 since = f", from second {found.degraded_from_s:.1f} on"
-            return f"{count:,} of {found.n:,} calls {words}{status}{since}"
+            return f"{count:,} of {found.n:,} calls {words}{since}{_said(found.problems)}"
     return None
+
+
+def _said(problems: Sequence[str]) -> str:
+    """
+    One of the answers that were not right, in the words of a round's problem.
+    """
+    answers = (problem.partition(SUCH_AS)[2] for problem in problems)
+    said = next(filter(None, answers), "")
+    return f"{SUCH_AS}{said}" if said else ""
 
 
 def _failures(found: Evidence) -> str | None:

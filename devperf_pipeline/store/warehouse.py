@@ -22,6 +22,7 @@ from devperf_pipeline.errors import StoreError
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import derived
 from devperf_pipeline.store.disk import not_written, sync_file, sync_folder
+from devperf_pipeline.store.questions import MACROS, PUBLISHED, add_questions, relations
 from devperf_pipeline.store.statements import literal, meanings, statement
 
 Connection = duckdb.DuckDBPyConnection
@@ -45,7 +46,7 @@ TABLES = (
     "memory_per_request",
 )
 
-DERIVED_VIEWS = ("current", "differences")
+DERIVED_VIEWS = ("current", "differences", "agreements")
 """The views over other tables and views, in the order in which they need each other."""
 
 DERIVED_TABLES = ("findings",)
@@ -215,8 +216,15 @@ def _fill(path: Path, folders: Folders, staged: dict[str, list[str]]) -> tuple[i
             con.execute(statement(f"view_{view}"))
         for table in DERIVED_TABLES:
             con.execute(statement(f"table_{table}"))
+        add_questions(con)
+        there = relations(con)
         for name, texts in meanings().items():
-            kind = "table" if name in (*TABLES, *DERIVED_TABLES) else "view"
+            if name in MACROS:
+                con.execute(f"comment on macro table {name} is {literal(texts['row'])}")
+                continue
+            if name not in there:
+                continue
+            kind = "table" if name in (*TABLES, *DERIVED_TABLES, *PUBLISHED) else "view"
             con.execute(f"comment on {kind} {name} is {literal(texts['row'])}")
             for column, text in texts.items():
                 if column != "row":

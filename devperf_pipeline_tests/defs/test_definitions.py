@@ -11,7 +11,17 @@ from devperf_pipeline.measure.plan import PROFILES
 ROOT = Path(__file__).parents[2]
 
 APIS = ("fastapi", "fastapi_api_first", "gin", "express", "actix")
-SERVICES = ("postgresql", "pgbouncer", "mysql", "redis", "redis_cluster", "rabbitmq", "vault", *APIS)
+SERVICES = (
+    "postgresql",
+    "pgbouncer",
+    "mysql",
+    "mongodb",
+    "redis",
+    "redis_cluster",
+    "rabbitmq",
+    "vault",
+    *APIS,
+)
 
 
 class TestDefinitions:
@@ -32,6 +42,8 @@ class TestDefinitions:
             "baselines",
             "rounds",
             "percentiles",
+            "resources",
+            "memory_per_request",
             "reports/baseline",
         } == named
 
@@ -110,5 +122,7 @@ class TestSelection:
             "baselines",
             "rounds",
             "percentiles",
+            "resources",
+            "memory_per_request",
             "reports/baseline",
         ] == named

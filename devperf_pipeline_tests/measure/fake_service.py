@@ -6,7 +6,7 @@ import socket
 from types import TracebackType
 from typing import Self
 
-from devperf_pipeline.model import Facts, Outcome
+from devperf_pipeline.model import Facts, Outcome, Service
 from devperf_pipeline.services.operation import Driver, Operation, Wire
 from devperf_pipeline_tests.measure.line_server import Answer, LineServer, echo, wire
 
@@ -49,6 +49,12 @@ class FakeSession:
     def facts(self) -> Facts:
         return Facts(product="Lines 1.0", version="1.0", settings={"speed": "any"})
 
+    def objects(self) -> list[str]:
+        return ["lines devperf*"]
+
+    def assume(self) -> None:
+        self.history.append("assume")
+
     def prepare(self) -> None:
         self.history.append("prepare")
 
@@ -67,6 +73,9 @@ class FakeSession:
 
     def connect(self) -> FakeConnection:
         return FakeConnection(self.server)
+
+    def renew(self, service: Service) -> None:
+        self.history.append("renew")
 
     def clean(self) -> None:
         self.history.append("clean")

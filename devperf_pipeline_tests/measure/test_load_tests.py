@@ -84,6 +84,7 @@ def _visit() -> Iterator[MakeVisit]:
             seed=1,
             stages={"load_tests": ()},
             processes=lambda _: [],
+            reread=lambda _: None,
             say=said.append,
             check_cancelled=lambda: None,
         )

@@ -194,6 +194,30 @@ class TestTime:
         assert [] == lines(render(warehouse.folders).report, "| GET |")
 
 
+class TestStandIns:
+    @pytest.mark.parametrize(
+        ("product", "version", "told"),
+        [
+            ("MongoDB protocol (SecantusDB 0.5.3)", "0.5.3", 1),
+            ("MongoDB 7.0.16", "7.0.16", 0),
+        ],
+    )
+    def test_say_nothing_about_the_original(
+        self, warehouse: "Warehouse", product: str, version: str, told: int
+    ) -> None:
+        """
+        Who reads the figures of another engine is told that they are not those of the one it stands in for.
+        """
+        sitting = warehouse.baseline(25)
+        warehouse.service(sitting, "mongodb", product=product, version=version)
+        warehouse.reading(sitting, "mongodb", "find-one")
+        report = render(warehouse.folders).report
+
+        said = "It answers in the place of MongoDB, and its figures say nothing about MongoDB itself."
+        assert told == len(lines(report, f"{product}. {said}"))
+        assert 1 == len(lines(report, f"{product}."))
+
+
 class TestWhatIsMissing:
     def test_failed_and_skipped_services_stay_visible(self, warehouse: "Warehouse") -> None:
         """

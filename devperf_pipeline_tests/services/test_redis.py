@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from redis import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 
 from devperf_pipeline.errors import ServiceRefused, ServiceUnreachable, WrongAnswer
 from devperf_pipeline.measure.engine import driver_of
@@ -296,3 +296,29 @@ class TestExplanation:
 
         assert "args beginning with: 'me' '********'" in said
         assert "hunter2" not in said
+
+
+@pytest.mark.servers
+class TestGuest:
+    def test_may_ask_for_the_block_and_nothing_else(
+        self, session: RedisSession, service: Service, administrator: Redis
+    ) -> None:
+        """
+        Any password lets the guest in; foreign keys and other commands are refused, and afterwards so is the guest.
+        """
+        host, port = service.address.host, service.address.port
+        refused: list[str] = []
+        with session.guest() as name, Redis(host=host, port=port, username=name, password="any") as guest:
+            guest.set("key:__rand_int__", "1")
+            for command in (("GET", "somebody"), ("FLUSHALL",), ("CONFIG", "SET", "save", "")):
+                with pytest.raises(NoPermissionError):
+                    guest.execute_command(*command)
+                refused.append(command[0])
+        with (
+            Redis(host=host, port=port, username=name, password="any") as later,
+            pytest.raises(AuthenticationError),
+        ):
+            later.ping()
+
+        assert ["GET", "FLUSHALL", "CONFIG"] == refused
+        assert 0 == administrator.exists("key:__rand_int__")

@@ -1,6 +1,7 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -79,7 +80,7 @@ class TestOpenSession:
             b"-ERR unknown command\r\n",
             b"HTTP/1.1 400 Bad Request\r\n\r\n",
             b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>",
-            b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"name": "x"}',
+            b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n["name", "x"]',
         ],
     )
     def test_something_else(self, serve: Serve, said: bytes) -> None:
@@ -166,6 +167,30 @@ class TestReferenceApiSession:
         finally:
             connection.close()
 
+    def test_next_visit_removes_what_a_killed_one_laid_in(self, running_stack: Stack) -> None:
+        """
+        Keys that were laid in to be deleted are noted behind the API, so that whoever comes next finds all of them.
+        """
+        service = replace(running_stack.service("fastapi"), name="killed")
+        first = open_session(service)
+        first.prepare()
+        delete = by_name(first, "delete-examples-cache-key")
+        assert delete.reset is not None
+        delete.reset(1, 30)
+        first.close()
+        second = open_session(service)
+        before = second.ask("GET", "/examples/cache/devperf:killed:doomed:00029").status
+        second.prepare()
+        second.clean()
+        after = [
+            second.ask("GET", f"/examples/cache/devperf:killed:{name}").status
+            for name in ("doomed:00000", "doomed:00029", "laid-in", "key")
+        ]
+        second.close()
+
+        assert 200 == before
+        assert [404] * 4 == after
+
     def test_clean_leaves_nothing(self, running_stack: Stack) -> None:
         """After a visit neither our key nor our queue is there, nor our own server; a second cleaning is harmless."""
         session = open_session(running_stack.service("fastapi"))
@@ -178,8 +203,8 @@ class TestReferenceApiSession:
                 connection.close()
             session.clean()
             session.clean()
-            assert session.ask("GET", f"/examples/cache/{session._names.key}").status == 404
-            left = session.ask("DELETE", f"/examples/messaging/queue/{session._names.queue}")
+            assert session.ask("GET", f"/examples/cache/{session._api.names.key}").status == 404
+            left = session.ask("DELETE", f"/examples/messaging/queue/{session._api.names.queue}")
             assert b'"messages":0' in left.body
             assert canned is not None
             with socket.socket() as probe:

@@ -5,7 +5,7 @@ import pytest
 from devperf_pipeline.errors import WrongAnswer
 from devperf_pipeline.model import Outcome
 from devperf_pipeline.services.http_wire import Answer
-from devperf_pipeline.services.reference_api_routes import Names, Route, about, routes
+from devperf_pipeline.services.reference_api_routes import Names, Route, api, routes, said_by
 
 ROUTES = {route.title: route for route in routes(Names("fastapi"))}
 TITLES = [
@@ -116,11 +116,35 @@ class TestCache:
         assert wrong == "expected the API to answer, found a cache's answer (x-cache: Hit)"
 
 
-class TestAbout:
-    @pytest.mark.parametrize(
-        "found", [Answer(200, {}, b"<html>"), answer({"framework": "FastAPI"}), answer([]), answer(None)]
-    )
-    def test_not_ours(self, found: Answer) -> None:
-        """Something else than a reference API is told by its first answer."""
+class TestSaidBy:
+    @pytest.mark.parametrize("found", [Answer(200, {}, b"<html>"), answer({}, 503), answer([]), answer(None)])
+    def test_not_an_api(self, found: Answer) -> None:
+        """Something else than an API is told by its first answer."""
         with pytest.raises(WrongAnswer, match="GET /"):
-            about(found)
+            said_by(found)
+
+
+class TestApi:
+    def test_facts_are_what_was_said(self) -> None:
+        """What an API does not say of itself is left out, not guessed."""
+        assert {"framework": "Flask", "version": "3"} == api(
+            "fastapi", {"framework": "Flask", "version": 3}
+        ).facts
+
+
+class TestRows:
+    def test_redirects_say_where_they_point(self) -> None:
+        """A route that moved is told with its new place."""
+        wrong = ROUTES["GET /health"].verify(answer({}, 307, {"location": "/health/"}))
+        assert wrong == "expected status 200, found 307, which points to /health/"
+
+    def test_cold_and_cached_are_never_mixed(self) -> None:
+        """The row of a cache refuses the API's own answer, the cold one a cache's, on every call."""
+        route, body = ROUTES["GET /health/vault"], {"status": "healthy"}
+        head, hit = received(body), received(body).replace(b"\r\n\r\n", b"\r\nX-Some-Cache: HIT\r\n\r\n")
+        assert (Outcome.OK, Outcome.WRONG) == (route.cold().check(head), route.cold().check(hit))
+        assert (Outcome.WRONG, Outcome.OK) == (route.cached().check(head), route.cached().check(hit))
+        assert ("get-health-vault-cached", "GET /health/vault (cached)") == (
+            route.cached().name,
+            route.cached().title,
+        )

@@ -421,6 +421,7 @@ class TestPrivileges:
         before = everything(api)
         visit = open_session(replace(service, credentials=Credentials("token", token)))
         try:
+            assert [] == visit.spoilers()
             visit.prepare()
             assert {} == visit.unmeasurable
             measure_a_little(visit)
@@ -441,6 +442,10 @@ class TestPrivileges:
         before = everything(api)
         visit = open_session(replace(service, credentials=Credentials("token", token)))
         try:
+            folder, certificates, tokens = visit.spoilers()
+            assert "the folder secret/devperf/ is used" in folder
+            assert certificates.startswith("certificates are not measured: missing privilege")
+            assert tokens.startswith("tokens are not measured: missing privilege")
             visit.prepare()
             assert (
                 "version 2, mount secret/ (shared: our token may not mount one)"

@@ -90,6 +90,27 @@ class TestVisitedStack:
         assert credentials is not None
         assert credentials.password == "from outside"
 
+    def test_localhost_is_this_machine(self, tmp_path: Path) -> None:
+        """
+        The name that everybody writes is a loopback address too.
+        """
+        path = tmp_path / "home.toml"
+        path.write_text(VISITED.replace("127.0.0.1:6379", "localhost:6379"))
+        assert (
+            Address("localhost", 6379)
+            == load_stack(str(path), Folders(tmp_path), CATALOGUE).service("redis").address
+        )
+
+    def test_password_in_a_file_is_not_read_yet(self, tmp_path: Path) -> None:
+        """
+        Which file holds a password is known from the stack file; what it holds is read when it is needed.
+        """
+        path = tmp_path / "home.toml"
+        path.write_text(VISITED.replace('"p\\"ss %:/#"', '{ file = "secrets/cache" }'))
+        service = load_stack(str(path), Folders(tmp_path), CATALOGUE).service("redis")
+        assert tmp_path / "secrets" / "cache" == service.password_file
+        assert service.credentials is None or not service.credentials.password
+
     def test_names_the_variable_that_is_not_set(self, tmp_path: Path) -> None:
         """
         A variable that does not exist is named, with the line that asks for it.
@@ -107,7 +128,7 @@ class TestVisitedStack:
         said = complaint(tmp_path, VISITED.replace('"p\\"ss %:/#"', "90210"))
         assert said == (
             "it.toml, line 7: services.redis.password: "
-            'expected text in quotes, {env = "NAME"} or {vault = "secret/data/…", field = "password"}, '
+            'expected text in quotes, {env = "NAME"}, {file = "~/…"} or {vault = "secret/data/…", field = "password"}, '
             "found something else."
         )
 

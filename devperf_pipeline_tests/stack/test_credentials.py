@@ -66,6 +66,30 @@ def reason(folder: Path, answers: dict[str, Answer | list[Answer]], login: str =
         return found.missing["postgresql"].replace(f"{folder}/", "").replace(str(told.address), "ADDRESS")
 
 
+class TestFiles:
+    TEXT = TEXT.replace('password = "literal"', 'password = {{ file = "cache-password" }}')
+
+    def test_are_read_beside_a_vault(self, tmp_path: Path) -> None:
+        """
+        A password of a file comes without the line's end, and is shown nowhere.
+        """
+        (tmp_path / "cache-password").write_text(f"{ODD}\n", encoding="utf-8")
+        with vault_that_says({"GET secret/data/postgres": version_2(password="x")}) as told:
+            found = with_credentials(described(tmp_path, self.TEXT, told.address))
+        assert {} == found.missing
+        assert found.service("redis").credentials == Credentials("", ODD)
+        assert ODD not in repr(found)
+
+    def test_that_cannot_be_read_cost_one_service(self, tmp_path: Path) -> None:
+        """
+        A file that is not there is named, and others are entered all the same.
+        """
+        with vault_that_says({"GET secret/data/postgres": version_2(password="x")}) as told:
+            found = with_credentials(described(tmp_path, self.TEXT, told.address))
+        assert ["redis"] == list(found.missing)
+        assert str(tmp_path / "cache-password") in found.missing["redis"]
+
+
 class TestReading:
     @pytest.mark.parametrize("password", ["plain", ODD, " leading and trailing ", "100%25", "\u202e\u00e9"])
     def test_password_comes_as_it_is(self, tmp_path: Path, password: str) -> None:

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+from devperf_pipeline.stack import virtual
 from devperf_pipeline.stack.host import host_facts
 
 
@@ -11,10 +12,15 @@ class TestHostFacts:
         facts = host_facts()
         assert list(facts) == [
             "host",
+            "model",
+            "model_identifier",
             "cpu_model",
             "cpu_cores",
             "cpu_cores_usable",
+            "performance_cores",
+            "efficiency_cores",
             "memory_bytes",
+            "storage",
             "os",
             "kernel",
             "architecture",
@@ -22,6 +28,8 @@ class TestHostFacts:
             "governor",
             "filesystem",
             "python",
+            "docker",
+            *virtual.KEYS,
         ]
         assert all(facts.values())
 

@@ -4,7 +4,15 @@ import pytest
 
 from devperf_pipeline.model import Service, Stack
 from devperf_pipeline.stack.launch import STARTERS
-from devperf_pipeline.stack.obtain import PROGRAMS, find_server, how_to_get, obtain
+from devperf_pipeline.stack.obtain import (
+    PROGRAMS,
+    TOOLS_APT,
+    find_server,
+    how_to_get,
+    how_to_get_tool,
+    obtain,
+    obtain_tools,
+)
 from devperf_pipeline.stack.servers.reference_api_build import RECIPES
 
 
@@ -77,6 +85,23 @@ class TestFindServer:
             ({"vault": bare_machine / "vault"}, "system"),
         ]
 
+    def test_prefers_mongod(
+        self, bare_machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        A mongod comes before the program that speaks its protocol, wherever that one is from.
+        """
+        monkeypatch.setenv("DEVPERF_ROOT", str(tmp_path))
+        found = [find_server("mongodb")]
+        for name in ("secantusd-rs", "mongod"):
+            install(bare_machine, name)
+            found.append(find_server("mongodb"))
+        assert [each and each.programs for each in found] == [
+            None,
+            {"mongod": bare_machine / "secantusd-rs"},
+            {"mongod": bare_machine / "mongod"},
+        ]
+
     def test_passes_by_what_cannot_be_executed(self, bare_machine: Path) -> None:
         """
         A file of the right name that is no program is not a server.
@@ -95,6 +120,18 @@ class TestHowToGet:
         command = how_to_get(kind)
         assert command == command.strip()
         assert command.splitlines() == [command]
+
+    def test_brings_the_tools_first(self, bare_machine: Path) -> None:
+        """
+        What a server is built with comes before the command that builds it, and only what is missing.
+        """
+        install(bare_machine, "go")
+        assert how_to_get("vault") == "uv run devperf doctor --get"
+        for name in ("cargo", "cc", "c++"):
+            install(bare_machine, name)
+        assert how_to_get("mongodb") == (
+            "sudo apt-get install --no-install-recommends cmake make && uv run devperf doctor --get"
+        )
 
 
 class TestObtain:
@@ -145,6 +182,32 @@ class TestObtain:
             "To get it: apt-get install --no-install-recommends pgbouncer"
         )
 
+    @pytest.mark.parametrize(
+        ("here", "asked"),
+        [
+            (("cargo", "cc", "c++"), ["install --yes --no-install-recommends redis-server cmake make"]),
+            (("cargo", "cmake", "cc", "c++"), ["install --yes --no-install-recommends redis-server"]),
+            (("cc", "c++"), ["install --yes --no-install-recommends redis-server"]),
+        ],
+    )
+    def test_brings_tools_with_the_servers(
+        self, bare_machine: Path, monkeypatch: pytest.MonkeyPatch, here: tuple[str, ...], asked: list[str]
+    ) -> None:
+        """
+        What a server is built with comes along where packages bring all of it that is missing.
+        """
+        monkeypatch.setattr("devperf_pipeline.stack.obtain._may_install", lambda: True)
+        monkeypatch.setattr("devperf_pipeline.stack.obtain.build", lambda *_: False)
+        monkeypatch.setattr("os.geteuid", lambda: 0)
+        monkeypatch.setenv("DEVPERF_ROOT", str(bare_machine.parent))
+        written = bare_machine.parent / "asked"
+        for name in here:
+            install(bare_machine, name)
+        install(bare_machine, "env", '#!/bin/sh\nshift\nexec "$@"\n')
+        install(bare_machine, "apt-get", f'#!/bin/sh\nshift 3\necho "$*" >> {written}\n')
+        obtain(self.stack("redis", "mongodb"), lambda _: None)
+        assert ["update", *asked] == written.read_text().splitlines()
+
     def test_goes_on_when_the_package_manager_fails(
         self, bare_machine: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -169,6 +232,45 @@ class TestObtain:
             Stack(name="x", path=Path("x"), managed=False, services=self.stack("redis").services), said.append
         )
         assert said == []
+
+
+class TestTools:
+    @pytest.mark.parametrize("tool", sorted(TOOLS_APT))
+    def test_way_to_get_one_is_one_line(self, tool: str) -> None:
+        """
+        There is a command for every tool, ready to be pasted.
+        """
+        assert [how_to_get_tool(tool)] == how_to_get_tool(tool).splitlines()
+
+    def test_missing_ones_are_installed_together(
+        self, bare_machine: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        Debian's package manager is asked once for the packages of all tools that are not there, and of no other.
+        """
+        monkeypatch.setattr("devperf_pipeline.stack.obtain._may_install", lambda: True)
+        monkeypatch.setattr("os.geteuid", lambda: 0)
+        asked = bare_machine.parent / "asked"
+        install(bare_machine, "env", '#!/bin/sh\nshift\nexec "$@"\n')
+        install(bare_machine, "apt-get", f'#!/bin/sh\necho "$*" >> {asked}\n')
+        install(bare_machine, "wrk")
+        obtain_tools(["ab", "wrk", "h2load", "ab"], lambda _: None)
+
+        assert [
+            "-qq -o Dpkg::Use-Pty=0 update",
+            "-qq -o Dpkg::Use-Pty=0 install --yes --no-install-recommends apache2-utils nghttp2-client",
+        ] == asked.read_text().splitlines()
+
+    def test_nothing_is_asked_for_where_all_are_there(self, bare_machine: Path) -> None:
+        """
+        With every tool in place the package manager is not called.
+        """
+        install(bare_machine, "apt-get", "#!/bin/sh\nexit 9\n")
+        install(bare_machine, "wrk")
+        said: list[str] = []
+        obtain_tools(["wrk"], said.append)
+
+        assert [] == said
 
 
 class TestToolchains:

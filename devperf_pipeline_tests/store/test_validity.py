@@ -37,7 +37,16 @@ class TestWhyInvalid:
             ({"n": 0, "problems": ["refused"]}, "no call was made: refused"),
             (
                 {"outcomes": {Outcome.LIMITED: 12, Outcome.ERROR: 900}},
-                "12 of 1,000 calls were answered by a rate limit (429)",
+                "12 of 1,000 calls were answered by a rate limit (429, or 503 with Retry-After)",
+            ),
+            (
+                {
+                    "outcomes": {Outcome.LIMITED: 900},
+                    "problems": [
+                        "900 of 1,000 calls were not answered right, such as: found 429: 100 a minute"
+                    ],
+                },
+                "900 of 1,000 calls were answered by a rate limit (429, or 503 with Retry-After), such as: found 429: 100 a minute",
             ),
             ({"outcomes": {Outcome.REDIRECTED: 1}}, "1 of 1,000 calls were redirected elsewhere"),
             (

@@ -5,6 +5,7 @@ How is a reference API started, wired to the services that run?
 import http.client
 import json
 from typing import Any
+from urllib.parse import quote
 
 from devperf_pipeline.model import Service
 from devperf_pipeline.stack.ports import LOOPBACK, free_port
@@ -58,6 +59,10 @@ def _dependencies(site: Site) -> dict[str, Any]:
                 "password": found.credentials.password,
                 ("vhost" if kind == "rabbitmq" else "database"): found.database,
             }
+    mongodb = site.needed("mongodb")
+    if mongodb and mongodb.credentials:
+        login = f"{quote(mongodb.credentials.username, '')}:{quote(mongodb.credentials.password, '')}"
+        told["mongodb"] = {"uri": f"mongodb://{login}@{mongodb.address}/?directConnection=true"}
     vault = site.needed("vault")
     if vault and vault.credentials:
         told["vault"] = {"address": f"http://{vault.address}", "token": vault.credentials.password}

@@ -1,4 +1,4 @@
--- One row at most: the baseline of that id, or the newest of all, and whether none is newer.
+-- One row at most: the baseline of that id, or the newest that was measured here, and whether none is newer.
 select
     baseline_id,
     stack,
@@ -9,8 +9,8 @@ select
     state,
     samples,
     rounds,
-    baseline_id = (select max(baseline_id) from baselines) as newest
+    baseline_id = (select max(baseline_id) from baselines where stack <> 'imported') as newest
 from baselines
-where $baseline_id::varchar is null or baseline_id = $baseline_id::varchar
+where baseline_id = $baseline_id::varchar or ($baseline_id::varchar is null and stack <> 'imported')
 order by baseline_id desc
 limit 1

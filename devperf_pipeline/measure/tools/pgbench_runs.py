@@ -1,0 +1,127 @@
+"""
+How does pgbench ask PostgreSQL, directly or through PgBouncer: TPC-B, and the published operations?
+"""
+
+from functools import partial
+from typing import cast
+
+from devperf_pipeline.measure.tools import pgbench
+from devperf_pipeline.measure.tools.bench import Bench
+from devperf_pipeline.measure.tools.result import Result
+from devperf_pipeline.measure.tools.running import Finished, ToolFailed, run
+from devperf_pipeline.measure.tools.text import Text
+from devperf_pipeline.model import Service
+from devperf_pipeline.services.operation import OUR_NAME, ToolTarget
+
+USERS = 10
+"""Clients, as published."""
+
+THREADS = 4
+"""Threads of TPC-B, as published."""
+
+SCALE = 10
+"""Branches of TPC-B: with fewer than clients, clients would wait for each other's rows."""
+
+INIT_S = 60
+
+TPCB = "tpc-b"
+
+
+def measure(bench: Bench) -> None:
+    """
+    TPC-B where PostgreSQL is asked directly, then each published operation in alternation with the engine.
+    """
+    if bench.service.kind == "postgresql":
+        _tpcb(bench)
+    for name, script in cast("ToolTarget", bench.session).tool_scripts().items():
+        bench.alternate(name, USERS, {"pgbench": partial(_script, bench, name, script)})
+
+
+def _tpcb(bench: Bench) -> None:
+    """
+    Its tables lie in our schema, and go with it.
+    """
+    if "pgbench" not in bench.programs:
+        return  # said for every operation
+    program = bench.programs["pgbench"]
+    path = {"PGOPTIONS": f"-c search_path={OUR_NAME}_{bench.service.name}"}
+
+    def attempt(_rate: float) -> tuple[Result, Finished]:
+        run(
+            [program, "-i", "-q", "-s", str(SCALE), *_where(bench.service)],
+            folder=bench.folder,
+            expected_s=INIT_S,
+            environment=_environment(bench.service) | path,
+        )
+        _forget_logs(bench)
+        finished = run(
+            [
+                *(program, "-c", str(USERS), "-j", str(THREADS), "-T", str(bench.length.tpcb_s)),
+                *("-l", "--log-prefix", bench.folder / "log", *_where(bench.service)),
+            ],
+            folder=bench.folder,
+            expected_s=bench.length.tpcb_s + 10,
+            environment=_environment(bench.service) | path,
+        )
+        return _logged(bench, finished), finished
+
+    bench.attempt(bench.benchmark(TPCB, USERS, "pgbench"), 1, attempt)
+
+
+def _script(bench: Bench, name: str, script: str, rate: float) -> tuple[Result, Finished]:
+    """
+    The same number of transactions for each client. Through PgBouncer statements cannot be prepared by name.
+    """
+    operation = bench.operation(name)
+    each = bench.calls(rate, USERS) // USERS
+    if operation is not None and operation.finite:
+        each = min(each, bench.rows_each(USERS))
+    mode = "simple" if bench.service.kind == "pgbouncer" else "prepared"
+    file = bench.folder / f"{name}.sql"
+    file.write_text(script)
+    _forget_logs(bench)
+    finished = run(
+        [
+            *(bench.programs["pgbench"], "-n", "-M", mode, "-c", str(USERS), "-j", "1", "-t", str(each)),
+            *("-D", "n=-1", "-D", f"size={each}", "-f", file),
+            *("-l", "--log-prefix", bench.folder / "log", *_where(bench.service)),
+        ],
+        folder=bench.folder,
+        expected_s=3 * each * USERS / rate + 2 if rate else 10.0,
+        environment=_environment(bench.service),
+    )
+    return _logged(bench, finished), finished
+
+
+def _logged(bench: Bench, finished: Finished) -> Result:
+    """
+    What pgbench printed, with every transaction from its logs: one a thread.
+    """
+    lines = [path.read_text() for path in sorted(bench.folder.glob("log.*"))]
+    if not any(lines):
+        raise ToolFailed("pgbench wrote no log of its transactions; was it ended while it began?")
+    result = pgbench.summary(Text("pgbench", finished.text))
+    return result.told_by(pgbench.calls(Text("pgbench -l", "".join(lines))))
+
+
+def _forget_logs(bench: Bench) -> None:
+    for path in bench.folder.glob("log.*"):
+        path.unlink()
+
+
+def _where(service: Service) -> list[str]:
+    user = ["-U", service.credentials.username] if service.credentials else []
+    return ["-h", service.address.host, "-p", str(service.address.port), *user, service.database or OUR_NAME]
+
+
+def _environment(service: Service) -> dict[str, str]:
+    """
+    The password is read from here by libpq; nothing of the caller's own settings is.
+    """
+    password = service.credentials.password if service.credentials else ""
+    # The engine cannot take over an encrypted socket: unencrypted both, or the comparison is of encryption.
+    return {
+        "PGSSLMODE": "disable",
+        "PGCONNECT_TIMEOUT": "3",
+        **({"PGPASSWORD": password} if password else {}),
+    }

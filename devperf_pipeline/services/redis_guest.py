@@ -1,0 +1,50 @@
+"""
+How is redis-benchmark let into a Redis of ours, without a password on its command line?
+
+It takes passwords there only, where everybody on the machine can read them. So it logs in as a guest whom any
+password lets in, and who may do what it measures, on the keys that it names, and nothing else.
+"""
+
+from collections.abc import Sequence
+
+from redis import Redis
+
+from devperf_pipeline.services.operation import OUR_NAME
+
+GUEST = f"{OUR_NAME}-guest"
+
+COMMANDS = (
+    *("ping", "set", "get", "incr", "lpush", "rpush", "lpop", "rpop", "sadd", "hset", "select"),
+    *("config|get", "cluster|nodes", "cluster|slots"),
+)
+
+BLOCK = ("key:__rand_int__", "counter:__rand_int__", "mylist", "myset", "myhash")
+"""The keys of redis-benchmark's own commands on a node: without -r nothing in them is replaced."""
+
+BLOCK_OF_CLUSTER = (
+    "key:{*}:__rand_int__",
+    "counter:{*}:__rand_int__",
+    "mylist:{*}",
+    "myset:{*}",
+    "myhash:{*}",
+)
+"""The same on a cluster: a tag in braces for each slot."""
+
+
+def admit(node: Redis, keys: Sequence[str]) -> None:
+    """
+    Let the guest in, for these keys.
+    """
+    allowed = (*(f"~{key}" for key in keys), *(f"+{command}" for command in COMMANDS))
+    node.execute_command("ACL", "SETUSER", GUEST, "reset", "on", "nopass", *allowed)
+
+
+def dismiss(node: Redis, keys: Sequence[str]) -> None:
+    """
+    Remove the guest, and these keys. Others' keys are on a server of ours only if the guest made them.
+    """
+    node.execute_command("ACL", "DELUSER", GUEST)
+    for key in keys:
+        left = list(node.scan_iter(match=key, count=1_000)) if "*" in key else [key]
+        for name in left:
+            node.unlink(name)

@@ -1,0 +1,89 @@
+-- One row is one cell of a published baseline, and what the baseline of that id measured in its place, or why it did not.
+create macro coverage_of(the_baseline) as table
+with chosen as (
+    select baseline_id, stack from baselines where baseline_id = the_baseline
+),
+measured as (
+    select m.* from measurements as m join chosen using (baseline_id)
+),
+cells as (
+    select
+        c.*,
+        (select baseline_id from chosen) as baseline_id,
+        coalesce(r.kind, 'absent') as kind,
+        coalesce(r.name, c.subject) as name,
+        split_part(coalesce(r.name, c.subject), '/', 1) as service,
+        coalesce(r.otherwise, case when r.kind is null then 'no reading of ours is the like of it' end) as otherwise,
+        p.measure,
+        p.divisor,
+        p.query
+    from published_cells as c
+    left join published_rows as r
+        on r.published_id = c.published_id and r.table_name = c.table_name and r.subject = c.subject
+        and r.row_name = c.row_name and coalesce(r.metric, c.metric) = c.metric
+    left join published_metrics as p
+        on p.published_id = c.published_id and p.kind = r.kind and p.metric = c.metric
+),
+filled as (
+    select
+        c.*,
+        m.value / c.divisor as reading,
+        coalesce(
+            case when c.kind <> 'fact' or c.divisor = 1 then m.text end,
+            case when m.value % c.divisor = 0 then (m.value / c.divisor)::bigint::varchar end,
+            round(m.value / c.divisor, 5 - floor(log10(abs(m.value / c.divisor)))::integer)::varchar
+        ) as measured,
+        m.reason as said,
+        m.kind is not null as is_known,
+        exists (from measured as o where o.kind = c.kind and o.name = c.name) as is_measured,
+        s.service is not null as asked,
+        s.state,
+        s.reason as not_measured
+    from cells as c
+    left join measured as m on m.kind = c.kind and m.name = c.name and m.measure = c.measure
+    left join services as s on s.baseline_id = c.baseline_id and s.service = c.service
+)
+select
+    table_name,
+    subject,
+    row_name,
+    metric,
+    unit,
+    published,
+    measured,
+    kind <> 'absent' and (otherwise is null or measured is not null or (kind = 'fact' and not is_known)) as applies,
+    case
+        when measured is not null then said
+        when kind = 'absent' then otherwise
+        when baseline_id is null then 'nothing is measured yet; measure the stack: devperf baseline'
+        when otherwise is not null and (kind <> 'fact' or is_known) then otherwise
+        when said is not null then said
+        when service not in ('host', 'stack') and kind <> 'finding' and not asked
+            then service || ' was not asked for in this baseline; measure the whole stack: devperf baseline'
+        when not_measured is not null
+            then service || ' was ' || coalesce(state, 'cut short') || ': ' || not_measured
+        when kind = 'fact' then 'the baseline has no such fact; the next one may: devperf baseline'
+        when is_measured and kind <> 'fact' then 'measured, but this figure of it cannot be read on this machine'
+        when kind in ('load_test', 'tool', 'use', 'memory')
+            then 'not measured in this baseline: its '
+                || case kind when 'load_test' then 'load tests' when 'tool' then 'reference tools' else 'resources' end
+                || ' were not asked for, or it was cut short; measure everything: devperf baseline'
+        when kind = 'finding' then 'the rows that this finding is computed from were not measured in this baseline'
+        else name || ' has no samples in this baseline, which was cut short or does not have that operation; measure again: devperf baseline'
+    end as reason,
+    reading as value,
+    replace(replace(replace(replace(replace(
+        query,
+        '{baseline}', replace(baseline_id, '''', '''''')),
+        '{service}', service),
+        '{operation}', split_part(name, '/', 2)),
+        '{rest}', substr(name, length(service) + 2)),
+        '{name}', name
+    ) as query,
+    kind,
+    name,
+    baseline_id,
+    published_id,
+    position
+from filled
+order by position

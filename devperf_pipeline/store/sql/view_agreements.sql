@@ -1,0 +1,144 @@
+-- One row is one reference tool on one operation of a baseline, and the engine's rounds in alternation with it.
+-- They agree where the ranges over their rounds, each wider by 5 %, touch: medians and throughput both. A tool that
+-- counts time in steps is given one step more.
+create view agreements as
+with tools as (
+    select
+        s.baseline_id,
+        s.service,
+        s.operation,
+        s.users,
+        s.load,
+        s.instrument as tool,
+        coalesce(r.p50_ns, s.latencies_ns[list_position(s.shares, 0.5)]) as p50_ns,
+        coalesce(r.throughput_per_s, s.throughput_per_s) as throughput_per_s,
+        coalesce(s.problem, r.problem) as problem,
+        coalesce(try_cast(map_extract(s.about, 'steps')[1] as bigint), 1000) as step_ns,
+        try_cast(map_extract(s.about, 'client cpu')[1] as double) as tool_share,
+        try_cast(map_extract(s.about, 'engine cpu')[1] as double) as engine_share,
+        map_extract(s.about, 'kept connections')[1] as kept
+    from stated as s
+    left join rounds as r using (baseline_id, benchmark, round)
+),
+tool as (
+    select
+        baseline_id,
+        service,
+        operation,
+        users,
+        load,
+        tool,
+        median(p50_ns) as p50_ns,
+        min(p50_ns) as p50_low,
+        max(p50_ns) as p50_high,
+        median(throughput_per_s) as throughput_per_s,
+        min(throughput_per_s) as throughput_low,
+        max(throughput_per_s) as throughput_high,
+        max(step_ns) as step_ns,
+        avg(tool_share) as tool_share,
+        avg(engine_share) as engine_share,
+        min(kept) as kept,
+        min(problem) as problem
+    from tools
+    group by all
+),
+engine as (
+    select
+        baseline_id,
+        service,
+        operation,
+        users,
+        load,
+        median(p50_ns) as p50_ns,
+        min(p50_ns) as p50_low,
+        max(p50_ns) as p50_high,
+        median(throughput_per_s) as throughput_per_s,
+        min(throughput_per_s) as throughput_low,
+        max(throughput_per_s) as throughput_high,
+        median(other_cpu) as other_cpu,
+        min(problem) as problem
+    from rounds
+    where instrument = 'engine'
+    group by all
+),
+compared as (
+    select
+        t.baseline_id,
+        t.service,
+        t.operation,
+        t.users,
+        t.tool,
+        e.p50_ns::bigint as engine_p50_ns,
+        t.p50_ns::bigint as tool_p50_ns,
+        t.p50_ns / e.p50_ns as p50_ratio,
+        e.throughput_per_s as engine_throughput_per_s,
+        t.throughput_per_s as tool_throughput_per_s,
+        t.throughput_per_s / e.throughput_per_s as throughput_ratio,
+        coalesce(t.problem, e.problem) as problem,
+        coalesce(
+            0.95 * t.p50_low - t.step_ns <= 1.05 * e.p50_high and 0.95 * e.p50_low <= 1.05 * t.p50_high + t.step_ns,
+            true
+        ) as medians_agree,
+        0.95 * t.throughput_low <= 1.05 * e.throughput_high
+        and 0.95 * e.throughput_low <= 1.05 * t.throughput_high as throughputs_agree,
+        t.tool_share,
+        t.engine_share,
+        e.other_cpu,
+        t.kept
+    from tool as t
+    join engine as e using (baseline_id, service, operation, users, load)
+)
+select
+    baseline_id,
+    service,
+    operation,
+    users,
+    tool,
+    engine_p50_ns,
+    tool_p50_ns,
+    p50_ratio,
+    engine_throughput_per_s,
+    tool_throughput_per_s,
+    throughput_ratio,
+    coalesce(problem is null and medians_agree and throughputs_agree, false) as agrees,
+    case
+        when problem is not null then 'not comparable: ' || problem
+        when throughput_ratio is null then 'not comparable: one of them was answered nothing'
+        when medians_agree and throughputs_agree then 'agree within their spreads'
+        when throughput_ratio < 1 and kept like '0 of %'
+        then format(
+            '{} speaks HTTP/1.0, and the server closed the connection after each of its calls: {:.2f} of the engine''s throughput',
+            tool,
+            throughput_ratio
+        )
+        when throughput_ratio < 1 and tool_share > 0.85
+        then format(
+            '{} was at its limit: it used {:.0f} % of a core, and made {:.2f} of the engine''s throughput',
+            tool,
+            100 * tool_share,
+            throughput_ratio
+        )
+        when throughput_ratio > 1 and engine_share > 0.85
+        then format(
+            'the engine was at its limit: it used {:.0f} % of a core, and {} made {:.2f} of its throughput',
+            100 * engine_share,
+            tool,
+            throughput_ratio
+        )
+        when other_cpu > 0.3
+        then format(
+            'cannot tell: other processes used {:.0f} % of all cores; {} made {:.2f} of the engine''s throughput',
+            100 * other_cpu,
+            tool,
+            throughput_ratio
+        )
+        else format(
+            'differ by more than their spreads: {} made {:.2f} of the engine''s throughput{}; neither was at its limit ({:.0f} and {:.0f} % of a core)',
+            tool,
+            throughput_ratio,
+            coalesce(format(', and its median is {:.2f} of the engine''s', p50_ratio), ''),
+            coalesce(100 * tool_share, 0),
+            coalesce(100 * engine_share, 0)
+        )
+    end as says
+from compared

@@ -1,0 +1,45 @@
+"""
+Measures the stack that comes pickled from standard input until it is killed, and says a line after each round.
+"""
+
+import pickle
+import sys
+from collections.abc import Sequence
+
+from devperf_pipeline.measure.plan import Profile
+from devperf_pipeline.measure.progress import Progress
+from devperf_pipeline.measure.sitting import Wishes, measure
+from devperf_pipeline.model import Baseline, ResourceReading, Round, Stated
+
+
+class Nowhere:
+    """
+    Keeps nothing.
+    """
+
+    def begin(self, baseline: Baseline) -> None: ...
+
+    def keep(self, measured: Round) -> None: ...
+
+    def keep_resources(self, readings: Sequence[ResourceReading]) -> None: ...
+
+    def keep_stated(self, stated: Stated) -> None: ...
+
+    def finish(self, baseline: Baseline) -> None: ...
+
+
+def tell(progress: Progress) -> None:
+    sys.stdout.write(f"{progress.done}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    measure(
+        pickle.load(sys.stdin.buffer),  # noqa: S301 - from the test that started us
+        Wishes(
+            profile=Profile(name="quick", rounds=1000, seconds=0.02, warmup_s=0.02, about="endless"), seed=7
+        ),
+        host={},
+        keeper=Nowhere(),
+        tell=tell,
+    )

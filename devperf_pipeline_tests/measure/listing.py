@@ -1,0 +1,112 @@
+"""
+What is in the servers of a stack: every object that a visit could make, by kind and name as `Session.objects` says it.
+"""
+
+from fnmatch import fnmatchcase
+
+import psycopg
+import pymysql
+from redis import Redis
+
+from devperf_pipeline.model import Service, Stack
+from devperf_pipeline.services.rabbitmq_management import Management
+from devperf_pipeline.services.vault_api import VaultApi
+
+
+def listed(stack: Stack) -> set[str]:
+    """
+    Schemas, databases, keys, vhosts, queues, mounts, policies, and the policies that tokens have.
+    """
+    found: set[str] = set()
+    for service in stack.services:
+        if service.name not in stack.missing and service.kind in LISTS:
+            found |= LISTS[service.kind](service)
+    return found
+
+
+def unannounced(found: set[str], announced: list[str]) -> list[str]:
+    """
+    What nobody has announced.
+    """
+    return sorted(each for each in found if not any(fnmatchcase(each, pattern) for pattern in announced))
+
+
+def unmade(found: set[str], announced: list[str]) -> list[str]:
+    """
+    What was announced and is not there.
+    """
+    return [pattern for pattern in announced if not any(fnmatchcase(each, pattern) for each in found)]
+
+
+def _schemas(service: Service) -> set[str]:
+    who = service.credentials
+    assert who is not None
+    with psycopg.connect(
+        host=service.address.host,
+        port=service.address.port,
+        user=who.username,
+        password=who.password,
+        dbname=service.database,
+    ) as con:
+        rows = con.execute("SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp'").fetchall()
+    return {f"schema {name}" for (name,) in rows}
+
+
+def _databases(service: Service) -> set[str]:
+    who = service.credentials
+    assert who is not None
+    with (
+        pymysql.connect(
+            host=service.address.host, port=service.address.port, user=who.username, password=who.password
+        ) as con,
+        con.cursor() as cursor,
+    ):
+        cursor.execute("SHOW DATABASES")
+        return {f"database {name}" for (name,) in cursor.fetchall()}
+
+
+def _keys(service: Service) -> set[str]:
+    who = service.credentials
+    found: set[str] = set()
+    for address in service.addresses:
+        client = Redis(
+            host=address.host,
+            port=address.port,
+            username=(who.username or None) if who else None,
+            password=who.password if who else None,
+        )
+        found |= {f"keys {key.decode()}" for key in client.scan_iter(count=1000)}
+        client.close()
+    return found
+
+
+def _queues(service: Service) -> set[str]:
+    management = Management(service)
+    vhosts = {f"vhost {vhost['name']}" for vhost in management._get("/vhosts")}
+    return vhosts | {f"queue {queue['name']}" for queue in management._get("/queues")}
+
+
+def _mounts(service: Service) -> set[str]:
+    api = VaultApi(service)
+    try:
+        mounts = api.do("GET", "/sys/mounts")["data"]
+        found = {f"{mount['type'].upper()} mount {name}" for name, mount in mounts.items()}
+        found |= {f"policy {name}" for name in api.do("LIST", "/sys/policies/acl")["data"]["keys"]}
+        for accessor in api.do("LIST", "/auth/token/accessors")["data"]["keys"]:
+            token = api.ask("POST", "/auth/token/lookup-accessor", {"accessor": accessor})
+            if b'"devperf-token"' in token.body:
+                found.add("tokens of the policy devperf-token")
+                break
+        return found
+    finally:
+        api.close()
+
+
+LISTS = {
+    "postgresql": _schemas,
+    "mysql": _databases,
+    "redis": _keys,
+    "redis_cluster": _keys,
+    "rabbitmq": _queues,
+    "vault": _mounts,
+}

@@ -1,0 +1,132 @@
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from devperf_pipeline.measure import foresight
+from devperf_pipeline.measure.foresight import foresee
+from devperf_pipeline.measure.plan import PROFILES, Profile
+from devperf_pipeline.measure.progress import Progress
+from devperf_pipeline.measure.sitting import Wishes, measure
+from devperf_pipeline.model import Address, Service, Stack
+from devperf_pipeline.report.foresight import foresight as told
+from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline_tests.measure.endless import Nowhere
+from devperf_pipeline_tests.measure.fake_service import FakeSession
+from devperf_pipeline_tests.measure.listing import listed, unannounced, unmade
+
+SHORT = Wishes(profile=Profile(name="quick", rounds=1, seconds=0.02, warmup_s=0.02, about="short"), seed=7)
+ROOT = Path(__file__).parents[2]
+
+
+class FakeKind:
+    """
+    Opens the same session whenever it is asked.
+    """
+
+    def __init__(self, session: FakeSession) -> None:
+        self.session = session
+
+    def open_session(self, _service: Service) -> FakeSession:
+        return self.session
+
+
+class TestForesee:
+    def test_counts_and_seconds(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        Benchmarks with their seconds, and the service that is missing with its reason; nothing is prepared.
+        """
+        here = Address("127.0.0.1", 1)
+        services = tuple(Service(name=name, kind="fake", addresses=(here,)) for name in ("lines", "other"))
+        stack = Stack(
+            name="fake", path=Path("fake.toml"), managed=False, services=services, missing={"other": "no"}
+        )
+        with FakeSession() as session:
+            monkeypatch.setitem(foresight.CATALOGUE, "fake", FakeKind(session))
+            profile, [lines, other] = foresee(stack, replace(SHORT, profile=PROFILES["standard"]))
+            history = list(session.history)
+        text = told(profile, [lines, other])
+
+        assert ["assume", "close"] == history
+        assert ["lines devperf*"] == lines.objects
+        assert 5 == len(lines.benchmarks)
+        assert {10.0} == {each.measured_s for each in lines.benchmarks}
+        assert {None} == {each.most_calls for each in lines.benchmarks}
+        assert "no" == other.problem
+        assert "5 rounds of 2.00 s for each of 5 benchmarks" in text
+        assert "creates and removes: lines devperf*" in text
+        assert "would not be measured: no" in text
+
+
+@pytest.fixture(name="stack")
+def _stack(running_stack: Stack) -> Stack:
+    """
+    One service of each kind that has objects of ours, and one API.
+    """
+    apis = [
+        service
+        for service in running_stack.services
+        if CATALOGUE[service.kind].role == "api" and service.name not in running_stack.missing
+    ]
+    others = [service for service in running_stack.services if CATALOGUE[service.kind].role != "api"]
+    return replace(running_stack, services=(*others, *apis[:1]), managed=False)
+
+
+@pytest.mark.servers
+class TestObjects:
+    def test_announced_are_those_that_are_made(self, stack: Stack) -> None:
+        """
+        A dry run makes nothing; a sitting makes exactly what the dry run announced, and leaves nothing.
+        """
+        before = listed(stack)
+        _, foreseen = foresee(stack, SHORT)
+        after_dry_run = listed(stack)
+        during: set[str] = set()
+
+        def tell(progress: Progress) -> None:
+            if progress.done == progress.of:
+                during.update(listed(stack))
+
+        baseline = measure(stack, SHORT, host={}, keeper=Nowhere(), tell=tell)
+        announced = [each for service in foreseen for each in service.objects]
+
+        assert (
+            dict.fromkeys(baseline.states, "measured") | dict.fromkeys(stack.missing, "skipped")
+            == baseline.states
+        )
+        assert before == after_dry_run
+        assert [] == unannounced(during - before, announced)
+        assert [] == unmade(during - before, announced)
+        assert before == listed(stack)
+
+    def test_next_visit_removes_what_a_kill_left(self, stack: Stack) -> None:
+        """
+        Killed in the middle of a sitting, everything of ours stays behind, and goes with the next visit.
+        """
+        before = listed(stack)
+        with subprocess.Popen(
+            [sys.executable, "-m", "devperf_pipeline_tests.measure.endless"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as child:
+            assert child.stdin
+            assert child.stdout
+            child.stdin.write(pickle.dumps(stack))
+            child.stdin.close()
+            rounds = sum(1 for _ in zip(range(40), child.stdout, strict=False))
+            child.kill()
+        left = listed(stack) - before
+        for service in stack.services:
+            if service.name not in stack.missing:
+                session = CATALOGUE[service.kind].open_session(service)
+                session.prepare()
+                session.clean()
+                session.close()
+
+        assert 40 == rounds
+        assert {"schema devperf_postgresql", "database devperf", "vhost devperf"} <= left
+        assert before == listed(stack)

@@ -1,0 +1,116 @@
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from devperf_pipeline.measure import sitting
+from devperf_pipeline.measure.held import USERS
+from devperf_pipeline.measure.plan import PROFILES, Profile
+from devperf_pipeline.measure.sitting import Wishes, measure
+from devperf_pipeline.measure.tally import Tally
+from devperf_pipeline.measure.visit import Visit
+from devperf_pipeline.model import Address, Service, Stack
+from devperf_pipeline.stack import local
+from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.footprint import RESERVED
+from devperf_pipeline_tests.measure.fake_service import FakeSession
+from devperf_pipeline_tests.measure.test_sitting import FakeKind, ListKeeper
+
+SHORT = Profile(
+    name="short", rounds=1, seconds=0.02, warmup_s=0.1, about="for tests", idle_s=0.6, reading_s=0.1
+)
+
+
+@pytest.fixture(name="described")
+def _described(monkeypatch: pytest.MonkeyPatch) -> Stack:
+    """
+    A stack of one service, which this process is.
+    """
+
+    def open_session(_: Service) -> FakeSession:
+        return FakeSession()
+
+    monkeypatch.setattr(sitting, "CATALOGUE", {"fake": FakeKind(open_session)})
+    service = Service(name="a", kind="fake", addresses=(Address("127.0.0.1", 9),))
+    return Stack(name="test", path=Path("test.toml"), managed=True, services=(service,))
+
+
+class TestStage:
+    def test_everything_is_read_at_rest(self, described: Stack) -> None:
+        """
+        The stage keeps readings of the service, the machine and ourselves, and counts those of the service.
+        """
+        keeper = ListKeeper()
+        tally = Tally(keeper)
+        measure(
+            described,
+            Wishes(profile=SHORT, stages={"resources": ()}),
+            host={},
+            keeper=tally,
+            processes=lambda _: [os.getpid()],
+        )
+        covered_ns = sum(one.elapsed_ns for one in keeper.readings if one.service == "a")
+
+        assert [] == keeper.rounds
+        assert {"a", "host", "others", "devperf"} <= {one.service for one in keeper.readings}
+        assert {"idle"} == {one.phase for one in keeper.readings}
+        assert sum(one.service == "a" for one in keeper.readings) == tally.stages["resources"]["a"]
+        assert covered_ns > 0.5e9
+
+    def test_without_the_stage_nothing_is_started(
+        self, described: Stack, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        Whoever measures samples alone has no second process.
+        """
+        visits: list[Visit] = []
+        close = Visit.close
+
+        def closing(visit: Visit) -> None:
+            visits.append(replace(visit))
+            close(visit)
+
+        monkeypatch.setattr(Visit, "close", closing)
+        keeper = ListKeeper()
+        measure(described, Wishes(profile=SHORT), host={}, keeper=keeper)
+
+        assert ([], [None]) == (keeper.readings, [visit.sampler for visit in visits])
+
+
+class TestProfiles:
+    def test_full_rests_for_a_minute(self) -> None:
+        """
+        At least 60 s in full, once a second; shorter ones state theirs.
+        """
+        assert [(5.0, 0.25), (20.0, 1.0), (60.0, 1.0)] == [
+            (PROFILES[name].idle_s, PROFILES[name].reading_s) for name in ("quick", "standard", "full")
+        ]
+
+
+@pytest.mark.servers
+class TestRealStack:
+    def test_idle_and_held(self, running_stack: Stack, stack_folders: Folders, tmp_path: Path) -> None:
+        """
+        Every node of the stack is read whole at rest, and an API's memory at each number of requests held.
+        """
+        keeper = ListKeeper()
+        baseline = measure(
+            running_stack,
+            Wishes(profile=SHORT, services=("gin", "redis_cluster"), stages={"resources": ()}),
+            host={},
+            keeper=keeper,
+            processes=lambda name: local.processes(stack_folders, name),
+        )
+        idle = {one.service: one for one in keeper.readings if one.phase == "idle"}
+        here = {one.name for one in running_stack.services} - running_stack.missing.keys()
+        held = {one.users for one in keeper.readings if one.phase == "held"}
+
+        assert {"gin": "measured", "redis_cluster": "measured"} == baseline.states
+        assert {} == baseline.reasons
+        assert here == {name.partition("/")[0] for name in idle} - set(RESERVED)
+        assert {"redis_cluster/1", "redis_cluster/2", "redis_cluster/3"} <= idle.keys()
+        for name in idle.keys() - set(RESERVED):
+            assert (idle[name].pss_bytes or 0) > 0, name
+            assert (idle[name].descriptors or 0) > 0, name
+        assert set(USERS) == held

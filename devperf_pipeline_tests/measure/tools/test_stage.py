@@ -1,0 +1,194 @@
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import psutil
+import pytest
+import redis
+
+from devperf_pipeline.measure.plan import profile_named
+from devperf_pipeline.measure.sitting import Wishes, measure
+from devperf_pipeline.measure.tools.redis_runs import BLOCK, operation_of
+from devperf_pipeline.model import Baseline, ResourceReading, Round, Stack, Stated
+from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.services.redis_guest import GUEST
+
+pytestmark = pytest.mark.servers
+
+
+class ListKeeper:
+    """
+    Keeps everything in lists.
+    """
+
+    def __init__(self) -> None:
+        self.rounds: list[Round] = []
+        self.stated: list[Stated] = []
+        self.baselines: list[Baseline] = []
+
+    def begin(self, baseline: Baseline) -> None:
+        self.baselines.append(baseline)
+
+    def keep(self, measured: Round) -> None:
+        self.rounds.append(measured)
+
+    def keep_resources(self, readings: Sequence[ResourceReading]) -> None:
+        raise AssertionError("tools read no resources")
+
+    def keep_stated(self, stated: Stated) -> None:
+        self.stated.append(stated)
+
+    def finish(self, baseline: Baseline) -> None:
+        self.baselines.append(baseline)
+
+
+def sit(stack: Stack, *services: str) -> ListKeeper:
+    for service in services:
+        if service in stack.missing:
+            pytest.skip(stack.missing[service])
+    keeper = ListKeeper()
+    wishes = Wishes(profile=profile_named("quick"), services=services, stages={"tools": services}, seed=1)
+    measure(stack, wishes, host={}, keeper=keeper)
+    return keeper
+
+
+def problems(keeper: ListKeeper) -> list[tuple[str, str]]:
+    return [(one.benchmark.id, one.problem) for one in keeper.stated if one.problem]
+
+
+@pytest.fixture(name="command_lines")
+def _command_lines() -> Iterator[set[str]]:
+    """
+    Every command line that is seen while a test runs, looked for without a pause.
+    """
+    seen: set[str] = set()
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            for process in psutil.process_iter():
+                try:
+                    seen.add(" ".join(process.cmdline()))
+                except psutil.Error:
+                    continue
+            over.wait(0.02)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    yield seen
+    over.set()
+    watcher.join()
+
+
+class TestMeasure:
+    def test_redis(self, running_stack: Stack, command_lines: set[str]) -> None:
+        """
+        Every line of the published block is filled; its keys and its guest are gone, and no password was to be seen.
+        """
+        keeper = sit(running_stack, "redis")
+        service = running_stack.service("redis")
+        assert service.credentials
+        block = {
+            one.benchmark.operation: one for one in keeper.stated if one.benchmark.operation != "get-hit"
+        }
+        with redis.Redis(
+            host=service.address.host, port=service.address.port, password=service.credentials.password
+        ) as admin:
+            left = [key for key in admin.scan_iter() if not key.startswith(b"devperf:")]
+            users = admin.acl_users()
+
+        assert [] == problems(keeper)
+        assert {operation_of(line) for line in BLOCK} == set(block)
+        assert all(one.throughput_per_s and one.quantiles[0.5] and one.n == 10_000 for one in block.values())
+        assert "SET" == keeper.baselines[-1].operations["redis/benchmark-set"]
+        assert [] == left
+        assert GUEST not in users
+        assert any("redis-benchmark" in line for line in command_lines)
+        assert not any(service.credentials.password in line for line in command_lines)
+
+    def test_postgresql(self, running_stack: Stack, command_lines: set[str]) -> None:
+        """
+        TPC-B as published, with its scale; each operation by pgbench between two stretches of the engine.
+        """
+        keeper = sit(running_stack, "postgresql")
+        service = running_stack.service("postgresql")
+        assert service.credentials
+        tpcb = next(one for one in keeper.stated if one.benchmark.operation == "tpc-b")
+        calls = {
+            r.benchmark.operation: len(r.latency_ns)
+            for r in keeper.rounds
+            if r.benchmark.instrument == "pgbench"
+        }
+        order = [
+            r.benchmark.instrument
+            for r in keeper.rounds
+            if r.benchmark.operation == "select-by-key" and r.phase == "measured"
+        ]
+
+        assert [] == problems(keeper)
+        assert {"scale": "10", "threads": "4"}.items() <= tpcb.about.items()
+        assert tpcb.n == calls["tpc-b"] > 100
+        assert {
+            "insert",
+            "select-by-key",
+            "full-scan",
+            "update",
+            "delete",
+            "transaction",
+            "join",
+            "tpc-b",
+        } == set(calls)
+        assert ["engine", "pgbench", "engine"] == order
+        assert not any(service.credentials.password in line for line in command_lines)
+
+    def test_mysql(self, running_stack: Stack, command_lines: set[str]) -> None:
+        """
+        The point select of sysbench and the engine's own statement, percentiles included, without a password in sight.
+        """
+        keeper = sit(running_stack, "mysql")
+        service = running_stack.service("mysql")
+        assert service.credentials
+
+        assert [] == problems(keeper)
+        assert ["sysbench-oltp-point-select", "select-by-key"] == [
+            one.benchmark.operation for one in keeper.stated
+        ]
+        assert all(one.quantiles[0.5] <= one.quantiles[0.99] for one in keeper.stated)
+        assert not any(service.credentials.password in line for line in command_lines)
+
+    def test_visited_redis_is_not_written_to(self, running_stack: Stack) -> None:
+        """
+        On a stack that others use redis-benchmark's keys may be somebody's: it is not run, and the row says why.
+        """
+        keeper = sit(replace(running_stack, managed=False), "redis")
+
+        assert ["redis/benchmark-ping-inline/closed-50/redis-benchmark"] == [
+            one[0] for one in problems(keeper)
+        ]
+        assert "may be somebody's" in problems(keeper)[0][1]
+        assert [] == keeper.rounds
+
+    def test_missing_tools_say_how_to_get_them(
+        self, running_stack: Stack, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        A tool that is not here costs its own row.
+        """
+        if "fastapi" in running_stack.missing:
+            pytest.skip(running_stack.missing["fastapi"])
+        monkeypatch.setenv("PATH", "/nowhere")
+        keeper = sit(running_stack, "fastapi")
+
+        assert {"ab", "wrk", "h2load"} == {one.benchmark.instrument for one in keeper.stated}
+        assert all("is not on this machine. To get it: " in why for _, why in problems(keeper))
+        assert [] == keeper.rounds
+
+
+class TestTitles:
+    def test_every_tool_of_the_catalogue_is_run_by_somebody(self) -> None:
+        """
+        A tool that a kind of service names has a module that runs it.
+        """
+        from devperf_pipeline.measure.tools.stage import RUNS  # noqa: PLC0415 - the others need servers
+
+        assert {tool for kind in CATALOGUE.values() for tool in kind.tools} == set(RUNS)

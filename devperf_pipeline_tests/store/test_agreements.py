@@ -1,0 +1,133 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from devperf_pipeline.model import Baseline, Benchmark, Load, Round, Stated
+from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.store import warehouse
+from devperf_pipeline.store.samples import SampleStore
+
+Agree = Callable[..., dict[str, Any]]
+
+ENGINE = Benchmark("gin", "get-health-all", Load(100), "engine")
+AB = Benchmark("gin", "get-health-all", Load(100), "ab")
+EACH_NS = 100_000
+
+
+@pytest.fixture(name="agreement")
+def _agreement(
+    folders: Folders, make_round: Callable[..., Round], make_baseline: Callable[..., Baseline]
+) -> Agree:
+    """
+    What is said of ab beside three rounds of the engine, which make 10,000 calls a second of 100 µs.
+    """
+
+    def agreement(
+        *,
+        throughput_per_s: float,
+        p50_ns: int,
+        problem: str | None = None,
+        other_cpu: float = 0.0,
+        **about: str,
+    ) -> dict[str, Any]:
+        store, baseline = SampleStore(folders), make_baseline()
+        store.begin(baseline)
+        for number in (1, 2, 3):
+            spread = EACH_NS + 1_000 * number
+            store.keep(
+                make_round(
+                    number, [spread] * 100, benchmark=ENGINE, elapsed_ns=100 * spread, other_cpu=other_cpu
+                )
+            )
+        store.keep_stated(
+            Stated(
+                benchmark=AB,
+                number=1,
+                began_at_ns=baseline.began_at_ns,
+                elapsed_ns=10**9,
+                n=1_000,
+                errors=0,
+                throughput_per_s=throughput_per_s,
+                mean_ns=p50_ns,
+                quantiles={0.5: p50_ns},
+                about={key.replace("_", " "): value for key, value in about.items()},
+                problem=problem,
+            )
+        )
+        store.finish(baseline)
+        warehouse.build(folders)
+        con = warehouse.connect(folders)
+        try:
+            cursor = con.execute("from agreements")
+            names = [column[0] for column in cursor.description or ()]
+            [row] = cursor.fetchall()
+        finally:
+            con.close()
+        return dict(zip(names, row, strict=True))
+
+    return agreement
+
+
+class TestAgreements:
+    def test_within_spreads(self, agreement: Agree) -> None:
+        """
+        A tool inside the engine's range, or 5 % beside it, agrees; the medians of both stand in the row.
+        """
+        row = agreement(throughput_per_s=9_500, p50_ns=107_000)
+
+        assert (True, "agree within their spreads") == (row["agrees"], row["says"])
+        assert (102_000, 107_000, "ab") == (row["engine_p50_ns"], row["tool_p50_ns"], row["tool"])
+
+    def test_steps_of_a_histogram_are_no_difference(self, agreement: Agree) -> None:
+        """
+        A median that is told in whole milliseconds agrees with one that lies in the step.
+        """
+        row = agreement(throughput_per_s=9_800, p50_ns=1_000_000, steps="1000000")
+
+        assert row["agrees"]
+
+    @pytest.mark.parametrize(
+        ("found", "said"),
+        [
+            (
+                {"throughput_per_s": 5_000, "p50_ns": 200_000, "kept_connections": "0 of 1000"},
+                "ab speaks HTTP/1.0, and the server closed the connection after each of its calls: 0.51 of the",
+            ),
+            (
+                {"throughput_per_s": 5_000, "p50_ns": 200_000, "client_cpu": "0.97"},
+                "ab was at its limit: it used 97 % of a core, and made 0.51 of the engine's throughput",
+            ),
+            (
+                {"throughput_per_s": 20_000, "p50_ns": 50_000, "engine_cpu": "0.99"},
+                "the engine was at its limit: it used 99 % of a core, and ab made 2.04 of its throughput",
+            ),
+            (
+                {"throughput_per_s": 20_000, "p50_ns": 50_000, "other_cpu": 0.8},
+                "cannot tell: other processes used 80 % of all cores",
+            ),
+            (
+                {"throughput_per_s": 20_000, "p50_ns": 50_000, "engine_cpu": "0.30", "client_cpu": "0.20"},
+                (
+                    "differ by more than their spreads: ab made 2.04 of the engine's throughput, and its median is 0.49 of the "
+                    "engine's; neither was at its limit (20 and 30 % of a core)"
+                ),
+            ),
+            (
+                {
+                    "throughput_per_s": 9_800,
+                    "p50_ns": 102_000,
+                    "problem": "1,000 of 1,000 answers were no success",
+                },
+                "not comparable: 1,000 of 1,000 answers were no success",
+            ),
+        ],
+    )
+    def test_differences_are_explained(self, agreement: Agree, found: dict[str, Any], said: str) -> None:
+        """
+        Where they differ, the row says who was at the limit and how that is known, or that it is not known.
+        """
+        row = agreement(**found)
+
+        assert not row["agrees"]
+        assert row["says"].startswith(said)

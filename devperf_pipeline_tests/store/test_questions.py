@@ -1,0 +1,444 @@
+import csv
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from devperf_pipeline.model import Baseline, Benchmark, Facts, Load, Round
+from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.store import warehouse
+from devperf_pipeline.store.questions import publications
+
+Measure = Callable[..., Baseline]
+MakeRound = Callable[..., Round]
+
+PUBLICATION = publications() / "2025-10-29"
+HOST = {"cpu_model": "two cores", "memory_bytes": str(2 << 30), "model": "unknown", "vm_manager": "none"}
+
+
+def ask(folders: Folders, question: str, **parameters: object) -> list[tuple[Any, ...]]:
+    """
+    The rows of a question to the warehouse.
+    """
+    with warehouse.connect(folders) as con:
+        return con.execute(question, parameters).fetchall()
+
+
+def lines(name: str) -> list[dict[str, str]]:
+    with (PUBLICATION / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(name="sitting")
+def _sitting(measure: Measure, make_round: MakeRound) -> Callable[..., Baseline]:
+    """
+    Measure one sitting of a few benchmarks: rounds of one latency each, a percent apart, times `factor`.
+    """
+
+    def keep(day: int, factor: float = 1.0, users: int = 10, **values: Any) -> Baseline:
+        names = [
+            ("redis", "get-hit", users, 100_000),
+            ("gin", "get-health-all", 1, 500_000),
+            ("express", "get-health-all", 1, 800_000),
+            ("redis_cluster", "cross-slot", 1, 90_000),
+            ("redis_cluster", "get-distributed", 1, 40_000),
+        ]
+
+        def one(service: str, operation: str, users_: int, base: int, number: int) -> Round:
+            latency = [round(base * factor * (1 + 0.01 * number) + k) for k in range(400)]
+            return make_round(
+                number,
+                latency,
+                benchmark=Benchmark(service, operation, Load(users_), "engine"),
+                elapsed_ns=sum(latency) // users_ + 400_000,
+                **values,
+            )
+
+        rounds = [one(*name, number) for name in names for number in range(1, 6)]
+        return measure(
+            rounds,
+            day,
+            host=HOST,
+            facts={"redis": Facts(product="Redis 7.0.15", version="7.0.15", settings={})},
+            operations={
+                "redis/get-hit": "GET (hit)",
+                "gin/get-health-all": "GET /health/all",
+                "express/get-health-all": "GET /health/all",
+            },
+        )
+
+    return keep
+
+
+class TestPublishedCells:
+    def test_are_those_of_the_file(self, folders: Folders) -> None:
+        """
+        Every line of cells.csv is one row, in its order, with its text untouched.
+        """
+        warehouse.build(folders)
+        expected = [
+            (
+                "2025-10-29",
+                *(line[name] or None for name in ("table", "subject", "row", "metric", "published")),
+            )
+            for line in lines("cells.csv")
+        ]
+
+        assert expected == ask(
+            folders,
+            "select published_id, table_name, subject, row_name, metric, published from published_cells order by position",
+        )
+
+    def test_each_has_one_like(self) -> None:
+        """
+        Every cell has exactly one line of rows.csv, its kind knows its metric, and no line is without a cell.
+        """
+        rows = lines("rows.csv")
+        known = {(line["kind"], line["metric"]) for line in lines("metrics.csv")}
+        likes = [
+            [
+                row
+                for row in rows
+                if all(row[name] == cell[name] for name in ("table", "subject", "row"))
+                and row["metric"] in ("", cell["metric"])
+            ]
+            for cell in lines("cells.csv")
+        ]
+
+        assert {1} == {len(like) for like in likes}
+        assert [] == [
+            (like, cell)
+            for [like], cell in zip(likes, lines("cells.csv"), strict=True)
+            if (like["kind"], cell["metric"]) not in known
+        ]
+        assert [] == [row for row in rows if [row] not in likes]
+
+    def test_likes_are_services_of_ours(self) -> None:
+        """
+        Whoever is named by a benchmark is in the catalogue, under that name.
+        """
+        named = {
+            row["name"].split("/")[0]
+            for row in lines("rows.csv")
+            if row["kind"] in ("benchmark", "load_test", "tool", "added", "memory")
+        }
+
+        assert set() == named - {*CATALOGUE, "mongodb"}
+
+
+class TestCoverage:
+    def test_without_a_baseline(self, folders: Folders) -> None:
+        """
+        With nothing measured every cell is there, empty, with its reason.
+        """
+        warehouse.build(folders)
+
+        assert [(459, 0, 459)] == ask(
+            folders, "select count(*), count(measured), count(reason) from coverage"
+        )
+
+    def test_measured_values_can_be_asked_for_by_hand(
+        self, folders: Folders, sitting: Callable[..., Baseline]
+    ) -> None:
+        """
+        What a cell says is what its own question to samples and facts gives.
+        """
+        sitting(25)
+        warehouse.build(folders)
+        cells = ask(folders, "select metric, query, value, measured from coverage where measured is not null")
+
+        assert len(cells) > 15
+        for metric, query, value, measured in cells:
+            [[answer]] = ask(folders, query)
+            if value is None:
+                assert (metric, measured) == (metric, answer)
+            else:
+                assert value == pytest.approx(float(answer)), (metric, query)
+                assert float(measured) == pytest.approx(value, rel=1e-5)
+
+    def test_is_in_published_units(self, folders: Folders, sitting: Callable[..., Baseline]) -> None:
+        """
+        Milliseconds, per cent and GiB, of the same operation with the same number of users.
+        """
+        sitting(25)
+        warehouse.build(folders)
+        found = {
+            tuple(names): value
+            for *names, value in ask(
+                folders,
+                "select subject, row_name, metric, value from coverage where value is not null and metric <> 'throughput'",
+            )
+        }
+
+        assert found["redis", "GET (hit)", "latency p95"] == pytest.approx(0.105299)
+        assert found["redis", "Cross-slot operation", "added latency avg"] == pytest.approx(0.0515)
+        assert found["gin", "GET /health/all", "slower than fastest"] == 0
+        assert found["express", "GET /health/all", "slower than fastest"] == pytest.approx(60, rel=0.01)
+        assert found["host", "host", "memory_gb"] == 2
+
+    def test_gaps_have_reasons(self, folders: Folders, sitting: Callable[..., Baseline]) -> None:
+        """
+        A gap says whether the machine can have such a cell, whether the service was asked for, or what was wrong.
+        """
+        sitting(25, outcome=[4] * 400)
+        warehouse.build(folders)
+        said = {
+            (subject, metric): (applies, reason)
+            for subject, metric, applies, reason in ask(
+                folders, "select subject, metric, applies, reason from coverage where measured is null"
+            )
+        }
+
+        assert said["host", "model"] == (
+            False,
+            "this machine does not tell its model; on hardware with DMI or on a Mac it does",
+        )
+        assert said["host", "storage"] == (
+            True,
+            "the baseline has no such fact; the next one may: devperf baseline",
+        )
+        assert said["vault", "throughput"] == (
+            True,
+            "vault was not asked for in this baseline; measure the whole stack: devperf baseline",
+        )
+        assert said["Grafana", "rss"][0] is False
+        assert said["gin", "p95"] == (
+            True,
+            "measured and not counted: 2,000 of 2,000 calls failed: 2,000 with the connection lost",
+        )
+        assert None not in {reason for _, reason in said.values()}
+
+    def test_is_of_the_newest_baseline(self, folders: Folders, sitting: Callable[..., Baseline]) -> None:
+        """
+        `coverage` is of the newest baseline; `coverage_of` of the one that is named.
+        """
+        older, newer = sitting(24), sitting(25, 2.0)
+        warehouse.build(folders)
+        question = "select value from {} where row_name = 'GET (hit)' and metric = 'latency p95'"
+        [[now]] = ask(folders, question.format("coverage"))
+        [[before]] = ask(folders, question.format(f"coverage_of('{older.id}')"))
+
+        assert [[now]] == [list(ask(folders, question.format(f"coverage_of('{newer.id}')"))[0])]
+        assert 2 == pytest.approx(now / before, rel=0.01)
+
+
+class TestLint:
+    def test_finds_what_is_wrong_in_print(self, folders: Folders) -> None:
+        """
+        The published errors that are known are found, and nothing is said of the figures that hold.
+        """
+        warehouse.build(folders)
+        found = ask(folders, "select rule, place, round(expected), round(found) from lint")
+        rules = {rule for rule, *_ in found}
+
+        assert ("duration against limit", "load-test/fastapi GET /health/all", 60, 245) in found
+        assert ("sum against total", "resources/idle total rss", 1865, 2867) in found
+        assert ("sum against total", "resources/idle total vsz", 3362, 5325) in found
+        assert ("p95 against mean", "operations/rabbitmq", None, 2) in found
+        assert ("Little's law", "operations/postgresql SELECT (full scan, 10k rows)", 5, 15) in found
+        assert {"duration against limit", "sum against total", "p95 against mean", "Little's law"} == rules
+
+    def test_is_silent_about_honest_tables(self, folders: Folders, sitting: Callable[..., Baseline]) -> None:
+        """
+        What is derived from samples contradicts nothing.
+        """
+        sitting(25, users=1)
+        warehouse.build(folders)
+
+        assert [] == ask(folders, "from lint where not starts_with(source, 'published ')")
+
+    @pytest.mark.parametrize(
+        ("change", "rules"),
+        [
+            ("update percentiles set p50_ns = max_ns + 1", {"order of percentiles"}),
+            ("update percentiles set n = n + 1", {"sum against total", "rate x time = count"}),
+            ("update percentiles set throughput_per_s = 2 * throughput_per_s", {"rate x time = count"}),
+            ("update baselines set samples = samples + 1", {"sum against total"}),
+            ("update rounds set elapsed_ns = elapsed_ns / 10", {"rate x time = count", "Little's law"}),
+        ],
+    )
+    def test_finds_what_is_wrong_in_ours(
+        self, folders: Folders, sitting: Callable[..., Baseline], change: str, rules: set[str]
+    ) -> None:
+        """
+        Tables that somebody changed contradict themselves.
+        """
+        sitting(25, users=1)
+        warehouse.build(folders)
+        with duckdb.connect(str(folders.warehouse)) as con:
+            con.execute(change)
+
+        assert rules == {
+            rule
+            for (rule,) in ask(
+                folders, "select distinct rule from lint where not starts_with(source, 'published ')"
+            )
+        }
+
+
+def verdicts(folders: Folders, a: Baseline, b: Baseline) -> dict[str, tuple[str, str]]:
+    """
+    Of each benchmark the verdicts on p50 and p95.
+    """
+    found = ask(folders, "select benchmark, verdict, p95_verdict from compare($a, $b)", a=a.id, b=b.id)
+    return {benchmark: (verdict, p95) for benchmark, verdict, p95 in found}
+
+
+class TestCompare:
+    def test_finds_what_doubled(self, folders: Folders, sitting: Callable[..., Baseline]) -> None:
+        """
+        Twice as long is slower even without repeats, and the other way round faster; the ratio says how much.
+        """
+        a, b = sitting(24), sitting(25, 2.0)
+        warehouse.build(folders)
+
+        assert {("slower", "slower")} == set(verdicts(folders, a, b).values())
+        assert {("faster", "faster")} == set(verdicts(folders, b, a).values())
+        [(p50, p95, overlap)] = ask(
+            folders,
+            "select p50_ratio, p95_ratio, bounds_overlap from compare($a, $b) where service = 'redis'",
+            a=a.id,
+            b=b.id,
+        )
+        assert (2, 2, False) == (pytest.approx(p50, rel=0.01), pytest.approx(p95, rel=0.01), overlap)
+
+    def test_needs_repeats_to_see_little(self, folders: Folders, sitting: Callable[..., Baseline]) -> None:
+        """
+        Ten per cent cannot be told without repeats, and are slower once steady repeats show how little chance does.
+        """
+        a, b = sitting(20), sitting(25, 1.1)
+        warehouse.build(folders)
+        few = verdicts(folders, a, b)
+        for day in (21, 22, 23, 24):
+            sitting(day, 1 + day / 10_000)
+        warehouse.build(folders)
+        many = verdicts(folders, a, b)
+
+        assert "cannot tell: less than 50 % could not be seen" == few["redis/get-hit/closed-10/engine"][0]
+        assert "slower" == many["redis/get-hit/closed-10/engine"][0]
+
+    def test_says_when_nothing_changed(self, folders: Folders, sitting: Callable[..., Baseline]) -> None:
+        """
+        The same again, after steady repeats, is no change.
+        """
+        baselines = [sitting(day, 1 + day / 10_000) for day in (20, 21, 22, 23, 24, 25)]
+        warehouse.build(folders)
+
+        assert {("no change", "no change")} == set(verdicts(folders, *baselines[-2:]).values())
+
+    def test_compares_like_with_like_only(self, folders: Folders, sitting: Callable[..., Baseline]) -> None:
+        """
+        Another placement, an invalid row and a benchmark that only one has are not comparable, and say why.
+        """
+        a, b = sitting(23), sitting(24, placement="apart:1|0")
+        c, d = sitting(25, outcome=[4] * 400), sitting(26, users=5)
+        warehouse.build(folders)
+        name = "redis/get-hit/closed-10/engine"
+
+        assert "not comparable: placed together:1 in a, apart:1|0 in b" == verdicts(folders, a, b)[name][0]
+        assert verdicts(folders, a, c)[name][0].startswith(
+            "not comparable: b is not valid: 2,000 of 2,000 calls"
+        )
+        assert "not comparable: only a has it" == verdicts(folders, a, d)[name][0]
+
+    def test_takes_quiet_rounds_alone(self, folders: Folders, sitting: Callable[..., Baseline]) -> None:
+        """
+        Rounds in which others used much of the machine say nothing of the service.
+        """
+        a, b = sitting(24), sitting(25, 2.0, other_cpu=0.9)
+        warehouse.build(folders)
+
+        assert {"cannot tell: fewer than 3 rounds were long and quiet enough"} == {
+            verdict for verdict, _ in verdicts(folders, a, b).values()
+        }
+
+
+class TestMacros:
+    def test_history_has_each_baseline(self, folders: Folders, sitting: Callable[..., Baseline]) -> None:
+        """
+        Oldest first, with the ratio to the one before.
+        """
+        older, newer = sitting(24), sitting(25, 2.0)
+        warehouse.build(folders)
+        found = ask(
+            folders,
+            "select baseline_id, product, p50_ratio from history('redis/get-hit/closed-10/engine')",
+        )
+
+        assert [(older.id, "Redis 7.0.15", None), (newer.id, "Redis 7.0.15", 2.0)] == [
+            (name, product, ratio and round(ratio, 1)) for name, product, ratio in found
+        ]
+
+    @pytest.mark.parametrize("path", ["/health/all", "GET /health/all"])
+    def test_ranking_is_by_path(self, folders: Folders, sitting: Callable[..., Baseline], path: str) -> None:
+        """
+        Every service that answers it, fastest first, and how many times as long the others take.
+        """
+        sitting(25)
+        warehouse.build(folders)
+
+        assert [(1, "gin", 1.0), (2, "express", 1.6)] == ask(
+            folders, "select rank, service, times_the_fastest from ranking($path)", path=path
+        )
+
+    def test_slowest_is_as_long_as_asked(self, folders: Folders, sitting: Callable[..., Baseline]) -> None:
+        """
+        The slowest operations of one user, slowest first.
+        """
+        sitting(25)
+        warehouse.build(folders)
+
+        assert [("express",), ("gin",)] == ask(folders, "select service from slowest(2)")
+
+    @pytest.mark.parametrize(("share", "rank"), [(0.5, 1000), (0.995, 1990), (1.0, 2000)])
+    def test_percentile_of_is_exact(
+        self, folders: Folders, sitting: Callable[..., Baseline], share: float, rank: int
+    ) -> None:
+        """
+        Nearest rank over every call, for each baseline or the one that is named.
+        """
+        older, newer = sitting(24), sitting(25)
+        warehouse.build(folders)
+        calls = sorted(round(100_000 * (1 + 0.01 * number) + k) for number in range(1, 6) for k in range(400))
+        question = (
+            f"select baseline_id, n, latency_ns from percentile_of('redis/get-hit/closed-10/engine', {share}"  # noqa: S608 - our own number
+        )
+
+        assert [(one.id, 2000, calls[rank - 1]) for one in (older, newer)] == ask(folders, f"{question})")
+        assert [(newer.id, 2000, calls[rank - 1])] == ask(
+            folders, f"{question}, in_baseline := '{newer.id}')"
+        )
+
+    def test_work_attached_and_read_only_from_anywhere(
+        self, folders: Folders, sitting: Callable[..., Baseline], tmp_path: Path
+    ) -> None:
+        """
+        Another program in another folder has them after `use`, and cannot write.
+        """
+        a, b = sitting(24), sitting(25)
+        warehouse.build(folders)
+        questions: Sequence[str] = (
+            f"attach '{folders.warehouse}' as other (read_only)",
+            "use other",
+            f"from compare('{a.id}', '{b.id}')",
+            "from percentile_of('redis/get-hit/closed-10/engine', 0.99)",
+            "from coverage",
+            "from ranking('/health/all')",
+        )
+        program = f"import duckdb\ncon = duckdb.connect()\nfor q in {list(questions)!r}: rows = con.execute(q).fetchall()\nprint(len(rows))"
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"]},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+        assert ("2", "") == (done.stdout.strip(), done.stderr)
