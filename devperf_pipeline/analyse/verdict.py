@@ -20,6 +20,9 @@ Metric = Literal["p50", "p95"]
 LEAST_ROUNDS = 3
 """Fewer quiet rounds say nothing of how far they spread."""
 
+LEAST_ROUNDS_UNKNOWN = 5
+"""Where no repeats say how far sittings differ: so many of each side lie apart by chance once in 126 times."""
+
 LEAST_CHANGE = math.log(1.05)
 """A smaller change is not worth a word, however sure it is."""
 
@@ -87,8 +90,8 @@ def judge(metric: Metric, before: Side, after: Side, repeats: Repeats) -> Verdic
     """
     The verdict on one metric of one benchmark in two baselines of one machine.
 
-    Changed: the difference exceeds the floor and 5 %, and every round of one lies beyond every round of the other where
-    the floor is only assumed. No change: even difference and floor together stay below 10 %. Else it cannot be told.
+    Changed: the difference exceeds the floor and 5 %; where the floor is only assumed, five rounds or more of one lie
+    beyond all of the other, too. No change: even difference and floor together stay below 10 %. Else it cannot be told.
     """
     for side, when in ((before, "before"), (after, "now")):
         if not side.valid:
@@ -105,11 +108,13 @@ def judge(metric: Metric, before: Side, after: Side, repeats: Repeats) -> Verdic
             )
     old, new = figure(metric, before.values_ns), figure(metric, after.values_ns)
     change = math.log(new / old)
+    enough = min(len(before.values_ns), len(after.values_ns)) >= LEAST_ROUNDS_UNKNOWN
     known = repeats.count >= LEAST_REPEATS and repeats.sd is not None
     between = _between(repeats) if known else ASSUMED_FLOOR
     floor = max(between, math.hypot(_within(before.values_ns), _within(after.values_ns)))
-    apart = (
-        known or max(before.values_ns) < min(after.values_ns) or max(after.values_ns) < min(before.values_ns)
+    apart = known or (
+        enough
+        and (max(before.values_ns) < min(after.values_ns) or max(after.values_ns) < min(before.values_ns))
     )
     word: Word = "cannot tell"
     if abs(change) > max(floor, LEAST_CHANGE) and apart:

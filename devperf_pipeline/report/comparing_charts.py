@@ -113,17 +113,17 @@ def timeline(
     service: str, users: int, latency: Sequence[Mapping[str, Any]], use: Sequence[Mapping[str, Any]]
 ) -> str | None:
     """
-    One load test over its time: p50 and p95 of each second, below them CPU and memory of the service.
+    One load test over its time: p50 and p95 of each piece of it, below them CPU and memory of the service.
 
     None without readings of both.
     """
     if len(latency) < 2 or len(use) < 2:
         return None
-    began_ns = min(latency[0]["second"] * _S_NS, use[0]["at_ns"])
+    began_ns = min(latency[0]["at_ns"], use[0]["at_ns"])
     colour = colour_of(service)
     with figure_of(WIDTH, 380) as figure:
         above, middle, below = figure.subplots(3, 1, sharex=True, height_ratios=(2, 1.2, 1))
-        seconds = [row["second"] + 0.5 - began_ns / _S_NS for row in latency]
+        seconds = [(row["at_ns"] - began_ns) / _S_NS for row in latency]
         above.plot(seconds, [row["p95_ns"] for row in latency], color=colour, linewidth=1.5, label="p95")
         above.plot(
             seconds,

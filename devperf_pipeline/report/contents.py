@@ -35,6 +35,12 @@ if TYPE_CHECKING:
     from devperf_pipeline.store.warehouse import Connection
 
 
+_BUCKET_NS = 100_000_000
+"""Shorter pieces of a load test hold too few calls for a p95."""
+
+_BUCKETS = 60
+
+
 @dataclass(frozen=True, slots=True)
 class Contents:
     """
@@ -123,16 +129,17 @@ def _sweep(tests: Sequence[Mapping[str, Any]]) -> list[Chart]:
 
 def _timelines(con: "Connection", baseline_id: str, tests: Sequence[Mapping[str, Any]]) -> list[Chart]:
     """
-    The load with most users of each service.
+    The longest load of each service.
     """
-    most = {one["service"]: one for one in sorted(tests, key=lambda one: one["users"]) if one["valid"]}
     charts: list[Chart] = []
-    for service, one in most.items():
+    for one in loads.longest(tests):
+        service = one["service"]
         where = {"baseline_id": baseline_id, "benchmark": one["benchmark"]}
+        bucket_ns = max(_BUCKET_NS, one["elapsed_ns"] // _BUCKETS)
         svg = comparing_charts.timeline(
             service,
             one["users"],
-            asked(con, "report_timeline_latency", **where),
+            asked(con, "report_timeline_latency", **where, bucket_ns=bucket_ns),
             asked(con, "report_timeline_use", **where, service=service),
         )
         if svg:

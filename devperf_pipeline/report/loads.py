@@ -26,7 +26,7 @@ def load_tests(
     charts: Sequence[Chart],
 ) -> list[Section]:
     """
-    The sweep of each sustained operation, and the ladder of its percentiles at most users; empty without load tests.
+    The sweep of each sustained operation, and the ladder of percentiles of the longest load; empty without load tests.
     """
     if not tests:
         return []
@@ -34,7 +34,7 @@ def load_tests(
         ABOUT,
         *charts,
         _sweep(view, tests),
-        "Percentiles with the most users:",
+        "Percentiles of the longest load of each:",
         _ladders(view, tests),
     ]
     if knees:
@@ -46,6 +46,18 @@ def load_tests(
     if doubts:
         blocks += ["Does not count:", Lines(doubts)]
     return [Section("Load tests", blocks)]
+
+
+def longest(tests: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """
+    Of each sustained operation the valid load that lasted longest: the load test; the others are points of its sweep.
+    """
+    chosen: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for one in tests:
+        key = (one["service"], one["operation"])
+        if one["valid"] and (key not in chosen or one["elapsed_ns"] >= chosen[key]["elapsed_ns"]):
+            chosen[key] = one
+    return list(chosen.values())
 
 
 def _sweep(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> Table:
@@ -65,7 +77,7 @@ def _sweep(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> Table:
             show.count(one["n"]),
             show.count(one["failed"]),
             show.count(one["non_success"]),
-            show.duration(one["elapsed_ns"]),
+            show.duration(one["elapsed_ns"] or None),
         ]
         for one in tests
     ]
@@ -73,21 +85,17 @@ def _sweep(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _ladders(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> Table:
-    most: dict[tuple[str, str], Mapping[str, Any]] = {}
-    for one in tests:
-        if one["valid"]:
-            most[one["service"], one["operation"]] = one
     head, rule = columns("service", "users", *_LADDER)
     return Table(
         head,
         rule,
         [
             [
-                show.cell(view.title_of(service)),
+                show.cell(view.title_of(one["service"])),
                 show.count(one["users"]),
                 *(show.duration(one[f"{name}_ns"]) for name in _LADDER),
             ]
-            for (service, _), one in most.items()
+            for one in longest(tests)
         ],
     )
 

@@ -34,8 +34,6 @@ def ranked(view: "Picture", rankings: "Sequence[Ranking]", chart: Chart | None) 
         return None
     routes.sort(key=lambda one: one.route != HEADLINE)
     blocks: list[Block] = [ABOUT]
-    if lead := winner(view, routes):
-        blocks.append(lead)
     if chart:
         blocks.append(chart)
     if routes:

@@ -120,7 +120,8 @@ def _is_own(row: Mapping[str, Any]) -> bool:
     """
     Whether the load was on this service, or on the one that it is a node of.
     """
-    return str(row["service"]).startswith(str(row["benchmark"]).split("/")[0])
+    loaded = str(row["benchmark"]).split("/", maxsplit=1)[0]
+    return row["service"] == loaded or str(row["service"]).startswith(f"{loaded}/")
 
 
 def _largest(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -98,6 +98,35 @@ class TestConnectionPerRequest:
         assert search(warehouse, sitting)["connection-per-request"].status == "not found"
 
 
+class TestSaturatedCore:
+    def sweep(self, warehouse: "Warehouse", at_most_per_s: float, cpu_percent: float) -> Finding:
+        sitting = warehouse.baseline(25)
+        for users, throughput_per_s in ((1, 100.0), (25, 245.0), (100, at_most_per_s)):
+            warehouse.loaded(sitting, "fastapi", users, throughput_per_s, cpu_percent)
+        return search(warehouse, sitting)["saturated-core"]
+
+    def test_holds_where_more_users_get_no_more_of_one_core(self, warehouse: "Warehouse") -> None:
+        """
+        Four times the users, the same throughput, one core full.
+        """
+        found = self.sweep(warehouse, 250.0, 99.0)
+
+        assert ("open", 100) == (found.status, found.users)
+        assert round(found.ratio, 2) == 1.02
+
+    def test_does_not_hold_while_throughput_grows(self, warehouse: "Warehouse") -> None:
+        """
+        A service that still does more with more users has not reached its end.
+        """
+        assert self.sweep(warehouse, 400.0, 99.0).status == "not found"
+
+    def test_does_not_hold_where_something_else_is_full(self, warehouse: "Warehouse") -> None:
+        """
+        Flat throughput with an idle core is another bottleneck.
+        """
+        assert self.sweep(warehouse, 250.0, 40.0).status == "not found"
+
+
 class TestPairs:
     def test_every_round_must_agree(self, warehouse: "Warehouse") -> None:
         """

@@ -71,6 +71,15 @@ class TestChanged:
 
         assert judge("p50", around(100_000), after, NONE).word == "cannot tell"
 
+    def test_without_repeats_three_rounds_are_too_few(self) -> None:
+        """
+        Three rounds lie apart by chance once in ten times; nothing is claimed from them alone.
+        """
+        few = side([200_000, 200_000, 200_000])
+
+        assert judge("p50", around(100_000), few, NONE).word == "cannot tell"
+        assert judge("p50", around(100_000), few, STEADY).word == "slower"
+
     def test_rounds_that_spread_widen_the_floor(self) -> None:
         """
         However alike sittings were before, rounds that disagree within this one are not believed.

@@ -36,6 +36,8 @@ class Warehouse:
         self._con.execute("create view samples as select * from calls")
         self._con.execute("create view warmups as select * from calls where false")
         self._con.execute(statement("view_resource_samples_empty"))
+        self._con.execute("create table readings as from resource_samples")
+        self._con.execute("create or replace view resource_samples as from readings")
         for view in DERIVED_VIEWS:
             self._con.execute(statement(f"view_{view}"))
 
@@ -130,6 +132,23 @@ class Warehouse:
             [baseline_id, benchmark, n],
         )
         return benchmark
+
+    def loaded(
+        self, baseline_id: str, service: str, users: int, throughput_per_s: float, cpu_percent: float
+    ) -> None:
+        """
+        A sustained load during which the service's processes were read four times.
+        """
+        load = f"sustained-{users}"
+        benchmark = self.reading(
+            baseline_id, service, "get-health-all", users=users, load=load, throughput_per_s=throughput_per_s,
+            benchmark=f"{service}/get-health-all/{load}/engine",
+        )  # fmt: skip
+        for number in range(4):
+            self._insert(
+                "readings", baseline_id=baseline_id, service=service, phase="load", benchmark=benchmark, users=users,
+                at_ns=number * 10**9, elapsed_ns=10**9, cpu_percent=cpu_percent, rss_bytes=1 << 20,
+            )  # fmt: skip
 
     def measured(
         self, baseline_id: str, service: str, operation: str, p50s_ns: Sequence[int], **values: Any

@@ -84,7 +84,9 @@ class TestTimeline:
         """
         Seconds, milliseconds, per cent and MiB each stand on an axis, also where a CPU reading is missing.
         """
-        latency = [{"second": 1_000 + at, "p50_ns": 20_000_000, "p95_ns": 50_000_000} for at in range(5)]
+        latency = [
+            {"at_ns": (1_000 + at) * S_NS, "p50_ns": 20_000_000, "p95_ns": 50_000_000} for at in range(5)
+        ]
         use = [
             {"at_ns": (1_000 + at) * S_NS, "cpu_percent": None if at == 0 else 97.0, "rss_bytes": 80 << 20}
             for at in range(5)
@@ -100,7 +102,7 @@ class TestTimeline:
         """
         Where nobody read the processes there is nothing to set beside the latency.
         """
-        assert timeline("fastapi", 100, [{"second": 1, "p50_ns": 1, "p95_ns": 1}] * 5, []) is None
+        assert timeline("fastapi", 100, [{"at_ns": 1, "p50_ns": 1, "p95_ns": 1}] * 5, []) is None
 
 
 class TestHistory:

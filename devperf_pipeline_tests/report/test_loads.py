@@ -29,15 +29,20 @@ def tables(section: Section) -> list[list[list[str]]]:
 
 
 class TestLoadTests:
-    def test_the_ladder_is_that_of_most_users(self) -> None:
+    def test_the_ladder_is_that_of_the_longest_load(self) -> None:
         """
-        The sweep has a line a load; the ladder one a service, of its largest valid load.
+        The sweep has a line a load; the ladder one a service, of its longest valid load.
         """
-        tests = [loaded(1), loaded(100), loaded(200, valid=False, invalid_reason="2 answers were a limit's")]
+        tests = [
+            loaded(1),
+            loaded(100, elapsed_ns=90_000_000_000),
+            loaded(150),
+            loaded(200, valid=False, invalid_reason="2 answers were a limit's"),
+        ]
         [section] = load_tests(VIEW, tests, [], [])
         sweep, ladder = tables(section)
 
-        assert ["1", "100", "~~200~~"] == [line[2] for line in sweep]
+        assert ["1", "100", "150", "~~200~~"] == [line[2] for line in sweep]
         assert ["Gin", "100", "1.00 ms", "2.00 ms", "3.00 ms"] == ladder[0][:5]
         assert section.blocks[-1] == Lines(["~~Gin~~, 200 users: 2 answers were a limit's"])
 

@@ -80,6 +80,7 @@ class TestLoad:
             used("redis", "caching", **load, cpu_p50=97.0),
             used("redis", "caching", **{**load, "users": 10}),
             used("mysql", "databases", **load),
+            used("redis_cluster/1", "caching", **load),
         ]
         [section] = usage(view, rows)
 

@@ -101,33 +101,40 @@ connection as (
     from queried
     group by baseline_id, service, operation, users
 ),
-sweep as (
-    select
-        baseline_id, service, operation, users, benchmark, throughput_per_s,
-        max(users) over wide as most,
-        max(throughput_per_s) filter (where users * 4 <= most_users) over wide as quarter_per_s
-    from (
-        select *, max(users) over (partition by baseline_id, service, operation) as most_users
-        from percentiles
-        where valid and load like 'sustained-%' and instrument = 'engine'
-    )
-    window wide as (partition by baseline_id, service, operation)
+busy as (
+    select baseline_id, service, benchmark, quantile_disc(cpu_percent, 0.5) as cpu_percent
+    from resource_samples
+    where benchmark is not null
+    group by all
+    having count(cpu_percent) >= 3
 ),
+sweep as (
+    select p.baseline_id, p.service, p.operation, p.users, p.throughput_per_s, b.cpu_percent
+    from percentiles as p
+    left join busy as b using (baseline_id, service, benchmark)
+    where p.valid and p.load like 'sustained-%' and p.instrument = 'engine'
+),
+-- The load with most users during which the processes were read, against those with a quarter of its users or fewer.
 saturated as (
     select
         s.baseline_id, s.service, s.operation, s.users, 'a quarter of the users' as against,
         count(*) as rounds,
         1e9 / any_value(s.throughput_per_s) as p50_ns,
         0 as impact_ns, 0 as low_ns, 0 as high_ns,
-        any_value(s.throughput_per_s / s.quarter_per_s) as ratio,
-        any_value(s.throughput_per_s / s.quarter_per_s) as ratio_low,
-        any_value(s.throughput_per_s / s.quarter_per_s) as ratio_high,
-        any_value(s.throughput_per_s / s.quarter_per_s) < 1.1
-            and quantile_disc(u.cpu_percent, 0.5) between 90 and 120 as admitted
-    from sweep as s
-    join resource_samples as u
-        on u.baseline_id = s.baseline_id and u.service = s.service and u.benchmark = s.benchmark
-    where s.users = s.most and s.quarter_per_s > 0
+        any_value(s.throughput_per_s) / max(q.throughput_per_s) as ratio,
+        ratio as ratio_low,
+        ratio as ratio_high,
+        any_value(s.throughput_per_s) / max(q.throughput_per_s) < 1.1
+            and any_value(s.cpu_percent) between 90 and 120 as admitted
+    from (
+        select *
+        from sweep
+        where cpu_percent is not null and throughput_per_s > 0
+        qualify row_number() over (partition by baseline_id, service, operation order by users desc) = 1
+    ) as s
+    join sweep as q
+        on q.baseline_id = s.baseline_id and q.service = s.service and q.operation = s.operation
+        and q.users * 4 <= s.users and q.throughput_per_s > 0
     group by s.baseline_id, s.service, s.operation, s.users
 ),
 found as (
