@@ -2,7 +2,7 @@
 -- of the rounds' p50, p95 the least of their p95.
 -- A difference counts where it exceeds the floor and 5 %. The floor is what two sittings of the same machine differ by:
 -- learnt from up to 20 complete baselines before the later of the two where there are three or more, else assumed to be
--- 50 %, and then every round of one has to lie beyond every round of the other; it is at least the spread of the rounds.
+-- 50 %, and then five rounds or more of one have to lie beyond all of the other; it is at least the spread of the rounds.
 create macro compare(a, b) as table
 with machines as (
     select
@@ -121,7 +121,7 @@ known as (
     select
         *,
         coalesce(repeats >= 3, false) as is_known,
-        a_most < b_least or b_most < a_least as is_apart,
+        least(a_rounds, b_rounds) >= 5 and (a_most < b_least or b_most < a_least) as is_apart,
         greatest(
             case when repeats >= 3 then t[repeats - 1] * sqrt(2) * between_sd else ln(1.5) end,
             sqrt(
@@ -130,6 +130,19 @@ known as (
         ) as floor
     from floors
 ),
+-- Where the median of ten benchmarks or more moved by more than a fifth the machine did, and whoever moved with it
+-- is not blamed.
+drifting as (
+    select
+        *,
+        why_not is null and least(a_rounds, b_rounds) >= 3 as is_compared,
+        case
+            when count(*) filter (metric = 'p50' and is_compared) over () >= 10
+                then median(case when metric = 'p50' and is_compared then change end) over ()
+        end as drift,
+        coalesce(abs(drift) > ln(1.2) and change * drift > 0, false) as is_along
+    from known
+),
 judged as (
     select
         *,
@@ -137,13 +150,15 @@ judged as (
             when why_not is not null then 'not comparable: ' || why_not
             when coalesce(least(a_rounds, b_rounds), 0) < 3 or a_figure is null or b_figure is null
                 then 'cannot tell: fewer than 3 rounds were long and quiet enough'
-            when change > greatest(floor, ln(1.05)) and (is_known or is_apart) then 'slower'
-            when -change > greatest(floor, ln(1.05)) and (is_known or is_apart) then 'faster'
+            when change > greatest(floor, ln(1.05)) and (is_known or is_apart) and not is_along then 'slower'
+            when -change > greatest(floor, ln(1.05)) and (is_known or is_apart) and not is_along then 'faster'
             when abs(change) + floor < ln(1.1) then 'no change'
+            when is_along and abs(change) > greatest(floor, ln(1.05)) and (is_known or is_apart)
+                then 'cannot tell: it moved with all the others, so the machine did'
             else 'cannot tell: less than ' || ceil(100 * (exp(greatest(floor, ln(1.05))) - 1))::integer
                 || ' % could not be seen'
         end as verdict
-    from known
+    from drifting
 )
 select
     service,
