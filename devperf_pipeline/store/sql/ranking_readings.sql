@@ -16,5 +16,5 @@ from percentiles as p
 join answers as a on a.baseline_id = p.baseline_id and a.service = p.service and a.route = p.title
 left join infrastructure as i
     on i.baseline_id = p.baseline_id and i.service = p.service and i.key = 'aggregation'
-where p.baseline_id = $baseline_id and p.instrument = 'engine' and p.users = 1
+where p.baseline_id = $baseline_id and p.instrument = 'engine' and p.load = 'closed-1'
 order by p.position, p.service
