@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from devperf_pipeline.errors import ServiceError
 from devperf_pipeline.measure.plan import BETWEEN_S, WARMING_S, Item, Profile, items
 from devperf_pipeline.measure.sitting import Wishes
-from devperf_pipeline.measure.slices import LEAST_PREPARED
-from devperf_pipeline.measure.steady import BLOCK_CALLS, BLOCK_S
+from devperf_pipeline.measure.slices import FIRST_CALLS, LEAST_PREPARED
+from devperf_pipeline.measure.steady import BLOCK_S
 from devperf_pipeline.model import Service, Stack
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.operation import Session
@@ -83,13 +83,13 @@ def _asked_of(service: Service, stack: Stack) -> tuple[Sequence[str], list[Item]
 
 
 def _asked(item: Item, profile: Profile) -> Asked:
-    users, operation, rounds = item.benchmark.load.users, item.operation, profile.rounds
+    users, operation, rounds = item.benchmark.load.users, item.operation, profile.rounds_of(item.benchmark)
     seconds = max(profile.seconds, operation.least_s)
     most: int | None = None
     if operation.finite:
         # A user's calls are prepared for warm-up and round together; before the first round there is one more warm-up.
         each = max(LEAST_PREPARED, operation.largest // users) * users
-        most = rounds * each + min(each, max(LEAST_PREPARED, math.ceil(BLOCK_CALLS * 8 / users)) * users)
+        most = rounds * each + min(each, max(LEAST_PREPARED, math.ceil(FIRST_CALLS / users)) * users)
     return Asked(
         benchmark=item.benchmark.id,
         measured_s=rounds * seconds,

@@ -14,7 +14,7 @@ from devperf_pipeline.errors import ServiceRefused, WrongAnswer
 from devperf_pipeline.model import Outcome
 from devperf_pipeline.services.operation import DEADLINE_S, Connection, Operation, Session, Wire
 
-USERS = (0, 25, 50, 75, 100, 150, 200)
+USERS = (0, 50, 100, 150, 200)
 """How many requests are under way at each step: enough steps for a line that no single one decides."""
 
 WARM_USERS = 25

@@ -26,7 +26,7 @@ class Profile:
     """
     How long is measured: `rounds` slices of `seconds` for each benchmark, after at most `warmup_s`.
 
-    Where there is a `budget_s`, `seconds` is the most, and the rounds of a large stack are shorter: see `fitted`.
+    Drivers get `driver_rounds`, where that says fewer. Where there is a `budget_s`, `seconds` is the most, and the rounds of a large stack are shorter: see `fitted`.
     A load test lasts `load_test_s` at most; the other points of its sweep of users `sweep_s`. Where there is a
     `sweeps_budget_s` for all of them together, points that do not fit into a service's share are left out.
     What everything uses is read every `reading_s` (memory at most once a second), for `idle_s` while nothing is asked of it.
@@ -38,11 +38,19 @@ class Profile:
     warmup_s: float
     about: str
     budget_s: float | None = None
+    driver_rounds: int | None = None
     sweep_s: float = 0.3
     load_test_s: float = 1.5
     sweeps_budget_s: float | None = None
     idle_s: float = 5.0
     reading_s: float = 0.25
+
+    def rounds_of(self, benchmark: Benchmark) -> int:
+        """
+        How many rounds a benchmark gets: what an application feels is told by fewer than what the service does.
+        """
+        fewer = self.driver_rounds if benchmark.instrument == "driver" else None
+        return self.rounds if fewer is None else min(self.rounds, fewer)
 
     def fitted(self, benchmarks: int) -> "Profile":
         """
@@ -62,10 +70,11 @@ PROFILES = {
             name="quick",
             rounds=5,
             seconds=0.2,
-            warmup_s=0.4,
-            budget_s=190,
-            sweeps_budget_s=60,
-            about="about three minutes for a whole stack, at most 1 s a benchmark",
+            warmup_s=0.3,
+            budget_s=150,
+            driver_rounds=3,
+            sweeps_budget_s=30,
+            about="a whole stack within five minutes, at most 1 s a benchmark",
         ),
         Profile(
             name="standard",

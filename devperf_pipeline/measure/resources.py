@@ -40,7 +40,7 @@ def read_at_rest_and_held(visit: Visit, _tell: Callable[[Progress], None]) -> No
         def read(users: int, benchmark: str, service: str = service) -> None:
             with watching(visit, "held", benchmark, users, only=(service,)):
                 # The first reading ends one interval after the first look.
-                pause(visit, profile.reading_s * 2.2)
+                pause(visit, profile.reading_s * 1.3)
 
         try:
             sweep(

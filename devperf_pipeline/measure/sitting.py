@@ -243,11 +243,14 @@ def _interleave(visit: Visit, tell: Callable[[Progress], None]) -> None:
     Round after round, each benchmark once in each, in an order of its own; each is kept the moment it ends.
     """
     rounds = visit.profile.rounds
-    watch = Watch(rounds=rounds, of=rounds * len(visit.planned), tell=tell)
+    of = sum(visit.profile.rounds_of(item.benchmark) for item in visit.planned)
+    watch = Watch(rounds=rounds, of=of, tell=tell)
     failures: dict[str, int] = {}
     for number in range(1, rounds + 1):
         for item in in_order(visit.planned, visit.seed, number):
             service = item.benchmark.service
+            if number > visit.profile.rounds_of(item.benchmark):
+                continue
             if failures.get(service, 0) >= FAILURES_IN_A_ROW:
                 watch.dropped(1)
                 continue

@@ -31,6 +31,9 @@ LONGEST_CYCLE = 1_000
 LEAST_PREPARED = 10
 """Calls of one user where each call consumes something."""
 
+FIRST_CALLS = 4 * BLOCK_CALLS
+"""Calls of all users together that are laid in for the first warm-up, when nobody knows how fast the service is."""
+
 MARGIN = 1.5
 """How much more than expected is laid in where each call consumes something."""
 
@@ -202,7 +205,12 @@ class Measurer:
         users = item.benchmark.load.users
         if not item.operation.finite:
             return min(LONGEST_CYCLE, CYCLE // users)
-        expected = BLOCK_CALLS * 8 if rate is None else rate * self._seconds(item) * MARGIN + 2 * BLOCK_CALLS
+        if rate is None:
+            expected: float = FIRST_CALLS
+        else:
+            # Laying one in may take as long as the call itself: no more than the block and the round will need.
+            block = min(BLOCK_CALLS, rate * BLOCK_S)
+            expected = MARGIN * (block + rate * self._seconds(item)) + users
         return max(LEAST_PREPARED, min(math.ceil(expected / users), item.operation.largest // users))
 
     def _prepare(self, item: Item, size: int) -> _Prepared:

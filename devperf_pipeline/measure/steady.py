@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from statistics import median
 
 BLOCK_CALLS = 200
-BLOCK_S = 0.05
+BLOCK_S = 0.03
 WITHIN = 1.05
 
 

@@ -25,17 +25,18 @@ class Length:
     """
     How long tools run: `seconds` a run, so many `pairs` of engine and tool; TPC-B in one stretch of its own.
 
-    `block_calls` are those of each line of redis-benchmark's block.
+    `block_calls` are those of each line of redis-benchmark's block; `api_tools` are those that ask APIs.
     """
 
     seconds: float
     pairs: int
     tpcb_s: int
     block_calls: int
+    api_tools: tuple[Tool, ...] = ("ab", "wrk", "h2load")
 
 
 LENGTHS: Mapping[str, Length] = {
-    "quick": Length(seconds=0.2, pairs=1, tpcb_s=3, block_calls=10_000),
+    "quick": Length(seconds=0.2, pairs=1, tpcb_s=3, block_calls=10_000, api_tools=("ab",)),
     "standard": Length(seconds=1.0, pairs=3, tpcb_s=10, block_calls=50_000),
     "full": Length(seconds=5.0, pairs=3, tpcb_s=60, block_calls=100_000),
 }

@@ -31,7 +31,10 @@ def measure(bench: Bench) -> None:
             "wrk": partial(_wrk, bench, url),
             "h2load": partial(_h2load, bench, url),
         }
-        rate = bench.alternate(name, USERS, attempts)
+        chosen: dict[Tool, Attempt] = {
+            tool: attempt for tool, attempt in attempts.items() if tool in bench.length.api_tools
+        }
+        rate = bench.alternate(name, USERS, chosen)
         if "ab" in bench.programs and rate:
             connecting = bench.benchmark(f"{name}{NEW_CONNECTIONS}", USERS, "ab")
             bench.attempt(connecting, 1, partial(_ab, bench, url, ()), rate=rate)
