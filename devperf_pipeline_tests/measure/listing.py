@@ -5,6 +5,7 @@ What is in the servers of a stack: every object that a visit could make, by kind
 from fnmatch import fnmatchcase
 
 import psycopg
+import pymongo
 import pymysql
 from redis import Redis
 
@@ -65,6 +66,15 @@ def _databases(service: Service) -> set[str]:
         return {f"database {name}" for (name,) in cursor.fetchall()}
 
 
+def _collections(service: Service) -> set[str]:
+    who = service.credentials
+    assert who is not None
+    with pymongo.MongoClient[dict[str, object]](
+        service.address.host, service.address.port, username=who.username, password=who.password
+    ) as client:
+        return {f"database {name}" for name in client.list_database_names()}
+
+
 def _keys(service: Service) -> set[str]:
     who = service.credentials
     found: set[str] = set()
@@ -105,6 +115,7 @@ def _mounts(service: Service) -> set[str]:
 LISTS = {
     "postgresql": _schemas,
     "mysql": _databases,
+    "mongodb": _collections,
     "redis": _keys,
     "redis_cluster": _keys,
     "rabbitmq": _queues,
