@@ -21,6 +21,7 @@ from devperf_pipeline.model import Baseline
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import load_tests, summary, use
 from devperf_pipeline.store.disk import set_aside, write_whole
+from devperf_pipeline.store.readings import check_stated
 from devperf_pipeline.store.record import NAME, SCHEMA_VERSION, read_baseline
 
 SUMMARY_VERSION = 5
@@ -33,6 +34,7 @@ SOURCES = (
     "rounds.parquet",
     "stretches.parquet",
     "resources.parquet",
+    "stated.parquet",
 )
 
 SUMMARIES: Mapping[str, Mapping[str, Any]] = {
@@ -226,6 +228,11 @@ def _summarise(
         said.append(_aside(error, readings))
         resources, memory = [], []
     rows |= {"resources": resources, "memory_per_request": memory}
+    stated = folder / "stated.parquet"
+    try:
+        check_stated(stated)
+    except StoreError as error:
+        said.append(_aside(error, stated))
     place.mkdir(parents=True, exist_ok=True)
     for name, schema in SUMMARIES.items():
         write_whole(place / f"{name}.parquet", _parquet(pl.DataFrame(rows[name], schema=schema)))

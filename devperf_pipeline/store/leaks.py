@@ -102,7 +102,7 @@ def _files(folders: Folders, baseline_id: str, since_ns: int) -> Iterator[Path]:
 
 def _parquet(path: Path) -> Iterator[tuple[str, bytes]]:
     """
-    The metadata of a Parquet file, and each of its columns of text, every value once.
+    The metadata of a Parquet file, and each of its columns of text, every value once; lists and pairs as Python shows them.
     """
     with path.open("rb") as file:
         size = file.seek(0, 2)
@@ -114,6 +114,8 @@ def _parquet(path: Path) -> Iterator[tuple[str, bytes]]:
     for name, kind in frame.collect_schema().items():
         if kind == pl.String:
             yield f"column {name}", _joined(frame.select(pl.col(name).unique()).collect()[name])
+        elif kind.is_nested():
+            yield f"column {name}", _joined(map(repr, frame.select(name).collect()[name].to_list()))
 
 
 def _warehouse(folders: Folders) -> Iterator[tuple[str, bytes]]:
@@ -123,7 +125,8 @@ def _warehouse(folders: Folders) -> Iterator[tuple[str, bytes]]:
     con = connect(folders)
     try:
         for table, column in con.execute(statement("text_columns")).fetchall():
-            values = con.table(table).select(duckdb.ColumnExpression(column)).distinct().fetchall()
+            text = duckdb.ColumnExpression(column).cast("varchar")
+            values = con.table(table).select(text).distinct().fetchall()
             yield f"table {table}, column {column}", _joined(value for (value,) in values)
     finally:
         con.close()

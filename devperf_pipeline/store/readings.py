@@ -113,6 +113,25 @@ def gather(incoming: Path, finished: Path) -> list[str]:
     return said
 
 
+def check_stated(path: Path) -> None:
+    """
+    See whether what tools said in one baseline can be read, where they were asked.
+
+    Raises:
+        StoreError: it cannot.
+
+    """
+    if not path.exists():
+        return
+    try:
+        _read(path, STATED)
+    except (pl.exceptions.PolarsError, StoreError, OSError) as error:
+        reason = str(error).split("\n")[0]
+        raise StoreError(
+            f"{path} should say what reference tools said, and cannot be read ({reason})."
+        ) from error
+
+
 def _read(path: Path, schema: dict[str, Any]) -> pl.DataFrame:
     frame = pl.read_parquet(io.BytesIO(path.read_bytes()))
     if dict(frame.schema) != dict(pl.Schema(schema)):

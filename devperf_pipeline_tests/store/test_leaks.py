@@ -39,6 +39,17 @@ def samples_with(name: str, value: str) -> Seed:
     return seed
 
 
+def told_by_a_tool(folders: Folders, folder: Path) -> None:
+    """
+    A tool whose conditions, a map in the tables, have the secret among them.
+    """
+    schema = {"about": pl.List(pl.Struct({"key": pl.String, "value": pl.String}))}
+    about = [{"key": "command", "value": f"redis-benchmark -a {SECRET}"}]
+    pl.DataFrame({"about": [about]}, schema=schema).write_parquet(folder / "stated.parquet")
+    with duckdb.connect(str(folders.warehouse)) as con:
+        con.execute("create table told as select map {'command': ?::varchar} as about", [SECRET])
+
+
 def reason(folders: Folders, _folder: Path) -> None:
     with duckdb.connect(str(folders.warehouse)) as con:
         con.execute("update services set reason = ?", [f"refused: {SECRET}"])
@@ -77,6 +88,8 @@ class TestLeaks:
             (samples_with("metadata", json.dumps({"problem": SECRET})), "samples.parquet, metadata"),
             (file("data/samples/BASELINE/baseline.json", json.dumps({"stack": SECRET})), "baseline.json"),
             (reason, "data/devperf.duckdb, table services, column reason"),
+            (told_by_a_tool, "stated.parquet, column about"),
+            (told_by_a_tool, "data/devperf.duckdb, table told, column about"),
             (file("data/logs/local-redis.log", f"AUTH {SECRET}\n"), "data/logs/local-redis.log"),
             (file("reports/latest.md", "pass: p&#34;ä ss\\%word-4711"), "reports/latest.md"),
             (file("reports/charts-x/redis.svg", f"<text>{SECRET}</text>"), "reports/charts-x/redis.svg"),

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from devperf_pipeline.analyse.changes import changes
-from devperf_pipeline.model import Baseline, Benchmark, Facts, Load, Round
+from devperf_pipeline.model import IMPORTED, Baseline, Benchmark, Facts, Load, Round
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import warehouse
@@ -43,7 +43,15 @@ def _sitting(measure: Measure, make_round: MakeRound) -> Callable[..., Baseline]
     Measure one sitting of a few benchmarks: rounds of one latency each, a percent apart, times `factor`.
     """
 
-    def keep(day: int, factor: float = 1.0, users: int = 10, **values: Any) -> Baseline:
+    def keep(
+        day: int,
+        factor: float = 1.0,
+        users: int = 10,
+        *,
+        host: dict[str, str] = HOST,
+        stack: str = "local",
+        **values: Any,
+    ) -> Baseline:
         names = [
             ("redis", "get-hit", users, 100_000),
             ("gin", "get-health-all", 1, 500_000),
@@ -66,7 +74,8 @@ def _sitting(measure: Measure, make_round: MakeRound) -> Callable[..., Baseline]
         return measure(
             rounds,
             day,
-            host=HOST,
+            host=host,
+            stack=stack,
             facts={"redis": Facts(product="Redis 7.0.15", version="7.0.15", settings={})},
             operations={
                 "redis/get-hit": "GET (hit)",
@@ -143,6 +152,22 @@ class TestCoverage:
 
         assert [(459, 0, 459)] == ask(
             folders, "select count(*), count(measured), count(reason) from coverage"
+        )
+
+    def test_imported_results_are_not_the_newest_baseline(
+        self, folders: Folders, sitting: Callable[..., Baseline]
+    ) -> None:
+        """
+        What was imported after a baseline takes nothing from what that one fills.
+        """
+        sitting(24)
+        warehouse.build(folders)
+        before = ask(folders, "select table_name, subject, row_name, metric, measured, reason from coverage")
+        sitting(25, stack=IMPORTED)
+        warehouse.build(folders)
+
+        assert before == ask(
+            folders, "select table_name, subject, row_name, metric, measured, reason from coverage"
         )
 
     def test_measured_values_can_be_asked_for_by_hand(
@@ -385,6 +410,25 @@ class TestCompare:
                 )
 
         assert {"slower", "no change", "cannot tell", "not comparable"} <= seen
+
+    @pytest.mark.parametrize(("before", "after"), [(HOST, {}), ({}, HOST)])
+    def test_an_unknown_machine_is_another_one(
+        self,
+        folders: Folders,
+        sitting: Callable[..., Baseline],
+        before: dict[str, str],
+        after: dict[str, str],
+    ) -> None:
+        """
+        Where one baseline says nothing of its machine, nobody knows that it is the same.
+        """
+        a, b = sitting(24, host=before), sitting(25, 2.0, host=after)
+        warehouse.build(folders)
+
+        assert {True} == {
+            verdict.startswith("not comparable: another machine: ")
+            for verdict, _ in verdicts(folders, a, b).values()
+        }
 
 
 class TestMacros:

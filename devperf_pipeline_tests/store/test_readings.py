@@ -64,6 +64,22 @@ class TestGather:
         assert [("redis", 12_000_000, None)] * 3 == readings
         assert [("redis-benchmark", 100_000, [390_000, 600_000], "7.0.15")] == stated
 
+    def test_a_broken_file_costs_no_warehouse(self, folders: Folders, make_baseline: MakeBaseline) -> None:
+        """
+        What tools said in one baseline cannot be read any more: it is set aside, and the tables are built all the same.
+        """
+        path = keep(folders, make_baseline(24)) / "stated.parquet"
+        keep(folders, make_baseline(25))
+        warehouse.build(folders)
+        path.write_bytes(path.read_bytes()[:40])
+        (said,) = warehouse.build(folders).set_aside
+        with warehouse.connect(folders) as con:
+            found = con.execute("select count(*) from stated").fetchone()
+
+        assert (1,) == found
+        assert (True, True) == (str(path) in said, path.with_name("stated.parquet.broken").exists())
+        assert () == warehouse.build(folders).set_aside
+
     def test_a_broken_part_is_set_aside(self, folders: Folders, make_baseline: MakeBaseline) -> None:
         """
         One damaged part costs only what was in it.

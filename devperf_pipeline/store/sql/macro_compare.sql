@@ -84,7 +84,8 @@ paired as (
             when y.benchmark is null then 'only a has it'
             when not x.valid then 'a is not valid: ' || x.invalid_reason
             when not y.valid then 'b is not valid: ' || y.invalid_reason
-            when x.machine is distinct from y.machine then 'another machine: ' || x.machine || ' against ' || y.machine
+            when x.machine is distinct from y.machine
+                then 'another machine: ' || coalesce(x.machine, 'unknown') || ' against ' || coalesce(y.machine, 'unknown')
             when x.placement <> y.placement then 'placed ' || x.placement || ' in a, ' || y.placement || ' in b'
         end as why_not,
         x.p95_low_ns <= y.p95_high_ns and y.p95_low_ns <= x.p95_high_ns as bounds_overlap,
