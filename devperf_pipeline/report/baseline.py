@@ -97,6 +97,7 @@ def _markdown(view: Picture, inside: Contents, links: Mapping[str, str], warehou
     )
     return environment.get_template("baseline.md.jinja").render(
         name=show.cell(view.sitting.baseline_id),
+        baseline_id=show.sql(view.sitting.baseline_id),
         opening=summary.opening(view),
         first=inside.first,
         missing=summary.missing(view),

@@ -142,7 +142,8 @@ def timeline(
         middle.plot(at, cpu, color=colour, linewidth=1.3)
         middle.set_ylabel("CPU, % of\none core")
         middle.set_ylim(bottom=0)
-        below.plot(at, [row["rss_bytes"] / _MIB for row in use], color=colour, linewidth=1.3)
+        rss = [float("nan") if row["rss_bytes"] is None else row["rss_bytes"] / _MIB for row in use]
+        below.plot(at, rss, color=colour, linewidth=1.3)
         below.set_ylabel("RSS, MiB")
         below.set_ylim(bottom=0)
         below.set_xlabel("seconds since the load test began")

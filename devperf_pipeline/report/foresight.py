@@ -5,6 +5,8 @@ What does a dry run tell?
 from collections.abc import Mapping, Sequence
 
 from devperf_pipeline.measure.foresight import Asked, Foreseen
+from devperf_pipeline.measure.held import USERS as HELD
+from devperf_pipeline.measure.load_tests import SWEEP
 from devperf_pipeline.measure.plan import Profile
 from devperf_pipeline.measure.recorder import CAPACITY
 from devperf_pipeline.report import format as show
@@ -18,6 +20,7 @@ def foresight(profile: Profile, foreseen: Sequence[Foreseen]) -> str:
     lines = [
         f"Profile {profile.name}: {profile.rounds} rounds of {show.duration(_ns(profile.seconds))} for each of {len(asked)} benchmarks.",
         f"Takes {_takes(asked)}. Nothing was created.",
+        _besides(profile),
         "",
     ]
     for service in foreseen:
@@ -43,6 +46,18 @@ def would_start(stack: str, told: Mapping[str, Mapping[str, str]]) -> str:
         f"devperf up --stack {stack}, then this again.",
     ]
     return "\n".join(lines)
+
+
+def _besides(profile: Profile) -> str:
+    """
+    What a baseline does besides its benchmarks, where a service can be asked so.
+    """
+    sweep_s = profile.load_test_s + (len(SWEEP) - 1) * profile.sweep_s
+    return (
+        f"Besides, in none of these figures: {show.duration(_ns(profile.idle_s))} in which nothing is asked, up to "
+        f"{HELD[-1]} requests held open at a service while its memory is read, load tests of {SWEEP[0]} to {SWEEP[-1]} "
+        f"users (about {show.duration(_ns(sweep_s))} a service), and reference tools."
+    )
 
 
 def _service(service: Foreseen) -> list[str]:

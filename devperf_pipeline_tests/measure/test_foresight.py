@@ -59,6 +59,7 @@ class TestForesee:
         assert "5 rounds of 2.00 s for each of 5 benchmarks" in text
         assert "creates and removes: lines devperf*" in text
         assert "would not be measured: no" in text
+        assert "load tests of 1 to 200 users (about 41.0 s a service)" in text
 
 
 @pytest.fixture(name="stack")

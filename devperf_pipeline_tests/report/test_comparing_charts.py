@@ -82,13 +82,17 @@ class TestSweep:
 class TestTimeline:
     def test_latency_and_use_share_one_axis(self) -> None:
         """
-        Seconds, milliseconds, per cent and MiB each stand on an axis, also where a CPU reading is missing.
+        Seconds, milliseconds, per cent and MiB each stand on an axis, also where a reading is missing.
         """
         latency = [
             {"at_ns": (1_000 + at) * S_NS, "p50_ns": 20_000_000, "p95_ns": 50_000_000} for at in range(5)
         ]
         use = [
-            {"at_ns": (1_000 + at) * S_NS, "cpu_percent": None if at == 0 else 97.0, "rss_bytes": 80 << 20}
+            {
+                "at_ns": (1_000 + at) * S_NS,
+                "cpu_percent": None if at == 0 else 97.0,
+                "rss_bytes": None if at == 1 else 80 << 20,
+            }
             for at in range(5)
         ]
         written = texts(timeline("fastapi", 100, latency, use))

@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devperf_pipeline.report.baseline import render
+from devperf_pipeline.store.warehouse import connect
 
 if TYPE_CHECKING:
     from devperf_pipeline_tests.report.conftest import Warehouse
@@ -123,6 +124,25 @@ class TestFindings:
         found = part(render(warehouse.folders).report, "Findings")
 
         assert "- A scan where an index would do: MySQL" in found.splitlines()
+
+
+class TestQueries:
+    def test_each_one_answers_for_this_baseline(self, warehouse: "Warehouse") -> None:
+        """
+        What stands under "Where the numbers come from" runs as it is, and is about this baseline alone.
+        """
+        for day in (24, 25):
+            sitting = warehouse.baseline(day)
+            warehouse.measured(sitting, "mysql", "full-scan", [100 * time for time in LEVEL])
+            warehouse.measured(sitting, "mysql", "select-by-key", LEVEL)
+        text = render(warehouse.folders).report.read_text("utf-8")
+        block = text.split("```sql\n", 1)[1].split("```", 1)[0]
+        with connect(warehouse.folders) as con:
+            found = [
+                con.execute(question).fetchall() for question in block.split(";\n")[1:] if question.strip()
+            ]
+
+        assert [1, 1, 1, 2] == [len(rows) for rows in found]
 
 
 class TestHostileText:

@@ -11,7 +11,8 @@ import duckdb
 import pytest
 
 from devperf_pipeline.analyse.changes import changes
-from devperf_pipeline.model import IMPORTED, Baseline, Benchmark, Facts, Load, Round
+from devperf_pipeline.analyse.ranking import rankings
+from devperf_pipeline.model import IMPORTED, Baseline, Benchmark, Facts, Load, Round, RouteAnswer
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import warehouse
@@ -458,6 +459,55 @@ class TestMacros:
         assert [(1, "gin", 1.0), (2, "express", 1.6)] == ask(
             folders, "select rank, service, times_the_fastest from ranking($path)", path=path
         )
+
+    def test_ranking_is_that_of_the_report(
+        self, folders: Folders, measure: Measure, make_round: MakeRound
+    ) -> None:
+        """
+        Who answered otherwise, asks in another way or was called too seldom has no rank, there and here.
+        """
+        route = "GET /health/all"
+        calls = {"gin": 400, "express": 400, "actix": 400, "fastapi": 400, "fastapi_api_first": 60}
+        answers = {
+            service: [
+                RouteAnswer(
+                    route=route,
+                    status=200,
+                    shape={"status": "string"} if service != "express" else {"ok": "string"},
+                )
+            ]
+            for service in calls
+        }
+        asking = {"actix": "concurrent"}
+        baseline = measure(
+            [
+                make_round(
+                    number,
+                    [(place + 1) * 100_000 + k for k in range(n // 5)],
+                    benchmark=Benchmark(service, "get-health-all", Load(1), "engine"),
+                )
+                for place, (service, n) in enumerate(calls.items())
+                for number in range(1, 6)
+            ],
+            answers=answers,
+            operations={f"{service}/get-health-all": route for service in calls},
+            facts={
+                service: Facts(
+                    product=service,
+                    version="1",
+                    settings={"aggregation": asking.get(service, "sequential")},
+                )
+                for service in calls
+            },
+        )
+        warehouse.build(folders)
+        with warehouse.connect(folders) as con:
+            [report] = rankings(con, baseline.id, folders.root / "no contract")
+        found = ask(folders, "select service, rank, why_not from ranking($path)", path=route)
+
+        assert ["gin", "fastapi"] == [place.service for place in report.places]
+        assert [("gin", 1, None), ("fastapi", 2, None)] == found[:2]
+        assert report.left_out.keys() == {service for service, rank, why in found if rank is None and why}
 
     def test_slowest_is_as_long_as_asked(self, folders: Folders, sitting: Callable[..., Baseline]) -> None:
         """
