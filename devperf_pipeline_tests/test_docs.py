@@ -17,6 +17,7 @@ from devperf_pipeline.store import warehouse
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DATA = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+STACKS = (ROOT / "docs" / "stacks.md").read_text(encoding="utf-8")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 
@@ -123,6 +124,14 @@ class TestData:
                 con.execute(question)
 
         assert len(questions) >= 10
+
+
+class TestStacks:
+    def test_names_every_kind(self) -> None:
+        """
+        Each kind of service can be described in a stack file, and is named where that is explained.
+        """
+        assert [] == [name for name in CATALOGUE if f"`{name}`" not in STACKS]
 
 
 class TestArchitecture:
