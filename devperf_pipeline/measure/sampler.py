@@ -134,6 +134,8 @@ class Sampler:
     def _receive(self) -> None:
         assert self._child.stdout is not None
         for line in self._child.stdout:
+            if not line.endswith(b"\n"):
+                break  # it ended in the middle of a word
             found: dict[str, Any] = json.loads(line)
             readings = [ResourceReading(**reading) for reading in found["readings"]]
             try:

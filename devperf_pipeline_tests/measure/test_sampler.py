@@ -3,13 +3,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
 from devperf_pipeline.errors import MeasurementError
 from devperf_pipeline.measure.belonging import Target
-from devperf_pipeline.measure.sampler import Sampler
+from devperf_pipeline.measure.sampler import ANSWER_S, Sampler
 from devperf_pipeline.model import ResourceReading
 
 BUSY = "import time\nends = time.process_time() + 30\nwhile time.process_time() < ends: time.sleep(0.001)"
@@ -163,6 +164,24 @@ class TestSampler:
             assert not psutil.pid_exists(reading)
         finally:
             os.kill(forked, 9)
+
+    def test_one_that_ends_in_the_middle_of_a_word_is_told(
+        self, start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """
+        Half a line is no reading, and nobody waits for the rest of it.
+        """
+        program = tmp_path / "half"
+        program.write_text("#!/bin/sh\nread first\nprintf '{\"word\": \"began\", \"read'\n")
+        program.chmod(0o700)
+        monkeypatch.setattr(sys, "executable", str(program))
+        sampler, kept = start()
+        began = time.monotonic()
+
+        with pytest.raises(MeasurementError, match="ended by itself"):
+            sampler.begin("idle", None, 0)
+        assert time.monotonic() - began < ANSWER_S / 2
+        assert [] == kept
 
     def test_one_that_was_killed_is_told(self, start: Start) -> None:
         """
