@@ -172,7 +172,7 @@ class TestSampler:
         Half a line is no reading, and nobody waits for the rest of it.
         """
         program = tmp_path / "half"
-        program.write_text("#!/bin/sh\nread first\nprintf '{\"word\": \"began\", \"read'\n")
+        program.write_text('#!/bin/sh\nread first\nprintf \'{"word": "began", "read\'\n')
         program.chmod(0o700)
         monkeypatch.setattr(sys, "executable", str(program))
         sampler, kept = start()
