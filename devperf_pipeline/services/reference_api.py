@@ -43,6 +43,9 @@ from devperf_pipeline.services.reference_api_shape import told
 LOAD_TESTED = "get-health-all"
 """The operation that the tools of HTTP ask for."""
 
+AGGREGATE_S = 0.15
+"""How long a round of it lasts at least: it takes milliseconds, and APIs are ranked by its p95, which needs 72 calls."""
+
 
 def open_session(service: Service) -> "ReferenceApiSession":
     """
@@ -300,6 +303,7 @@ class ReferenceApiSession:
             sustained=route.sustained,
             # Frameworks call the handler when the head is there, and it waits for the body.
             held=route.body is not None,
+            least_s=AGGREGATE_S if route.name == LOAD_TESTED else 0.0,
         )
 
     def _wire(self, route: Route, connection: HttpConnection, user: int, size: int) -> Wire:
