@@ -140,12 +140,16 @@ def drift(ratios: Sequence[float]) -> float | None:
 
 def beside(verdict: Verdict, drifted: float | None) -> Verdict:
     """
-    The same verdict, or that it cannot be told, where it changed no otherwise than the whole machine did.
+    The same verdict, or that it cannot be told, where it changed no otherwise than the whole machine did: what it
+    changed by beyond all the others is no more than could be seen, or they all moved by far.
     """
-    if verdict.ratio is None or drifted is None or abs(math.log(drifted)) <= MOST_DRIFT:
+    if verdict.word not in {"slower", "faster"} or drifted is None:
         return verdict
-    along = math.log(verdict.ratio) * math.log(drifted) > 0
-    if verdict.word not in {"slower", "faster"} or not along:
+    assert verdict.ratio is not None
+    assert verdict.visible is not None
+    change, moved = math.log(verdict.ratio), math.log(drifted)
+    beyond = abs(change) - abs(moved) > math.log(verdict.visible)
+    if change * moved <= 0 or (abs(moved) <= MOST_DRIFT and beyond):
         return verdict
     return replace(verdict, word="cannot tell", reason="it moved with all the others, so the machine did")
 

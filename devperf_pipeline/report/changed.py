@@ -87,11 +87,19 @@ def _table(view: "Picture", rows: "Sequence[Change]") -> Table:
                 show.duration(row.verdict.before_ns),
                 show.duration(row.verdict.after_ns),
                 show.change(row.verdict.ratio),
-                show.change(row.verdict.visible),
+                show.change(_visible(row)),
             ]
             for row in rows
         ],
     )
+
+
+def _visible(row: "Change") -> float | None:
+    """
+    The smallest change in the direction of this one that could be told.
+    """
+    visible = row.verdict.visible
+    return 1 / visible if visible and row.verdict.word == "faster" else visible
 
 
 def _doubts(found: "Changes") -> list[str]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from devperf_pipeline.analyse.verdict import Repeats, Side, judge
+from devperf_pipeline.analyse.verdict import Repeats, Side, beside, judge
 
 STEADY = Repeats(8, 0.005)
 """Eight repeat baselines that differ by half a per cent."""
@@ -105,6 +105,31 @@ class TestChanged:
         assert judge("p50", around(100_000), around(120_000), STEADY) == judge(
             "p50", around(100_000), around(120_000), STEADY
         )
+
+
+class TestBeside:
+    @pytest.mark.parametrize(
+        ("after_ns", "drifted", "expected"),
+        [
+            (108_000, 1.08, "cannot tell"),
+            (112_000, 1.08, "cannot tell"),
+            (120_000, 1.08, "slower"),
+            (120_000, None, "slower"),
+            (92_000, 1.08, "faster"),
+            (200_000, 1.25, "cannot tell"),
+            (92_000, 0.92, "cannot tell"),
+            (101_000, 1.5, "no change"),
+        ],
+    )
+    def test_only_what_is_beyond_all_others_counts(
+        self, after_ns: int, drifted: float | None, expected: str
+    ) -> None:
+        """
+        What all benchmarks moved by is the machine's; where that is much, nobody who moved with it is blamed.
+        """
+        verdict = judge("p50", around(100_000), around(after_ns), STEADY)
+
+        assert expected == beside(verdict, drifted).word
 
 
 class TestNotCompared:

@@ -82,6 +82,17 @@ class TestChanged:
         line = "| Redis, one node | GET | closed-1 engine | p50 | **slower**, provisional | 0.10 ms | 0.20 ms | +100 % | +50 % |"
         assert line in changed.splitlines()
 
+    def test_what_could_be_seen_has_the_sign_of_what_was(self, warehouse: "Warehouse") -> None:
+        """
+        Half as long is as far as twice as long; what could be told of it is a third less, not half as much more.
+        """
+        before, now = warehouse.baseline(24), warehouse.baseline(25)
+        warehouse.measured(before, "redis", "get", [2 * time for time in LEVEL])
+        warehouse.measured(now, "redis", "get", LEVEL)
+        changed = part(render(warehouse.folders).report, "What changed")
+
+        assert "| **faster**, provisional | 0.20 ms | 0.10 ms | −50 % | −33.3 % |" in changed  # noqa: RUF001 - a minus
+
     def test_nothing_to_compare_with(self, warehouse: "Warehouse") -> None:
         """
         The first baseline says that it is the first.

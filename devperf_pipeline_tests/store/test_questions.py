@@ -412,6 +412,44 @@ class TestCompare:
 
         assert {"slower", "no change", "cannot tell", "not comparable"} <= seen
 
+    def test_what_moved_with_all_others_is_the_machine(
+        self, folders: Folders, measure: Measure, make_round: MakeRound
+    ) -> None:
+        """
+        Twelve benchmarks take 8 % longer, and one of them half as long again: that one alone is slower.
+        """
+
+        def sitting(day: int, factor: float, of_one: float) -> Baseline:
+            names = [f"operation-{number}" for number in range(12)]
+            factors = {name: of_one if name == names[0] else factor for name in names}
+            return measure(
+                [
+                    make_round(
+                        number,
+                        [round(100_000 * factors[name]) + number * 100 + k for k in range(80)],
+                        benchmark=Benchmark("redis", name, Load(1), "engine"),
+                    )
+                    for name in names
+                    for number in range(1, 6)
+                ],
+                day,
+                host=HOST,
+            )
+
+        baselines = [sitting(day, 1 + day / 10_000, 1 + day / 10_000) for day in range(20, 25)]
+        last = sitting(25, 1.08, 1.5)
+        warehouse.build(folders)
+        macro = verdicts(folders, baselines[-1], last)
+        with warehouse.connect(folders) as con:
+            found = changes(con, last.id, baselines[-1].id)
+        assert found is not None
+        report = {row.benchmark: row.verdict.word for row in found.rows if row.metric == "p50"}
+
+        assert ["redis/operation-0/closed-1/engine"] == [
+            name for name, word in report.items() if word == "slower"
+        ]
+        assert report == {name: said.split(":")[0] for name, (said, _) in macro.items()}
+
     @pytest.mark.parametrize(("before", "after"), [(HOST, {}), ({}, HOST)])
     def test_an_unknown_machine_is_another_one(
         self,

@@ -131,8 +131,8 @@ known as (
         ) as floor
     from floors
 ),
--- Where the median of ten benchmarks or more moved by more than a fifth the machine did, and whoever moved with it
--- is not blamed.
+-- What ten benchmarks or more moved by together is the machine's doing: whoever moved with them is blamed for what is
+-- beyond that alone, and where it is more than a fifth not at all.
 drifting as (
     select
         *,
@@ -141,7 +141,11 @@ drifting as (
             when count(*) filter (metric = 'p50' and is_compared) over () >= 10
                 then median(case when metric = 'p50' and is_compared then change end) over ()
         end as drift,
-        coalesce(abs(drift) > ln(1.2) and change * drift > 0, false) as is_along
+        coalesce(
+            change * drift > 0
+                and (abs(drift) > ln(1.2) or abs(change) - abs(drift) <= greatest(floor, ln(1.05))),
+            false
+        ) as is_along
     from known
 ),
 judged as (
@@ -153,9 +157,9 @@ judged as (
                 then 'cannot tell: fewer than 3 rounds were long and quiet enough'
             when change > greatest(floor, ln(1.05)) and (is_known or is_apart) and not is_along then 'slower'
             when -change > greatest(floor, ln(1.05)) and (is_known or is_apart) and not is_along then 'faster'
-            when abs(change) + floor < ln(1.1) then 'no change'
             when is_along and abs(change) > greatest(floor, ln(1.05)) and (is_known or is_apart)
                 then 'cannot tell: it moved with all the others, so the machine did'
+            when abs(change) + floor < ln(1.1) then 'no change'
             else 'cannot tell: less than ' || ceil(100 * (exp(greatest(floor, ln(1.05))) - 1))::integer
                 || ' % could not be seen'
         end as verdict
