@@ -48,6 +48,10 @@ class FirstNodeNames(Names):
     def key(self) -> str:
         return _on_first_node(f"{OUR_NAME}:{self.service}:key", 1)[0]
 
+    @property
+    def note(self) -> str:
+        return _on_first_node(f"{OUR_NAME}:{self.service}:laid-in", 1)[0]
+
     def doomed(self, number: int) -> str:
         return _on_first_node(f"{OUR_NAME}:{self.service}:doomed", DOOMED)[number]
 

@@ -56,13 +56,13 @@ class TestSweep:
         def impatient(connection: FakeConnection, user: int, size: int) -> object:
             found = wire(connection.server, b"hello\n")
             opened.append(found.sockets[0])
-            if len(opened) > held.WARM_USERS + 30:
+            if len(opened) > held.WARM_USERS + 55:
                 opened[-1].shutdown(socket.SHUT_RD)
             return found
 
         read: list[int] = []
         with pytest.raises(
-            ServiceRefused, match=r"expected 50 requests to wait .* found 20 answered or closed"
+            ServiceRefused, match=r"expected 100 requests to wait .* found 45 answered or closed"
         ):
             sweep(
                 "fake",
@@ -72,7 +72,7 @@ class TestSweep:
                 read=lambda users, _: read.append(users),
             )
 
-        assert [0, 25] == read
+        assert [0, 50] == read
 
     def test_wrong_answers_are_told_before_anything_is_read(self, session: FakeSession) -> None:
         """

@@ -1,10 +1,22 @@
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from devperf_pipeline.measure.interrupts import SIGNALS, interrupted_once
+
+
+@pytest.fixture(autouse=True)
+def _heard() -> Iterator[None]:
+    """
+    Signals are heard, also where the tests run under nohup.
+    """
+    before = {number: signal.signal(number, signal.default_int_handler) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 class TestInterruptedOnce:
