@@ -7,7 +7,7 @@ from typing import cast
 
 from devperf_pipeline.measure.tools import pgbench
 from devperf_pipeline.measure.tools.bench import Bench
-from devperf_pipeline.measure.tools.result import Result
+from devperf_pipeline.measure.tools.result import Result, with_problem
 from devperf_pipeline.measure.tools.running import Finished, ToolFailed, run
 from devperf_pipeline.measure.tools.text import Text
 from devperf_pipeline.model import Service
@@ -96,12 +96,15 @@ def _script(bench: Bench, name: str, script: str, rate: float) -> tuple[Result, 
 def _logged(bench: Bench, finished: Finished) -> Result:
     """
     What pgbench printed, with every transaction from its logs: one a thread.
+
+    It may end with status 0 after clients of it gave up; what it complains of tells.
     """
     lines = [path.read_text() for path in sorted(bench.folder.glob("log.*"))]
     if not any(lines):
         raise ToolFailed("pgbench wrote no log of its transactions; was it ended while it began?")
     result = pgbench.summary(Text("pgbench", finished.text))
-    return result.told_by(pgbench.calls(Text("pgbench -l", "".join(lines))))
+    gave_up = f"clients gave up: {finished.complaint}" if "abort" in finished.complaint else None
+    return with_problem(result.told_by(pgbench.calls(Text("pgbench -l", "".join(lines)))), gave_up)
 
 
 def _forget_logs(bench: Bench) -> None:

@@ -32,12 +32,14 @@ class ToolFailed(ServiceError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
     """
-    A run that ended: what it printed, when it began (wall clock), and the share of one core that it used.
+    A run that ended: what it printed, when it began (wall clock), the share of one core that it used, and the last
+    lines of what it complained of.
     """
 
     text: str
     began_at_ns: int
     client_share: float
+    complaint: str = ""
 
 
 def run(
@@ -86,6 +88,7 @@ def run(
         text=_start_of(printed),
         began_at_ns=began_at_ns,
         client_share=(_children_s() - before) / took_s if took_s else 0.0,
+        complaint=said(complained),
     )
 
 

@@ -1,6 +1,9 @@
+import re
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -8,7 +11,10 @@ import redis
 
 from devperf_pipeline.measure.plan import profile_named
 from devperf_pipeline.measure.sitting import Wishes, measure
+from devperf_pipeline.measure.tools import running, stage
 from devperf_pipeline.measure.tools.redis_runs import BLOCK, operation_of
+from devperf_pipeline.measure.tools.running import ToolFailed, run
+from devperf_pipeline.measure.tools.stage import find_tools
 from devperf_pipeline.model import Baseline, ResourceReading, Round, Stack, Stated
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.cleaning import clean
@@ -204,6 +210,44 @@ class TestMeasure:
         assert {"ab"} == {one.benchmark.instrument for one in keeper.stated}
         assert all("is not on this machine. To get it: " in why for _, why in problems(keeper))
         assert [] == keeper.rounds
+
+
+class TestRefused:
+    def test_redis_benchmark_that_never_ends(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        Against a port where nobody listens it tries for ever; our deadline ends it, and what it said is the reason.
+        """
+        monkeypatch.setattr(running, "GRACE_S", 0.5)
+        program = find_tools()[0]["redis-benchmark"]
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            port = closed.getsockname()[1]
+        with pytest.raises(ToolFailed, match="Could not connect to Redis"):
+            run([program, "-p", str(port), "-n", "10", "--csv", "-t", "get"], folder=tmp_path, expected_s=0.5)
+
+    def test_pgbench_that_ends_well_after_clients_gave_up(
+        self, running_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        A run whose clients gave up has no valid row, whatever its exit status: here it is 0.
+        """
+        if "postgresql" in running_stack.missing:
+            pytest.skip(running_stack.missing["postgresql"])
+        pgbench = find_tools()[0]["pgbench"]
+        lenient = tmp_path / "pgbench"
+        # What its versions before 11 did: some clients give up, and the status is 0.
+        lenient.write_text(
+            f'#!/bin/sh\n"{pgbench}" "$@"\necho "pgbench: error: client 3 aborted in command 0" >&2\nexit 0\n'
+        )
+        lenient.chmod(0o755)
+        here = find_tools()[0] | {"pgbench": lenient}
+        monkeypatch.setattr(stage, "find_tools", lambda: (here, {}))
+        keeper = sit(running_stack, "postgresql")
+
+        assert len(keeper.stated) == 8
+        assert [] == [
+            why for _, why in problems(keeper) if not re.match("clients gave up: .*client 3 aborted", why)
+        ]
+        assert len(problems(keeper)) == len(keeper.stated)
 
 
 class TestTitles:
