@@ -29,7 +29,7 @@ from devperf_pipeline.measure.sitting import Wishes, measure, wishes_of
 from devperf_pipeline.measure.tally import Tally
 from devperf_pipeline.measure.visit import Cancelled
 from devperf_pipeline.model import Baseline, Stack, Stage
-from devperf_pipeline.report.panel import service_panel, service_rows, stage_rows
+from devperf_pipeline.report.panel import service_panel, service_rows
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack import local
 from devperf_pipeline.stack.config import load_stack
@@ -247,20 +247,14 @@ def _results(
                 },
                 check_results=list(checks.judged(service, tally.services[service])),
             )
-        for stage, counts in tally.stages.items():
-            for service, count in counts.items():
-                if count and keys.made(stage, service) in wanted:
-                    rows = stage_rows(con, baseline.id, stage, service)
-                    yield dg.MaterializeResult(
-                        asset_key=keys.made(stage, service),
-                        metadata={
-                            "dagster/row_count": count,
-                            **_table(rows),
-                            **{name: dg.MetadataValue.float(value) for name, value in _peak(rows).items()},
-                        },
-                    )
     finally:
         con.close()
+    for stage, counts in tally.stages.items():
+        for service, count in counts.items():
+            if count and keys.made(stage, service) in wanted:
+                yield dg.MaterializeResult(
+                    asset_key=keys.made(stage, service), metadata={"dagster/row_count": count}
+                )
     if keys.BASELINE in wanted:
         yield dg.MaterializeResult(
             asset_key=keys.BASELINE,
@@ -271,21 +265,6 @@ def _results(
                 **{f"not measured: {service}": why for service, why in baseline.reasons.items()},
             },
         )
-
-
-def _table(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {"measured": dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in rows])} if rows else {}
-
-
-def _peak(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """
-    What Dagster draws over time of a sweep: the throughput of each number of users that counts.
-    """
-    return {
-        f"calls/s, {row['users']} users": float(row["calls/s"])
-        for row in rows
-        if row.get("valid") == "yes" and row.get("calls/s") is not None
-    }
 
 
 def _trend(rows: Sequence[Mapping[str, object]]) -> dict[str, float]:

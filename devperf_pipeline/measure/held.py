@@ -1,17 +1,16 @@
 """
-How are many requests held under way at services, while their memory is read?
+How are many requests held under way at a service, while its memory is read?
 
 Each user sends all but the last byte of a call, so that the service has begun to work on it and cannot end. When all
 was read the last bytes are sent, one after the other, and every call has to be answered right.
 """
 
 import select
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from socket import socket
 
-from devperf_pipeline.errors import ServiceError, ServiceRefused, WrongAnswer
+from devperf_pipeline.errors import ServiceRefused, WrongAnswer
 from devperf_pipeline.model import Outcome
 from devperf_pipeline.services.operation import DEADLINE_S, Connection, Operation, Session, Wire
 
@@ -36,105 +35,43 @@ class Request:
         return self.wire.sockets[self.wire.calls[0][0].socket]
 
 
-class Holding:
-    """
-    The calls of one operation that are under way at one service.
-    """
-
-    def __init__(self, service: str, session: Session, operation: Operation) -> None:
-        self.service = service
-        self._session = session
-        self._operation = operation
-        self._held: list[Request] = []
-        self.exceptions = (ServiceError, OSError, *session.exceptions)
-        """What may go wrong at the service."""
-
-    def begin(self) -> None:
-        """
-        Hold some and end them: what is made once and kept is no memory per request.
-
-        Raises:
-            WrongAnswer: they were not answered right.
-
-        """
-        if self._operation.reset is not None:
-            self._operation.reset(USERS[-1], 1)
-        _more(self._held, self._session, self._operation, WARM_USERS)
-        self.end()
-
-    def hold(self, users: int) -> None:
-        """
-        Hold so many in all.
-        """
-        _more(self._held, self._session, self._operation, users)
-
-    def check(self) -> None:
-        """
-        See whether all of them are still under way.
-
-        Raises:
-            ServiceRefused: the service ended calls before they were whole.
-
-        """
-        if ended := _ended(self._held):
-            raise ServiceRefused(
-                f"expected {len(self._held)} requests to wait for their last byte, found {ended} answered or closed "
-                f"before it came. Raise the service's limit of connections, or its time limit of requests."
-            )
-
-    def end(self) -> None:
-        """
-        Send every last byte and await the answers.
-
-        Raises:
-            WrongAnswer: some were not answered right.
-
-        """
-        _end(self._held, self._operation)
-
-    def close(self) -> None:
-        """
-        Drop those that are still under way.
-        """
-        while self._held:
-            self._held.pop().connection.close()
-
-
 def sweep(
-    holdings: Sequence[Holding],
+    service: str,
+    session: Session,
+    operation: Operation,
     *,
     settle: Callable[[], None],
-    read: Callable[[int, Sequence[str]], None],
-    lost: Callable[[str, Exception], None],
+    read: Callable[[int, str], None],
 ) -> None:
     """
-    Hold more and more calls at all these services at once; at each step `settle`, then `read(users, services)`.
+    Hold more and more calls of an operation; at each step `settle`, then `read(users, benchmark)`.
 
-    A service at which something goes wrong is told to `lost` and left out from then on; what was read of it stays.
+    Raises:
+        ServiceRefused: the service ended calls before they were whole; what was read before stays.
+        WrongAnswer: calls that were held were not answered right in the end.
+        ServiceError, OSError: as the session's own.
+
     """
-    going = list(holdings)
-
-    def each(act: Callable[[Holding], None]) -> None:
-        for one in list(going):
-            try:
-                act(one)
-            except one.exceptions as error:
-                one.close()
-                going.remove(one)
-                lost(one.service, error)
-
+    if operation.reset is not None:
+        operation.reset(USERS[-1], 1)
+    held: list[Request] = []
     try:
-        each(Holding.begin)
+        _more(held, session, operation, WARM_USERS)
+        _end(held, operation)
         for users in USERS:
-            each(partial(Holding.hold, users=users))
+            _more(held, session, operation, users)
             settle()
-            each(Holding.check)
-            if going:
-                read(users, [one.service for one in going])
-        each(Holding.end)
+            ended = _ended(held)
+            if ended:
+                raise ServiceRefused(
+                    f"expected {users} requests to wait for their last byte, found {ended} answered or closed before "
+                    f"it came. Raise the service's limit of connections, or its time limit of requests."
+                )
+            read(users, f"{service}/{operation.name}/held-{users}")
+        _end(held, operation)
     finally:
-        for one in holdings:
-            one.close()
+        for request in held:
+            request.connection.close()
 
 
 def _ended(held: list[Request]) -> int:

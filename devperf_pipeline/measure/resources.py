@@ -3,12 +3,12 @@ What does everything that runs use: at rest, under a load, with requests held op
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
-from devperf_pipeline.errors import MeasurementError
+from devperf_pipeline.errors import MeasurementError, ServiceError
 from devperf_pipeline.measure.belonging import targets
-from devperf_pipeline.measure.held import USERS, Holding, sweep
+from devperf_pipeline.measure.held import sweep
 from devperf_pipeline.measure.progress import Progress
 from devperf_pipeline.measure.sampler import Sampler
 from devperf_pipeline.measure.visit import Visit
@@ -22,7 +22,7 @@ NAP_S = 0.2
 
 def read_at_rest_and_held(visit: Visit, _tell: Callable[[Progress], None]) -> None:
     """
-    The stage "resources": everything at rest, then all services that can hold requests with more and more of them.
+    The stage "resources": everything at rest, then each service that can hold requests with more and more of them.
 
     One whose requests cannot be held costs its own memory per request and nothing else.
     """
@@ -31,26 +31,29 @@ def read_at_rest_and_held(visit: Visit, _tell: Callable[[Progress], None]) -> No
     pause(visit, profile.idle_s * SETTLE)
     with watching(visit, "idle"):
         pause(visit, profile.idle_s)
-    holdings = [
-        Holding(service, session, operation)
-        for service, session in visit.chosen("resources").items()
-        for operation in [one for one in session.operations() if one.held and one.wire][:1]
-    ]
-    if not holdings:
-        return
-    visit.say(f"Memory is read while up to {USERS[-1]} requests are under way at each API.")
+    for service, session in visit.chosen("resources").items():
+        operation = next((one for one in session.operations() if one.held and one.wire), None)
+        if operation is None:
+            continue
+        visit.say(f"{service}: memory is read while up to 200 requests are under way.")
 
-    def read(users: int, services: Sequence[str]) -> None:
-        with watching(visit, "held", f"held-{users}", users, only=services):
-            # The first reading ends one interval after the first look.
-            pause(visit, profile.reading_s * 1.3)
+        def read(users: int, benchmark: str, service: str = service) -> None:
+            with watching(visit, "held", benchmark, users, only=(service,)):
+                # The first reading ends one interval after the first look.
+                pause(visit, profile.reading_s * 1.3)
 
-    def lost(service: str, error: Exception) -> None:
-        why = f"memory per request: {error}"
-        visit.reasons[service] = "; ".join(filter(None, (visit.reasons.get(service), why)))
-        visit.say(f"{service}: {why}")
-
-    sweep(holdings, settle=lambda: pause(visit, profile.reading_s), read=read, lost=lost)
+        try:
+            sweep(
+                service,
+                session,
+                operation,
+                settle=lambda: pause(visit, profile.reading_s),
+                read=read,
+            )
+        except (ServiceError, OSError, *session.exceptions) as error:
+            why = f"memory per request: {error}"
+            visit.reasons[service] = "; ".join(filter(None, (visit.reasons.get(service), why)))
+            visit.say(f"{service}: {why}")
 
 
 @contextmanager

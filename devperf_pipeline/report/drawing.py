@@ -88,13 +88,10 @@ def svg_of(figure: "Figure") -> str:
     """
     The picture as text. Without date and program: the same data gives the same bytes.
     """
-    from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415 - see the module's docstring
-
     for axes in figure.axes:
         axes.patch.set_alpha(0)
     out = io.StringIO()
-    # Not savefig, which draws everything twice: once to see how large it is, which we have said ourselves.
-    FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None, "Creator": None})
+    figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     # Points are what matplotlib writes; a page would show them a third larger than the pixels that were asked for.
     drawing = _POINTS.sub(r'width="\1" height="\2"', out.getvalue(), count=1)
     # Verdana has the widths that the layout was made with.
@@ -105,7 +102,7 @@ def time_axis(axes: "Axes", which: str) -> None:
     """
     A log axis in the units people read, marked at 1, 10, 100 (and 2, 5 between them where there is room).
     """
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator  # noqa: PLC0415 - see the module's docstring
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: PLC0415 - see the module's docstring
 
     axis = axes.xaxis if which == "x" else axes.yaxis
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
@@ -113,7 +110,7 @@ def time_axis(axes: "Axes", which: str) -> None:
     wide = math.log10(high / low) > 1.5
     axis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
     axis.set_major_formatter(FuncFormatter(lambda time_ns, _: _tick(time_ns)))
-    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())
     axes.grid(visible=True, axis="x" if which == "x" else "both")
     axes.set_axisbelow(True)
 

@@ -6,7 +6,6 @@ import base64
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from devperf_pipeline.model import Stage
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report import summary, tables
 from devperf_pipeline.report.charts import latency_curve, overview
@@ -82,26 +81,6 @@ def table_panel(con: "Connection", table: str) -> str:
             return f"{medians}\n\n{_inline('p50 over baselines', chart)}" if chart else medians
         case _:
             return ""
-
-
-def stage_rows(
-    con: "Connection", baseline_id: str, stage: Stage, service: str
-) -> list[dict[str, str | int | float | None]]:
-    """
-    What a stage beside the samples made of one service in that baseline: few columns, rounded numbers.
-    """
-    found = asked(con, f"panel_{stage}", baseline_id=baseline_id, service=service)
-    return [
-        {
-            name: float(show.number(value))
-            if isinstance(value, float)
-            else show.plain(value, 160)
-            if isinstance(value, str)
-            else value
-            for name, value in row.items()
-        }
-        for row in found
-    ]
 
 
 def _inline(about: str, chart: str) -> str:

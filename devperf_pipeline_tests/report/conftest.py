@@ -38,7 +38,7 @@ class Warehouse:
         self._con.execute(statement("view_resource_samples_empty"))
         self._con.execute("create table readings as from resource_samples")
         self._con.execute("create or replace view resource_samples as from readings")
-        for view in (*DERIVED_VIEWS, "tool_runs"):
+        for view in DERIVED_VIEWS:
             self._con.execute(statement(f"view_{view}"))
 
     @property
@@ -149,28 +149,6 @@ class Warehouse:
                 "readings", baseline_id=baseline_id, service=service, phase="load", benchmark=benchmark, users=users,
                 at_ns=number * 10**9, elapsed_ns=10**9, cpu_percent=cpu_percent, rss_bytes=1 << 20,
             )  # fmt: skip
-
-    def swept(self, baseline_id: str, service: str, users: int, **values: Any) -> None:
-        """
-        One point of a sweep of users, as `load_tests` has it.
-        """
-        found: dict[str, Any] = {
-            "operation": "get-health-all",
-            "benchmark": f"{service}/get-health-all/sustained-{users}/engine",
-            "limit_calls": 60_000,
-            "limit_s": 1.5,
-            "elapsed_ns": 1_500_000_000,
-            "n": 900,
-            "failed": 0,
-            "non_success": 0,
-            "throughput_per_s": 600.0,
-            "p50_ns": 1_000_000,
-            "valid": True,
-            "client_share": 0.2,
-            "engine_processes": 1,
-            "at_limit": False,
-        }
-        self._insert("load_tests", baseline_id=baseline_id, service=service, users=users, **found | values)
 
     def measured(
         self, baseline_id: str, service: str, operation: str, p50s_ns: Sequence[int], **values: Any

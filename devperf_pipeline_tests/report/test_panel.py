@@ -3,7 +3,7 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from devperf_pipeline.report.panel import service_panel, service_rows, stage_rows
+from devperf_pipeline.report.panel import service_panel, service_rows
 from devperf_pipeline.store.warehouse import connect
 
 if TYPE_CHECKING:
@@ -105,28 +105,3 @@ class TestRows:
 
         assert ["SET"] == [row["operation"] for row in rows]
         assert panel == "Redis, version 7.0.15. RabbitMQ failed: no answer"
-
-
-class TestStageRows:
-    def test_a_sweep_is_a_table_that_sorts(self, warehouse: "Warehouse") -> None:
-        """
-        Each number of users is a row with numbers in milliseconds; what does not count says why.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.swept(sitting, "gin", 100, valid=False, invalid_reason="3 of 9 calls failed")
-        warehouse.swept(sitting, "gin", 1, p50_ns=1_234_567)
-        with connect(warehouse.folders) as con:
-            rows = stage_rows(con, sitting, "load_tests", "gin")
-
-        assert [(1, "yes"), (100, "3 of 9 calls failed")] == [(row["users"], row["valid"]) for row in rows]
-        assert 1.23 == rows[0]["p50 ms"]
-
-    def test_what_a_stage_did_not_measure_has_no_rows(self, warehouse: "Warehouse") -> None:
-        """
-        Nothing measured is an empty table, whatever the stage.
-        """
-        sitting = warehouse.baseline(25)
-        with connect(warehouse.folders) as con:
-            found = [stage_rows(con, sitting, stage, "gin") for stage in ("load_tests", "resources", "tools")]
-
-        assert [[], [], []] == found
