@@ -21,7 +21,16 @@ STAGES: Mapping[Stage, tuple[str, ...]] = {
 INFRASTRUCTURE = dg.AssetKey("infrastructure")
 BASELINE = dg.AssetKey("baseline")
 TABLES = tuple(
-    dg.AssetKey(name) for name in ("baselines", "rounds", "percentiles", "resources", "memory_per_request")
+    dg.AssetKey(name)
+    for name in (
+        "baselines",
+        "rounds",
+        "percentiles",
+        "load_tests",
+        "knees",
+        "resources",
+        "memory_per_request",
+    )
 )
 REPORT = dg.AssetKey(["reports", "baseline"])
 

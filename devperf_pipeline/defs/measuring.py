@@ -30,6 +30,7 @@ from devperf_pipeline.measure.tally import Tally
 from devperf_pipeline.measure.visit import Cancelled
 from devperf_pipeline.model import Baseline, Stack, Stage
 from devperf_pipeline.report.panel import service_panel, service_rows
+from devperf_pipeline.report.staged import Page, page
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack import local
 from devperf_pipeline.stack.config import load_stack
@@ -247,14 +248,18 @@ def _results(
                 },
                 check_results=list(checks.judged(service, tally.services[service])),
             )
+        for stage, counts in tally.stages.items():
+            for service, count in counts.items():
+                if count and keys.made(stage, service) in wanted:
+                    yield dg.MaterializeResult(
+                        asset_key=keys.made(stage, service),
+                        metadata={
+                            "dagster/row_count": count,
+                            **_page(page(con, baseline.id, stage, service)),
+                        },
+                    )
     finally:
         con.close()
-    for stage, counts in tally.stages.items():
-        for service, count in counts.items():
-            if count and keys.made(stage, service) in wanted:
-                yield dg.MaterializeResult(
-                    asset_key=keys.made(stage, service), metadata={"dagster/row_count": count}
-                )
     if keys.BASELINE in wanted:
         yield dg.MaterializeResult(
             asset_key=keys.BASELINE,
@@ -265,6 +270,18 @@ def _results(
                 **{f"not measured: {service}": why for service, why in baseline.reasons.items()},
             },
         )
+
+
+def _page(shown: Page) -> dict[str, Any]:
+    """
+    What the page of a load test, of resources or of tools has beside its row count.
+    """
+    records = [dg.TableRecord(dict(row)) for row in shown.rows]
+    return {
+        **({"measured": dg.MetadataValue.table(records)} if records else {}),
+        **({"shown": dg.MetadataValue.md(shown.panel)} if shown.panel else {}),
+        **{name: dg.MetadataValue.float(value) for name, value in shown.trend.items()},
+    }
 
 
 def _trend(rows: Sequence[Mapping[str, object]]) -> dict[str, float]:

@@ -16,6 +16,8 @@ ABOUT = {
     "baselines": "One row a sitting: when, which stack and profile, how many samples.",
     "rounds": "One row a round of a benchmark: its percentiles, where it ran, what else was going on.",
     "percentiles": "One row a benchmark of a baseline: exact percentiles over all its calls, and whether it is valid.",
+    "load_tests": "One row a sustained load: throughput, the ladder of percentiles, failures, and whether it is valid.",
+    "knees": "One row a sustained operation: from how many users on more of them only wait longer.",
     "resources": "One row a service, phase and load: CPU, memory, disk and network of everything that runs.",
     "memory_per_request": "One row a service and measure: how memory grows with requests under way, if that can be told.",
 }

@@ -1,16 +1,16 @@
 """
-How are many requests held under way at a service, while its memory is read?
+How are many requests held under way at services, while their memory is read?
 
 Each user sends all but the last byte of a call, so that the service has begun to work on it and cannot end. When all
 was read the last bytes are sent, one after the other, and every call has to be answered right.
 """
 
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from socket import socket
 
-from devperf_pipeline.errors import ServiceRefused, WrongAnswer
+from devperf_pipeline.errors import ServiceError, ServiceRefused, WrongAnswer
 from devperf_pipeline.model import Outcome
 from devperf_pipeline.services.operation import DEADLINE_S, Connection, Operation, Session, Wire
 
@@ -35,43 +35,125 @@ class Request:
         return self.wire.sockets[self.wire.calls[0][0].socket]
 
 
+class Holder:
+    """
+    Calls of one operation that are under way at one service.
+    """
+
+    def __init__(self, service: str, session: Session, operation: Operation) -> None:
+        self.session = session
+        self._service = service
+        self._operation = operation
+        self._held: list[Request] = []
+
+    def benchmark(self, users: int) -> str:
+        """
+        What readings with so many calls under way are called.
+        """
+        return f"{self._service}/{self._operation.name}/held-{users}"
+
+    def warm_up(self) -> None:
+        """
+        Hold `WARM_USERS` calls and end them.
+
+        Raises:
+            WrongAnswer: they were not answered right.
+            ServiceError, OSError: as the session's own.
+
+        """
+        if self._operation.reset is not None:
+            self._operation.reset(USERS[-1], 1)
+        self.hold(WARM_USERS)
+        self.end()
+
+    def hold(self, users: int) -> None:
+        """
+        Hold so many calls in all.
+
+        Raises:
+            ServiceError, OSError: as the session's own.
+
+        """
+        assert self._operation.wire is not None
+        while len(self._held) < users:
+            connection = self.session.connect()
+            request = Request(connection, self._operation.wire(connection, len(self._held), 1))
+            self._held.append(request)
+            request.socket.settimeout(DEADLINE_S)
+            request.socket.sendall(request.wire.calls[0][0].data[:-1])
+
+    def check(self) -> None:
+        """
+        See that every call is still under way.
+
+        Raises:
+            ServiceRefused: the service ended calls before they were whole.
+
+        """
+        ended = _ended(self._held)
+        if ended:
+            raise ServiceRefused(
+                f"expected {len(self._held)} requests to wait for their last byte, found {ended} answered or closed "
+                f"before it came. Raise the service's limit of connections, or its time limit of requests."
+            )
+
+    def end(self) -> None:
+        """
+        Send every last byte and await the answers.
+
+        Raises:
+            WrongAnswer: calls were not answered right.
+
+        """
+        _end(self._held, self._operation)
+
+    def close(self) -> None:
+        """
+        End every connection. Safe to call twice.
+        """
+        while self._held:
+            self._held.pop().connection.close()
+
+
 def sweep(
-    service: str,
-    session: Session,
-    operation: Operation,
+    holders: Mapping[str, Holder],
     *,
     settle: Callable[[], None],
-    read: Callable[[int, str], None],
+    read: Callable[[int, Mapping[str, str]], None],
+    failed: Callable[[str, Exception], None],
 ) -> None:
     """
-    Hold more and more calls of an operation; at each step `settle`, then `read(users, benchmark)`.
+    Hold more and more calls, at all services at once; at each step `settle`, then `read` users and the name of the
+    readings by service.
 
-    Raises:
-        ServiceRefused: the service ended calls before they were whole; what was read before stays.
-        WrongAnswer: calls that were held were not answered right in the end.
-        ServiceError, OSError: as the session's own.
-
+    A call that waits for its last byte uses nothing but memory, and memory is told by service: what is held at the
+    others changes no reading. A service that ends calls early, or answers them wrong, is told to `failed` and left out
+    of the steps that follow; what was read of it stays.
     """
-    if operation.reset is not None:
-        operation.reset(USERS[-1], 1)
-    held: list[Request] = []
+    held = dict(holders)
+
+    def each(step: Callable[[Holder], None]) -> None:
+        for service, holder in tuple(held.items()):
+            try:
+                step(holder)
+            except (ServiceError, OSError, *holder.session.exceptions) as error:
+                del held[service]
+                holder.close()
+                failed(service, error)
+
     try:
-        _more(held, session, operation, WARM_USERS)
-        _end(held, operation)
+        each(Holder.warm_up)
         for users in USERS:
-            _more(held, session, operation, users)
-            settle()
-            ended = _ended(held)
-            if ended:
-                raise ServiceRefused(
-                    f"expected {users} requests to wait for their last byte, found {ended} answered or closed before "
-                    f"it came. Raise the service's limit of connections, or its time limit of requests."
-                )
-            read(users, f"{service}/{operation.name}/held-{users}")
-        _end(held, operation)
+            each(lambda holder, users=users: holder.hold(users))
+            if held:
+                settle()
+            each(Holder.check)
+            if held:
+                read(users, {service: holder.benchmark(users) for service, holder in held.items()})
+        each(Holder.end)
     finally:
-        for request in held:
-            request.connection.close()
+        for holder in holders.values():
+            holder.close()
 
 
 def _ended(held: list[Request]) -> int:
@@ -82,19 +164,6 @@ def _ended(held: list[Request]) -> int:
     for request in held:
         poll.register(request.socket, select.POLLIN)
     return len(poll.poll(0))
-
-
-def _more(held: list[Request], session: Session, operation: Operation, users: int) -> None:
-    """
-    Hold so many calls in all.
-    """
-    assert operation.wire is not None
-    while len(held) < users:
-        connection = session.connect()
-        request = Request(connection, operation.wire(connection, len(held), 1))
-        held.append(request)
-        request.socket.settimeout(DEADLINE_S)
-        request.socket.sendall(request.wire.calls[0][0].data[:-1])
 
 
 def _end(held: list[Request], operation: Operation) -> None:

@@ -14,6 +14,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 
+from devperf_pipeline.errors import ServiceRefused
 from devperf_pipeline.measure.plan import Item, Profile
 from devperf_pipeline.measure.progress import Progress, Watch
 from devperf_pipeline.measure.recorder import CAPACITY
@@ -124,8 +125,7 @@ def _sweep(visit: Visit, measurer: Measurer, watch: Watch, items: Sequence[Item]
         if _ends(last) or failures == FAILURES_IN_A_ROW:
             untried = len(items) - place - 1
             watch.dropped(untried)
-            if untried:
-                visit.say(f"{service.name}: the sweep of users ends at {users:,}: {last.problem}")
+            _tell_end(visit, item, last, untried=untried, fewer_were_fine=place > 0 and failures == 1)
             break
         if last.stretch:
             engines = engines_after(last.stretch, visit.placement.room)
@@ -134,6 +134,17 @@ def _sweep(visit: Visit, measurer: Measurer, watch: Watch, items: Sequence[Item]
             f"{service.name}: no sustained load of {', '.join(left_out)} users was measured: the profile "
             f"{visit.profile.name!r} has {share_s:.0f} s for the sweep of a service. A longer profile measures all."
         )
+
+
+def _tell_end(visit: Visit, item: Item, last: Round, *, untried: int, fewer_were_fine: bool) -> None:
+    """
+    Say where a sweep ends. That a server lets in only so many is a setting of its, no fault; the row has its words.
+    """
+    service, users = item.benchmark.service, item.benchmark.load.users
+    if fewer_were_fine and _ends(last) and (last.problem or "").startswith(ServiceRefused.__name__):
+        visit.say(f"{service} lets in fewer than {users:,} users at once; its sweep of users ends there.")
+    elif untried:
+        visit.say(f"{service}: the sweep of users ends at {users:,}: {last.problem}")
 
 
 def _ends(last: Round) -> bool:

@@ -3,12 +3,12 @@ What does everything that runs use: at rest, under a load, with requests held op
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from devperf_pipeline.errors import MeasurementError, ServiceError
+from devperf_pipeline.errors import MeasurementError
 from devperf_pipeline.measure.belonging import targets
-from devperf_pipeline.measure.held import sweep
+from devperf_pipeline.measure.held import USERS, Holder, sweep
 from devperf_pipeline.measure.progress import Progress
 from devperf_pipeline.measure.sampler import Sampler
 from devperf_pipeline.measure.visit import Visit
@@ -22,7 +22,7 @@ NAP_S = 0.2
 
 def read_at_rest_and_held(visit: Visit, _tell: Callable[[Progress], None]) -> None:
     """
-    The stage "resources": everything at rest, then each service that can hold requests with more and more of them.
+    The stage "resources": everything at rest, then the services that can hold requests with more and more of them.
 
     One whose requests cannot be held costs its own memory per request and nothing else.
     """
@@ -31,29 +31,29 @@ def read_at_rest_and_held(visit: Visit, _tell: Callable[[Progress], None]) -> No
     pause(visit, profile.idle_s * SETTLE)
     with watching(visit, "idle"):
         pause(visit, profile.idle_s)
-    for service, session in visit.chosen("resources").items():
-        operation = next((one for one in session.operations() if one.held and one.wire), None)
-        if operation is None:
-            continue
-        visit.say(f"{service}: memory is read while up to 200 requests are under way.")
+    holders = {
+        service: Holder(service, session, operation)
+        for service, session in visit.chosen("resources").items()
+        for operation in [next((one for one in session.operations() if one.held and one.wire), None)]
+        if operation is not None
+    }
+    if not holders:
+        return
+    visit.say(
+        f"Memory is read while up to {USERS[-1]} requests are under way at each of {', '.join(holders)}."
+    )
 
-        def read(users: int, benchmark: str, service: str = service) -> None:
-            with watching(visit, "held", benchmark, users, only=(service,)):
-                # The first reading ends one interval after the first look.
-                pause(visit, profile.reading_s * 1.3)
+    def read(users: int, benchmarks: Mapping[str, str]) -> None:
+        with watching(visit, "held", users=users, only=benchmarks):
+            # The first reading ends one interval after the first look.
+            pause(visit, profile.reading_s * 1.3)
 
-        try:
-            sweep(
-                service,
-                session,
-                operation,
-                settle=lambda: pause(visit, profile.reading_s),
-                read=read,
-            )
-        except (ServiceError, OSError, *session.exceptions) as error:
-            why = f"memory per request: {error}"
-            visit.reasons[service] = "; ".join(filter(None, (visit.reasons.get(service), why)))
-            visit.say(f"{service}: {why}")
+    def failed(service: str, error: Exception) -> None:
+        why = f"memory per request: {error}"
+        visit.reasons[service] = "; ".join(filter(None, (visit.reasons.get(service), why)))
+        visit.say(f"{service}: {why}")
+
+    sweep(holders, settle=lambda: pause(visit, profile.reading_s), read=read, failed=failed)
 
 
 @contextmanager
@@ -62,10 +62,12 @@ def watching(
     phase: ResourcePhase,
     benchmark: str | None = None,
     users: int = 0,
-    only: Collection[str] = (),
+    only: Mapping[str, str] | None = None,
 ) -> Iterator[None]:
     """
-    Read what everything that runs uses (or only those services) while this lasts, and keep it.
+    Read what everything that runs uses while this lasts, and keep it.
+
+    `only` names the services that are read alone, each with the benchmark of its own that its readings are of.
 
     Readings are kept every few seconds, and the rest before this returns. Where they cannot be had this is said, and
     what is measured meanwhile goes on.
@@ -75,7 +77,7 @@ def watching(
 
     """
     try:
-        _sampler(visit).begin(phase, benchmark, users, only)
+        _sampler(visit).begin(phase, benchmark, users, only or {})
     except MeasurementError as error:
         _lost(visit, error)
     try:

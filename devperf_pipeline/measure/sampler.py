@@ -8,10 +8,11 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from types import MappingProxyType
 from typing import Any
 
 from devperf_pipeline.errors import MeasurementError, StoreError
@@ -63,10 +64,16 @@ class Sampler:
         )
 
     def begin(
-        self, phase: ResourcePhase, benchmark: str | None, users: int, only: Collection[str] = ()
+        self,
+        phase: ResourcePhase,
+        benchmark: str | None,
+        users: int,
+        only: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """
         Read from now on; returns after the first look, from which the first reading counts.
+
+        `only` names the services that are read alone, each with the benchmark that its readings are of.
 
         Raises:
             MeasurementError: the process does not answer.
@@ -78,7 +85,7 @@ class Sampler:
                 "phase": phase,
                 "benchmark": benchmark,
                 "users": users,
-                "only": list(only),
+                "only": dict(only),
             },
             "began",
         )

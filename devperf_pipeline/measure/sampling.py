@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -40,13 +40,20 @@ AT_REST = ("idle", "iowait", "guest", "guest_nice", "steal")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
     """
-    What readings are made for; `only` names whose services (everybody's if it is empty).
+    What readings are made for. `only` names the services that are read alone (all if it is empty), each with the
+    benchmark that its readings are of.
     """
 
     phase: ResourcePhase
     benchmark: str | None
     users: int
-    only: tuple[str, ...] = ()
+    only: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def benchmark_of(self, name: str) -> str | None:
+        """
+        The benchmark of a target's readings; "redis_cluster/2" is a node of a service.
+        """
+        return self.only.get(name.partition("/")[0], self.benchmark)
 
 
 class Reader:
@@ -184,7 +191,7 @@ class Sampling:
             elapsed_ns=elapsed_ns,
             cpu_percent=round(max(0.0, use.cpu_s - before[1]) * 1e11 / elapsed_ns, 2) if known else None,  # type: ignore[operator]
             users=watch.users,
-            benchmark=watch.benchmark,
+            benchmark=watch.benchmark_of(target.name),
             source=source,
             **{key: value for key, value in asdict(use).items() if key != "cpu_s"},
         )
@@ -239,7 +246,7 @@ def serve(orders: BinaryIO, answers: BinaryIO) -> None:
                 phase=order["phase"],
                 benchmark=order["benchmark"],
                 users=order["users"],
-                only=tuple(order["only"]),
+                only=order["only"],
             )
             sampling.forget()
             list(sampling.look(watch))

@@ -64,11 +64,11 @@ def ranking_bars(places: "Sequence[Reading]") -> str | None:
         return svg_of(figure)
 
 
-def sweep(tests: Sequence[Mapping[str, Any]]) -> str | None:
+def sweep(tests: Sequence[Mapping[str, Any]], *, small: bool = False) -> str | None:
     """
     Throughput against p95, one line a service, one point a number of users; a panel for the APIs, one for the others.
 
-    None without two loads of one service.
+    None without two loads of one service. `small` fits a dialog of 450 pixels: panels below each other.
     """
     lines: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for one in tests:
@@ -87,8 +87,9 @@ def sweep(tests: Sequence[Mapping[str, Any]]) -> str | None:
     if not panels:
         return None
     keys = max(len(chosen) for _, chosen in panels)
-    with figure_of(WIDTH, 330 + 15 * keys) as figure:
-        grid = figure.subplots(1, len(panels), squeeze=False)[0]
+    down = len(panels) if small else 1
+    with figure_of(440 if small else WIDTH, down * ((240 if small else 330) + 15 * keys)) as figure:
+        grid = list(figure.subplots(down, len(panels) // down, squeeze=False).flat)
         for axes, (title, chosen) in zip(grid, panels, strict=True):
             for (service, operation), points in chosen.items():
                 across = [point["throughput_per_s"] for point in points]
@@ -104,7 +105,8 @@ def sweep(tests: Sequence[Mapping[str, Any]]) -> str | None:
             users = [point["users"] for points in chosen.values() for point in points]
             axes.set_xlabel(f"throughput, calls by the second, from {min(users)} to {max(users)} users")
             axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), frameon=False, fontsize=8)
-        grid[0].set_ylabel("p95 of a call")
+        for axes in grid if small else grid[:1]:
+            axes.set_ylabel("p95 of a call")
         figure.tight_layout()
         return svg_of(figure)
 
@@ -205,8 +207,9 @@ def _rate_axis(axes: "Axes") -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: PLC0415 - see drawing.py
 
     low, high = axes.get_xlim()
-    few = high / low > 20
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if few else (1.0, 2.0, 5.0)))
+    wide = high / low
+    subs = (1.0, 3.0) if wide > 20 else (1.0, 2.0, 5.0) if wide > 5 else (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+    axes.xaxis.set_major_locator(LogLocator(subs=subs))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda rate, _: throughput(rate).removesuffix("/s")))
     axes.xaxis.set_minor_formatter(NullFormatter())
 

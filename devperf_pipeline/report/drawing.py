@@ -5,6 +5,7 @@ SVG, the same bytes for the same data, readable on a light and on a dark page.
 matplotlib is imported when the first picture is drawn: it takes longer than everything else here together.
 """
 
+import base64
 import io
 import math
 import re
@@ -120,3 +121,10 @@ def _tick(time_ns: float) -> str:
         if time_ns >= size_ns:
             return f"{time_ns / size_ns:g} {unit}"
     return f"{time_ns:g} ns"
+
+
+def inline(about: str, chart: str) -> str:
+    """
+    A picture as Markdown that needs no file beside it.
+    """
+    return f"![{about}](data:image/svg+xml;base64,{base64.b64encode(chart.encode()).decode()})"

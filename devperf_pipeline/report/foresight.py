@@ -55,7 +55,7 @@ def _besides(profile: Profile) -> str:
     sweep_s = profile.load_test_s + (len(SWEEP) - 1) * profile.sweep_s
     return (
         f"Besides, in none of these figures: {show.duration(_ns(profile.idle_s))} in which nothing is asked, up to "
-        f"{HELD[-1]} requests held open at a service while its memory is read, load tests of {SWEEP[0]} to {SWEEP[-1]} "
+        f"{HELD[-1]} requests held open at each API at the same time while memory is read, load tests of {SWEEP[0]} to {SWEEP[-1]} "
         f"users (about {show.duration(_ns(sweep_s))} a service), and reference tools."
     )
 

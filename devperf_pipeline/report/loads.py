@@ -40,7 +40,7 @@ def load_tests(
     if knees:
         blocks += [
             "From how many users on more of them only wait longer:",
-            Lines([_knee(view, one) for one in knees]),
+            Lines([knee(view, one) for one in knees]),
         ]
     doubts = [_doubt(view, one) for one in tests if not one["valid"]]
     if doubts:
@@ -100,7 +100,10 @@ def _ladders(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> Table:
     )
 
 
-def _knee(view: "Picture", one: Mapping[str, Any]) -> str:
+def knee(view: "Picture", one: Mapping[str, Any]) -> str:
+    """
+    One knee in words, or why there is none.
+    """
     what = f"{show.cell(view.title_of(one['service']))}, {show.cell(view.operation_of(one['service'], one['operation']))}"
     if one["knee_users"] is None:
         return f"{what}: not found ({show.prose(one['reason'])})"

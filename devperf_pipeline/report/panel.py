@@ -2,14 +2,14 @@
 What does Dagster show of a service on its asset's page?
 """
 
-import base64
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from devperf_pipeline.report import format as show
-from devperf_pipeline.report import summary, tables
+from devperf_pipeline.report import loads, summary, tables
 from devperf_pipeline.report.charts import latency_curve, overview
-from devperf_pipeline.report.comparing_charts import history
+from devperf_pipeline.report.comparing_charts import history, sweep
+from devperf_pipeline.report.drawing import inline
 from devperf_pipeline.report.rows import asked, curves, picture
 from devperf_pipeline.report.view import Part
 
@@ -32,7 +32,7 @@ def service_panel(con: "Connection", baseline_id: str | None, service: str) -> s
     parts = [summary.about(part)]
     chart = latency_curve(part, curves(con, part), small=True)
     if chart:
-        parts.append(_inline(f"Percentile curves of {show.cell(part.title)}", chart))
+        parts.append(inline(f"Percentile curves of {show.cell(part.title)}", chart))
     notes = [f"- {note}" for note in tables.readings(part, 0).notes]
     if notes:
         parts.append("\n".join(["Does not count:", "", *notes]))
@@ -52,13 +52,14 @@ def report_picture(con: "Connection", baseline_id: str | None) -> str:
     """
     chart = overview(picture(con, baseline_id).parts, small=True)
     return (
-        _inline("Latency of every operation, one user", chart) if chart else "Nothing valid was measured yet."
+        inline("Latency of every operation, one user", chart) if chart else "Nothing valid was measured yet."
     )
 
 
 def table_panel(con: "Connection", table: str) -> str:
     """
-    What the page of a table shows of its newest rows: baselines as a list, percentiles as medians and their history.
+    What the page of a table shows of its newest rows: baselines as a list, percentiles as medians and their
+    history, load tests as their sweeps, knees in words.
 
     Empty for a table of which there is nothing to see.
     """
@@ -78,13 +79,15 @@ def table_panel(con: "Connection", table: str) -> str:
         case "percentiles":
             medians = "\n".join(f"- {line}" for line in summary.headline(view))
             chart = history(asked(con, "report_history", baseline_id=id_), small=True)
-            return f"{medians}\n\n{_inline('p50 over baselines', chart)}" if chart else medians
+            return f"{medians}\n\n{inline('p50 over baselines', chart)}" if chart else medians
+        case "load_tests":
+            chart = sweep(asked(con, "report_load_tests", baseline_id=id_), small=True)
+            return inline("Throughput against p95, from one user to most", chart) if chart else ""
+        case "knees":
+            knees = asked(con, "report_knees", baseline_id=id_)
+            return "\n".join(f"- {loads.knee(view, one)}" for one in knees)
         case _:
             return ""
-
-
-def _inline(about: str, chart: str) -> str:
-    return f"![{about}](data:image/svg+xml;base64,{base64.b64encode(chart.encode()).decode()})"
 
 
 def service_rows(

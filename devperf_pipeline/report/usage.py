@@ -29,7 +29,7 @@ def usage(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
     """
     idle = [row for row in rows if row["phase"] == "idle" and row["category"] != "total"]
     # Everything is read while one service is loaded; here stands what that one used.
-    own = [row for row in rows if row["phase"] == "load" and _is_own(row)]
+    own = [row for row in rows if row["phase"] == "load" and is_own(row)]
     load = _largest(own)
     blocks: list[Block] = []
     if idle:
@@ -56,12 +56,12 @@ def memory(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
             show.count(row["points"]),
             show.prose(row["verdict"] or show.DASH),
         ]
-        for row in _best(rows)
+        for row in best(rows)
     ]
     return [Section("Memory per request", [about, Table(head, (*rule[:-1], ":--"), table)])]
 
 
-def _best(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def best(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """
     One row a service: by PSS where that could be read, for it counts no page twice.
     """
@@ -70,6 +70,15 @@ def _best(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         if row["service"] not in chosen or (row["measure"] == "pss" and row["bytes_per_request"] is not None):
             chosen[row["service"]] = row
     return list(chosen.values())
+
+
+def slope(row: Mapping[str, Any]) -> str:
+    """
+    What one request under way costs, and its bounds.
+    """
+    return (
+        f"{_signed(row['bytes_per_request'])} ({_signed(row['low_bytes'])} to {_signed(row['high_bytes'])})"
+    )
 
 
 def _idle(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -116,7 +125,7 @@ def _load(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> Table:
     )
 
 
-def _is_own(row: Mapping[str, Any]) -> bool:
+def is_own(row: Mapping[str, Any]) -> bool:
     """
     Whether the load was on this service, or on the one that it is a node of.
     """

@@ -90,6 +90,23 @@ class TestOneRun:
         assert isinstance(metadata["percentiles"], dg.TableMetadataValue)
         assert 0 < float(str(metadata["p50 ms, GET (hit)"].value)) < 10
 
+    def test_other_stages_have_pages_too(self, instance: dg.DagsterInstance) -> None:
+        """
+        Load test and resources have a table each, the load test its picture, and numbers to be drawn over time.
+        """
+        pages = {}
+        for stage in ("load_tests", "resources"):
+            event = instance.get_latest_materialization_event(keys.made(stage, "redis"))
+            assert event
+            assert event.asset_materialization
+            pages[stage] = event.asset_materialization.metadata
+            assert isinstance(pages[stage]["measured"], dg.TableMetadataValue)
+
+        assert float(str(pages["load_tests"]["calls/s, 100 users"].value)) > 1_000
+        assert "data:image/svg+xml;base64," in str(pages["load_tests"]["shown"].value)
+        for table in ("load_tests", "knees"):
+            assert instance.get_latest_materialization_event(dg.AssetKey(table))
+
     def test_absent_service_has_failed_checks_and_nothing_else(self, instance: dg.DagsterInstance) -> None:
         """
         samples/mysql is not materialised; its check says at which address nobody answered.

@@ -153,7 +153,8 @@ class TestRun:
 
         assert [1, 2, 5, 10, 20] == [one.benchmark.load.users for one in measured]
         assert [True, True, True, True, False] == [bool(one.latency_ns) for one in measured]
-        assert ["a: the sweep of users ends at 20: ServiceRefused: no more than 12 users"] == said
+        assert ["a lets in fewer than 20 users at once; its sweep of users ends there."] == said
+        assert measured[-1].problem == "ServiceRefused: no more than 12 users"
 
     def test_it_ends_where_answers_go_wrong(self, visit: MakeVisit) -> None:
         """

@@ -115,12 +115,14 @@ class TestSampler:
         """
         sampler, kept = start(Target(name="busy", category="other", pids=(busy,)))
         for users in (1, 2):
-            sampler.begin("held", None, users, ("busy",))
+            sampler.begin("held", None, users, {"busy": f"busy/hello/held-{users}"})
             time.sleep(0.25)
             sampler.end()
             time.sleep(0.3)
 
-        assert {("busy", 1), ("busy", 2)} == {(one.service, one.users) for one in kept}
+        assert {("busy", n, f"busy/hello/held-{n}") for n in (1, 2)} == {
+            (one.service, one.users, one.benchmark) for one in kept
+        }
         assert all(one.elapsed_ns < 290_000_000 for one in kept if one.users == 2)
 
     def test_one_that_vanishes_ends_its_readings(self, start: Start) -> None:

@@ -1,6 +1,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,21 @@ import pytest
 from devperf_pipeline.measure.plan import Profile
 from devperf_pipeline.measure.sitting import Wishes, measure
 from devperf_pipeline.model import Baseline, Outcome, ResourceReading, Round, Service, Stack, Stated
+from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.store import warehouse
+from devperf_pipeline.store.samples import SampleStore
 from devperf_pipeline.store.validity import Evidence, why_invalid
-from devperf_pipeline_tests.services.odd_apis import Api, Reply, caching, limiting, serving, stranger
+from devperf_pipeline_tests.services.odd_apis import (
+    Api,
+    Reply,
+    Request,
+    caching,
+    limiting,
+    serving,
+    stranger,
+)
+
+LIMITED: Reply = (429, {}, {"error": "Rate limit exceeded: 100 per 1 minute"})
 
 PROFILE = Profile(name="tiny", rounds=2, seconds=0.1, warmup_s=0.1, about="for a test")
 
@@ -90,3 +104,62 @@ class TestCached:
 
         assert [] == [name for name in reasons if name.startswith("gin/get-health/")]
         assert "GET /health: a cache seems to answer (timestamp was" in baseline.reasons["gin"]
+
+
+class TestLoaded:
+    """Sustained loads of the same strangers, as they stand in the tables."""
+
+    def test_a_limit_gives_no_valid_row_and_no_rank(self, tmp_path: Path) -> None:
+        """Refusals that come in no time are no load test."""
+        rows, ranks, said = swept(limiting(whole, 100, LIMITED), tmp_path)
+
+        assert [] == [row for row in rows if row[0]]
+        assert [] == ranks
+        assert "429" in said or all("429" in str(why) for _, why in rows), (said, rows)
+
+    def test_a_limit_that_is_met_under_load(self, tmp_path: Path) -> None:
+        """From the stretch on in which the limit is met no row is valid, and their reasons say what was answered."""
+        rows, _, _ = swept(limiting(whole, 2_000, LIMITED), tmp_path)
+        refused = [why for valid, why in rows if not valid]
+
+        assert refused
+        assert [False] * len(refused) == [valid for valid, _ in rows[-len(refused) :]]
+        assert all("Rate limit exceeded" in str(why) for why in refused), refused
+
+    def test_a_cache_gives_no_valid_row_and_no_rank(self, tmp_path: Path) -> None:
+        """What stands still for 30 s is nobody's load test, and the reason is what was seen."""
+        rows, ranks, said = swept(caching(whole, key=lambda request: request.path), tmp_path)
+
+        assert [] == [row for row in rows if row[0]]
+        assert [] == ranks
+        assert "GET /health/all: a cache seems to answer (timestamp was" in said
+
+
+def whole(request: Request) -> Reply:
+    """
+    A stranger that has the route of the load tests, too.
+    """
+    if request.path == "/health/all":
+        return 200, {}, {"status": "healthy", "dependencies": {}, "timestamp": datetime.now(UTC).isoformat()}
+    return stranger(request)
+
+
+def swept(api: Api, folder: Path) -> tuple[list[tuple[bool, str | None]], list[tuple[object, ...]], str]:
+    """
+    Whether each load test of an API is valid, and why not; the places of its load test; what was said of the service.
+    """
+    folders = Folders(folder)
+    store = SampleStore(folders)
+    store.check_writable()
+    with serving(api) as address:
+        service = Service(name="gin", kind="gin", addresses=(address,))
+        stack = Stack(name="odd", path=Path("odd.toml"), managed=False, services=(service,))
+        wishes = Wishes(profile=PROFILE, stages={"load_tests": ()}, seed=1)
+        baseline = measure(stack, wishes, host={}, keeper=store)
+    warehouse.build(folders)
+    with warehouse.connect(folders) as con:
+        rows = con.execute("select valid, invalid_reason from load_tests order by users").fetchall()
+        ranks = con.execute(
+            "from ranking('/health/all', with_users := 100) where rank is not null"
+        ).fetchall()
+    return rows, ranks, baseline.reasons.get("gin", "")

@@ -133,6 +133,12 @@ class Warehouse:
         )
         return benchmark
 
+    def row(self, table: str, **values: Any) -> None:
+        """
+        One row of a table, as it is; lists and maps too.
+        """
+        self._insert(table, **values)
+
     def loaded(
         self, baseline_id: str, service: str, users: int, throughput_per_s: float, cpu_percent: float
     ) -> None:

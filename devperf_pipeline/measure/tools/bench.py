@@ -25,7 +25,8 @@ class Length:
     """
     How long tools run: `seconds` a run, so many `pairs` of engine and tool; TPC-B in one stretch of its own.
 
-    `block_calls` are those of each line of redis-benchmark's block; `api_tools` are those that ask APIs.
+    `block_calls` are those of each line of redis-benchmark's block; `api_tools` are those that ask APIs, and where
+    `new_connections` ab asks once more with a connection for each call. A user makes `least_each` calls at least.
     """
 
     seconds: float
@@ -33,10 +34,20 @@ class Length:
     tpcb_s: int
     block_calls: int
     api_tools: tuple[Tool, ...] = ("ab", "wrk", "h2load")
+    new_connections: bool = True
+    least_each: int = 3
 
 
 LENGTHS: Mapping[str, Length] = {
-    "quick": Length(seconds=0.2, pairs=1, tpcb_s=3, block_calls=10_000, api_tools=("ab",)),
+    "quick": Length(
+        seconds=0.2,
+        pairs=1,
+        tpcb_s=2,
+        block_calls=10_000,
+        api_tools=("ab",),
+        new_connections=False,
+        least_each=2,
+    ),
     "standard": Length(seconds=1.0, pairs=3, tpcb_s=10, block_calls=50_000),
     "full": Length(seconds=5.0, pairs=3, tpcb_s=60, block_calls=100_000),
 }
@@ -173,7 +184,7 @@ class Bench:
         """
         How many calls a run of the usual length makes at that rate.
         """
-        return max(3 * users, min(MOST_CALLS, int(rate * self.length.seconds)))
+        return max(self.length.least_each * users, min(MOST_CALLS, int(rate * self.length.seconds)))
 
     def close(self) -> None:
         """

@@ -86,6 +86,35 @@ FORMATS = (
 )
 
 
+TELLING_LESS = (
+    (
+        r"^\s+Requests/sec:\s",
+        "calls of hey",
+        "its summary, which rounds to tenths of a millisecond",
+        "Run hey with -o csv.",
+    ),
+    (
+        r"^\s+Average number of seconds to run all queries",
+        "CSV of mysqlslap",
+        "its text",
+        "Run mysqlslap with --csv.",
+    ),
+    (
+        r"^Could not connect to Redis",
+        "a run that ended",
+        "redis-benchmark without a Redis to ask",
+        "It measured nothing.",
+    ),
+    (
+        r"^apr_(socket|pollset)\w*: ",
+        "a run that ended",
+        "ab without a server that answered",
+        "It measured nothing.",
+    ),
+)
+"""What else the same tools write, by a line of it: what was expected in its place, what it is, and what to do."""
+
+
 def read(path: Path) -> tuple[Text, bytes]:
     """
     The text of a file, and its bytes.
@@ -133,6 +162,9 @@ def recognised(text: Text) -> Format:
     for form in FORMATS:
         if form.mine(text):
             return form
+    for pattern, expected, is_, do in TELLING_LESS:
+        if text.has(pattern):
+            text.complain(text.find(pattern, expected)[0], expected, is_, do)
     known = ", ".join(form.title for form in FORMATS)
     line, first = next(text.lines, (1, ""))
     return text.complain(line, f"one of: {known}", repr(first[:60]) if first else "nothing")

@@ -22,7 +22,8 @@ NEW_CONNECTIONS = "-new-connections"
 
 def measure(bench: Bench) -> None:
     """
-    Each tool and the engine in alternation; ab once more as people run it, with a connection for each call.
+    Each tool and the engine in alternation; in longer profiles ab once more as people run it, with a connection for
+    each call.
     """
     for name, path in cast("ToolTarget", bench.session).tool_scripts().items():
         url = f"http://{bench.service.address}{path}"
@@ -35,7 +36,7 @@ def measure(bench: Bench) -> None:
             tool: attempt for tool, attempt in attempts.items() if tool in bench.length.api_tools
         }
         rate = bench.alternate(name, USERS, chosen)
-        if "ab" in bench.programs and rate:
+        if bench.length.new_connections and "ab" in bench.programs and rate:
             connecting = bench.benchmark(f"{name}{NEW_CONNECTIONS}", USERS, "ab")
             bench.attempt(connecting, 1, partial(_ab, bench, url, ()), rate=rate)
 

@@ -23,6 +23,9 @@ SHARES = (0.0, 0.5, 0.95, 0.99, 1.0)
 STEPS = "8000"
 """Its histogram has steps of 8 µs where latencies are short."""
 
+LOOKS_NS = "250000000"
+"""With --cluster its threads see only every 250 ms whether all calls are done: so much too long may a run seem."""
+
 QUIET = re.compile(r"^(.{1,200}): ([0-9.]+) requests per second, p50=([0-9.]+) msec\s*$")
 FULL = re.compile(r"^====== (.{1,200}) ======\s*$")
 
@@ -77,7 +80,10 @@ def from_csv(text: Text) -> list[Result]:
                 throughput_per_s=per_second,
                 mean_ns=mean_ns,
                 quantiles=dict(zip(SHARES, rest, strict=True)),
-                about={"steps": STEPS, **({"cluster": f"{cluster} nodes"} if cluster else {})},
+                about={
+                    "steps": STEPS,
+                    **({"cluster": f"{cluster} nodes", "looks every": LOOKS_NS} if cluster else {}),
+                },
                 problem=None if per_second else "nothing was answered",
             )
         )

@@ -1,6 +1,7 @@
 -- One row is one reference tool on one operation of a baseline, and the engine's rounds in alternation with it.
 -- They agree where the ranges over their rounds, each wider by 5 %, touch: medians and throughput both. A tool that
--- counts time in steps is given one step more.
+-- counts time in steps is given one step more; one that sees only every so often whether it has finished may have been
+-- faster by as much.
 create view agreements as
 with tools as (
     select
@@ -14,6 +15,8 @@ with tools as (
         coalesce(r.throughput_per_s, s.throughput_per_s) as throughput_per_s,
         coalesce(s.problem, r.problem) as problem,
         coalesce(try_cast(map_extract(s.about, 'steps')[1] as bigint), 1000) as step_ns,
+        s.elapsed_ns,
+        try_cast(map_extract(s.about, 'looks every')[1] as bigint) as looks_ns,
         try_cast(map_extract(s.about, 'client cpu')[1] as double) as tool_share,
         try_cast(map_extract(s.about, 'engine cpu')[1] as double) as engine_share,
         map_extract(s.about, 'kept connections')[1] as kept
@@ -33,7 +36,15 @@ tool as (
         max(p50_ns) as p50_high,
         median(throughput_per_s) as throughput_per_s,
         min(throughput_per_s) as throughput_low,
-        max(throughput_per_s) as throughput_high,
+        max(
+            case
+                when looks_ns is null then throughput_per_s
+                when elapsed_ns > 1.1 * looks_ns then throughput_per_s * elapsed_ns / (elapsed_ns - looks_ns)
+                else 'infinity'::double
+            end
+        ) as throughput_high,
+        max(looks_ns) as looks_ns,
+        avg(elapsed_ns) / 1e9 as run_s,
         max(step_ns) as step_ns,
         avg(tool_share) as tool_share,
         avg(engine_share) as engine_share,
@@ -81,8 +92,10 @@ compared as (
         ) as medians_agree,
         0.95 * t.throughput_low <= 1.05 * e.throughput_high
         and 0.95 * e.throughput_low <= 1.05 * t.throughput_high as throughputs_agree,
-        t.tool_share,
-        t.engine_share,
+        t.looks_ns,
+        t.run_s,
+        coalesce(t.tool_share, 0) as tool_share,
+        coalesce(t.engine_share, 0) as engine_share,
         e.other_cpu,
         t.kept
     from tool as t
@@ -104,7 +117,21 @@ select
     case
         when problem is not null then 'not comparable: ' || problem
         when throughput_ratio is null then 'not comparable: one of them was answered nothing'
-        when medians_agree and throughputs_agree then 'agree within their spreads'
+        when medians_agree and throughputs_agree and looks_ns is null then 'agree within their spreads'
+        when medians_agree and throughputs_agree
+        then format(
+            'agree as far as can be told: {} sees only every {:.0f} ms whether it has finished, and its run took {:.2f} s',
+            tool,
+            looks_ns / 1e6,
+            run_s
+        )
+        when medians_agree and not throughputs_agree and looks_ns >= run_s * 1e9 / 4
+        then format(
+            'medians agree; {} sees only every {:.0f} ms whether it has finished, too seldom for the throughput of a run of {:.2f} s',
+            tool,
+            looks_ns / 1e6,
+            run_s
+        )
         when throughput_ratio < 1 and kept like '0 of %'
         then format(
             '{} speaks HTTP/1.0, and the server closed the connection after each of its calls: {:.2f} of the engine''s throughput',
@@ -113,10 +140,14 @@ select
         )
         when throughput_ratio < 1 and tool_share > 0.85
         then format(
-            '{} was at its limit: it used {:.0f} % of a core, and made {:.2f} of the engine''s throughput',
+            '{} was at its limit: it used {:.0f} % of a core, and made {:.2f} of the engine''s throughput{}',
             tool,
             100 * tool_share,
-            throughput_ratio
+            throughput_ratio,
+            case
+                when looks_ns is null then ''
+                else format(' at least (it sees only every {:.0f} ms whether it has finished)', looks_ns / 1e6)
+            end
         )
         when throughput_ratio > 1 and engine_share > 0.85
         then format(
@@ -132,13 +163,40 @@ select
             tool,
             throughput_ratio
         )
+        when p50_ratio < 1 and not medians_agree and engine_share > 0.85
+        then format(
+            'the engine was at its limit: it used {:.0f} % of a core, so calls waited for it; the median of {} is {:.2f} of its, and its throughput {:.2f}',
+            100 * engine_share,
+            tool,
+            p50_ratio,
+            throughput_ratio
+        )
+        when p50_ratio > 1 and not medians_agree and tool_share > 0.85
+        then format(
+            '{} was at its limit: it used {:.0f} % of a core, so calls waited for it; its median is {:.2f} of the engine''s, and its throughput {:.2f}',
+            tool,
+            100 * tool_share,
+            p50_ratio,
+            throughput_ratio
+        )
         else format(
-            'differ by more than their spreads: {} made {:.2f} of the engine''s throughput{}; neither was at its limit ({:.0f} and {:.0f} % of a core)',
+            'differ by more than their spreads: {} made {:.2f} of the engine''s throughput{}; {} ({:.0f} and {:.0f} % of a core){}',
             tool,
             throughput_ratio,
             coalesce(format(', and its median is {:.2f} of the engine''s', p50_ratio), ''),
-            coalesce(100 * tool_share, 0),
-            coalesce(100 * engine_share, 0)
+            case
+                when greatest(tool_share, engine_share) > 0.85 then 'that one was at its limit does not explain it'
+                else 'neither was at its limit'
+            end,
+            100 * tool_share,
+            100 * engine_share,
+            case
+                when run_s between 0.001 and 1
+                then format(
+                    '; its run took {:.2f} s, so that its start and end weigh', run_s
+                )
+                else ''
+            end
         )
     end as says
 from compared

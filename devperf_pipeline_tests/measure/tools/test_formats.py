@@ -49,14 +49,15 @@ TAKEN_FOR = {
 }
 
 REFUSED = {
+    "ab_connrefused.err": "line 1: expected a run that ended, found ab without a server that answered",
     "ab_connrefused.out": 'ab_connrefused.out, line 5: expected "Concurrency Level:"',
-    "hey_summary.out": "hey_summary.out, line 2: expected one of: a summary of ab",
-    "mysqlslap_text.out": "line 1: expected one of",
+    "hey_summary.out": "hey_summary.out, line 7: expected calls of hey, found its summary, which rounds",
+    "mysqlslap_text.out": "line 2: expected CSV of mysqlslap, found its text. Run mysqlslap with --csv.",
     "pg_test_fsync.out": "line 1: expected one of",
     "pgbench_failure_badport.err": 'line 1: expected a run that ended, found pgbench: error: connection to server at "127.0.0.1", port 1 failed',
     "pgbench_init.err": "line 1: expected one of",
     "pgbench_pgbouncer_prepared.err": 'prepared statement "P_0" already exists',
-    "redis_benchmark_connrefused_hangs.err": "line 1: expected one of",
+    "redis_benchmark_connrefused_hangs.err": "line 1: expected a run that ended, found redis-benchmark without a Redis",
     "sysbench_custom_json.out": 'expected "total number of events:", found the end of the text',
 }
 
