@@ -10,6 +10,9 @@ from devperf_pipeline.report.view import Part, Picture, Row, shown
 _SEPARATOR = " · "
 """Between titles: some have commas of their own."""
 
+_NAMED = 4
+"""So many services are named in the opening; of more, the list of what ran has them."""
+
 
 def opening(picture: Picture) -> str:
     """
@@ -159,7 +162,8 @@ def _services(measured: Sequence[Part], all_parts: Sequence[Part]) -> str:
     if not measured:
         return f"none of the {len(all_parts)} services" if all_parts else "nothing"
     names = [show.cell(part.title) for part in measured]
-    return f"{len(measured)} of {len(all_parts)} services ({_SEPARATOR.join(names)})"
+    named = f" ({_SEPARATOR.join(names)})" if len(names) <= _NAMED else ""
+    return f"{len(measured)} of {len(all_parts)} services{named}"
 
 
 def _took(picture: Picture) -> str:
