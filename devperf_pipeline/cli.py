@@ -186,6 +186,34 @@ def down() -> None:
 
 @main.command()
 @STACK
+@command
+def clean(stack: str) -> None:
+    """
+    Remove everything of ours from a stack that runs, after a baseline that was killed.
+    """
+    from devperf_pipeline.measure.lock import only_one  # noqa: PLC0415
+    from devperf_pipeline.services.cleaning import clean as remove_ours  # noqa: PLC0415
+    from devperf_pipeline.stack import local  # noqa: PLC0415
+    from devperf_pipeline.stack.config import load_stack  # noqa: PLC0415
+    from devperf_pipeline.stack.credentials import with_credentials  # noqa: PLC0415
+
+    folders = Folders.find()
+    described = load_stack(stack, folders, CATALOGUE)
+    running = local.running(described, folders) if described.managed else with_credentials(described)
+    if running is None:
+        click.echo(f"{described.name} does not run: its servers and their data are gone.")
+        return
+    left = 0
+    with only_one(wait_s=0):
+        for service, problem in remove_ours(running):
+            left += problem is not None
+            click.echo(f"{service:<17} {problem or 'nothing of ours is left'}")
+    if left:
+        raise MeasurementError(f"{left} services could not be cleaned; each line above says why")
+
+
+@main.command()
+@STACK
 @click.option("--get", is_flag=True, help="Get the servers that are missing, where that needs no password.")
 @command
 def doctor(stack: str, *, get: bool) -> None:

@@ -34,7 +34,7 @@ from devperf_pipeline.services import resp
 from devperf_pipeline.services.hearing import hear, show
 from devperf_pipeline.services.operation import DEADLINE_S, FLOOR, Driver, Operation, Wire
 from devperf_pipeline.services.redis_commands import DOOMED, Command, single_node
-from devperf_pipeline.services.redis_guest import BLOCK, GUEST, admit, dismiss
+from devperf_pipeline.services.redis_guest import BLOCK, GUEST, admit, dismiss, dismiss_left
 from devperf_pipeline.services.redis_keys import Keys, LaidIn, claim, close_quietly, remove
 from devperf_pipeline.services.redis_spoilers import of_node
 
@@ -205,9 +205,10 @@ class RedisSession:
 
     def clean(self) -> None:
         """
-        Remove every key of ours.
+        Remove every key of ours, and a guest that was left.
         """
         with explained(self._service, self._service.address):
+            dismiss_left(self._client, BLOCK)
             remove([self._client], self._client, self._keys)
 
     def close(self) -> None:

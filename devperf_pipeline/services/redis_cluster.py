@@ -27,7 +27,7 @@ from devperf_pipeline.services.redis import (
     node_facts,
 )
 from devperf_pipeline.services.redis_commands import PING, Command, set_and_get
-from devperf_pipeline.services.redis_guest import BLOCK_OF_CLUSTER, GUEST, admit, dismiss
+from devperf_pipeline.services.redis_guest import BLOCK_OF_CLUSTER, GUEST, admit, dismiss, dismiss_left
 from devperf_pipeline.services.redis_keys import VALUE_BYTES, Keys, LaidIn, claim, close_quietly, remove
 from devperf_pipeline.services.redis_slots import SlotMap, read_slots
 from devperf_pipeline.services.redis_spoilers import of_node
@@ -313,9 +313,11 @@ class RedisClusterSession:
 
     def clean(self) -> None:
         """
-        Remove every key of ours, on every node.
+        Remove every key of ours, and a guest that was left, on every node.
         """
         with explained(self._service, self._service.address):
+            for node in self._serving:
+                dismiss_left(node, BLOCK_OF_CLUSTER)
             remove(self._serving, self._marker_node, self._keys)
 
     def close(self) -> None:

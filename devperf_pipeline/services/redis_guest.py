@@ -6,8 +6,10 @@ password lets in, and who may do what it measures, on the keys that it names, an
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from devperf_pipeline.services.operation import OUR_NAME
 
@@ -37,6 +39,16 @@ def admit(node: Redis, keys: Sequence[str]) -> None:
     """
     allowed = (*(f"~{key}" for key in keys), *(f"+{command}" for command in COMMANDS))
     node.execute_command("ACL", "SETUSER", GUEST, "reset", "on", "nopass", *allowed)
+
+
+def dismiss_left(node: Redis, keys: Sequence[str]) -> None:
+    """
+    Remove a guest, and its keys, that a sitting left which was killed. Whoever may not ask for users never made one.
+    """
+    with suppress(ResponseError):
+        users: Sequence[bytes | str] = node.acl_users()  # type: ignore[assignment]  # by decode_responses
+        if GUEST in users or GUEST.encode() in users:
+            dismiss(node, keys)
 
 
 def dismiss(node: Redis, keys: Sequence[str]) -> None:

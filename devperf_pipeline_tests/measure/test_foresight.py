@@ -14,6 +14,7 @@ from devperf_pipeline.measure.sitting import Wishes, measure
 from devperf_pipeline.model import Address, Service, Stack
 from devperf_pipeline.report.foresight import foresight as told
 from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.services.cleaning import clean
 from devperf_pipeline_tests.measure.endless import Nowhere
 from devperf_pipeline_tests.measure.fake_service import FakeSession
 from devperf_pipeline_tests.measure.listing import listed, unannounced, unmade
@@ -103,9 +104,9 @@ class TestObjects:
         assert [] == unmade(during - before, announced)
         assert before == listed(stack)
 
-    def test_next_visit_removes_what_a_kill_left(self, stack: Stack) -> None:
+    def test_what_a_kill_left_can_be_removed(self, stack: Stack) -> None:
         """
-        Killed in the middle of a sitting, everything of ours stays behind, and goes with the next visit.
+        Killed in the middle of a sitting, everything of ours stays behind; cleaning removes it and nothing else.
         """
         before = listed(stack)
         with subprocess.Popen(
@@ -121,13 +122,9 @@ class TestObjects:
             rounds = sum(1 for _ in zip(range(40), child.stdout, strict=False))
             child.kill()
         left = listed(stack) - before
-        for service in stack.services:
-            if service.name not in stack.missing:
-                session = CATALOGUE[service.kind].open_session(service)
-                session.prepare()
-                session.clean()
-                session.close()
+        cleaned = dict(clean(stack))
 
         assert 40 == rounds
+        assert {service.name: stack.missing.get(service.name) for service in stack.services} == cleaned
         assert {"schema devperf_postgresql", "database devperf", "vhost devperf"} <= left
         assert before == listed(stack)

@@ -11,7 +11,9 @@ from devperf_pipeline.measure.sitting import Wishes, measure
 from devperf_pipeline.measure.tools.redis_runs import BLOCK, operation_of
 from devperf_pipeline.model import Baseline, ResourceReading, Round, Stack, Stated
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.services.redis_guest import GUEST
+from devperf_pipeline.services.cleaning import clean
+from devperf_pipeline.services.redis_guest import BLOCK as BLOCK_KEYS
+from devperf_pipeline.services.redis_guest import GUEST, admit
 
 pytestmark = pytest.mark.servers
 
@@ -105,6 +107,26 @@ class TestMeasure:
         assert GUEST not in users
         assert any("redis-benchmark" in line for line in command_lines)
         assert not any(service.credentials.password in line for line in command_lines)
+
+    def test_a_guest_left_by_a_kill_goes_with_cleaning(self, running_stack: Stack) -> None:
+        """
+        The guest of redis-benchmark, and the keys it made, are removed by whoever cleans next; others' keys stay.
+        """
+        service = running_stack.service("redis")
+        assert service.credentials
+        with redis.Redis(
+            host=service.address.host, port=service.address.port, password=service.credentials.password
+        ) as admin:
+            admit(admin, BLOCK_KEYS)
+            admin.set("mylist", "made by the guest")
+            admin.set("somebody-else", "stays")
+            cleaned = dict(clean(replace(running_stack, services=(service,))))
+            users, left = admin.acl_users(), set(admin.scan_iter())
+            admin.delete("somebody-else")
+
+        assert {"redis": None} == cleaned
+        assert GUEST not in users
+        assert {b"somebody-else"} == left
 
     def test_postgresql(self, running_stack: Stack, command_lines: set[str]) -> None:
         """
