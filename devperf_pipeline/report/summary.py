@@ -114,13 +114,17 @@ def headline(picture: Picture) -> list[str]:
 
 def placements(picture: Picture) -> list[str]:
     """
-    Where client and servers ran, one sentence for each placement of the new rows.
+    Where client and servers ran, all placements of the new rows in one sentence; none without new rows.
     """
     users: dict[str, set[int]] = {}
     for part in picture.parts:
         for row in part.new:
             users.setdefault(row.placement, set()).add(row.users)
-    return [_placement(name, counts) for name, counts in sorted(users.items(), key=lambda each: min(each[1]))]
+    where = [
+        _placement(name, counts) for name, counts in sorted(users.items(), key=lambda each: min(each[1]))
+    ]
+    about = "*Placement* is a condition of a reading, never compared across:"
+    return [f"{about} {'; '.join(where)}."] if where else []
 
 
 def _placement(name: str, counts: set[int]) -> str:
@@ -137,7 +141,7 @@ def _placement(name: str, counts: set[int]) -> str:
             where = "the system placed client and servers as it liked"
         case _:
             where = f"the placement was {show.cell(name)}"
-    return f"*Placement* is a condition of a reading, never compared across: with {who}, {where}."
+    return f"with {who}, {where}"
 
 
 def _ran(part: Part) -> str:
