@@ -74,7 +74,8 @@ class Verdict:
     One word, and what stands behind it.
 
     `ratio` is after / before (1.1: 10 % slower), None where nothing was compared. `visible` is the smallest ratio
-    above 1 that could have been told. `reason` says why there is no comparison; `provisional`, that repeats are few.
+    above 1 that could have been told. `reason` says why there is no comparison; `repeats` how many baselines told how
+    far sittings differ, `provisional` that these are few.
     """
 
     word: Word
@@ -82,6 +83,7 @@ class Verdict:
     after_ns: int | None = None
     ratio: float | None = None
     visible: float | None = None
+    repeats: int = 0
     provisional: bool = False
     reason: str | None = None
 
@@ -104,7 +106,7 @@ def judge(metric: Metric, before: Side, after: Side, repeats: Repeats) -> Verdic
         if len(side.values_ns) < LEAST_ROUNDS:
             return Verdict(
                 word="cannot tell",
-                reason=f"{when} only {len(side.values_ns)} of {side.rounds} rounds were long and quiet enough",
+                reason=f"fewer than {LEAST_ROUNDS} of its rounds were long and quiet enough {when}",
             )
     old, new = figure(metric, before.values_ns), figure(metric, after.values_ns)
     change = math.log(new / old)
@@ -127,6 +129,7 @@ def judge(metric: Metric, before: Side, after: Side, repeats: Repeats) -> Verdic
         after_ns=new,
         ratio=math.exp(change),
         visible=math.exp(max(floor, LEAST_CHANGE)),
+        repeats=repeats.count,
         provisional=repeats.count < FIRM_REPEATS,
     )
 

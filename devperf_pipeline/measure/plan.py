@@ -11,7 +11,7 @@ from devperf_pipeline.errors import ConfigurationError
 from devperf_pipeline.model import Benchmark, Instrument, Load
 from devperf_pipeline.services.operation import Operation, Session
 
-SHORTEST_S = 0.06
+SHORTEST_S = 0.05
 """A shorter round would be mostly the first, slow calls."""
 
 WARMING_S = 0.2
@@ -73,7 +73,7 @@ PROFILES = {
             warmup_s=0.3,
             budget_s=150,
             driver_rounds=3,
-            sweeps_budget_s=30,
+            sweeps_budget_s=25,
             about="a whole stack within five minutes, at most 1 s a benchmark",
         ),
         Profile(

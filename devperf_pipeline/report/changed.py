@@ -2,10 +2,12 @@
 What does a report say of what changed since the reference?
 """
 
+import math
 import statistics
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from devperf_pipeline.analyse.verdict import LEAST_REPEATS
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report.section import Block, Lines, Section, Table, columns
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 SHOWN = 12
 """So many rows and facts are named; the rest is one query away."""
+
+_ENOUGH_FOR_MOST = 20
+"""Of fewer figures "nine in ten" says nothing."""
 
 TITLE = "What changed"
 
@@ -54,10 +59,14 @@ def _counts(found: "Changes") -> str:
             f"{count} {word}" for word, count in words.items() if word not in {"slower", "faster"}
         )
         said = ", ".join(part for part in (counted, rest) if part)
-        if said:
+        if said and set(words) != {"cannot tell"}:
             sentences.append(f"{metric}: {said}.")
     when = f"Against baseline {show.cell(found.reference_id)} of {show.moment(found.reference_began_ns)}"
-    return f"{when}. {' '.join(sentences)}" if sentences else f"{when}: no benchmark in common."
+    if sentences:
+        return f"{when}. {' '.join(sentences)}"
+    if found.rows:
+        return f"{when}. No benchmark moved by so much that it could be told."
+    return f"{when}: no benchmark in common."
 
 
 def _facts(view: "Picture", found: "Changes") -> list[str]:
@@ -111,14 +120,45 @@ def _doubts(found: "Changes") -> list[str]:
         sentences.append(
             f"All medians together moved by {show.change(found.drift)}: that is the machine, more than any service."
         )
-    visible = [row.verdict.visible for row in found.rows if row.verdict.visible is not None]
-    if visible:
-        sentences.append(
-            f"The smallest change that could be told was {show.change(statistics.median(visible))} in the median row; "
-            "repeat baselines of an unchanged stack make it smaller."
-        )
+    sentences += _scale(found)
     reasons = Counter(row.verdict.reason for row in found.rows if row.verdict.reason)
     if reasons:
         reason, count = reasons.most_common(1)[0]
         sentences.append(f"Of {sum(reasons.values())} that were not compared, {count}: {show.prose(reason)}.")
     return sentences
+
+
+def _scale(found: "Changes") -> list[str]:
+    """
+    How far the figures lie from those of then, how far they must lie before that is a change, and what makes it less.
+    """
+    compared = [row.verdict for row in found.rows if row.verdict.ratio and row.verdict.visible]
+    if not compared:
+        return []
+    moves = sorted((abs(math.log(verdict.ratio or 1)), verdict.ratio or 1) for verdict in compared)
+    sentences: list[str] = []
+    if len(moves) >= _ENOUGH_FOR_MOST:
+        most, furthest = math.exp(moves[len(moves) * 9 // 10][0]), moves[-1][1]
+        sentences.append(
+            f"Of {len(moves)} figures that could be compared, nine in ten lie within {_plus(most)} of then, "
+            f"the furthest at {show.change(furthest)}."
+        )
+    least = statistics.median(verdict.visible or 1 for verdict in compared)
+    repeats = max(verdict.repeats for verdict in compared)
+    if repeats < LEAST_REPEATS:
+        more = LEAST_REPEATS - repeats
+        sentences.append(
+            f"Changes below {_plus(least)} cannot be told yet: how far two sittings of an unchanged stack lie apart "
+            f"on this machine is learnt from {LEAST_REPEATS} earlier baselines, and there "
+            f"{'is 1' if repeats == 1 else f'are {repeats}'}. Measure {'once' if more == 1 else f'{more} times'} more."
+        )
+    else:
+        sentences.append(
+            f"In the median row, changes below {_plus(least)} cannot be told: so far do sittings of this machine lie "
+            f"apart by themselves, as {repeats} earlier baselines say."
+        )
+    return sentences
+
+
+def _plus(ratio: float) -> str:
+    return show.change(ratio).removeprefix("+")

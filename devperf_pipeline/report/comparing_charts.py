@@ -204,14 +204,14 @@ def history(rows: Sequence[Mapping[str, Any]], *, small: bool = False) -> str | 
 
 
 def _rate_axis(axes: "Axes") -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: PLC0415 - see drawing.py
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator  # noqa: PLC0415 - see drawing.py
 
     low, high = axes.get_xlim()
     wide = high / low
     subs = (1.0, 3.0) if wide > 20 else (1.0, 2.0, 5.0) if wide > 5 else (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
     axes.xaxis.set_major_locator(LogLocator(subs=subs))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda rate, _: throughput(rate).removesuffix("/s")))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _date_axis(panels: "Sequence[Axes]") -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from devperf_pipeline.analyse.changes import changes
 from devperf_pipeline.analyse.findings import findings, layers
+from devperf_pipeline.analyse.lint import contradictions
 from devperf_pipeline.report import (
     beside,
     changed,
@@ -17,6 +18,7 @@ from devperf_pipeline.report import (
     found,
     loads,
     past,
+    publication,
     ranked,
     summary,
     tables,
@@ -24,9 +26,10 @@ from devperf_pipeline.report import (
 )
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report.charts import latency_curve, overview
-from devperf_pipeline.report.rows import asked, curves, optional
+from devperf_pipeline.report.coverage import cells
+from devperf_pipeline.report.rows import asked, curves, has, optional
 from devperf_pipeline.report.section import Chart, Lines, Section
-from devperf_pipeline.report.services import how_to_read, services
+from devperf_pipeline.report.services import drivers, how_to_read, services, settings
 from devperf_pipeline.report.view import ENOUGH_FOR_P95, ENOUGH_FOR_P99, ENOUGH_FOR_P999
 
 if TYPE_CHECKING:
@@ -79,8 +82,8 @@ def contents(con: "Connection", view: "Picture") -> Contents:
         ranked.ranked(view, rankings, _bars(rankings)),
         found.found(view, searched),
         _overview(view),
-        how_to_read(view, (str(ENOUGH_FOR_P95), str(ENOUGH_FOR_P99), f"{ENOUGH_FOR_P999:,}")),
         Section("Environment", [tables.host(view), tables.services(view)]),
+        how_to_read(view, (str(ENOUGH_FOR_P95), str(ENOUGH_FOR_P99), f"{ENOUGH_FOR_P999:,}")),
         *of("api"),
         ranked.compared(view, rankings),
         found.layered(view, layers(con, id_)),
@@ -100,7 +103,20 @@ def contents(con: "Connection", view: "Picture") -> Contents:
         *beside.beside(view, tools),
         *past.tuning(view),
         past.past(asked(con, "report_baselines", baseline_id=id_), _history(con, id_)),
-        _notes(view, [title for title, missing in absent.items() if missing]),
+        *drivers(view),
+        *settings(view),
+        publication.publication(view, cells(con, id_) if has(con, "coverage") else []),
+        _notes(
+            view,
+            [
+                *(
+                    f"{title}: this baseline has no rows for it."
+                    for title, missing in absent.items()
+                    if missing
+                ),
+                *(publication.contradicted(id_, contradictions(con)) if has(con, "lint") else ()),
+            ],
+        ),
     ]
     return Contents(
         [sentence for sentence in first if sentence], [section for section in sections if section is not None]
@@ -153,17 +169,17 @@ def _history(con: "Connection", baseline_id: str) -> Chart | None:
     return Chart("p50 over baselines, one benchmark of each service", "history", svg) if svg else None
 
 
-def _notes(view: "Picture", absent: Sequence[str]) -> Section:
+def _notes(view: "Picture", said: Sequence[str]) -> Section:
     """
-    What is not here, and why.
+    What is not here, and why; where figures contradict each other.
     """
-    points = [f"{title}: this baseline has no rows for it." for title in absent]
-    points += [
-        f"{show.cell(part.title)}: {show.prose(part.reason)}"
-        for part in view.parts
-        if part.state == "measured" and part.reason
+    points = [
+        *said,
+        *(
+            f"{show.cell(part.title)}: {show.prose(part.reason)}"
+            for part in view.parts
+            if part.state == "measured" and part.reason
+        ),
+        "Load goes to loopback only: a network between client and servers is in none of these numbers.",
     ]
-    points.append(
-        "Load goes to loopback only: a network between client and servers is in none of these numbers."
-    )
     return Section("Notes", [Lines(points)])

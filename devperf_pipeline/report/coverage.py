@@ -34,6 +34,7 @@ class Cell:
     subject: str
     row_name: str
     metric: str
+    unit: str | None
     published: str | None
     measured: str | None
     applies: bool
@@ -55,10 +56,17 @@ def coverage(folders: "Folders", baseline_id: str | None = None) -> str:
     con = connect(folders)
     try:
         chosen = _chosen(con, baseline_id)
-        rows = cast("list[dict[str, Any]]", query(con, "report_coverage", baseline_id=chosen))
-        return "\n".join(_page([Cell(**row) for row in rows], chosen, contradictions(con)))
+        return "\n".join(_page(cells(con, chosen), chosen, contradictions(con)))
     finally:
         con.close()
+
+
+def cells(con: "Connection", baseline_id: str | None) -> Sequence[Cell]:
+    """
+    All published cells against one baseline (None: against nothing), in the order of the publication.
+    """
+    rows = cast("list[dict[str, Any]]", query(con, "report_coverage", baseline_id=baseline_id))
+    return [Cell(**row) for row in rows]
 
 
 def _chosen(con: "Connection", baseline_id: str | None) -> str | None:

@@ -55,7 +55,9 @@ def worst(view: "Picture", searched: "Sequence[Finding]") -> str | None:
     one = max(still, key=lambda each: each.impact_ns)
     return (
         f"The dearest bottleneck: **{show.cell(one.title)}** by {_service(view, one.service)}. It costs {_cost(one)} of the "
-        f"{show.duration(one.p50_ns)} that {_operation(view, one)} takes. {show.prose(one.remedy)}"
+        f"{show.duration(one.p50_ns)} that {_operation(view, one)} takes. It held in each of "
+        f"{show.count(one.rounds)} rounds, and in brackets is what it cost in the cheapest and in the dearest of them. "
+        f"{show.prose(one.remedy)}"
     )
 
 

@@ -15,7 +15,8 @@ _LADDER = ("p50", "p66", "p75", "p80", "p90", "p95", "p98", "p99", "max")
 
 ABOUT = (
     "Closed loads in one uninterrupted stretch by the engine, every call kept. *Throughput* counts calls that ended "
-    "well; *mean* is what a user waits, *across users* the time from one answer to the next. Percentiles are over all calls."
+    "well; *mean* is what a user waits, *across users* the time from one answer to the next. Percentiles are over all "
+    "calls. The longest load of each:"
 )
 
 
@@ -32,11 +33,14 @@ def load_tests(
         return []
     blocks: list[Block] = [
         ABOUT,
-        *charts,
-        _sweep(view, tests),
-        "Percentiles of the longest load of each:",
+        _loads(view, longest(tests)),
+        "Its percentiles:",
         _ladders(view, tests),
+        *charts,
     ]
+    points = _sweep(view, tests)
+    if points:
+        blocks += ["The sweep: calls by the second and p95 with so many users at once.", points]
     if knees:
         blocks += [
             "From how many users on more of them only wait longer:",
@@ -60,7 +64,43 @@ def longest(tests: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return list(chosen.values())
 
 
-def _sweep(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> Table:
+def _sweep(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> Table | None:
+    """
+    One line an operation, one column a number of users; None where no operation was loaded with two of them.
+    """
+    lines: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
+    for one in tests:
+        lines.setdefault((one["service"], one["operation"]), {})[one["users"]] = one
+    if all(len(points) < 2 for points in lines.values()):
+        return None
+    users = sorted({number for points in lines.values() for number in points})
+    head, rule = columns("service", "operation", *(_users(number) for number in users), words=2)
+    rows = [
+        [
+            show.cell(view.title_of(service)),
+            show.cell(view.operation_of(service, operation)),
+            *(_point(points.get(number)) for number in users),
+        ]
+        for (service, operation), points in lines.items()
+    ]
+    return Table(head, rule, rows)
+
+
+def _point(one: Mapping[str, Any] | None) -> str:
+    if one is None:
+        return show.DASH
+    return (
+        "~~not valid~~"
+        if not one["valid"]
+        else f"{show.throughput(one['throughput_per_s'])}, {show.duration(one['p95_ns'])}"
+    )
+
+
+def _users(number: int) -> str:
+    return "1 user" if number == 1 else f"{show.count(number)} users"
+
+
+def _loads(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> Table:
     head, rule = columns(
         "service", "operation", "users", "throughput", "p50", "p95", "p99", "mean", "across users", "calls", "failed",
         "non-success", "took", words=2,
@@ -81,7 +121,7 @@ def _sweep(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> Table:
         ]
         for one in tests
     ]
-    return Table(head, rule, [_struck(cells, one) for cells, one in zip(rows, tests, strict=True)])
+    return Table(head, rule, rows)
 
 
 def _ladders(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> Table:
@@ -107,17 +147,13 @@ def knee(view: "Picture", one: Mapping[str, Any]) -> str:
     what = f"{show.cell(view.title_of(one['service']))}, {show.cell(view.operation_of(one['service'], one['operation']))}"
     if one["knee_users"] is None:
         return f"{what}: not found ({show.prose(one['reason'])})"
-    at = f"{show.count(one['knee_users'])} users at {show.throughput(one['knee_throughput_per_s'])}"
+    at = f"{_users(one['knee_users'])} at {show.throughput(one['knee_throughput_per_s'])}"
     return f"{what}: {at} ({show.prose(one['reason'])})"
 
 
 def _doubt(view: "Picture", one: Mapping[str, Any]) -> str:
     reason = show.prose(one["invalid_reason"] or "no reason was stored")
     return f"~~{show.cell(view.title_of(one['service']))}~~, {show.count(one['users'])} users: {reason}"
-
-
-def _struck(cells: list[str], one: Mapping[str, Any]) -> list[str]:
-    return cells if one["valid"] else [cell if cell == show.DASH else f"~~{cell}~~" for cell in cells]
 
 
 def _mean(time_ns: float | None) -> str:

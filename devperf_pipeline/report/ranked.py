@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"\d[\d,.]*")
 
 ABOUT = (
     "Only implementations that gave the same answer and did the same work are ranked, by p95 at one user of this "
-    "baseline; the others are named with the reason. *Relative* is how many times the p95 of the first. Where the "
+    "baseline; the others are named with the reason. In brackets: how many times the p95 of the first. Where the "
     "bounds of two overlap, their order may be chance."
 )
 
@@ -82,10 +82,39 @@ def winner(view: "Picture", rankings: "Sequence[Ranking]") -> str | None:
         f"{show.duration(second.p95_ns)} of {other}"
     )
     if first.p95_high_ns is None or second.p95_low_ns is None:
-        return f"{lead}; without bounds nobody knows whether that is sure."
-    if first.p95_high_ns < second.p95_low_ns:
-        return f"{lead}; their bounds lie apart."
-    return f"{lead}, but their bounds overlap: this order may be chance."
+        said = f"{lead}; without bounds nobody knows whether that is sure."
+    elif _apart(one):
+        said = f"{lead}; their bounds lie apart."
+    else:
+        said = f"{lead}, but their bounds overlap: this order may be chance."
+    return f"{said}{_elsewhere(name, first.service, rankings)}"
+
+
+def _apart(one: "Ranking") -> bool:
+    """
+    Whether the first is faster than the second by more than the bounds of both.
+    """
+    first, second = one.places[:2]
+    return (
+        first.p95_high_ns is not None
+        and second.p95_low_ns is not None
+        and first.p95_high_ns < second.p95_low_ns
+    )
+
+
+def _elsewhere(name: str, service: str, rankings: "Sequence[Ranking]") -> str:
+    """
+    On how many of the other routes the same one comes first, and on how many of these that is sure.
+    """
+    others = [one for one in rankings if one.route != HEADLINE and len(one.places) > 1]
+    first = [one for one in others if one.places[0].service == service]
+    if not others:
+        return ""
+    if not first:
+        return f" On none of the {len(others)} other routes {name} comes first."
+    many = f"all {len(others)}" if len(first) == len(others) > 1 else f"{len(first)} of the {len(others)}"
+    sure = sum(_apart(one) for one in first)
+    return f" {name} comes first on {many} other routes, on {sure} of them with bounds that lie apart."
 
 
 def _places(view: "Picture", rankings: "Sequence[Ranking]") -> Table:
@@ -97,7 +126,7 @@ def _places(view: "Picture", rankings: "Sequence[Ranking]") -> Table:
             *(
                 f"{show.cell(view.title_of(place.service))} {show.duration(place.p95_ns)}"
                 + (
-                    f" ({_relative(place.p95_ns, one.places[0].p95_ns)} times)"
+                    f" (×{_relative(place.p95_ns, one.places[0].p95_ns)})"  # noqa: RUF001 - as many times
                     if place is not one.places[0]
                     else ""
                 )

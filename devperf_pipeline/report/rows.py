@@ -109,8 +109,14 @@ def optional(con: "Connection", table: str, name: str, **parameters: object) -> 
     """
     The same of a table that a warehouse of before may not have: no rows then.
     """
-    known = {row["name"] for row in asked(con, "report_relations")}
-    return asked(con, name, **parameters) if table in known else []
+    return asked(con, name, **parameters) if has(con, table) else []
+
+
+def has(con: "Connection", table: str) -> bool:
+    """
+    Whether the warehouse has that table or view: one of before may not.
+    """
+    return any(row["name"] == table for row in asked(con, "report_relations"))
 
 
 def asked(con: "Connection", name: str, **parameters: object) -> list[dict[str, Any]]:

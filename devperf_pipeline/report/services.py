@@ -38,24 +38,45 @@ def services(view: "Picture", role: str, chart: "Callable[[Part], str | None]") 
 
 def _section(view: "Picture", part: "Part", svg: str | None) -> Section:
     readings = tables.readings(part, tables.end_ns(view))
-    settings = summary.settings(part)
     blocks: list[Block] = [summary.about(part)]
-    if settings:
-        blocks.append(f"Settings: {settings}")
     if svg:
         blocks.append(Chart(f"Percentile curves of {show.cell(part.title)}", part.service, svg))
     if readings.engine:
         blocks += [readings.engine_alike, readings.engine]
-    if readings.driver:
-        blocks += [
-            "The same through the driver, as an application feels it. " + readings.driver_alike,
-            readings.driver,
-        ]
     if readings.from_samples:
         blocks.append(DAGGER)
     if readings.notes:
         blocks += ["Does not count:", Lines(readings.notes)]
     return Section(show.cell(part.title), [block for block in blocks if block], level=3)
+
+
+def drivers(view: "Picture") -> list[Section]:
+    """
+    What the drivers measured beside the engine, all of it; empty where they measured nothing.
+    """
+    sections: list[Section] = []
+    for part in view.parts:
+        readings = tables.readings(part, tables.end_ns(view))
+        if readings.driver:
+            blocks: list[Block] = [readings.driver_alike, readings.driver]
+            sections.append(Section(show.cell(part.title), [block for block in blocks if block], level=3))
+    if not sections:
+        return []
+    about = (
+        "What an application feels: the same operations through each service's Python driver. The tables above have "
+        f"their p50 as a column. {DAGGER}"
+    )
+    return [Section("Through the drivers", [about]), *sections]
+
+
+def settings(view: "Picture") -> list[Section]:
+    """
+    Under which settings each service was measured, in its own words; empty where none is known.
+    """
+    lines = [
+        f"**{show.cell(part.title)}**: {said}" for part in view.parts if (said := summary.settings(part))
+    ]
+    return [Section("Settings", [Lines(lines)])] if lines else []
 
 
 def _role(part: "Part") -> str:

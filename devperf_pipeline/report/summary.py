@@ -10,6 +10,9 @@ from devperf_pipeline.report.view import Part, Picture, Row, shown
 _SEPARATOR = " · "
 """Between titles: some have commas of their own."""
 
+_NAMED = 4
+"""So many services are named in the opening; of more, the list of what ran has them."""
+
 
 def opening(picture: Picture) -> str:
     """
@@ -111,13 +114,17 @@ def headline(picture: Picture) -> list[str]:
 
 def placements(picture: Picture) -> list[str]:
     """
-    Where client and servers ran, one sentence for each placement of the new rows.
+    Where client and servers ran, all placements of the new rows in one sentence; none without new rows.
     """
     users: dict[str, set[int]] = {}
     for part in picture.parts:
         for row in part.new:
             users.setdefault(row.placement, set()).add(row.users)
-    return [_placement(name, counts) for name, counts in sorted(users.items(), key=lambda each: min(each[1]))]
+    where = [
+        _placement(name, counts) for name, counts in sorted(users.items(), key=lambda each: min(each[1]))
+    ]
+    about = "*Placement* is a condition of a reading, never compared across:"
+    return [f"{about} {'; '.join(where)}."] if where else []
 
 
 def _placement(name: str, counts: set[int]) -> str:
@@ -134,7 +141,7 @@ def _placement(name: str, counts: set[int]) -> str:
             where = "the system placed client and servers as it liked"
         case _:
             where = f"the placement was {show.cell(name)}"
-    return f"*Placement* is a condition of a reading, never compared across: with {who}, {where}."
+    return f"with {who}, {where}"
 
 
 def _ran(part: Part) -> str:
@@ -159,7 +166,8 @@ def _services(measured: Sequence[Part], all_parts: Sequence[Part]) -> str:
     if not measured:
         return f"none of the {len(all_parts)} services" if all_parts else "nothing"
     names = [show.cell(part.title) for part in measured]
-    return f"{len(measured)} of {len(all_parts)} services ({_SEPARATOR.join(names)})"
+    named = f" ({_SEPARATOR.join(names)})" if len(names) <= _NAMED else ""
+    return f"{len(measured)} of {len(all_parts)} services{named}"
 
 
 def _took(picture: Picture) -> str:

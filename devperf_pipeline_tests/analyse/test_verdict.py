@@ -158,4 +158,4 @@ class TestNotCompared:
         verdict = judge("p50", side([100_000, 100_000]), around(100_000), STEADY)
 
         assert verdict.word == "cannot tell"
-        assert verdict.reason == "before only 2 of 5 rounds were long and quiet enough"
+        assert verdict.reason == "fewer than 3 of its rounds were long and quiet enough before"

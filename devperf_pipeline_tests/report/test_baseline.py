@@ -416,7 +416,7 @@ class TestThroughTheStore:
             == 1
         )
         assert lines(report, "Valkey |") == ["| Redis, one node | Valkey | 8.0 | measured |"]
-        assert lines(report, "Settings:") == ["Settings: maxmemory = 256mb"]
+        assert lines(report, "maxmemory =") == ["- **Redis, one node**: maxmemory = 256mb"]
 
 
 class TestHostileText:

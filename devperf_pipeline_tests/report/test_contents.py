@@ -40,8 +40,8 @@ class TestOrder:
             "What changed",
             "Findings",
             "At a glance",
-            "How to read the tables",
             "Environment",
+            "How to read the tables",
             "API response times",
             "Databases",
             "Redis, one node and cluster",
@@ -92,6 +92,26 @@ class TestChanged:
         changed = part(render(warehouse.folders).report, "What changed")
 
         assert "| **faster**, provisional | 0.20 ms | 0.10 ms | −50 % | −33.3 % |" in changed  # noqa: RUF001 - a minus
+
+    def test_nothing_moved_beyond_what_can_be_told(self, warehouse: "Warehouse") -> None:
+        """
+        How far figures lie apart is said, from where on that would be a change, and how often to measure to see more.
+        """
+        before, now = warehouse.baseline(24), warehouse.baseline(25)
+        for number in range(10):
+            warehouse.measured(before, "redis", f"get-{number}", LEVEL)
+            warehouse.measured(
+                now, "redis", f"get-{number}", [(101 + number) * time // 100 for time in LEVEL]
+            )
+        changed = part(render(warehouse.folders).report, "What changed")
+
+        assert "UTC. No benchmark moved by so much that it could be told." in changed
+        assert (
+            "Of 20 figures that could be compared, nine in ten lie within 10 % of then, the furthest at +10 %."
+            in changed
+        )
+        assert "Changes below 50 % cannot be told yet" in changed
+        assert "learnt from 3 earlier baselines, and there is 1. Measure 2 times more." in changed
 
     def test_nothing_to_compare_with(self, warehouse: "Warehouse") -> None:
         """

@@ -31,7 +31,7 @@ def tables(section: Section) -> list[list[list[str]]]:
 class TestLoadTests:
     def test_the_ladder_is_that_of_the_longest_load(self) -> None:
         """
-        The sweep has a line a load; the ladder one a service, of its longest valid load.
+        The longest valid load has a line, and one of its percentiles; the sweep has a column a number of users.
         """
         tests = [
             loaded(1),
@@ -40,9 +40,10 @@ class TestLoadTests:
             loaded(200, valid=False, invalid_reason="2 answers were a limit's"),
         ]
         [section] = load_tests(VIEW, tests, [], [])
-        sweep, ladder = tables(section)
+        loads, ladder, sweep = tables(section)
 
-        assert ["1", "100", "150", "~~200~~"] == [line[2] for line in sweep]
+        assert [["100", "320/s"]] == [line[2:4] for line in loads]
+        assert [["Gin", "get-health-all", *["320/s, 6.00 ms"] * 3, "~~not valid~~"]] == sweep
         assert ["Gin", "100", "1.00 ms", "2.00 ms", "3.00 ms"] == ladder[0][:5]
         assert section.blocks[-1] == Lines(["~~Gin~~, 200 users: 2 answers were a limit's"])
 

@@ -1,0 +1,70 @@
+from devperf_pipeline.analyse.lint import Contradiction
+from devperf_pipeline.report.coverage import Cell
+from devperf_pipeline.report.publication import contradicted, publication
+from devperf_pipeline.report.section import Table
+from devperf_pipeline.report.view import Picture, Sitting
+
+SITTING = Sitting(
+    baseline_id="b", stack="local", profile="quick", seed=1, began_at_ns=0, ended_at_ns=1, state="complete",
+    samples=0, rounds=0, newest=True,
+)  # fmt: skip
+VIEW = Picture(sitting=SITTING, host={}, parts=[], rankings=[])
+
+
+def cell(
+    metric: str,
+    published: str | None,
+    measured: str | None,
+    reason: str | None = None,
+    unit: str | None = None,
+) -> Cell:
+    return Cell(
+        published_id="2025-10-29", table_name="operations/redis", subject="redis", row_name="GET", metric=metric,
+        unit=unit, published=published, measured=measured, applies=True, reason=reason,
+    )  # fmt: skip
+
+
+def contradiction(source: str) -> Contradiction:
+    return Contradiction(
+        source=source, place="a | b", rule="sum", expected=1.0, found=2.0, sentence="adds up to <2>"
+    )
+
+
+class TestPublication:
+    def test_a_row_has_its_figures_beside_the_published_ones(self) -> None:
+        """
+        Three digits that count, the unit, the published figure in brackets; a doubt is marked, a gap is a dash.
+        """
+        cells = [
+            cell("latency_avg", "0.5", "0.018342", unit="ms"),
+            cell("latency_p95", "1", "0.02", "weak: from 9 calls", "ms"),
+            cell("max", "3|<b>", None, "not measured"),
+            cell("version", "7.10", "15.18"),
+        ]
+        section = publication(VIEW, cells)
+
+        assert section
+        [table] = [block for block in section.blocks if isinstance(block, Table)]
+        figures = "latency avg 0.0183 ms (0.5) · latency p95 0.02 ms‡ (1) · max – (3\\|&lt;b&gt;) · version 15.18 (7.10)"  # noqa: RUF001 - a dash
+        assert [["operations/redis", "Redis, one node: GET", figures]] == table.rows
+        assert "Measured: 3 of the 4 figures that apply here (75 %)" in str(section.blocks[0])
+
+    def test_nothing_measured_no_section(self) -> None:
+        """
+        What is published alone does not belong into a report of what was measured.
+        """
+        assert publication(VIEW, []) is None
+        assert publication(VIEW, [cell("p95", "1", None)]) is None
+
+
+class TestContradicted:
+    def test_ours_come_first_and_those_of_other_baselines_not_at_all(self) -> None:
+        """
+        Contradictions of this baseline, then published ones; without any of ours it is said that there is none.
+        """
+        theirs = "Contradiction: published x, a \\| b: adds up to &lt;2&gt;"
+        ours = "Contradiction: a \\| b: adds up to &lt;2&gt;"
+        found = [contradiction("published x"), contradiction("b"), contradiction("older")]
+
+        assert [ours, theirs] == contradicted("b", found)
+        assert contradicted("b", found[:1])[0].endswith("nothing in this baseline contradicts itself.")
