@@ -140,6 +140,13 @@ class TestAgreements:
                 "its median is 1.00 of the engine's; that one was at its limit does not explain it (60 and 99 % of a core)",
             ),
             (
+                {"throughput_per_s": 8_000, "p50_ns": 120_000, "engine_cpu": "0.40", "client_cpu": "0.60"},
+                (
+                    "cannot tell: one run of ab has no spread; it made 0.82 of the engine's throughput, and its median is 1.18 of "
+                    "the engine's; neither was at its limit (60 and 40 % of a core); its run took 1.00 s"
+                ),
+            ),
+            (
                 {"throughput_per_s": 4_000, "p50_ns": 102_000, "looks_every": "250000000"},
                 "medians agree; ab sees only every 250 ms whether it has finished, too seldom for the throughput of",
             ),

@@ -1,7 +1,8 @@
 -- One row is one reference tool on one operation of a baseline, and the engine's rounds in alternation with it.
 -- They agree where the ranges over their rounds, each wider by 5 %, touch: medians and throughput both. A tool that
 -- counts time in steps is given one step more; one that sees only every so often whether it has finished may have been
--- faster by as much.
+-- faster by as much. One or two short runs of a tool have no spread to speak of: a small difference is none that can be
+-- told then.
 create view agreements as
 with tools as (
     select
@@ -45,6 +46,7 @@ tool as (
         ) as throughput_high,
         max(looks_ns) as looks_ns,
         avg(elapsed_ns) / 1e9 as run_s,
+        count(*) as runs,
         max(step_ns) as step_ns,
         avg(tool_share) as tool_share,
         avg(engine_share) as engine_share,
@@ -94,6 +96,7 @@ compared as (
         and 0.95 * e.throughput_low <= 1.05 * t.throughput_high as throughputs_agree,
         t.looks_ns,
         t.run_s,
+        t.runs,
         coalesce(t.tool_share, 0) as tool_share,
         coalesce(t.engine_share, 0) as engine_share,
         e.other_cpu,
@@ -178,6 +181,21 @@ select
             100 * tool_share,
             p50_ratio,
             throughput_ratio
+        )
+        when runs < 3 and throughput_ratio between 0.7 and 1.4 and greatest(tool_share, engine_share) <= 0.85
+        then format(
+            'cannot tell: {} of {} no spread; it made {:.2f} of the engine''s throughput{}; neither was at its limit ({:.0f} and {:.0f} % of a core){}',
+            case runs when 1 then 'one run' else 'two runs' end,
+            tool || case runs when 1 then ' has' else ' have' end,
+            throughput_ratio,
+            coalesce(format(', and its median is {:.2f} of the engine''s', p50_ratio), ''),
+            100 * tool_share,
+            100 * engine_share,
+            case
+                when run_s between 0.001 and 1
+                then format('; its run took {:.2f} s, so that its start and end weigh', run_s)
+                else ''
+            end
         )
         else format(
             'differ by more than their spreads: {} made {:.2f} of the engine''s throughput{}; {} ({:.0f} and {:.0f} % of a core){}',
