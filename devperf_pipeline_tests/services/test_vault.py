@@ -255,7 +255,7 @@ def token_with(api: VaultApi, policy: str, text: str) -> str:
     A token that may do what the policy says, and nothing else.
     """
     api.do("POST", f"/sys/policies/acl/{policy}", {"policy": text})
-    made = api.do("POST", "/auth/token/create", {"policies": [policy], "ttl": "10m", "no_parent": True})
+    made = api.do("POST", "/auth/token/create", {"policies": [policy], "ttl": "1h", "no_parent": True})
     return made["auth"]["client_token"]
 
 
