@@ -24,6 +24,7 @@ from devperf_pipeline.model import Facts, Outcome, Service
 from devperf_pipeline.services import mongodb_wire as wire_format
 from devperf_pipeline.services.hearing import hear, show
 from devperf_pipeline.services.mongodb_operations import COLLECTIONS, RECIPES, Ours, Recipe
+from devperf_pipeline.services.mongodb_spoilers import of_server
 from devperf_pipeline.services.mongodb_wire import Answer
 from devperf_pipeline.services.operation import DEADLINE_S, FLOOR, OUR_NAME, Driver, Operation, Step, Wire
 from devperf_pipeline.services.relational import LARGEST, USERS
@@ -101,6 +102,18 @@ class MongodbSession:
         parameters = self._asked("getParameter", "*")
         settings |= {name: str(parameters[name]) for name in PARAMETERS if name in parameters}
         return Facts(product=product, version=version, settings=settings)
+
+    def spoilers(self) -> Sequence[str]:
+        """
+        What would spoil a measurement; see `operation.Forewarning`.
+        """
+        told = self._asked("connectionStatus").get("authInfo", {}).get("authenticatedUserRoles", [])
+        found = list(
+            of_server(self._asked("hello"), self._asked("serverStatus").get("connections", {}), told)
+        )
+        if self._found() is False:
+            found.append(f"a database {OUR_NAME} exists that this project did not make: rename it")
+        return found
 
     def objects(self) -> Sequence[str]:
         """

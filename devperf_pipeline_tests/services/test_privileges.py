@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import psycopg
+import pymongo
 import pymysql
 import pytest
 from redis import Redis
@@ -124,6 +125,57 @@ class TestRelational:
             found = session.spoilers()
             session.close()
         assert any("missing privilege" in each and "GRANT CREATE" in each for each in found)
+
+
+@pytest.mark.servers
+class TestMongodb:
+    def test_documented_role_is_enough(self, running_stack: Stack) -> None:
+        """
+        With the documented role alone every operation is measured, and nothing is missing.
+        """
+        with mongodb_user(running_stack, json.loads("".join(block("mongodb")))) as service:
+            assert {"missing": []} == measured_with(service)
+
+    def test_what_is_missing_is_known_before(self, running_stack: Stack) -> None:
+        """
+        A user without that role is told of it by asking, before anything is made.
+        """
+        reader = {
+            "createUser": "measurer",
+            "pwd": PASSWORD,
+            "roles": [{"role": "read", "db": "devperf"}],
+        }
+        with (
+            mongodb_user(running_stack, reader) as service,
+            closing(CATALOGUE["mongodb"].open_session(service)) as session,
+        ):
+            assert isinstance(session, Forewarning)
+            [missing] = session.spoilers()
+
+        assert (
+            "a missing privilege, perhaps: expected the role dbOwner on devperf, found read on devperf"
+            == missing
+        )
+
+
+@contextmanager
+def mongodb_user(running_stack: Stack, statement: dict[str, Any]) -> Iterator[Service]:
+    """
+    The service as the user that a statement makes sees it.
+    """
+    if "mongodb" in running_stack.missing:
+        pytest.skip(running_stack.missing["mongodb"])
+    service = running_stack.service("mongodb")
+    who = service.credentials
+    assert who is not None
+    with pymongo.MongoClient[dict[str, Any]](
+        service.address.host, service.address.port, username=who.username, password=who.password
+    ) as client:
+        client.admin.command(statement)
+        try:
+            yield replace(service, credentials=US)
+        finally:
+            client.admin.command("dropUser", US.username)
 
 
 @pytest.mark.servers
