@@ -6,7 +6,7 @@ import functools
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -19,7 +19,7 @@ from devperf_pipeline.errors import (
 from devperf_pipeline.measure.interrupts import interrupted_once, no_more
 from devperf_pipeline.measure.plan import PROFILES, profile_named
 from devperf_pipeline.measure.sitting import wishes_of
-from devperf_pipeline.model import Stack
+from devperf_pipeline.model import Stack, Stage
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.folders import Folders
 
@@ -143,7 +143,10 @@ def _foreseen(
     if running is None:
         wanted = with_needs(described, services) if services else described
         return would_start(described.name, local.would_run(wanted))
-    return foresight(*foresee(running, wishes_of(profile, {"samples": services}, seconds or 0)))
+    names = services or tuple(service.name for service in running.services)
+    return foresight(
+        *foresee(running, wishes_of(profile, dict.fromkeys(get_args(Stage), names), seconds or 0))
+    )
 
 
 @main.command()

@@ -54,7 +54,7 @@ def run(visit: Visit, tell: Callable[[Progress], None]) -> None:
     planned = {name: sweep(name, session) for name, session in visit.chosen("load_tests").items()}
     swept = {name: items for name, items in planned.items() if items}
     watch = Watch(rounds=1, of=sum(map(len, swept.values())), tell=tell)
-    short = replace(visit.profile, warmup_s=min(visit.profile.warmup_s, visit.profile.sweep_s / 2))
+    short = replace(visit.profile, warmup_s=warmup_s(visit.profile))
     measurer = Measurer(short, visit.placement)
     share_s = (visit.profile.sweeps_budget_s or math.inf) / max(1, len(swept))
     try:
@@ -75,6 +75,13 @@ def sweep(service: str, session: Session) -> list[Item]:
         if operation.sustained and operation.wire is not None
         for users in SWEEP
     ]
+
+
+def warmup_s(profile: Profile) -> float:
+    """
+    The patience of a point's warm-up: a sweep that warmed up for longer than it measures would be of warm-ups.
+    """
+    return min(profile.warmup_s, profile.sweep_s / 2)
 
 
 def limits(profile: Profile, service: Service, users: int) -> Stretch:

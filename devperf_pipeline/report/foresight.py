@@ -5,8 +5,6 @@ What does a dry run tell?
 from collections.abc import Mapping, Sequence
 
 from devperf_pipeline.measure.foresight import Asked, Foreseen
-from devperf_pipeline.measure.held import USERS as HELD
-from devperf_pipeline.measure.load_tests import SWEEP
 from devperf_pipeline.measure.plan import Profile
 from devperf_pipeline.measure.recorder import CAPACITY
 from devperf_pipeline.report import format as show
@@ -20,7 +18,7 @@ def foresight(profile: Profile, foreseen: Sequence[Foreseen]) -> str:
     lines = [
         f"Profile {profile.name}: {profile.rounds} rounds of {show.duration(_ns(profile.seconds))} for each of {len(asked)} benchmarks.",
         f"Takes {_takes(asked)}. Nothing was created.",
-        _besides(profile),
+        _besides(profile, foreseen),
         "",
     ]
     for service in foreseen:
@@ -48,16 +46,25 @@ def would_start(stack: str, told: Mapping[str, Mapping[str, str]]) -> str:
     return "\n".join(lines)
 
 
-def _besides(profile: Profile) -> str:
+def _besides(profile: Profile, foreseen: Sequence[Foreseen]) -> str:
     """
-    What a baseline does besides its benchmarks, where a service can be asked so.
+    What a baseline does besides its benchmarks, all services together.
     """
-    sweep_s = profile.load_test_s + (len(SWEEP) - 1) * profile.sweep_s
-    return (
-        f"Besides, in none of these figures: {show.duration(_ns(profile.idle_s))} in which nothing is asked, up to "
-        f"{HELD[-1]} requests held open at each API at the same time while memory is read, load tests of {SWEEP[0]} to {SWEEP[-1]} "
-        f"users (about {show.duration(_ns(sweep_s))} a service), and reference tools."
-    )
+    at_rest = f"{show.duration(_ns(profile.idle_s))} in which nothing is asked"
+    held = max((service.held for service in foreseen), default=0)
+    swept = [service.swept for service in foreseen if service.swept]
+    tools_s = sum(service.tools.measured_s for service in foreseen)
+    parts = [at_rest]
+    if held:
+        parts.append(f"up to {held} requests held open at each API at the same time while memory is read")
+    if swept:
+        asked, longest = sum(one.measured_s for one in swept), sum(one.longest_s for one in swept)
+        parts.append(
+            f"load tests, one service at a time ({show.duration(_ns(asked))}, at most {show.duration(_ns(longest))})"
+        )
+    if tools_s:
+        parts.append(f"reference tools ({show.duration(_ns(tools_s))} and their start-ups)")
+    return f"Besides, in none of these figures: {'; '.join(parts)}."
 
 
 def _service(service: Foreseen) -> list[str]:
@@ -67,7 +74,34 @@ def _service(service: Foreseen) -> list[str]:
         *(f"creates and removes: {each}" for each in service.objects),
         *map(_benchmark, service.benchmarks),
         f"together: {_takes(service.benchmarks)}",
+        *_stages(service),
     ]
+
+
+def _stages(service: Foreseen) -> list[str]:
+    """
+    What a service is asked beside its benchmarks.
+    """
+    lines: list[str] = []
+    if service.held:
+        lines.append(f"memory per request: up to {service.held} requests held open")
+    if service.swept:
+        swept = service.swept
+        lines.append(
+            f"load tests of {', '.join(map(str, swept.users))} users: {swept.measured_s:g} s measured, "
+            f"{swept.longest_s:.1f} s at most with warm-up, at most {swept.most_calls:,} calls"
+        )
+    if service.tools.tools:
+        bounded = (
+            f", at most {service.tools.most_calls:,} calls of runs that calls end"
+            if service.tools.most_calls
+            else ""
+        )
+        lines.append(
+            f"tools: {', '.join(service.tools.tools)}, in alternation with the engine: "
+            f"about {service.tools.measured_s:g} s measured{bounded}"
+        )
+    return lines
 
 
 def _benchmark(asked: Asked) -> str:

@@ -243,3 +243,9 @@ class GuestHost(Protocol):
         this lasts. What the guest leaves behind is removed.
         """
         ...
+
+    def guest_objects(self) -> Sequence[str]:
+        """
+        The guest, and what it may make beside what is ours, as `Session.objects` says it.
+        """
+        ...

@@ -34,7 +34,7 @@ from devperf_pipeline.services import resp
 from devperf_pipeline.services.hearing import hear, show
 from devperf_pipeline.services.operation import DEADLINE_S, FLOOR, Driver, Operation, Wire
 from devperf_pipeline.services.redis_commands import DOOMED, Command, single_node
-from devperf_pipeline.services.redis_guest import BLOCK, GUEST, admit, dismiss, dismiss_left
+from devperf_pipeline.services.redis_guest import BLOCK, GUEST, admit, dismiss, dismiss_left, guest_objects
 from devperf_pipeline.services.redis_keys import Keys, LaidIn, claim, close_quietly, remove
 from devperf_pipeline.services.redis_spoilers import of_node
 
@@ -188,6 +188,12 @@ class RedisSession:
                 yield GUEST
             finally:
                 dismiss(self._client, BLOCK)
+
+    def guest_objects(self) -> Sequence[str]:
+        """
+        See `operation.GuestHost`.
+        """
+        return guest_objects(BLOCK)
 
     def connect(self) -> RedisConnection:
         """

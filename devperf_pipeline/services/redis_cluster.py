@@ -27,7 +27,14 @@ from devperf_pipeline.services.redis import (
     node_facts,
 )
 from devperf_pipeline.services.redis_commands import PING, Command, set_and_get
-from devperf_pipeline.services.redis_guest import BLOCK_OF_CLUSTER, GUEST, admit, dismiss, dismiss_left
+from devperf_pipeline.services.redis_guest import (
+    BLOCK_OF_CLUSTER,
+    GUEST,
+    admit,
+    dismiss,
+    dismiss_left,
+    guest_objects,
+)
 from devperf_pipeline.services.redis_keys import VALUE_BYTES, Keys, LaidIn, claim, close_quietly, remove
 from devperf_pipeline.services.redis_slots import SlotMap, read_slots
 from devperf_pipeline.services.redis_spoilers import of_node
@@ -275,6 +282,12 @@ class RedisClusterSession:
             finally:
                 for node in self._serving:
                     dismiss(node, BLOCK_OF_CLUSTER)
+
+    def guest_objects(self) -> Sequence[str]:
+        """
+        See `operation.GuestHost`.
+        """
+        return guest_objects(BLOCK_OF_CLUSTER)
 
     def connect(self) -> ClusterConnection:
         """

@@ -33,6 +33,13 @@ BLOCK_OF_CLUSTER = (
 """The same on a cluster: a tag in braces for each slot."""
 
 
+def guest_objects(keys: Sequence[str]) -> Sequence[str]:
+    """
+    The guest and its keys, as `Session.objects` says objects.
+    """
+    return [f"user {GUEST}", *(f"keys {key}" for key in keys)]
+
+
 def admit(node: Redis, keys: Sequence[str]) -> None:
     """
     Let the guest in, for these keys.

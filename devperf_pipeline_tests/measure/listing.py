@@ -1,5 +1,6 @@
 """
-What is in the servers of a stack: every object that a visit could make, by kind and name as `Session.objects` says it.
+What is in the servers of a stack: every object that a visit could make, by kind and name as `Session.objects` says it,
+and those that reference tools make.
 """
 
 from fnmatch import fnmatchcase
@@ -50,7 +51,10 @@ def _schemas(service: Service) -> set[str]:
         dbname=service.database,
     ) as con:
         rows = con.execute("SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp'").fetchall()
-    return {f"schema {name}" for (name,) in rows}
+        tools = con.execute(
+            "SELECT schemaname, tablename FROM pg_tables WHERE tablename LIKE 'pgbench%'"
+        ).fetchall()
+    return {f"schema {name}" for (name,) in rows} | {f"tables {space}.{name}" for space, name in tools}
 
 
 def _databases(service: Service) -> set[str]:
@@ -63,7 +67,11 @@ def _databases(service: Service) -> set[str]:
         con.cursor() as cursor,
     ):
         cursor.execute("SHOW DATABASES")
-        return {f"database {name}" for (name,) in cursor.fetchall()}
+        found = {f"database {name}" for (name,) in cursor.fetchall()}
+        cursor.execute(
+            "SELECT table_schema, table_name FROM information_schema.tables WHERE table_name LIKE 'sbtest%'"
+        )
+        return found | {f"tables {space}.{name}" for space, name in cursor.fetchall()}
 
 
 def _collections(service: Service) -> set[str]:
@@ -86,6 +94,7 @@ def _keys(service: Service) -> set[str]:
             password=who.password if who else None,
         )
         found |= {f"keys {key.decode()}" for key in client.scan_iter(count=1000)}
+        found |= {f"user {user}" for user in client.acl_users()}
         client.close()
     return found
 

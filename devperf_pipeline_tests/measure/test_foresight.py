@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from devperf_pipeline.measure import foresight
-from devperf_pipeline.measure.foresight import foresee
+from devperf_pipeline.measure.foresight import Foreseen, Swept, foresee
 from devperf_pipeline.measure.plan import PROFILES, Profile
 from devperf_pipeline.measure.progress import Progress
 from devperf_pipeline.measure.sitting import Wishes, measure
-from devperf_pipeline.model import Address, Service, Stack
+from devperf_pipeline.measure.tools.foresight import ToolsAsked
+from devperf_pipeline.model import Address, Service, Stack, Stated
 from devperf_pipeline.report.foresight import foresight as told
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.cleaning import clean
@@ -28,11 +29,27 @@ class FakeKind:
     Opens the same session whenever it is asked.
     """
 
+    role = "service"
+    tools = ()
+
     def __init__(self, session: FakeSession) -> None:
         self.session = session
 
     def open_session(self, _service: Service) -> FakeSession:
         return self.session
+
+
+class Listing(Nowhere):
+    """
+    Keeps what is in a stack each time that a tool tells of a run.
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.seen: set[str] = set()
+
+    def keep_stated(self, stated: Stated) -> None:
+        self.seen |= listed(self.stack)
 
 
 class TestForesee:
@@ -60,7 +77,31 @@ class TestForesee:
         assert "5 rounds of 2.00 s for each of 5 benchmarks" in text
         assert "creates and removes: lines devperf*" in text
         assert "would not be measured: no" in text
-        assert "load tests of 1 to 200 users (about 41.0 s a service)" in text
+        assert "20.0 s in which nothing is asked" in text
+        assert "load tests" not in text
+
+
+class TestStages:
+    def test_each_is_told(self) -> None:
+        """
+        Requests held, points of load tests and tools are told by service, and together with their seconds.
+        """
+        gin = Foreseen(
+            service="gin",
+            held=200,
+            swept=Swept(users=(1, 100), measured_s=1.8, longest_s=3.2, most_calls=120_000),
+            tools=ToolsAsked(tools=("ab",), measured_s=0.6, most_calls=60_000),
+        )
+        text = told(PROFILES["quick"], [gin])
+
+        assert "up to 200 requests held open at each API" in text
+        assert "load tests, one service at a time (1.80 s, at most 3.20 s)" in text
+        assert "reference tools (600 ms and their start-ups)" in text
+        assert (
+            "load tests of 1, 100 users: 1.8 s measured, 3.2 s at most with warm-up, at most 120,000 calls"
+            in text
+        )
+        assert "tools: ab, in alternation with the engine: about 0.6 s measured, at most 60,000 calls" in text
 
 
 @pytest.fixture(name="stack")
@@ -102,6 +143,32 @@ class TestObjects:
         assert before == after_dry_run
         assert [] == unannounced(during - before, announced)
         assert [] == unmade(during - before, announced)
+        assert before == listed(stack)
+
+    def test_those_of_tools_are_announced(self, stack: Stack) -> None:
+        """
+        What reference tools make, and the guest among them, is announced, and gone afterwards.
+        """
+        stack = replace(stack, managed=True)
+        wishes = replace(SHORT, stages={"tools": ()})
+        before = listed(stack)
+        _, foreseen = foresee(stack, wishes)
+        during = Listing(stack)
+        measure(stack, wishes, host={}, keeper=during)
+        announced = [each for service in foreseen for each in service.objects]
+        # Its pops empty the list again before it tells of any line.
+        lasting = [
+            each
+            for service in foreseen
+            for each in service.tools.objects
+            if not each.startswith("keys mylist")
+        ]
+
+        assert {"pgbench", "sysbench", "redis-benchmark", "ab"} <= {
+            tool for service in foreseen for tool in service.tools.tools
+        }
+        assert [] == unannounced(during.seen - before, announced)
+        assert [] == unmade(during.seen, lasting)
         assert before == listed(stack)
 
     def test_what_a_kill_left_can_be_removed(self, stack: Stack) -> None:

@@ -26,6 +26,9 @@ INIT_S = 60
 
 TPCB = "tpc-b"
 
+TABLES = "pgbench_*"
+"""What TPC-B lays into our schema."""
+
 
 def measure(bench: Bench) -> None:
     """

@@ -21,6 +21,9 @@ POINT_SELECT = "oltp_point_select"
 POINT_SELECT_NAME = "sysbench-oltp-point-select"
 ROWS = 10_000
 
+TABLES = "sbtest*"
+"""What its own point select lays into our database."""
+
 SCRIPT = """
 function thread_init()
   connection = sysbench.sql.driver():connect()
