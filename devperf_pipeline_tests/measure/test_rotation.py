@@ -1,9 +1,11 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import psycopg
+import pymysql
 import pytest
 from psycopg import sql
 from redis import Redis
@@ -15,6 +17,7 @@ from devperf_pipeline.measure.sitting import Wishes, measure
 from devperf_pipeline.measure.slices import Measurer
 from devperf_pipeline.model import Baseline, Credentials, ResourceReading, Round, Service, Stack, Stated
 from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.services.rabbitmq_management import Management
 from devperf_pipeline.services.vault_api import VaultApi
 from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.credentials import Reader, with_credentials
@@ -34,7 +37,7 @@ token_file = "{token}"
 
 [services.{kind}]
 kind = "{kind}"
-address = "{address}"
+addresses = [{addresses}]
 username = "rotated"
 password = {{ vault = "secret/data/rotated", field = "password" }}
 {database}
@@ -78,7 +81,7 @@ def _api(running_stack: Stack) -> Iterator[VaultApi]:
     api.close()
 
 
-@pytest.fixture(name="change", params=["postgresql", "redis"])
+@pytest.fixture(name="change", params=["postgresql", "redis", "mysql", "rabbitmq"])
 def _change(request: pytest.FixtureRequest, running_stack: Stack) -> Iterator[tuple[Service, Change]]:
     """
     A service with a user of its own, and how that user gets another password and loses its connections.
@@ -106,6 +109,14 @@ def _change(request: pytest.FixtureRequest, running_stack: Stack) -> Iterator[tu
         client.acl_deluser("rotated")
         client.close()
         return
+    if service.kind == "mysql":
+        with _mysql_user(service) as rotate_user:
+            yield service, rotate_user
+        return
+    if service.kind == "rabbitmq":
+        with _rabbitmq_user(service) as rotate_user:
+            yield service, rotate_user
+        return
     with psycopg.connect(
         host=service.address.host,
         port=service.address.port,
@@ -128,6 +139,50 @@ def _change(request: pytest.FixtureRequest, running_stack: Stack) -> Iterator[tu
         con.execute("DROP ROLE rotated")
 
 
+@contextmanager
+def _mysql_user(service: Service) -> Iterator[Change]:
+    who = service.credentials
+    assert who is not None
+    with (
+        pymysql.connect(
+            host=service.address.host,
+            port=service.address.port,
+            user=who.username,
+            password=who.password,
+            autocommit=True,
+        ) as con,
+        con.cursor() as cursor,
+    ):
+        cursor.execute("CREATE USER rotated@'%'")
+        cursor.execute("GRANT ALL ON devperf.* TO rotated@'%'")
+
+        def rotate(password: str) -> None:
+            cursor.execute("ALTER USER rotated@'%%' IDENTIFIED BY %s", [password])
+            cursor.execute("SELECT id FROM information_schema.processlist WHERE user = 'rotated'")
+            for (number,) in cursor.fetchall():
+                with suppress(pymysql.err.OperationalError):  # it has ended
+                    cursor.execute("KILL %s", [number])
+
+        try:
+            yield rotate
+        finally:
+            cursor.execute("DROP USER rotated@'%'")
+
+
+@contextmanager
+def _rabbitmq_user(service: Service) -> Iterator[Change]:
+    management = Management(service)
+
+    def rotate(password: str) -> None:
+        management._do("PUT", "/users/rotated", {"password": password, "tags": "administrator"})
+        management._do("DELETE", "/connections/username/rotated")
+
+    try:
+        yield rotate
+    finally:
+        management._do("DELETE", "/users/rotated")
+
+
 def visited(folder: Path, service: Service, api: VaultApi) -> Stack:
     """
     The stack of one service whose password the running Vault keeps, as its file describes it.
@@ -137,7 +192,7 @@ def visited(folder: Path, service: Service, api: VaultApi) -> Stack:
         vault=api._service.address,
         token=folder / "token",
         kind=service.kind,
-        address=service.address,
+        addresses=", ".join(f'"{address}"' for address in service.addresses),
         database=f'database = "{service.database}"' if service.database else "",
     )
     (folder / "visited.toml").write_text(text, encoding="utf-8")
