@@ -237,7 +237,7 @@ def doctor(stack: str, *, get: bool) -> None:
     if running is None:
         for service in described.services:
             found = find_server(service.kind)
-            told = str(found or f"missing; get it with: {how_to_get(service.kind)}")
+            told = str(found or f"missing. To get it: {how_to_get(service.kind)}")
             click.echo(f"{service.name:<17} {told}")
         return
     for examined in examine(running):

@@ -9,6 +9,7 @@ Where a server lets in fewer users the sweep ends there, with a row that says so
 
 import math
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -57,12 +58,20 @@ def run(visit: Visit, tell: Callable[[Progress], None]) -> None:
     short = replace(visit.profile, warmup_s=warmup_s(visit.profile))
     measurer = Measurer(short, visit.placement)
     share_s = (visit.profile.sweeps_budget_s or math.inf) / max(1, len(swept))
+    left_out: dict[str, list[str]] = defaultdict(list)
     try:
         for name, items in swept.items():
-            _sweep(visit, measurer, watch, items, share_s)
+            users = _sweep(visit, measurer, watch, items, share_s)
+            if users:
+                left_out[", ".join(f"{each:,}" for each in users)].append(name)
             measurer.disconnect(name)
     finally:
         measurer.disconnect()
+    for users, names in left_out.items():
+        visit.say(
+            f"No sustained load of {users} users was measured of {', '.join(names)}: the profile "
+            f"{visit.profile.name!r} has {share_s:.0f} s for the sweep of a service. A longer profile measures all."
+        )
 
 
 def sweep(service: str, session: Session) -> list[Item]:
@@ -104,17 +113,19 @@ def engines_after(found: Stretch, room: Callable[[int], bool]) -> int:
     return more if found.at_limit and spare and room(more) else found.engine_processes
 
 
-def _sweep(visit: Visit, measurer: Measurer, watch: Watch, items: Sequence[Item], share_s: float) -> None:
+def _sweep(
+    visit: Visit, measurer: Measurer, watch: Watch, items: Sequence[Item], share_s: float
+) -> list[int]:
     """
-    One service's sweep, for `share_s` seconds; after that only the load test is still made.
+    One service's sweep, for `share_s` seconds; after that only the load test is still made. Returns the users left out.
     """
     service = visit.stack.service(items[0].benchmark.service)
     engines, failures, ends = 1, 0, time.monotonic() + share_s
-    left_out: list[str] = []
+    left_out: list[int] = []
     for place, item in enumerate(items):
         users = item.benchmark.load.users
         if users != LOAD_TEST_USERS and time.monotonic() > ends:
-            left_out.append(f"{users:,}")
+            left_out.append(users)
             watch.dropped(1)
             continue
         stretch = replace(limits(visit.profile, service, users), engine_processes=min(engines, users))
@@ -136,11 +147,7 @@ def _sweep(visit: Visit, measurer: Measurer, watch: Watch, items: Sequence[Item]
             break
         if last.stretch:
             engines = engines_after(last.stretch, visit.placement.room)
-    if left_out:
-        visit.say(
-            f"{service.name}: no sustained load of {', '.join(left_out)} users was measured: the profile "
-            f"{visit.profile.name!r} has {share_s:.0f} s for the sweep of a service. A longer profile measures all."
-        )
+    return left_out
 
 
 def _tell_end(visit: Visit, item: Item, last: Round, *, untried: int, fewer_were_fine: bool) -> None:

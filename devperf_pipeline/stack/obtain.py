@@ -159,29 +159,26 @@ def find_server(kind: str) -> Found | None:
 
 def how_to_get(kind: str) -> str:
     """
-    The exact command that brings the server of this kind to this machine.
+    The exact command that brings the server of this kind to this machine, between backticks; or what to do instead.
     """
     if kind in APIS:
         programs = APIS[kind].programs
-        return _how_to_get_toolchain(
-            next((name for name in programs if _in_system(name) is None), programs[0])
-        )
+        absent = next((name for name in programs if _in_system(name) is None), programs[0])
+        return f"`{_how_to_get_toolchain(absent)}`"
     if kind in BUILT:
         absent = [name for name in BUILT[kind].tools if _in_system(name) is None]
-        return " && ".join([*map(_how_to_get_toolchain, absent), "uv run devperf doctor --get"])
+        return f"`{' && '.join([*map(_how_to_get_toolchain, absent), 'make servers'])}`"
     return _how_to_install(kind)
 
 
 def how_to_get_tool(name: str) -> str:
     """
-    The exact command that brings a reference tool to this machine.
+    The exact command that brings a reference tool to this machine, between backticks; or what to do instead.
     """
     if _brew():
-        return f"brew install {TOOLS_BREW[name]}"
+        return f"`brew install {TOOLS_BREW[name]}`"
     if shutil.which("apt-get"):
-        return (
-            f"{'' if os.geteuid() == 0 else 'sudo '}apt-get install --no-install-recommends {TOOLS_APT[name]}"
-        )
+        return f"`{_allowed(f'sudo apt-get install --no-install-recommends {TOOLS_APT[name]}')}`"
     return f"install {TOOLS_APT[name]} with this system's package manager"
 
 
@@ -202,18 +199,25 @@ def obtain_tools(names: Collection[str], say: Callable[[str], None] = print) -> 
 
 
 def _how_to_get_toolchain(name: str) -> str:
-    return f"brew install {BREW.get(name, name)}" if _brew() else TOOLCHAINS[name]
+    return f"brew install {BREW.get(name, name)}" if _brew() else _allowed(TOOLCHAINS[name])
+
+
+def _allowed(command: str) -> str:
+    """
+    Root needs no sudo, and often has none.
+    """
+    return command.replace("sudo ", "") if os.geteuid() == 0 else command
 
 
 def _how_to_install(kind: str) -> str:
     if kind not in PROGRAMS:
         return "nothing here starts it; start it yourself and name it in a stack file with managed = false"
     if _brew():
-        return f"brew install {BREW[kind]}"
+        return f"`brew install {BREW[kind]}`"
     if shutil.which("apt-get"):
-        return f"{'' if os.geteuid() == 0 else 'sudo '}apt-get install --no-install-recommends {APT[kind]}"
+        return f"`{_allowed(f'sudo apt-get install --no-install-recommends {APT[kind]}')}`"
     if kind in WHEEL_FOLDERS:
-        return f"uv {' '.join(WHEEL_COMMAND)}"
+        return f"`uv {' '.join(WHEEL_COMMAND)}`"
     return f"install {APT[kind]} with this system's package manager"
 
 

@@ -115,22 +115,33 @@ class TestHowToGet:
     @pytest.mark.parametrize("kind", sorted(PROGRAMS))
     def test_is_one_line(self, kind: str) -> None:
         """
-        There is a command for every kind, ready to be pasted.
+        There is a command for every kind, on one line, ready to be pasted.
         """
-        command = how_to_get(kind)
-        assert command == command.strip()
-        assert command.splitlines() == [command]
+        way = how_to_get(kind)
+        assert way == way.strip()
+        assert way.splitlines() == [way]
 
-    def test_brings_the_tools_first(self, bare_machine: Path) -> None:
+    def test_root_needs_no_sudo(self, bare_machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        Sudo is part of the command for everybody but root, who often has none.
+        """
+        install(bare_machine, "apt-get")
+        for user, before in ((1000, "sudo "), (0, "")):
+            monkeypatch.setattr("os.geteuid", lambda user=user: user)
+            assert how_to_get("redis") == f"`{before}apt-get install --no-install-recommends redis-server`"
+            assert f"| {before}tar -C /usr/local" in how_to_get("gin")
+
+    def test_brings_the_tools_first(self, bare_machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """
         What a server is built with comes before the command that builds it, and only what is missing.
         """
+        monkeypatch.setattr("os.geteuid", lambda: 1000)
         install(bare_machine, "go")
-        assert how_to_get("vault") == "uv run devperf doctor --get"
+        assert how_to_get("vault") == "`make servers`"
         for name in ("cargo", "cc", "c++"):
             install(bare_machine, name)
         assert how_to_get("mongodb") == (
-            "sudo apt-get install --no-install-recommends cmake make && uv run devperf doctor --get"
+            "`sudo apt-get install --no-install-recommends cmake make && make servers`"
         )
 
 
@@ -179,7 +190,7 @@ class TestObtain:
         ]
         assert said[-1] == (
             "pgbouncer could not be had and will be skipped. "
-            "To get it: apt-get install --no-install-recommends pgbouncer"
+            "To get it: `apt-get install --no-install-recommends pgbouncer`"
         )
 
     @pytest.mark.parametrize(
@@ -280,7 +291,7 @@ class TestToolchains:
         An API whose toolchain is nowhere is not found, and one command brings it.
         """
         assert find_server(kind) is None
-        assert how_to_get(kind).startswith("curl -LsSf https://")
+        assert how_to_get(kind).startswith("`curl -LsSf https://")
 
     @pytest.mark.parametrize("kind", sorted(RECIPES))
     def test_of_the_user(self, bare_machine: Path, tmp_path: Path, kind: str) -> None:
