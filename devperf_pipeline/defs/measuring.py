@@ -114,7 +114,7 @@ def _specs() -> Iterator[dg.AssetSpec]:
             )
     yield dg.AssetSpec(
         keys.BASELINE,
-        group_name="samples",
+        group_name="baseline",
         deps=[keys.made(stage, service) for stage, those in keys.STAGES.items() for service in those],
         kinds={"parquet"},
         description="One sitting: everything that was measured together, and what was skipped or failed, and why.",
@@ -136,6 +136,12 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
         stage: tuple(s for s in those if keys.made(stage, s) in context.selected_asset_keys)
         for stage, those in keys.STAGES.items()
     }
+    if not context.selected_asset_keys:
+        raise dg.Failure(
+            description="Expected assets to measure, found checks alone. They are made of samples while these are "
+            "measured: materialise samples/<service>.",
+            allow_retries=False,
+        )
     store = SampleStore(folders)
     tally = Tally(store)
     say = context.log.info if CLI_TAG not in context.run.tags else _to_terminal
@@ -266,6 +272,8 @@ def _results(
             metadata={
                 "baseline": baseline.id,
                 "profile": baseline.profile,
+                "measured": ", ".join(name for name, state in baseline.states.items() if state == "measured")
+                or "nothing",
                 "dagster/row_count": sum(count.total for count in tally.services.values()),
                 **{f"not measured: {service}": why for service, why in baseline.reasons.items()},
             },

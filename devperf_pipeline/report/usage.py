@@ -39,6 +39,27 @@ def usage(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
     return [Section("Resource usage", [ABOUT, *blocks])] if blocks else []
 
 
+def at_rest(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> Table:
+    """
+    The few columns that fit a narrow page: CPU and memory of everything, idle.
+    """
+    head, rule = columns("what", "CPU (%)", "RSS", "PSS")
+    return Table(
+        head,
+        rule,
+        [
+            [
+                show.cell(view.title_of(row["service"])),
+                _cpu(row["cpu_p50"]),
+                _bytes(row["rss_bytes"]),
+                _bytes(row["pss_bytes"]),
+            ]
+            for row in rows
+            if row["phase"] == "idle" and row["category"] != "total"
+        ],
+    )
+
+
 def memory(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
     """
     What one more request under way costs in memory, least first; empty where nobody measured it.

@@ -75,6 +75,8 @@ class TestOneRun:
         [run] = instance.get_runs()
 
         assert ("baseline", dg.DagsterRunStatus.SUCCESS) == (run.job_name, run.status)
+        # Without it the pages of jobs and the overview would not know of the run.
+        assert "__repository__@devperf_pipeline" == run.tags[".dagster/repository"]
 
     def test_measured_service_is_materialised_with_its_numbers(self, instance: dg.DagsterInstance) -> None:
         """
@@ -104,8 +106,26 @@ class TestOneRun:
 
         assert float(str(pages["load_tests"]["calls/s, 100 users"].value)) > 1_000
         assert "data:image/svg+xml;base64," in str(pages["load_tests"]["shown"].value)
-        for table in ("load_tests", "knees"):
-            assert instance.get_latest_materialization_event(dg.AssetKey(table))
+
+    @pytest.mark.parametrize(
+        ("table", "shows"),
+        [
+            ("baselines", "complete"),
+            ("rounds", "| Redis, one node |"),
+            ("percentiles", "**Redis, one node**"),
+            ("load_tests", "data:image/svg+xml;base64,"),
+            ("knees", "Redis, one node, GET"),
+            ("resources", "| PSS |"),
+        ],
+    )
+    def test_tables_show_what_is_new(self, instance: dg.DagsterInstance, table: str, shows: str) -> None:
+        """
+        The page of a table shows rows of the newest baseline, rendered.
+        """
+        event = instance.get_latest_materialization_event(dg.AssetKey(table))
+        assert event
+        assert event.asset_materialization
+        assert shows in str(event.asset_materialization.metadata["newest baseline"].value)
 
     def test_absent_service_has_failed_checks_and_nothing_else(self, instance: dg.DagsterInstance) -> None:
         """
@@ -195,6 +215,18 @@ class TestSubsets:
         assert before.timestamp < after.timestamp
         assert "GET (hit)" in report
         assert "was not part of this baseline" in report
+
+    def test_checks_alone_are_refused(self, project: Folders, instance: dg.DagsterInstance) -> None:
+        """
+        Checks are made while samples are: alone they start nothing, and the failure says what to materialise.
+        """
+        checks = dg.define_asset_job("checks", dg.AssetSelection.checks_for_assets(keys.samples("redis")))
+        job = dg.Definitions.merge(defs, dg.Definitions(jobs=[checks])).resolve_job_def("checks")
+        with pytest.raises(dg.Failure, match="materialise samples"):
+            job.execute_in_process(
+                instance=instance,
+                run_config={"resources": {"project": {"config": {"root": str(project.root)}}}},
+            )
 
 
 class TestTheDead:
