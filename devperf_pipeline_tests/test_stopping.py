@@ -10,19 +10,9 @@ import pytest
 
 from devperf_pipeline.model import Stack
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline_tests import visited
 
 pytestmark = pytest.mark.servers
-
-VISITED = """
-name = "visited"
-managed = false
-
-[services.redis]
-kind = "redis"
-address = "{address}"
-username = "{username}"
-password = {{ env = "TEST_REDIS_PASSWORD" }}
-"""
 
 
 @pytest.fixture(name="folders")
@@ -30,13 +20,9 @@ def _folders(running_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """
     A project whose stack is one running Redis.
     """
-    redis = running_stack.service("redis")
-    assert redis.credentials
     folders = Folders(tmp_path)
-    folders.stacks.mkdir()
-    text = VISITED.format(address=redis.address, username=redis.credentials.username)
-    (folders.stacks / "visited.toml").write_text(text, encoding="utf-8")
-    monkeypatch.setenv("TEST_REDIS_PASSWORD", redis.credentials.password)
+    password = visited.describe(folders, running_stack.service("redis"))
+    monkeypatch.setenv("TEST_REDIS_PASSWORD", password)
     monkeypatch.setenv("DEVPERF_ROOT", str(tmp_path))
     monkeypatch.setenv("DAGSTER_HOME", str(folders.dagster_home))
     return folders

@@ -35,7 +35,7 @@ class Warehouse:
         self._con.execute(CALLS)
         self._con.execute("create view samples as select * from calls")
         self._con.execute("create view warmups as select * from calls where false")
-        self._con.execute(statement("view_resource_samples_empty"))
+        self._con.execute(f"create view resource_samples as {statement('view_resource_samples_empty')}")
         self._con.execute("create table readings as from resource_samples")
         self._con.execute("create or replace view resource_samples as from readings")
         for view in DERIVED_VIEWS:
