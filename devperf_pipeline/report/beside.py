@@ -39,7 +39,7 @@ def beside(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
             show.throughput(row["engine_throughput_per_s"]),
             show.throughput(row["tool_throughput_per_s"]),
             show.times(row["throughput_ratio"]),
-            {True: "yes", False: "**no**", None: show.DASH}[row["agrees"]],
+            {True: "yes", False: "**no**", None: "cannot tell"}[row["agrees"]],
             show.prose(row["says"] or ""),
         ]
         for row in rows

@@ -21,7 +21,7 @@ import duckdb
 from devperf_pipeline.errors import StoreError
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import derived
-from devperf_pipeline.store.disk import not_written, sync_file, sync_folder
+from devperf_pipeline.store.disk import REBUILD, not_written, sync_file, sync_folder
 from devperf_pipeline.store.questions import MACROS, PUBLISHED, add_questions
 from devperf_pipeline.store.statements import literal, meanings, statement
 
@@ -91,9 +91,9 @@ def build(folders: Folders, *, anew: bool = False) -> BuildReport:
     with _only_one(folders), _workshop(folders) as workshop:
         if anew:
             derived.forget(folders)
-        found = derived.collect(folders)
         beside = workshop / "devperf.duckdb"
         try:
+            found = derived.collect(folders)
             samples, rows = _fill(beside, folders, derived.staged(found, workshop))
             sync_file(beside)
             # A log of the old file beside the new one would make the new one unreadable.
@@ -101,7 +101,7 @@ def build(folders: Folders, *, anew: bool = False) -> BuildReport:
             os.replace(beside, folders.warehouse)  # noqa: PTH105 - the one call that the promise rests on
             sync_folder(folders.data)
         except (OSError, duckdb.Error) as error:
-            raise not_written(folders.warehouse, _size(folders.warehouse), error) from error
+            raise not_written(folders.warehouse, _size(folders.warehouse), error, then=REBUILD) from error
     return BuildReport(
         baselines=len(found.baselines),
         samples=samples,
@@ -260,7 +260,7 @@ def _workshop(folders: Folders) -> Iterator[Path]:
     try:
         place = Path(tempfile.mkdtemp(prefix=".building-", dir=folders.data))
     except OSError as error:
-        raise not_written(folders.data, 4096, error) from error
+        raise not_written(folders.data, 4096, error, then=REBUILD) from error
     try:
         yield place
     finally:
@@ -277,7 +277,7 @@ def _only_one(folders: Folders) -> Iterator[None]:
         folders.data.mkdir(parents=True, exist_ok=True)
         file = path.open("w")
     except OSError as error:
-        raise not_written(path, 0, error) from error
+        raise not_written(path, 0, error, then=REBUILD) from error
     with file:
         deadline = time.monotonic() + LOCK_WAIT_S
         while True:

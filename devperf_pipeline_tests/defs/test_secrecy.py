@@ -49,7 +49,8 @@ def used(run: dg.DagsterRun, line: str = "redis-server") -> None:
     )
     secrets = Secrets((Secret("the password of redis", PASSWORD),), {})
     lines = {"the command line of process 1": line}
-    secrecy.remember(run.run_id, secrecy.Used(baseline=baseline, secrets=secrets, command_lines=lines))
+    told = secrecy.Used(baseline=baseline, secrets=secrets, command_lines=lines)
+    secrecy.remember(run.run_id, lambda: told)
 
 
 class TestFoundIn:

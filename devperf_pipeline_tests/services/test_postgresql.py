@@ -79,23 +79,6 @@ class TestCleaning:
 
 @pytest.mark.servers
 class TestRefusals:
-    def test_odd_passwords(self, running_stack: Stack) -> None:
-        """
-        Quotes, spaces, percent and at signs, backslashes and letters beyond ASCII are part of a password.
-        """
-        service = running_stack.service("postgresql")
-        password = "p'w \"%@:/\\ äλ"
-        ask(
-            service,
-            f"""CREATE ROLE devperf_odd LOGIN PASSWORD E'{password.replace(chr(92), chr(92) * 2).replace("'", "''")}'""",
-        )
-        try:
-            odd = replace(service, credentials=Credentials("devperf_odd", password))
-            with closing(open_session(odd)) as session:
-                assert session.facts().version
-        finally:
-            ask(service, "DROP ROLE devperf_odd")
-
     def test_no_privilege(self, running_stack: Stack) -> None:
         """
         A user who may not create a schema is told what the server said.

@@ -10,7 +10,8 @@ from devperf_pipeline.model import Credentials, Outcome, Service, Stack
 from devperf_pipeline.services.operation import Wire
 from devperf_pipeline.services.redis_cluster import RedisClusterSession, open_session
 from devperf_pipeline.services.redis_slots import ranges
-from devperf_pipeline_tests.services.test_redis import results
+from devperf_pipeline_tests.services.odd_users import ODD
+from devperf_pipeline_tests.services.test_redis import RIGHT, results
 from devperf_pipeline_tests.services.visits import running, visit
 
 
@@ -147,6 +148,23 @@ class TestRefusals:
         first, second, third = service.addresses
         with pytest.raises(ServiceRefused, match=f"call themselves {third}"):
             open_session(replace(service, addresses=(first, second)))
+
+    def test_a_named_user_with_an_odd_password(self, service: Service, nodes: list[Redis]) -> None:
+        """
+        A user of the nodes' own lists is let in everywhere, by the driver's cluster client too.
+        """
+        for node in nodes:
+            node.execute_command("ACL", "SETUSER", "odd", "on", f">{ODD}", "~*", "&*", "+@all")
+        try:
+            odd = replace(service, credentials=Credentials("odd", ODD))
+            with closing(open_session(odd)) as session:
+                session.prepare()
+                assert results(session, "get-distributed", "driver") == RIGHT
+                assert results(session, "get-distributed", "engine") == RIGHT
+                session.clean()
+        finally:
+            for node in nodes:
+                node.execute_command("ACL", "DELUSER", "odd")
 
     def test_a_wrong_password(self, service: Service) -> None:
         """

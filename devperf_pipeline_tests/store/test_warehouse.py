@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -385,3 +386,28 @@ class TestAnotherVersion:
                 warehouse.query(con, "report_rows", baseline_id="x")
         finally:
             con.close()
+
+
+class TestUnwritable:
+    @pytest.mark.parametrize("taken", ["derived", "devperf.duckdb", ".building.lock"])
+    def test_says_what_to_do(
+        self, folders: Folders, measure: Store, make_round: MakeRound, taken: str
+    ) -> None:
+        """
+        Where a file or folder of another kind stands in the way, the message names it, and the samples stay.
+        """
+        measure([make_round(1, [10, 20])])
+        way = folders.data / taken
+        if taken == "derived":
+            way.write_text("no folder")
+        else:
+            (way / "something").mkdir(parents=True)
+        with pytest.raises(StoreError, match=r"make the tables from the samples: devperf rebuild") as error:
+            warehouse.build(folders)
+        if taken == "derived":
+            way.unlink()
+        else:
+            shutil.rmtree(way)
+
+        assert taken in str(error.value)
+        assert 2 == warehouse.build(folders).samples
