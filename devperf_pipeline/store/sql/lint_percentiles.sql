@@ -18,8 +18,11 @@ judged as (
     union all
     select
         baseline_id, benchmark, 'bounds', p95_ns, coalesce(p95_low_ns, p95_high_ns),
-        not (p95_low_ns <= p95_ns and p95_ns <= p95_high_ns) and p95_bounds = 'samples',
-        format('p95 of {} ns is outside its bounds of {} to {} ns', p95_ns, p95_low_ns, p95_high_ns)
+        not (p50_ns <= p95_low_ns and p95_low_ns <= p95_ns and p95_ns <= p95_high_ns and p95_high_ns <= max_ns),
+        format(
+            'the bounds of p95, {} to {} ns, leave out {} ns itself or go beyond p50 of {} ns or the slowest call of {} ns',
+            p95_low_ns, p95_high_ns, p95_ns, p50_ns, max_ns
+        )
     from percentiles
     union all
     select
