@@ -285,7 +285,7 @@ class TestLint:
     @pytest.mark.parametrize(
         ("change", "rules"),
         [
-            ("update percentiles set p50_ns = max_ns + 1", {"order of percentiles"}),
+            ("update percentiles set p50_ns = max_ns + 1", {"order of percentiles", "bounds"}),
             ("update percentiles set n = n + 1", {"sum against total", "rate x time = count"}),
             ("update percentiles set throughput_per_s = 2 * throughput_per_s", {"rate x time = count"}),
             ("update baselines set samples = samples + 1", {"sum against total"}),
