@@ -56,7 +56,10 @@ def contradicted(baseline_id: str, found: "Sequence[Contradiction]") -> list[str
     """
     ours = [one for one in found if one.source == baseline_id]
     notes = [_contradiction(one) for one in ours] or [
-        "Arithmetic (Little's law, order of percentiles, sums, rates): nothing in this baseline contradicts itself."
+        (
+            "Arithmetic (order of percentiles, bounds, sums, rates; Little's law within 30 %, where each user asked "
+            "ten times a round or more): nothing in this baseline contradicts itself."
+        )
     ]
     return [*notes, *(_contradiction(one) for one in found if one.published)]
 

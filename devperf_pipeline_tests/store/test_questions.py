@@ -290,6 +290,9 @@ class TestLint:
             ("update percentiles set throughput_per_s = 2 * throughput_per_s", {"rate x time = count"}),
             ("update baselines set samples = samples + 1", {"sum against total"}),
             ("update rounds set elapsed_ns = elapsed_ns / 10", {"rate x time = count", "Little's law"}),
+            ("update rounds set elapsed_ns = 2 * elapsed_ns", {"rate x time = count", "Little's law"}),
+            ("update percentiles set p95_low_ns = p50_ns - 1", {"bounds"}),
+            ("update percentiles set p95_high_ns = max_ns + 1", {"bounds"}),
         ],
     )
     def test_finds_what_is_wrong_in_ours(
