@@ -15,7 +15,7 @@ ABOUT = (
     "Read from each service's whole process tree, medians over the readings of a phase. *RSS* counts pages that "
     "processes share once for each of them, *PSS* divides them; totals are sums of the rows above them. *host* and "
     "*measuring* are no part of the stack: the whole machine, and what we used to measure. CPU is in per "
-    "cent of one core; – means that it could not be read."  # noqa: RUF001 - the dash of the tables
+    "cent of one core; – means that it could not be read, or from fewer than 3 readings."  # noqa: RUF001 - the dash of the tables
 )
 
 
@@ -134,7 +134,7 @@ def _load(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> Table:
                 show.cell(view.title_of(row["service"])),
                 show.count(row["users"]),
                 _cpu(row["cpu_p50"]),
-                f"{_cpu(row['cpu_p5'])} to {_cpu(row['cpu_p95'])}",
+                show.DASH if row["cpu_p5"] is None else f"{_cpu(row['cpu_p5'])} to {_cpu(row['cpu_p95'])}",
                 _bytes(row["rss_bytes"]),
                 _bytes(row["rss_max_bytes"]),
                 _bytes(row["pss_bytes"]),

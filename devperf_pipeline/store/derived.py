@@ -24,7 +24,7 @@ from devperf_pipeline.store.disk import REBUILD, set_aside, write_whole
 from devperf_pipeline.store.readings import check_stated
 from devperf_pipeline.store.record import NAME, SCHEMA_VERSION, read_baseline
 
-SUMMARY_VERSION = 5
+SUMMARY_VERSION = 6
 """Raised when a column or a rule of the summaries changes: all are then made anew."""
 
 SOURCES = (

@@ -140,7 +140,13 @@ class Warehouse:
         self._insert(table, **values)
 
     def loaded(
-        self, baseline_id: str, service: str, users: int, throughput_per_s: float, cpu_percent: float
+        self,
+        baseline_id: str,
+        service: str,
+        users: int,
+        throughput_per_s: float,
+        cpu_percent: float,
+        **values: Any,
     ) -> None:
         """
         A sustained load during which the service's processes were read four times.
@@ -148,7 +154,7 @@ class Warehouse:
         load = f"sustained-{users}"
         benchmark = self.reading(
             baseline_id, service, "get-health-all", users=users, load=load, throughput_per_s=throughput_per_s,
-            benchmark=f"{service}/get-health-all/{load}/engine",
+            benchmark=f"{service}/get-health-all/{load}/engine", **values,
         )  # fmt: skip
         for number in range(4):
             self._insert(

@@ -83,6 +83,19 @@ class TestBuild:
         ((low, high, kind),) = ask(folders, "select p95_low_ns, p95_high_ns, p95_bounds from percentiles")
         assert (90_000, 100_000, "samples") == (low, high, kind)
 
+    def test_bounds_stay_among_the_calls(
+        self, folders: Folders, measure: Store, make_round: MakeRound
+    ) -> None:
+        """
+        Rounds that differ a hundredfold must give no bound of p95 below p50 or above the slowest call.
+        """
+        measure([make_round(k, [10**k * (1_000 + call) for call in range(100)]) for k in (1, 2, 3)])
+        warehouse.build(folders)
+        found = ask(
+            folders, "select p50_ns, p95_low_ns, p95_ns, p95_high_ns, max_ns, p95_bounds from percentiles"
+        )
+        assert [(104_900, 104_900, 1_084_000, 1_099_000, 1_099_000, "rounds")] == found
+
     def test_few_calls_have_no_bounds(self, folders: Folders, measure: Store, make_round: MakeRound) -> None:
         """
         71 calls must have no bounds of p95.
