@@ -47,11 +47,12 @@ _BUCKETS = 60
 @dataclass(frozen=True, slots=True)
 class Contents:
     """
-    The sentences that a report begins with, below its opening, and its sections.
+    The sentences that a report begins with, below its opening, its sections, and a load test's id as an example.
     """
 
     first: Sequence[str]
     sections: Sequence[Section]
+    sustained: str | None
 
 
 def contents(con: "Connection", view: "Picture") -> Contents:
@@ -119,7 +120,9 @@ def contents(con: "Connection", view: "Picture") -> Contents:
         ),
     ]
     return Contents(
-        [sentence for sentence in first if sentence], [section for section in sections if section is not None]
+        [sentence for sentence in first if sentence],
+        [section for section in sections if section is not None],
+        next((one["benchmark"] for one in loads.longest(tests)), None),
     )
 
 

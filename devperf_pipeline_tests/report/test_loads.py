@@ -8,7 +8,7 @@ from devperf_pipeline.report.view import Picture, Sitting
 
 SITTING = Sitting(
     baseline_id="b", stack="local", profile="quick", seed=1, began_at_ns=0, ended_at_ns=1, state="complete",
-    samples=0, rounds=0, newest=True,
+    samples=0, rounds=0, benchmarks=0, calls=0, newest=True,
 )  # fmt: skip
 VIEW = Picture(sitting=SITTING, host={}, parts=[], rankings=[])
 LADDER = ("p50", "p66", "p75", "p80", "p90", "p95", "p98", "p99", "max")
@@ -18,7 +18,7 @@ def loaded(users: int, **values: Any) -> dict[str, Any]:
     found: dict[str, Any] = {
         "service": "gin", "operation": "get-health-all", "users": users, "throughput_per_s": 320.0, "n": 60_000,
         "failed": 0, "non_success": 0, "elapsed_ns": 60_000_000_000, "mean_ns": 312_000_000.0,
-        "mean_across_users_ns": 3_120_000.0, "valid": True, "invalid_reason": None,
+        "mean_across_users_ns": 3_120_000.0, "valid": True, "invalid_reason": None, "placement": None,
         **{f"{name}_ns": 1_000_000 * (place + 1) for place, name in enumerate(LADDER)},
     }  # fmt: skip
     return found | values

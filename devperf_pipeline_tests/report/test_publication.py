@@ -6,7 +6,7 @@ from devperf_pipeline.report.view import Picture, Sitting
 
 SITTING = Sitting(
     baseline_id="b", stack="local", profile="quick", seed=1, began_at_ns=0, ended_at_ns=1, state="complete",
-    samples=0, rounds=0, newest=True,
+    samples=0, rounds=0, benchmarks=0, calls=0, newest=True,
 )  # fmt: skip
 VIEW = Picture(sitting=SITTING, host={}, parts=[], rankings=[])
 
