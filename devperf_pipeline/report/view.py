@@ -159,10 +159,13 @@ class Picture:
 
     def title_of(self, service: str) -> str:
         """
-        How people call a service; its name where the stack does not have it.
+        How people call a service, or a node of one ("redis_cluster/1"); its name where nobody knows it.
         """
-        kind = CATALOGUE.get(service)
-        return kind.title if kind else service
+        name, _, node = service.partition("/")
+        kind = CATALOGUE.get(name)
+        if kind is None:
+            return service
+        return f"{kind.title}, node {node}" if node else kind.title
 
     def operation_of(self, service: str, operation: str) -> str:
         """
