@@ -77,7 +77,7 @@ def contents(con: "Connection", view: "Picture") -> Contents:
     def of(role: str) -> list[Section]:
         return services(view, role, lambda part: latency_curve(part, curves(con, part)))
 
-    first = [ranked.winner(view, rankings), found.worst(view, searched)]
+    first = [ranked.winner(view, rankings, tests), found.worst(view, searched)]
     sections = [
         changed.changed(view, changes(con, id_)),
         ranked.ranked(view, rankings, _bars(rankings)),

@@ -29,19 +29,20 @@ def opening(picture: Picture) -> str:
     sentences = [f"Measured {what} on {show.moment(sitting.began_at_ns)}{_took(picture)}{_machine(picture)}."]
     if new:
         sentences += [_amount(picture, new), *_lasted(new)]
-    sentences += [*stand_ins(picture), *_doubts(picture, new), *_unfinished(picture)]
+    if replaced := stand_ins(picture):
+        sentences.append(
+            f"In another's place answered **{replaced}**: their figures are not those of the original."
+        )
+    sentences += [*_doubts(picture, new), *_unfinished(picture)]
     return " ".join(sentences)
 
 
-def stand_ins(picture: Picture) -> list[str]:
+def stand_ins(picture: Picture) -> str:
     """
-    One sentence on what answered in the place of a service that people know; none where nothing did.
+    What answered in the place of a service that people know ("MariaDB 10.11 for MySQL"); empty where nothing did.
     """
     replaced = [part for part in picture.parts if part.stand_in and part.rows]
-    if not replaced:
-        return []
-    who = ", ".join(f"{show.cell(part.stand_in)} in that of {show.cell(part.title)}" for part in replaced)
-    return [f"Answering in another's place, whose figures they are not: **{who}**."]
+    return ", ".join(f"{show.cell(part.stand_in)} for {show.cell(part.title)}" for part in replaced)
 
 
 def missing(picture: Picture) -> list[str]:

@@ -246,7 +246,7 @@ class TestStandIns:
         warehouse.reading(sitting, "mysql", "select-by-key", title="SELECT")
         report = render(warehouse.folders).report
 
-        assert f"**{named} in that of MySQL**" in report.read_text("utf-8").split("\n\n")[1]
+        assert f"**{named} for MySQL**" in report.read_text("utf-8").split("\n\n")[1]
         assert 1 == len(lines(report, f"- **MySQL** ({named}): SELECT"))
 
     @pytest.mark.parametrize(
