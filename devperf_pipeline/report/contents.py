@@ -99,7 +99,7 @@ def contents(con: "Connection", view: "Picture") -> Contents:
             view,
             tests,
             optional(con, "knees", "report_knees", baseline_id=id_),
-            [*_sweep(tests), *_timelines(con, id_, tests)],
+            [*_sweep(tests), *_timelines(con, view, tests)],
         ),
         *beside.beside(view, tools),
         *past.tuning(view),
@@ -143,13 +143,14 @@ def _bars(rankings: "Sequence[Ranking]") -> Chart | None:
 
 def _sweep(tests: Sequence[Mapping[str, Any]]) -> list[Chart]:
     svg = comparing_charts.sweep(tests)
-    return [Chart("Throughput against p95, from one user to most", "sweep", svg)] if svg else []
+    return [Chart("Throughput and p95, from one user to most", "sweep", svg)] if svg else []
 
 
-def _timelines(con: "Connection", baseline_id: str, tests: Sequence[Mapping[str, Any]]) -> list[Chart]:
+def _timelines(con: "Connection", view: "Picture", tests: Sequence[Mapping[str, Any]]) -> list[Chart]:
     """
     The longest load of each service.
     """
+    baseline_id = view.sitting.baseline_id
     charts: list[Chart] = []
     for one in loads.longest(tests):
         service = one["service"]
@@ -158,11 +159,13 @@ def _timelines(con: "Connection", baseline_id: str, tests: Sequence[Mapping[str,
         svg = comparing_charts.timeline(
             service,
             one["users"],
-            asked(con, "report_timeline_latency", **where, bucket_ns=bucket_ns),
+            loads.before_the_end(
+                asked(con, "report_timeline_latency", **where, bucket_ns=bucket_ns), one, bucket_ns
+            ),
             asked(con, "report_timeline_use", **where, service=service),
         )
         if svg:
-            about = f"Latency and use of {show.cell(service)} over its load test"
+            about = f"Latency and use of {show.cell(view.title_of(service))} over its load test"
             charts.append(Chart(about, f"load-{service}", svg))
     return charts
 

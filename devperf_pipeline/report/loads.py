@@ -82,6 +82,19 @@ def longest(tests: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return list(chosen.values())
 
 
+def before_the_end(
+    pieces: Sequence[Mapping[str, Any]], test: Mapping[str, Any], bucket_ns: int
+) -> list[Mapping[str, Any]]:
+    """
+    The pieces without those whose calls outlived the load: they were quick because nobody else asked any more.
+    """
+    if not pieces:
+        return []
+    began_ns = pieces[0]["at_ns"] - bucket_ns // 2
+    last_ns = began_ns + test["elapsed_ns"] - (test["p50_ns"] or 0)
+    return [piece for piece in pieces if piece["at_ns"] + bucket_ns // 2 <= last_ns]
+
+
 def _sweep(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> Table | None:
     """
     One line an operation, one column a number of users; None where no operation was loaded with two of them.

@@ -82,7 +82,7 @@ def table_panel(con: "Connection", table: str) -> str:
             return f"{medians}\n\n{inline('p50 over baselines', chart)}" if chart else medians
         case "load_tests":
             chart = sweep(asked(con, "report_load_tests", baseline_id=id_), small=True)
-            return inline("Throughput against p95, from one user to most", chart) if chart else ""
+            return inline("Throughput and p95, from one user to most", chart) if chart else ""
         case "knees":
             knees = asked(con, "report_knees", baseline_id=id_)
             return "\n".join(f"- {loads.knee(view, one)}" for one in knees)

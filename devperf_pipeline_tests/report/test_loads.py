@@ -2,7 +2,7 @@ from typing import Any
 
 from devperf_pipeline.report.beside import beside
 from devperf_pipeline.report.format import DASH
-from devperf_pipeline.report.loads import load_tests
+from devperf_pipeline.report.loads import before_the_end, load_tests
 from devperf_pipeline.report.section import Lines, Section, Table
 from devperf_pipeline.report.view import Picture, Sitting
 
@@ -64,6 +64,15 @@ class TestLoadTests:
                 "Gin, get-health-all: not found (still growing)",
             ]
         )
+
+    def test_the_end_of_a_load_is_no_part_of_its_course(self) -> None:
+        """
+        Pieces whose calls were quick only because the others had stopped are left out.
+        """
+        pieces = [{"at_ns": 1_000 + 100 * number + 50} for number in range(10)]
+
+        assert pieces[:7] == before_the_end(pieces, {"elapsed_ns": 1_000, "p50_ns": 250}, 100)
+        assert [] == before_the_end([], {"elapsed_ns": 1_000, "p50_ns": 250}, 100)
 
     def test_nothing_loaded_no_section(self) -> None:
         """
