@@ -16,6 +16,8 @@ ABOUT = (
     "near 1 they agree; where they do not, the last column says why that may be."
 )
 
+_VERDICTS = {True: "the tool and the engine agree", None: "it cannot be told", False: "they differ"}
+
 
 def beside(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
     """
@@ -39,9 +41,20 @@ def beside(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
             show.throughput(row["engine_throughput_per_s"]),
             show.throughput(row["tool_throughput_per_s"]),
             show.times(row["throughput_ratio"]),
-            {True: "yes", False: "**no**", None: show.DASH}[row["agrees"]],
+            {True: "yes", False: "**no**", None: "cannot tell"}[row["agrees"]],
             show.prose(row["says"] or ""),
         ]
         for row in rows
     ]
-    return [Section("Reference tools", [ABOUT, Table(head, (*rule[:-2], ":--", ":--"), table)])]
+    return [
+        Section("Reference tools", [_summary(rows), ABOUT, Table(head, (*rule[:-2], ":--", ":--"), table)])
+    ]
+
+
+def _summary(rows: Sequence[Mapping[str, Any]]) -> str:
+    """
+    How often tool and engine agree, how often they do not, and how often it cannot be told.
+    """
+    counts = [(sum(row["agrees"] is verdict for row in rows), said) for verdict, said in _VERDICTS.items()]
+    told = "; ".join(f"in {number} {said}" for number, said in counts if number)
+    return f"**A tool measured {len(rows)} benchmarks beside the engine: {told}.**"

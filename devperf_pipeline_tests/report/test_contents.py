@@ -42,10 +42,15 @@ def loaded_row(warehouse: "Warehouse", sitting: str, users: int = 100) -> str:
         non_success=0, valid=True, client_share=0.1, engine_processes=1, at_limit=False, p95_ns=97_000_000,
         p99_ns=99_000_000, throughput_per_s=1_000.0,
     )  # fmt: skip
-    warehouse.row(
-        "rounds", **shared, instrument="engine", load=f"sustained-{users}", round=1, began_at="2026-11-25T03:16:00Z",
-        elapsed_ns=1_500_000_000, n=1_500, errors=0, placement="apart:1|0", other_cpu=0.0,
-    )  # fmt: skip
+    warehouse.reading(
+        sitting,
+        "gin",
+        "get-health-all",
+        benchmark=benchmark,
+        users=users,
+        load=f"sustained-{users}",
+        placement="apart:1|0",
+    )
     return benchmark
 
 

@@ -97,3 +97,23 @@ class TestBeside:
             "Gin", "get-root", "ab", "10", "50.0 µs", DASH, DASH, "20,000/s", "10,000/s", "0.50", "**no**",
             "ab \\| was at its limit",
         ]  # fmt: skip
+
+    def test_a_summary_stands_on_top(self) -> None:
+        """
+        How many agree, differ, and cannot be told stands before the table, and no number of none.
+        """
+        row: dict[str, Any] = {
+            "service": "gin", "operation": "get-root", "users": 10, "tool": "ab", "engine_p50_ns": 50_000,
+            "tool_p50_ns": None, "p50_ratio": None, "engine_throughput_per_s": 20_000.0,
+            "tool_throughput_per_s": 10_000.0, "throughput_ratio": 0.5, "says": "why",
+        }  # fmt: skip
+        verdicts = [True, None, True, None, True]
+        [section] = beside(VIEW, [{**row, "agrees": agrees} for agrees in verdicts])
+
+        assert (
+            "**A tool measured 5 benchmarks beside the engine: in 3 the tool and the engine agree; in 2 it cannot be told.**"
+            == (section.blocks[0])
+        )
+        assert ["yes", "cannot tell", "yes", "cannot tell", "yes"] == [
+            line[10] for line in tables(section)[0]
+        ]
