@@ -18,6 +18,7 @@ from devperf_pipeline.report.page import page
 from devperf_pipeline.report.rows import picture
 from devperf_pipeline.report.section import Chart
 from devperf_pipeline.report.view import Picture, shown
+from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store.warehouse import connect
 
@@ -105,18 +106,18 @@ def _markdown(view: Picture, inside: Contents, links: Mapping[str, str], warehou
         links=links,
         warehouse=show.sql(warehouse)[1:-1],
         example=_example(view),
+        sustained=show.sql(inside.sustained) if inside.sustained else None,
     )
 
 
 def _example(view: Picture) -> dict[str, str] | None:
     """
-    The first reading of the first table that counts, as literals of SQL; None where nothing counts.
+    The first reading of an API that counts, or else of any service, as literals of SQL; None where nothing counts.
     """
-    for part in view.parts:
-        for row, _ in shown(part.rows):
-            if row.valid:
-                return {"baseline_id": show.sql(row.baseline_id), "benchmark": show.sql(row.benchmark)}
-    return None
+    rows = [row for part in view.parts for row, _ in shown(part.rows) if row.valid]
+    apis = [row for row in rows if row.service in CATALOGUE and CATALOGUE[row.service].role == "api"]
+    row = next(iter(apis or rows), None)
+    return row and {"baseline_id": show.sql(row.baseline_id), "benchmark": show.sql(row.benchmark)}
 
 
 def _write(path: Path, text: str) -> None:

@@ -16,6 +16,8 @@ ABOUT = (
     "near 1 they agree; where they do not, the last column says why that may be."
 )
 
+_VERDICTS = {True: "the tool and the engine agree", None: "it cannot be told", False: "they differ"}
+
 
 def beside(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
     """
@@ -44,4 +46,15 @@ def beside(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
         ]
         for row in rows
     ]
-    return [Section("Reference tools", [ABOUT, Table(head, (*rule[:-2], ":--", ":--"), table)])]
+    return [
+        Section("Reference tools", [_summary(rows), ABOUT, Table(head, (*rule[:-2], ":--", ":--"), table)])
+    ]
+
+
+def _summary(rows: Sequence[Mapping[str, Any]]) -> str:
+    """
+    How often tool and engine agree, how often they do not, and how often it cannot be told.
+    """
+    counts = [(sum(row["agrees"] is verdict for row in rows), said) for verdict, said in _VERDICTS.items()]
+    told = "; ".join(f"in {number} {said}" for number, said in counts if number)
+    return f"**A tool measured {len(rows)} benchmarks beside the engine: {told}.**"

@@ -16,6 +16,9 @@ from devperf_pipeline.report.view import Part, Row, shown
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_MANY = 3
+"""With fewer lines a panel is half as wide."""
+
 Curve = Sequence[tuple[float, int]]
 """Points of one benchmark: share of calls (0 to 1) that were at most so many nanoseconds."""
 
@@ -40,15 +43,22 @@ def latency_curve(part: Part, curves: Mapping[tuple[str, str], Curve], *, small:
     across, down = (1, len(users)) if small else (len(users), 1)
     height = down * panel + keys_height + 14
     with figure_of(width, height) as figure:
-        grid = figure.subplots(down, across, sharey=not small, squeeze=False)
-        for axes, number in zip(grid.flat, users, strict=True):
+        # One lone line needs less room than many.
+        counts = [sum(line.users == number for line in lines) for number in users]
+        ratios = [1 if small or count < _MANY else 2 for count in counts]
+        shares = ratios if across > 1 else [1]
+        grid = figure.subplots(down, across, sharey=not small, squeeze=False, width_ratios=shares)
+        widest = [(width - 60) * share / sum(shares) for share in shares] * down
+        for axes, number, pixels in zip(grid.flat, users, widest, strict=True):
             chosen = [line for line in lines if line.users == number]
-            _curves(axes, chosen, curves, colours)
+            _curves(axes, chosen, curves, colours, pixels)
             axes.set_title(f"{number} user{'s' if number > 1 else ''}", fontsize=9, loc="left")
         for axes in grid[:, 0]:
             axes.set_ylabel("latency of a call")
-        for axes in grid[-1, :]:
-            axes.set_xlabel("share of calls at most this slow (dot: the slowest)")
+        for axes, pixels in zip(grid[-1, :], widest, strict=False):
+            axes.set_xlabel(
+                "share of calls at most this slow (dot: the slowest)" if pixels > 240 else "share of calls"
+            )
         figure.tight_layout(rect=(0, keys_height / height, 1, 1), w_pad=1.5)
         names = {line.operation: line.title for line in lines}
         handles = [_key(title, colours[operation], small=small) for operation, title in names.items()]
@@ -76,7 +86,7 @@ def overview(parts: Sequence[Part], *, small: bool = False) -> str | None:
     if not groups:
         return None
     rows = sum(len(lines) + 1.4 for _, lines in groups)
-    width, height = 440 if small else 860, round(15 * rows) + 72
+    width, height = 440 if small else 860, round(12.5 * rows) + 100
     with figure_of(width, height) as figure:
         axes = figure.subplots()
         y = 0.0
@@ -89,20 +99,27 @@ def overview(parts: Sequence[Part], *, small: bool = False) -> str | None:
             )  # fmt: skip
             for line in lines:
                 y += 1
-                ticks[y] = label(_name(line), 24 if small else 34)
+                ticks[y] = label(_name(line), 24 if small else 46)
                 _range(axes, y, line, colour)
             y += 1.4
         axes.set_ylim(y - 0.8, -0.8)
         axes.set_yticks(list(ticks), list(ticks.values()))
-        axes.tick_params(axis="y", length=0)
+        axes.tick_params(axis="y", length=0, labelsize=8)
+        axes.tick_params(axis="x", top=True, labeltop=True)
         axes.spines["left"].set_visible(False)
+        axes.spines["top"].set_visible(True)
         time_axis(axes, "x")
+        # Above as well as below: what is drawn is higher than a screen.
+        axes.xaxis.set_label_position("top")
         keys = (
             "latency of one call, one user: dot p50, bar p95, end of line p99,",
             "grey tick the instrument's floor; p50 in figures",
         )
         axes.set_xlabel(
-            ("\n" if small else " ").join(keys), fontsize=7 if small else 8.5, x=0.3 if small else 0.5
+            ("\n" if small else " ").join(keys),
+            fontsize=7 if small else 8.5,
+            x=0.3 if small else 0.5,
+            labelpad=8,
         )
         figure.tight_layout()
         return svg_of(figure)
@@ -123,7 +140,11 @@ def _name(line: Row) -> str:
 
 
 def _curves(
-    axes: "Axes", lines: Sequence[Row], curves: Mapping[tuple[str, str], Curve], colours: Mapping[str, str]
+    axes: "Axes",
+    lines: Sequence[Row],
+    curves: Mapping[tuple[str, str], Curve],
+    colours: Mapping[str, str],
+    pixels: float,
 ) -> None:
     """
     One line a benchmark; the axis counts nines, so that the slowest thousandth is as wide as the first tenth.
@@ -150,7 +171,12 @@ def _curves(
         5.0: "99.999 %",
         6.0: "99.9999 %",
     }
-    kept = {place: text for place, text in places.items() if place <= max(furthest, 1)}
+    kept: dict[float, str] = {}
+    for place, text in reversed(places.items()):
+        # From the slow end, which is what the axis is for; a mark without room beside the one before is left out.
+        room = (min(kept, default=math.inf) - place) * pixels / (max(furthest, 1) + 0.2)
+        if place <= max(furthest, 1) and room > 5 * len(text) + 8:
+            kept[place] = text
     axes.set_xticks(list(kept), list(kept.values()))
     axes.set_xlim(-0.05, max(furthest, 1) + 0.15)
     time_axis(axes, "y")

@@ -1,15 +1,16 @@
 """
 How do implementations, loads and baselines look beside each other?
 
-Ranking with intervals, throughput against latency, a load test over its time, a benchmark over baselines.
+Ranking with intervals, throughput and latency over users, a load test over its time, a benchmark over baselines.
 A service has the same colour in all of them.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from devperf_pipeline.report.drawing import INK, colour_of, figure_of, svg_of, time_axis
+from devperf_pipeline.report.drawing import FINE, colour_of, figure_of, svg_of, time_axis
 from devperf_pipeline.report.format import duration, label, throughput
 from devperf_pipeline.services import CATALOGUE
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 WIDTH = 860
 LEAST_BASELINES = 3
 """A history of fewer says nothing that the table of changes does not."""
+
+WHISKER = "#24292f"
+"""Dark enough to stand out from every bar; a white edge keeps it apart from a dark page."""
 
 _S_NS = 1_000_000_000
 _MIB = 1 << 20
@@ -43,10 +47,20 @@ def ranking_bars(places: "Sequence[Reading]") -> str | None:
             axes.barh([y], [p95], color=colour, height=0.58, alpha=0.75)
             if place.p95_low_ns is not None and place.p95_high_ns is not None:
                 ends = [place.p95_low_ns / scale, place.p95_high_ns / scale]
-                axes.plot(ends, [y, y], color=INK, linewidth=1.4, marker="|", markersize=7)
+                # Light below dark: seen on the bar and beside it, on a white page and on a dark one.
+                for shade, wider in (("white", 2.0), (WHISKER, 0.0)):
+                    axes.plot(
+                        ends, [y, y], color=shade, linewidth=1.4 + wider, marker="|", markersize=7 + wider,
+                        markeredgewidth=1.2 + wider,
+                    )  # fmt: skip
             if place.p50_ns is not None:
                 axes.plot(
-                    [place.p50_ns / scale], [y], marker="o", markersize=5, color="white", markeredgecolor=INK
+                    [place.p50_ns / scale],
+                    [y],
+                    marker="o",
+                    markersize=5,
+                    color="white",
+                    markeredgecolor=WHISKER,
                 )
             axes.text(
                 1.005, y, duration(place.p95_ns), transform=axes.get_yaxis_transform(), va="center", fontsize=8.5
@@ -66,7 +80,7 @@ def ranking_bars(places: "Sequence[Reading]") -> str | None:
 
 def sweep(tests: Sequence[Mapping[str, Any]], *, small: bool = False) -> str | None:
     """
-    Throughput against p95, one line a service, one point a number of users; a panel for the APIs, one for the others.
+    Throughput and p95 over the number of users, one line a service; a column for the APIs, one for the others.
 
     None without two loads of one service. `small` fits a dialog of 450 pixels: panels below each other.
     """
@@ -87,26 +101,36 @@ def sweep(tests: Sequence[Mapping[str, Any]], *, small: bool = False) -> str | N
     if not panels:
         return None
     keys = max(len(chosen) for _, chosen in panels)
-    down = len(panels) if small else 1
-    with figure_of(440 if small else WIDTH, down * ((240 if small else 330) + 15 * keys)) as figure:
-        grid = list(figure.subplots(down, len(panels) // down, squeeze=False).flat)
-        for axes, (title, chosen) in zip(grid, panels, strict=True):
-            for (service, operation), points in chosen.items():
-                across = [point["throughput_per_s"] for point in points]
-                up = [point["p95_ns"] for point in points]
-                name = f"{_title(service)}, {operation}"
-                axes.plot(
-                    across, up, color=colour_of(service), marker="o", markersize=4, label=label(name, 48)
-                )
-            axes.set_xscale("log")
-            time_axis(axes, "y")
-            _rate_axis(axes)
-            axes.set_title(title, fontsize=9, loc="left")
-            users = [point["users"] for points in chosen.values() for point in points]
-            axes.set_xlabel(f"throughput, calls by the second, from {min(users)} to {max(users)} users")
-            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), frameon=False, fontsize=8)
-        for axes in grid if small else grid[:1]:
-            axes.set_ylabel("p95 of a call")
+    across = 1 if small else len(panels)
+    down = 2 * len(panels) // across
+    height = down * (190 if small else 200) + 17 * keys * (len(panels) // across)
+    with figure_of(440 if small else WIDTH, height) as figure:
+        grid = figure.subplots(down, across, squeeze=False)
+        for place, (title, chosen) in enumerate(panels):
+            row, column = divmod(place, across)
+            above, below = grid[2 * row, column], grid[2 * row + 1, column]
+            for (service, _), points in chosen.items():
+                users = [point["users"] for point in points]
+                name = label(f"{_title(service)}, {points[0]['title'] or points[0]['operation']}", 48)
+                style: dict[str, Any] = {
+                    "color": colour_of(service),
+                    "marker": "o",
+                    "markersize": 4,
+                    "label": name,
+                }
+                above.plot(users, [point["throughput_per_s"] for point in points], **style)
+                below.plot(users, [point["p95_ns"] for point in points], **style)
+            above.set_yscale("log")
+            _rate_axis(above)
+            time_axis(below, "y")
+            above.set_ylabel("calls by the second")
+            below.set_ylabel("p95 of a call")
+            for axes in (above, below):
+                _users_axis(axes, sorted({point["users"] for points in chosen.values() for point in points}))
+            above.set_title(title, fontsize=9, loc="left")
+            below.set_xlabel("users at once")
+            below.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), frameon=False, fontsize=8)
+        figure.align_ylabels()
         figure.tight_layout()
         return svg_of(figure)
 
@@ -136,18 +160,18 @@ def timeline(
             label="p50",
         )
         time_axis(above, "y")
-        above.set_ylabel("latency")
+        above.set_ylabel("latency", labelpad=9)
         above.legend(loc="upper right", frameon=False, ncols=2, fontsize=8, bbox_to_anchor=(1, 1.2))
         above.set_title(f"{label(_title(service), 50)}, {users} users", fontsize=9, loc="left")
         at = [(row["at_ns"] - began_ns) / _S_NS for row in use]
         cpu = [float("nan") if row["cpu_percent"] is None else row["cpu_percent"] for row in use]
         middle.plot(at, cpu, color=colour, linewidth=1.3)
         middle.set_ylabel("CPU, % of\none core")
-        middle.set_ylim(bottom=0)
+        middle.set_ylim(0, _room_above(cpu))
         rss = [float("nan") if row["rss_bytes"] is None else row["rss_bytes"] / _MIB for row in use]
         below.plot(at, rss, color=colour, linewidth=1.3)
         below.set_ylabel("RSS, MiB")
-        below.set_ylim(bottom=0)
+        below.set_ylim(0, _room_above(rss))
         below.set_xlabel("seconds since the load test began")
         for axes in (middle, below):
             axes.grid(visible=True)
@@ -206,12 +230,26 @@ def history(rows: Sequence[Mapping[str, Any]], *, small: bool = False) -> str | 
 def _rate_axis(axes: "Axes") -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator  # noqa: PLC0415 - see drawing.py
 
-    low, high = axes.get_xlim()
+    low, high = axes.get_ylim()
     wide = high / low
-    subs = (1.0, 3.0) if wide > 20 else (1.0, 2.0, 5.0) if wide > 5 else (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
-    axes.xaxis.set_major_locator(LogLocator(subs=subs))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda rate, _: throughput(rate).removesuffix("/s")))
+    subs = (1.0,) if wide > 300 else (1.0, 3.0) if wide > 20 else (1.0, 2.0, 5.0) if wide > 5 else FINE
+    axes.yaxis.set_major_locator(LogLocator(subs=subs))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda rate, _: throughput(rate).removesuffix("/s")))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.grid(visible=True)
+    axes.set_axisbelow(True)
+
+
+def _users_axis(axes: "Axes", users: Sequence[int]) -> None:
+    """
+    A mark at each number of users that was measured, and at no other.
+    """
+    from matplotlib.ticker import NullLocator  # noqa: PLC0415 - see drawing.py
+
+    axes.set_xscale("log")
+    axes.set_xticks(users, [str(number) for number in users])
     axes.xaxis.set_minor_locator(NullLocator())
+    axes.grid(visible=True)
 
 
 def _date_axis(panels: "Sequence[Axes]") -> None:
@@ -222,6 +260,13 @@ def _date_axis(panels: "Sequence[Axes]") -> None:
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
         axes.tick_params(axis="x", labelbottom=True, labelsize=7.5)
+
+
+def _room_above(values: Sequence[float]) -> float:
+    """
+    The end of an axis from 0 that leaves the highest of these room.
+    """
+    return 1.15 * max((value for value in values if not math.isnan(value)), default=0.0) or 1.0
 
 
 def _unit(time_ns: int) -> tuple[float, str]:

@@ -47,11 +47,12 @@ _BUCKETS = 60
 @dataclass(frozen=True, slots=True)
 class Contents:
     """
-    The sentences that a report begins with, below its opening, and its sections.
+    The sentences that a report begins with, below its opening, its sections, and a load test's id as an example.
     """
 
     first: Sequence[str]
     sections: Sequence[Section]
+    sustained: str | None
 
 
 def contents(con: "Connection", view: "Picture") -> Contents:
@@ -76,7 +77,7 @@ def contents(con: "Connection", view: "Picture") -> Contents:
     def of(role: str) -> list[Section]:
         return services(view, role, lambda part: latency_curve(part, curves(con, part)))
 
-    first = [ranked.winner(view, rankings), found.worst(view, searched)]
+    first = [ranked.winner(view, rankings, tests), found.worst(view, searched)]
     sections = [
         changed.changed(view, changes(con, id_)),
         ranked.ranked(view, rankings, _bars(rankings)),
@@ -98,7 +99,7 @@ def contents(con: "Connection", view: "Picture") -> Contents:
             view,
             tests,
             optional(con, "knees", "report_knees", baseline_id=id_),
-            [*_sweep(tests), *_timelines(con, id_, tests)],
+            [*_sweep(tests), *_timelines(con, view, tests)],
         ),
         *beside.beside(view, tools),
         *past.tuning(view),
@@ -119,7 +120,9 @@ def contents(con: "Connection", view: "Picture") -> Contents:
         ),
     ]
     return Contents(
-        [sentence for sentence in first if sentence], [section for section in sections if section is not None]
+        [sentence for sentence in first if sentence],
+        [section for section in sections if section is not None],
+        next((one["benchmark"] for one in loads.longest(tests)), None),
     )
 
 
@@ -140,13 +143,14 @@ def _bars(rankings: "Sequence[Ranking]") -> Chart | None:
 
 def _sweep(tests: Sequence[Mapping[str, Any]]) -> list[Chart]:
     svg = comparing_charts.sweep(tests)
-    return [Chart("Throughput against p95, from one user to most", "sweep", svg)] if svg else []
+    return [Chart("Throughput and p95, from one user to most", "sweep", svg)] if svg else []
 
 
-def _timelines(con: "Connection", baseline_id: str, tests: Sequence[Mapping[str, Any]]) -> list[Chart]:
+def _timelines(con: "Connection", view: "Picture", tests: Sequence[Mapping[str, Any]]) -> list[Chart]:
     """
     The longest load of each service.
     """
+    baseline_id = view.sitting.baseline_id
     charts: list[Chart] = []
     for one in loads.longest(tests):
         service = one["service"]
@@ -155,11 +159,13 @@ def _timelines(con: "Connection", baseline_id: str, tests: Sequence[Mapping[str,
         svg = comparing_charts.timeline(
             service,
             one["users"],
-            asked(con, "report_timeline_latency", **where, bucket_ns=bucket_ns),
+            loads.before_the_end(
+                asked(con, "report_timeline_latency", **where, bucket_ns=bucket_ns), one, bucket_ns
+            ),
             asked(con, "report_timeline_use", **where, service=service),
         )
         if svg:
-            about = f"Latency and use of {show.cell(service)} over its load test"
+            about = f"Latency and use of {show.cell(view.title_of(service))} over its load test"
             charts.append(Chart(about, f"load-{service}", svg))
     return charts
 

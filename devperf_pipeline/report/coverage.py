@@ -27,6 +27,8 @@ NAMED = 6
 class Cell:
     """
     One cell of a published baseline, and what was measured in its place, or why it was not.
+
+    `service` is the one that was measured, which is not always the one that the publication speaks of.
     """
 
     published_id: str
@@ -39,6 +41,7 @@ class Cell:
     measured: str | None
     applies: bool
     reason: str | None
+    service: str
 
     @property
     def filled(self) -> bool:

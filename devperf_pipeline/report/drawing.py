@@ -67,6 +67,9 @@ _STYLE: dict[Any, Any] = {
     "grid.alpha": 0.25,
     "grid.linewidth": 0.5,
 }
+FINE = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
+"""Marks of an axis that spans less than a decade: two of them at least are on it."""
+
 _INCH = 72
 _POINTS = re.compile(r'width="([\d.]+)pt" height="([\d.]+)pt"')
 
@@ -104,15 +107,17 @@ def svg_of(figure: "Figure") -> str:
 
 def time_axis(axes: "Axes", which: str) -> None:
     """
-    A log axis in the units people read, marked at 1, 10, 100 (and 2, 5 between them where there is room).
+    A log axis in the units people read, marked at 1, 10, 100, and the more between them the less it spans.
     """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator  # noqa: PLC0415 - see the module's docstring
 
     axis = axes.xaxis if which == "x" else axes.yaxis
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
     low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
-    wide = math.log10(high / low) > 1.5
-    axis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+    decades = math.log10(high / low)
+    axis.set_major_locator(
+        LogLocator(subs=(1.0,) if decades > 1.5 else (1.0, 2.0, 5.0) if decades > 0.7 else FINE)
+    )
     axis.set_major_formatter(FuncFormatter(lambda time_ns, _: _tick(time_ns)))
     axis.set_minor_locator(NullLocator())  # marks without a number: half of the time that a picture takes
     axes.grid(visible=True, axis="x" if which == "x" else "both")

@@ -63,10 +63,10 @@ def worst(view: "Picture", searched: "Sequence[Finding]") -> str | None:
         return None
     one = max(still, key=lambda each: each.impact_ns)
     return (
-        f"The dearest bottleneck: **{show.cell(one.title)}** by {_service(view, one.service)}. It costs {_cost(one)} of the "
-        f"{show.duration(one.p50_ns)} that {_operation(view, one)} takes. It held in each of "
-        f"{show.count(one.rounds)} rounds, and in brackets is what it cost in the cheapest and in the dearest of them. "
-        f"{show.prose(' '.join([one.remedy, *_conditions(one)]))}"
+        f"The dearest bottleneck: **{show.cell(one.title)}** by {_service(view, one.service)}. Of the "
+        f"{show.duration(one.p50_ns)} that {_operation(view, one)} takes (p50), it costs {show.duration(one.impact_ns)}: "
+        f"the median of {show.count(one.rounds)} rounds, {show.duration(one.impact_low_ns)} in the cheapest of them and "
+        f"{show.duration(one.impact_high_ns)} in the dearest. {show.prose(' '.join([one.remedy, *_conditions(one)]))}"
     )
 
 
@@ -115,7 +115,7 @@ def _table(view: "Picture", shown: "Sequence[Finding]") -> Table:
                 f"**{title}**" if first.kind == "bottleneck" else title,
                 status,
                 f"{_where(view, first)}: {_paid(first)}",
-                "; ".join(f"{_where(view, one)} {_briefly(one)}" for one in here[1:]) or show.DASH,
+                "; ".join(f"{_elsewhere(view, one, first)} {_briefly(one)}" for one in here[1:]) or show.DASH,
             ]
         )
     return Table(head, rule, lines)
@@ -123,7 +123,15 @@ def _table(view: "Picture", shown: "Sequence[Finding]") -> Table:
 
 def _where(view: "Picture", one: "Finding") -> str:
     users = "" if one.users == 1 else f", {one.users} users"
-    return f"{_service(view, one.service)}{users}"
+    return f"{_service(view, one.service)}{users}, {_operation(view, one)}"
+
+
+def _elsewhere(view: "Picture", one: "Finding", first: "Finding") -> str:
+    """
+    The same without the operation where it is the one that was named before.
+    """
+    where = _where(view, one)
+    return where.removesuffix(f", {_operation(view, one)}") if one.operation == first.operation else where
 
 
 def _paid(one: "Finding") -> str:

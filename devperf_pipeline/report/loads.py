@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from devperf_pipeline.report import format as show
+from devperf_pipeline.report import summary
 from devperf_pipeline.report.section import Block, Chart, Lines, Section, Table, columns
 
 if TYPE_CHECKING:
@@ -15,8 +16,7 @@ _LADDER = ("p50", "p66", "p75", "p80", "p90", "p95", "p98", "p99", "max")
 
 ABOUT = (
     "Closed loads in one uninterrupted stretch by the engine, every call kept. *Throughput* counts calls that ended "
-    "well; *mean* is what a user waits, *across users* the time from one answer to the next. Percentiles are over all "
-    "calls. The longest load of each:"
+    "well; *mean* is what a user waits, *across users* the time from one answer to the next. Percentiles are over all calls."
 )
 
 
@@ -32,7 +32,7 @@ def load_tests(
     if not tests:
         return []
     blocks: list[Block] = [
-        ABOUT,
+        f"{ABOUT} {_where(view, tests)}The longest load of each:",
         _loads(view, longest(tests)),
         "Its percentiles:",
         _ladders(view, tests),
@@ -52,6 +52,24 @@ def load_tests(
     return [Section("Load tests", blocks)]
 
 
+def _where(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> str:
+    """
+    Where client and servers ran, and what that means for one user, who ran elsewhere in the tables of the services.
+    """
+    known = [one for one in tests if one["placement"]]
+    where = summary.placed((one["placement"], one["users"]) for one in known)
+    if not where:
+        return ""
+    alone = {one["placement"] for one in known if one["users"] == 1}
+    before = {row.placement for part in view.parts for row in part.new if row.users == 1}
+    elsewhere = (
+        "One user is therefore not the one user of the services' tables, who shares a core with the servers: "
+        "between two cores each call wakes somebody up, which makes a quick one take 2 to 3 times as long. "
+    )
+    shared = bool(alone) and bool(before) and all(name.startswith("together") for name in before - alone)
+    return f"Here, {where}. {elsewhere if shared and not alone & before else ''}"
+
+
 def longest(tests: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """
     Of each sustained operation the valid load that lasted longest: the load test; the others are points of its sweep.
@@ -62,6 +80,19 @@ def longest(tests: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         if one["valid"] and (key not in chosen or one["elapsed_ns"] >= chosen[key]["elapsed_ns"]):
             chosen[key] = one
     return list(chosen.values())
+
+
+def before_the_end(
+    pieces: Sequence[Mapping[str, Any]], test: Mapping[str, Any], bucket_ns: int
+) -> list[Mapping[str, Any]]:
+    """
+    The pieces without those whose calls outlived the load: they were quick because nobody else asked any more.
+    """
+    if not pieces:
+        return []
+    began_ns = pieces[0]["at_ns"] - bucket_ns // 2
+    last_ns = began_ns + test["elapsed_ns"] - (test["p50_ns"] or 0)
+    return [piece for piece in pieces if piece["at_ns"] + bucket_ns // 2 <= last_ns]
 
 
 def _sweep(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> Table | None:

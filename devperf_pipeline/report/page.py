@@ -8,6 +8,7 @@ import html
 import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from markdown_it import MarkdownIt
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 _PROLOGUE = re.compile(r"^.*?(?=<svg)", re.DOTALL)
+_WIDE = '<div class="wide" tabindex="0">'
+"""What is wider than the page scrolls by itself, by the keyboard too."""
+
+_SENTENCE = 90
+"""A cell of more characters is read as a sentence."""
+
 _NAMED = re.compile(r'(\bid="|href="#|url\(#)')
 
 
@@ -26,6 +33,7 @@ def page(markdown: str, pictures: Mapping[str, str]) -> str:
     markup = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
     tokens = markup.parse(markdown)
     contents = _name_headings(tokens)
+    _mark_long_cells(tokens)
     numbered = {address: (f"p{number}-", svg) for number, (address, svg) in enumerate(pictures.items())}
 
     def image(tokens: "Sequence[Token]", place: int, _options: Any, _env: Any) -> str:
@@ -34,11 +42,13 @@ def page(markdown: str, pictures: Mapping[str, str]) -> str:
         source = token.attrs.get("src", "")
         if source not in numbered:
             return about
-        return _inline(*numbered[str(source)], about)
+        return f"{_WIDE}{_inline(*numbered[str(source)], about)}</div>"
 
     markup.renderer.rules["image"] = image  # type: ignore[attr-defined, assignment]
     body = markup.renderer.render(tokens, markup.options, {})
-    body = body.replace("<table>", '<div class="wide"><table>').replace("</table>", "</table></div>")
+    # A picture is a block of its own: HTML allows none in a paragraph.
+    body = body.replace(f"<p>{_WIDE}", _WIDE).replace("</svg></div></p>", "</svg></div>")
+    body = body.replace("<table>", f"{_WIDE}<table>").replace("</table>", "</table></div>")
     links = "\n".join(f'<li><a href="#{name}">{html.escape(text)}</a></li>' for name, text in contents)
     title = html.escape(next((token.content for token in tokens if token.type == "inline"), "Baseline"))
     style = (files("devperf_pipeline.report") / "templates" / "page.css").read_text("utf-8")
@@ -49,7 +59,10 @@ def page(markdown: str, pictures: Mapping[str, str]) -> str:
         # An empty icon of its own: a browser would ask the server for one.
         '<link rel="icon" href="data:,">\n'
         f"<title>{title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
-        f'<nav aria-label="Contents"><ul>\n{links}\n</ul></nav>\n<main>\n{body}</main>\n</body>\n</html>\n'
+        f'<nav class="beside" aria-label="Contents"><ul>\n{links}\n</ul></nav>\n'
+        # Where the page is narrow the same list is folded away above it.
+        f'<details class="above"><summary>Contents</summary><nav aria-label="Contents"><ul>\n{links}\n</ul></nav></details>\n'
+        f"<main>\n{body}</main>\n</body>\n</html>\n"
     )
 
 
@@ -67,6 +80,15 @@ def _name_headings(tokens: "Sequence[Token]") -> list[tuple[str, str]]:
             if token.tag == "h2":
                 contents.append((name, _words(tokens[place + 1])))
     return contents
+
+
+def _mark_long_cells(tokens: "Sequence[Token]") -> None:
+    """
+    Cells that hold sentences get room for them: a column as wide as a number would be many lines high.
+    """
+    for token, inside in pairwise(tokens):
+        if token.type == "td_open" and len(inside.content) > _SENTENCE:
+            token.attrJoin("class", "long")
 
 
 def _words(token: "Token") -> str:

@@ -88,7 +88,7 @@ def _percentiles(con: "Connection", view: "Picture") -> str:
 
 def _load_tests(con: "Connection", view: "Picture") -> str:
     chart = sweep(asked(con, "report_load_tests", baseline_id=view.sitting.baseline_id), small=True)
-    return inline("Throughput against p95, from one user to most", chart) if chart else ""
+    return inline("Throughput and p95, from one user to most", chart) if chart else ""
 
 
 def _knees(con: "Connection", view: "Picture") -> str:

@@ -2,11 +2,13 @@
 What does a report say of what others published of the same?
 """
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report.section import Section, Table, columns
+from devperf_pipeline.services import CATALOGUE
 
 if TYPE_CHECKING:
     from devperf_pipeline.analyse.lint import Contradiction
@@ -15,6 +17,13 @@ if TYPE_CHECKING:
 
 WEAK = "‡"
 """Stands in place of a figure of too few calls or readings, which `coverage` has, with how many they were."""
+
+_NOT_FOUND = "not found"
+
+_WORDS = {"slower than fastest": "slower than the fastest of these rows"}
+"""Metrics whose names say too little."""
+
+_RANGE = re.compile(r"^\[([\d.]+), ([\d.]+)\]$")
 
 
 def publication(view: "Picture", cells: "Sequence[Cell]") -> Section | None:
@@ -41,10 +50,10 @@ def publication(view: "Picture", cells: "Sequence[Cell]") -> Section | None:
     lines = [
         [
             show.cell(table),
-            show.cell(row_name if row_name == subject else f"{view.title_of(subject)}: {row_name}"),
+            show.cell(_row_name(view, kept[0])),
             " · ".join(_figure(cell) for cell in kept),
         ]
-        for (table, subject, row_name), kept in rows.items()
+        for (table, _, _), kept in rows.items()
     ]
     head, rule = columns("published table", "row", "measured (published)", words=3)
     return Section("Beside the published baseline", [about, Table(head, rule, lines)])
@@ -69,13 +78,28 @@ def _contradiction(one: "Contradiction") -> str:
     return f"Contradiction: {where}{show.cell(one.place)}: {show.prose(one.sentence)}"
 
 
+def _row_name(view: "Picture", cell: "Cell") -> str:
+    """
+    What a published row is about: our name of the service that was measured for it, and the row's own.
+    """
+    if cell.row_name == cell.subject:
+        return view.title_of(cell.subject.replace("-", "_")) if cell.subject.islower() else cell.row_name
+    return f"{view.title_of(cell.service if cell.service in CATALOGUE else cell.subject)}: {cell.row_name}"
+
+
 def _figure(cell: "Cell") -> str:
-    name = show.cell(cell.metric.replace("_", " "))
+    name = show.cell(_WORDS.get(cell.metric, cell.metric.replace("_", " ")))
     unit = f" {show.cell(cell.unit)}" if cell.unit else ""
     write = show.cell if cell.metric == "version" else _number
     doubt = WEAK if cell.filled and cell.reason else ""
-    measured = show.DASH if cell.measured is None or doubt else f"{write(cell.measured)}{unit}"
-    return f"{name} {measured}{doubt} ({write(cell.published or show.DASH)})"
+    if cell.measured is None or doubt:
+        measured = show.DASH
+    elif cell.measured.startswith(_NOT_FOUND):
+        measured = _NOT_FOUND  # what would have been its cost is no figure
+    else:
+        measured = f"{write(cell.measured)}{unit}"
+    published = _RANGE.sub(r"\1 to \2", cell.published or show.DASH)
+    return f"{name} {measured}{doubt} ({write(published)})"
 
 
 def _number(text: str) -> str:

@@ -3,24 +3,28 @@ What does a report say of which API is the fastest, like for like?
 """
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from devperf_pipeline.report import format as show
+from devperf_pipeline.report import summary
 from devperf_pipeline.report.section import Block, Chart, Lines, Section, Table, columns
 
 if TYPE_CHECKING:
-    from devperf_pipeline.analyse.ranking import Ranking
+    from devperf_pipeline.analyse.ranking import Ranking, Reading
     from devperf_pipeline.report.view import Picture
 
 HEADLINE = "GET /health/all"
+
+_SPAN = 3
+"""Of more numbers of users only the first and the last are named."""
 
 _NUMBER = re.compile(r"\d[\d,.]*")
 
 ABOUT = (
     "Only implementations that gave the same answer and did the same work are ranked, by p95 at one user of this "
-    "baseline; the others are named with the reason. In brackets: how many times the p95 of the first. Where the "
-    "bounds of two overlap, their order may be chance."
+    "baseline; the others are named with the reason. In brackets: how many times the p95 of the first. ≈ stands before "
+    "whoever cannot be told from the first, because their bounds overlap."
 )
 
 
@@ -33,7 +37,7 @@ def ranked(view: "Picture", rankings: "Sequence[Ranking]", chart: Chart | None) 
     if not routes and not left_out:
         return None
     routes.sort(key=lambda one: one.route != HEADLINE)
-    blocks: list[Block] = [ABOUT]
+    blocks: list[Block] = [" ".join([ABOUT, *_behind(view)])]
     if chart:
         blocks.append(chart)
     if routes:
@@ -68,26 +72,108 @@ def compared(view: "Picture", rankings: "Sequence[Ranking]") -> Section | None:
     return Section(f"p95 of {HEADLINE} compared", [Table(head, rule, rows)])
 
 
-def winner(view: "Picture", rankings: "Sequence[Ranking]") -> str | None:
+def winner(
+    view: "Picture", rankings: "Sequence[Ranking]", tests: "Sequence[Mapping[str, Any]]" = ()
+) -> str | None:
     """
-    Who is the fastest on the headline route, in one sentence, and whether that is sure.
+    Who is the fastest on the headline route at one user, or who cannot be told apart there; then what load tests say.
     """
     one = next((each for each in rankings if each.route == HEADLINE and len(each.places) > 1), None)
     if one is None:
         return None
     first, second = one.places[:2]
     name, other = show.cell(view.title_of(first.service)), show.cell(view.title_of(second.service))
+    tied = [place for place in one.places if place is first or _overlap(first, place)]
     lead = (
-        f"Fastest like for like on {HEADLINE}: **{name}**, p95 {show.duration(first.p95_ns)} against "
+        f"Fastest like for like on {HEADLINE} at one user: **{name}**, p95 {show.duration(first.p95_ns)} against "
         f"{show.duration(second.p95_ns)} of {other}"
     )
     if first.p95_high_ns is None or second.p95_low_ns is None:
         said = f"{lead}; without bounds nobody knows whether that is sure."
-    elif _apart(one):
+    elif len(tied) == 1:
         said = f"{lead}; their bounds lie apart."
     else:
-        said = f"{lead}, but their bounds overlap: this order may be chance."
-    return f"{said}{_elsewhere(name, first.service, rankings)}"
+        said = (
+            f"Fastest like for like on {HEADLINE}: {_all(f'**{_name(view, place)}**' for place in tied)} lead, and "
+            f"cannot be told apart at one user: p95 {_all(_bounded(place) for place in tied)}, whose bounds overlap."
+        )
+    return f"{said}{_under_load(view, one, tests)}{_elsewhere(name, first.service, rankings)}"
+
+
+def _under_load(view: "Picture", one: "Ranking", tests: "Sequence[Mapping[str, Any]]") -> str:
+    """
+    Who of the ranked has the least p95 in the load tests of that route, by number of users; empty without them.
+    """
+    ranked_too = {place.service for place in one.places}
+    points: dict[int, list[Mapping[str, Any]]] = {}
+    for test in tests:
+        is_route = view.operation_of(test["service"], test["operation"]) == one.route
+        if (
+            test["valid"]
+            and test["users"] > 1
+            and test["p95_ns"]
+            and is_route
+            and test["service"] in ranked_too
+        ):
+            points.setdefault(test["users"], []).append(test)
+    leads: dict[str, list[int]] = {}
+    last: list[Mapping[str, Any]] = []
+    for users, here in sorted(points.items()):
+        if len(here) > 1:
+            last = sorted(here, key=lambda test: test["p95_ns"])
+            leads.setdefault(last[0]["service"], []).append(users)
+    if not leads:
+        return ""
+    about = "(load tests: one stretch each, without bounds)"
+    if len(leads) == 1:
+        leader, after = last[:2]
+        most = f" with {leader['users']}" if len(points) > 1 else ""
+        return (
+            f" Under load **{show.cell(view.title_of(leader['service']))}** has the least p95 with "
+            f"{_span(leads[leader['service']])} users: {show.duration(leader['p95_ns'])} against "
+            f"{show.duration(after['p95_ns'])} of {show.cell(view.title_of(after['service']))}{most} {about}."
+        )
+    each = (f"{show.cell(view.title_of(service))} with {_span(users)}" for service, users in leads.items())
+    return f" Under load the least p95 is that of {_all(each)} users {about}."
+
+
+def _span(users: "Sequence[int]") -> str:
+    return f"{users[0]} to {users[-1]}" if len(users) > _SPAN else _all(str(number) for number in users)
+
+
+def _all(words: "Iterable[str]") -> str:
+    """
+    Words in a row: "one, two and three".
+    """
+    *before, last = words
+    return f"{', '.join(before)} and {last}" if before else last
+
+
+def _name(view: "Picture", place: "Reading") -> str:
+    return show.cell(view.title_of(place.service))
+
+
+def _bounded(place: "Reading") -> str:
+    return f"{show.duration(place.p95_ns)} ({show.duration(place.p95_low_ns)} to {show.duration(place.p95_high_ns)})"
+
+
+def _behind(view: "Picture") -> list[str]:
+    """
+    What the APIs ask in place of the databases that their routes are named after.
+    """
+    replaced = summary.stand_ins(view)
+    return [f"Behind the routes stands {replaced}."] if replaced else []
+
+
+def _overlap(first: "Reading", other: "Reading") -> bool:
+    """
+    Whether the bounds of both have something in common; the first is the one of the lesser p95.
+    """
+    return (
+        first.p95_high_ns is not None
+        and other.p95_low_ns is not None
+        and other.p95_low_ns <= first.p95_high_ns
+    )
 
 
 def _apart(one: "Ranking") -> bool:
@@ -95,11 +181,8 @@ def _apart(one: "Ranking") -> bool:
     Whether the first is faster than the second by more than the bounds of both.
     """
     first, second = one.places[:2]
-    return (
-        first.p95_high_ns is not None
-        and second.p95_low_ns is not None
-        and first.p95_high_ns < second.p95_low_ns
-    )
+    known = first.p95_high_ns is not None and second.p95_low_ns is not None
+    return known and not _overlap(first, second)
 
 
 def _elsewhere(name: str, service: str, rankings: "Sequence[Ranking]") -> str:
@@ -119,24 +202,24 @@ def _elsewhere(name: str, service: str, rankings: "Sequence[Ranking]") -> str:
 
 def _places(view: "Picture", rankings: "Sequence[Ranking]") -> Table:
     most = max(len(one.places) for one in rankings)
-    head, rule = columns("route", *(f"{place}." for place in range(1, most + 1)), words=most + 1)
-    rows = [
-        [
-            show.cell(one.route),
-            *(
-                f"{show.cell(view.title_of(place.service))} {show.duration(place.p95_ns)}"
-                + (
-                    f" (×{_relative(place.p95_ns, one.places[0].p95_ns)})"  # noqa: RUF001 - as many times
-                    if place is not one.places[0]
-                    else ""
-                )
-                for place in one.places
-            ),
-            *(show.DASH,) * (most - len(one.places)),
-        ]
-        for one in rankings
-    ]
+    head, rule = columns("route", "p95 in", *(f"{place}." for place in range(1, most + 1)), words=most + 2)
+    rows: list[list[str]] = []
+    for one in rankings:
+        unit = show.unit_for(place.p95_ns for place in one.places)
+        places = [_place(view, one.places[0], place, unit) for place in one.places]
+        rows.append([show.cell(one.route), unit, *places, *(show.DASH,) * (most - len(places))])
     return Table(head, rule, rows)
+
+
+def _place(view: "Picture", first: "Reading", place: "Reading", unit: "show.Unit") -> str:
+    """
+    One implementation in its place, in the unit of its line, so that the line can be reckoned again.
+    """
+    text = f"{_name(view, place)} {show.in_unit(place.p95_ns, unit)}"
+    if place is first:
+        return text
+    tied = "≈ " if _overlap(first, place) else ""
+    return f"{tied}{text} (×{_relative(place.p95_ns, first.p95_ns)})"  # noqa: RUF001 - as many times
 
 
 def _left_out(view: "Picture", rankings: "Sequence[Ranking]") -> list[Block]:

@@ -33,7 +33,7 @@ def picture(con: "Connection", baseline_id: str | None = None) -> Picture:
 
     """
     sitting = _sitting(con, baseline_id)
-    rows = [Row(**row) for row in asked(con, "report_rows", baseline_id=sitting.baseline_id)]
+    rows = _answers(con, [Row(**row) for row in asked(con, "report_rows", baseline_id=sitting.baseline_id)])
     services = {row["service"]: row for row in asked(con, "report_services", baseline_id=sitting.baseline_id)}
     names = sorted(services.keys() | {row.service for row in rows}, key=_place)
     facts = {name: _facts(con, service.get("seen_in")) for name, service in services.items()}
@@ -67,6 +67,17 @@ def curves(con: "Connection", part: Part) -> dict[tuple[str, str], list[tuple[fl
             key = (baseline_id, point["benchmark"])
             found.setdefault(key, []).append((float(point["share"]), int(point["latency_ns"])))
     return found
+
+
+def _answers(con: "Connection", rows: list[Row]) -> list[Row]:
+    """
+    One answer to each question: without what the engine measured beside a tool only where a load test asked the same.
+    """
+    if not (has(con, "stated") and has(con, "load_tests")):
+        return rows
+    names = ("baseline_id", "service", "operation", "users")
+    beside = {tuple(row[name] for name in names) for row in asked(con, "report_beside_tools")}
+    return [row for row in rows if (row.baseline_id, row.service, row.operation, row.users) not in beside]
 
 
 def _sitting(con: "Connection", baseline_id: str | None) -> Sitting:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report import summary, tables
 from devperf_pipeline.report.section import Block, Chart, Lines, Section
+from devperf_pipeline.report.view import shown
 from devperf_pipeline.services import CATALOGUE
 
 if TYPE_CHECKING:
@@ -42,12 +43,20 @@ def _section(view: "Picture", part: "Part", svg: str | None) -> Section:
     if svg:
         blocks.append(Chart(f"Percentile curves of {show.cell(part.title)}", part.service, svg))
     if readings.engine:
-        blocks += [readings.engine_alike, readings.engine]
+        blocks += [_caption(part, readings.engine_alike), readings.engine]
     if readings.from_samples:
         blocks.append(DAGGER)
     if readings.notes:
         blocks += ["Does not count:", Lines(readings.notes)]
     return Section(show.cell(part.title), [block for block in blocks if block], level=3)
+
+
+def _caption(part: "Part", alike: str) -> str:
+    """
+    What holds of a whole table: what all its rows say, and where client and servers ran.
+    """
+    where = summary.placed((row.placement, row.users) for row, _ in shown(part.rows))
+    return " ".join(said for said in (alike, f"{where[:1].upper()}{where[1:]}." if where else "") if said)
 
 
 def drivers(view: "Picture") -> list[Section]:

@@ -82,7 +82,7 @@ def _load_tests(con: "Connection", baseline_id: str, service: str) -> Page:
     chart = sweep(tests, small=True)
     view = picture(con, baseline_id)
     parts = [
-        *([inline("Throughput against p95, from one user to most", chart)] if chart else []),
+        *([inline("Throughput and p95, from one user to most", chart)] if chart else []),
         *(f"From how many users on more of them only wait longer: {loads.knee(view, one)}." for one in knees),
     ]
     return Page(rows=rows, trend=trend, panel="\n\n".join(parts))

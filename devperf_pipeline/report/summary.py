@@ -2,13 +2,17 @@
 What does a report say before its first table?
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from statistics import median
 
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report.view import Part, Picture, Row, shown
 
 _SEPARATOR = " · "
 """Between titles: some have commas of their own."""
+
+_DISTURBED = 0.05
+"""With fewer disturbed rounds than this share, nobody need measure again."""
 
 _NAMED = 4
 """So many services are named in the opening; of more, the list of what ran has them."""
@@ -24,13 +28,21 @@ def opening(picture: Picture) -> str:
     what = f"{_services(measured, picture.parts)} of the stack **{show.cell(sitting.stack)}**"
     sentences = [f"Measured {what} on {show.moment(sitting.began_at_ns)}{_took(picture)}{_machine(picture)}."]
     if new:
-        rounds = _between([row.rounds for row in new])
+        sentences += [_amount(picture, new), *_lasted(new)]
+    if replaced := stand_ins(picture):
         sentences.append(
-            f"{show.count(sum(row.n for row in new))} calls in {len(new)} benchmarks, every one of them kept: "
-            f"{rounds} of each, interleaved in a random order (profile {show.cell(sitting.profile)}, seed {sitting.seed})."
+            f"In another's place answered **{replaced}**: their figures are not those of the original."
         )
     sentences += [*_doubts(picture, new), *_unfinished(picture)]
     return " ".join(sentences)
+
+
+def stand_ins(picture: Picture) -> str:
+    """
+    What answered in the place of a service that people know ("MariaDB 10.11 for MySQL"); empty where nothing did.
+    """
+    replaced = [part for part in picture.parts if part.stand_in and part.rows]
+    return ", ".join(f"{show.cell(part.stand_in)} for {show.cell(part.title)}" for part in replaced)
 
 
 def missing(picture: Picture) -> list[str]:
@@ -77,7 +89,7 @@ def about(part: Part) -> str:
     """
     ran = f"{_ran(part)}. {_stand_in(part)}" if part.product else ""
     calls = show.count(sum(row.n for row in part.new))
-    measured = f"{calls} calls in {len(part.new)} benchmarks in this baseline."
+    measured = f"{calls} calls in this baseline, load tests not counted."
     if part.new and (part.state == "measured" or not part.asked):
         left_out = f" Left out: {show.prose(part.reason)}" if part.state == "measured" and part.reason else ""
         return f"{ran}{measured}{left_out}"
@@ -105,7 +117,8 @@ def headline(picture: Picture) -> list[str]:
         rows = [row for row in rows if row.instrument == "engine"] or rows
         rows.sort(key=lambda row: row.p50_ns or 0)
         quick, slow = rows[0], rows[-1]
-        text = f"**{show.cell(part.title)}**: {show.cell(quick.title)} {show.duration(quick.p50_ns)}"
+        name = f"**{show.cell(part.title)}**" + (f" ({show.cell(part.stand_in)})" if part.stand_in else "")
+        text = f"{name}: {show.cell(quick.title)} {show.duration(quick.p50_ns)}"
         lines.append(
             text + (f", {show.cell(slow.title)} {show.duration(slow.p50_ns)}" if slow is not quick else "")
         )
@@ -116,15 +129,21 @@ def placements(picture: Picture) -> list[str]:
     """
     Where client and servers ran, all placements of the new rows in one sentence; none without new rows.
     """
+    where = placed((row.placement, row.users) for part in picture.parts for row in part.new)
+    about = "*Placement* is a condition of a reading, never compared across. In the tables of the services"
+    return [f"{about}, {where}."] if where else []
+
+
+def placed(readings: Iterable[tuple[str, int]]) -> str:
+    """
+    Where client and servers ran in readings of such placements and users, as the rest of a sentence.
+    """
     users: dict[str, set[int]] = {}
-    for part in picture.parts:
-        for row in part.new:
-            users.setdefault(row.placement, set()).add(row.users)
-    where = [
+    for placement, number in readings:
+        users.setdefault(placement, set()).add(number)
+    return "; ".join(
         _placement(name, counts) for name, counts in sorted(users.items(), key=lambda each: min(each[1]))
-    ]
-    about = "*Placement* is a condition of a reading, never compared across:"
-    return [f"{about} {'; '.join(where)}."] if where else []
+    )
 
 
 def _placement(name: str, counts: set[int]) -> str:
@@ -156,10 +175,42 @@ def _stand_in(part: Part) -> str:
     """
     What the figures of a program say of the one in whose place it answers.
     """
-    if "protocol" not in (part.product or ""):
+    if not part.stand_in:
         return ""
     title = show.cell(part.title)
     return f"It answers in the place of {title}, and its figures say nothing about {title} itself. "
+
+
+def _amount(picture: Picture, new: Sequence[Row]) -> str:
+    """
+    How much was measured, in all and in the rounds that the tables of the services show.
+    """
+    sitting = picture.sitting
+    rounds = _between([row.rounds for row in new])
+    how = f"interleaved in a random order (profile {show.cell(sitting.profile)}, seed {sitting.seed})"
+    most = f"{show.count(sitting.calls)} calls in {_benchmarks(sitting.benchmarks)}, every one of them kept"
+    others = sitting.benchmarks - len(new)
+    if others <= 0:
+        return f"{most}: {rounds} of each, {how}."
+    what = "are load tests and runs beside reference tools" if others > 1 else "is a load test"
+    return f"{most}: {len(new):,} in {rounds} each, {how}; the other {others:,} {what}."
+
+
+def _lasted(new: Sequence[Row]) -> list[str]:
+    """
+    How long a benchmark was measured, all its rounds together: what says most of how far it can be believed.
+    """
+    lasted = sorted(row.elapsed_ns for row in new if row.elapsed_ns)
+    if not lasted:
+        return []
+    middle, least = show.duration(round(median(lasted))), show.duration(lasted[0])
+    if middle == least:
+        return [f"**A benchmark's rounds lasted {middle} together.**"]
+    return [f"**A benchmark's rounds lasted {middle} together in the median, {least} at least.**"]
+
+
+def _benchmarks(number: int) -> str:
+    return "1 benchmark" if number == 1 else f"{number:,} benchmarks"
 
 
 def _services(measured: Sequence[Part], all_parts: Sequence[Part]) -> str:
@@ -208,10 +259,12 @@ def _doubts(picture: Picture, new: Sequence[Row]) -> list[str]:
         )
     busy, rounds = sum(row.busy_rounds for row in new), sum(row.rounds for row in new)
     if busy:
-        sentences.append(
-            f"Other processes used more than 30 % of the cores in {busy:,} of {rounds:,} rounds: "
-            "those rounds measured them too. Close what else runs and measure again."
-        )
+        told = f"Other processes used more than 30 % of the cores in {busy:,} of {rounds:,} rounds"
+        which = "that round" if busy == 1 else "those rounds"
+        if busy < _DISTURBED * rounds:
+            sentences.append(f"{told}; comparisons leave {which} out.")
+        else:
+            sentences.append(f"{told}: {which} measured them too. Close what else runs and measure again.")
     if errors:
         sentences.append(f"Calls that failed: {errors:,}; they are counted in their rows.")
     if older:

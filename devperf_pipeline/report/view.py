@@ -24,6 +24,8 @@ ENOUGH_FOR_P999 = 3_688
 class Sitting:
     """
     The baseline that the report is about. `ended_at_ns` is None where it was cut short.
+
+    `benchmarks` and `calls` count load tests and reference tools, too.
     """
 
     baseline_id: str
@@ -35,6 +37,8 @@ class Sitting:
     state: str
     samples: int
     rounds: int
+    benchmarks: int
+    calls: int
     newest: bool
 
 
@@ -42,6 +46,8 @@ class Sitting:
 class Row:
     """
     One benchmark's measurement, as `percentiles` has it. `is_new` says that this baseline measured it.
+
+    `elapsed_ns` is how long its rounds lasted together, None where nobody knows.
     """
 
     baseline_id: str
@@ -70,6 +76,7 @@ class Row:
     floor_p50_ns: int | None
     busy_rounds: int
     placement: str
+    elapsed_ns: int | None
     measured_at_ns: int
 
     @property
@@ -127,6 +134,16 @@ class Part:
         kind = CATALOGUE.get(self.service)
         return kind.title if kind else self.service
 
+    @property
+    def stand_in(self) -> str | None:
+        """
+        The program that answers in the service's place ("MariaDB 10.11"), None where the service itself does.
+        """
+        if "protocol" not in (self.product or ""):
+            return None
+        outside, _, inside = (self.product or "").rstrip(")").partition(" (")
+        return inside if "protocol" in outside and inside else outside
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
@@ -142,10 +159,13 @@ class Picture:
 
     def title_of(self, service: str) -> str:
         """
-        How people call a service; its name where the stack does not have it.
+        How people call a service, or a node of one ("redis_cluster/1"); its name where nobody knows it.
         """
-        kind = CATALOGUE.get(service)
-        return kind.title if kind else service
+        name, _, node = service.partition("/")
+        kind = CATALOGUE.get(name)
+        if kind is None:
+            return service
+        return f"{kind.title}, node {node}" if node else kind.title
 
     def operation_of(self, service: str, operation: str) -> str:
         """

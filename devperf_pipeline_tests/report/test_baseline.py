@@ -194,7 +194,61 @@ class TestTime:
         assert [] == lines(render(warehouse.folders).report, "| GET |")
 
 
+class TestOpening:
+    def test_how_long_a_benchmark_was_measured_stands_on_top(self, warehouse: "Warehouse") -> None:
+        """
+        The first paragraph says how long the rounds of a benchmark lasted together, in the median and the shortest.
+        """
+        sitting = warehouse.baseline(25)
+        for operation, rounds in (("get", 3), ("set", 5), ("del", 5)):
+            warehouse.measured(sitting, "redis", operation, [20_000] * rounds)
+        warehouse.reading(sitting, "redis", "get", users=50, load="sustained-50", benchmark="x", rounds=1)
+        top = render(warehouse.folders).report.read_text("utf-8").split("\n\n")[1]
+
+        assert "2,000 calls in 4 benchmarks, every one of them kept: 3 in 3 to 5 rounds each," in top
+        assert "the other 1 is a load test." in top
+        assert "**A benchmark's rounds lasted 1.00 s together in the median, 600 ms at least.**" in top
+
+    @pytest.mark.parametrize(
+        ("disturbed", "said"),
+        [
+            (1, "in 1 of 24 rounds; comparisons leave that round out."),
+            (2, "in 2 of 24 rounds: those rounds measured them too. Close what else runs and measure again."),
+        ],
+    )
+    def test_few_disturbed_rounds_are_no_alarm(
+        self, warehouse: "Warehouse", disturbed: int, said: str
+    ) -> None:
+        """
+        Only where more than a twentieth of the rounds was disturbed is a reader told to measure again.
+        """
+        sitting = warehouse.baseline(25)
+        warehouse.reading(sitting, "redis", "get", rounds=24, busy_rounds=disturbed)
+
+        told = lines(render(warehouse.folders).report, "Other processes used more than 30 % of the cores")
+        assert [True] == [said in line for line in told]
+
+
 class TestStandIns:
+    @pytest.mark.parametrize(
+        ("product", "named"),
+        [
+            ("MariaDB 10.11 (MySQL protocol)", "MariaDB 10.11"),
+            ("MongoDB protocol (SecantusDB 0.5.3)", "SecantusDB 0.5.3"),
+        ],
+    )
+    def test_are_named_on_top_and_at_a_glance(self, warehouse: "Warehouse", product: str, named: str) -> None:
+        """
+        Who reads no further than the top and the overview is told whose figures they are.
+        """
+        sitting = warehouse.baseline(25)
+        warehouse.service(sitting, "mysql", product=product)
+        warehouse.reading(sitting, "mysql", "select-by-key", title="SELECT")
+        report = render(warehouse.folders).report
+
+        assert f"**{named} for MySQL**" in report.read_text("utf-8").split("\n\n")[1]
+        assert 1 == len(lines(report, f"- **MySQL** ({named}): SELECT"))
+
     @pytest.mark.parametrize(
         ("product", "version", "told"),
         [
@@ -248,7 +302,7 @@ class TestWhatIsMissing:
             "- **Redis, one node** failed: given up after 3 rounds"
         ]
         assert (
-            len(lines(report, "failed: given up after 3 rounds", "Until then: 500 calls in 1 benchmarks"))
+            len(lines(report, "failed: given up after 3 rounds", "Until then: 500 calls in this baseline"))
             == 1
         )
         assert cells(lines(report, "| GET |")[0])[-1] == "new"
@@ -289,7 +343,7 @@ class TestWhatIsMissing:
 
         cut = "was not measured to the end: this baseline was cut short."
         assert lines(report, "- **RabbitMQ**") == [f"- **RabbitMQ** {cut}"]
-        assert len(lines(report, f"Redis, one node {cut} Until then: 500 calls in 1 benchmarks")) == 1
+        assert len(lines(report, f"Redis, one node {cut} Until then: 500 calls in this baseline")) == 1
         assert cells(lines(report, "| GET |")[0])[-1] == "new"
 
     def test_no_baseline(self, warehouse: "Warehouse") -> None:

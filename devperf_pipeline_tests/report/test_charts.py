@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from devperf_pipeline.report.charts import latency_curve, overview
@@ -36,6 +37,25 @@ class TestLatencyCurve:
         ]
         assert {"50 %", "90 %", "99 %", "1 ms", "100 µs"} <= set(written)
 
+    def test_marks_of_a_narrow_panel_do_not_meet(self, warehouse: "Warehouse") -> None:
+        """
+        With many calls and three panels, marks of the share of calls stand as far apart as they are wide.
+        """
+        sitting = warehouse.baseline(25)
+        for users in (1, 5, 10):
+            for operation in ("get", "set", "del"):
+                warehouse.reading(sitting, "redis", operation, users=users, n=20_000)
+        with connect(warehouse.folders) as con:
+            part = picture(con).parts[0]
+            svg = latency_curve(part, curves(con, part)) or ""
+
+        marks = re.findall(r'<text[^>]*x="([\d.]+)" y="([\d.]+)"[^>]*>([\d.]+ %|min)</text>', svg)
+        places = sorted((float(across), text) for across, _, text in marks)
+        assert len(places) >= 9
+        assert [] == [
+            pair for pair in pairwise(places) if pair[1][0] - pair[0][0] < 2.5 * len(pair[0][1] + pair[1][1])
+        ]
+
     def test_an_operation_keeps_its_colour(self, warehouse: "Warehouse") -> None:
         """
         The colour of an operation is the same on the page and in the dialog.
@@ -69,7 +89,7 @@ class TestLatencyCurve:
 class TestOverview:
     def test_every_valid_operation_of_one_user_is_drawn(self, warehouse: "Warehouse") -> None:
         """
-        One line an operation, with its median in figures; invalid readings, floors and more users are not drawn.
+        One line an operation, with its median in figures, between two axes; invalid readings, floors and more users are not drawn.
         """
         sitting = warehouse.baseline(25)
         warehouse.reading(sitting, "redis", "get", p50_ns=19_800)
@@ -80,6 +100,7 @@ class TestOverview:
         with connect(warehouse.folders) as con:
             written = texts(overview(picture(con).parts))
 
+        assert 2 == written.count("100 µs")
         expected = {"Redis, one node", "GET", "19.8 µs", "FastAPI, code-first", "HEALTH", "0.62 ms"}
         assert expected <= set(written)
         assert not {"SET", "MANY", "FLOOR"} & set(written)

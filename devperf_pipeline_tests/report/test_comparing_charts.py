@@ -26,7 +26,7 @@ def place(service: str, p95_ns: int) -> Reading:
 
 def load(service: str, users: int, **values: Any) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "service": service, "operation": "get", "users": users, "valid": True,
+        "service": service, "operation": "get", "title": "GET", "users": users, "valid": True,
         "throughput_per_s": 1_000.0 * users, "p95_ns": 1_000_000 * users,
     }  # fmt: skip
     return found | values
@@ -69,8 +69,16 @@ class TestSweep:
         svg = sweep([load(service, users) for service in ("gin", "redis") for users in (1, 10)])
         written = texts(svg)
 
-        assert {"APIs", "databases, caches, queues", "Gin, get", "Redis, one node, get"} <= set(written)
-        assert written.count("throughput, calls by the second, from 1 to 10 users") == 2
+        assert {"APIs", "databases, caches, queues", "Gin, GET", "Redis, one node, GET"} <= set(written)
+        assert written.count("calls by the second") == written.count("p95 of a call") == 2
+
+    def test_each_number_of_users_is_on_the_axis(self) -> None:
+        """
+        A reader sees which numbers of users were measured, and lines run from few of them to many.
+        """
+        written = texts(sweep([load("gin", users) for users in (1, 7, 30)]))
+
+        assert ["1", "7", "30"] == [text for text in written if text in {"1", "7", "10", "30"}][:3]
 
     def test_what_does_not_count_is_not_drawn(self) -> None:
         """
@@ -101,6 +109,16 @@ class TestTimeline:
             written
         )
         assert "seconds since the load test began" in written
+
+    def test_a_narrow_range_has_more_than_one_mark(self) -> None:
+        """
+        Latencies within a factor of two stand between marks that tell them.
+        """
+        latency = [{"at_ns": at * S_NS, "p50_ns": 400_000_000, "p95_ns": 700_000_000} for at in range(5)]
+        use = [{"at_ns": at * S_NS, "cpu_percent": 97.0, "rss_bytes": 80 << 20} for at in range(5)]
+        written = texts(timeline("fastapi", 100, latency, use))
+
+        assert {"400 ms", "500 ms", "600 ms"} <= set(written)
 
     def test_without_readings_there_is_no_picture(self) -> None:
         """

@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devperf_pipeline.report.baseline import render
+from devperf_pipeline.store.asking import ask
 from devperf_pipeline.store.warehouse import connect
 
 if TYPE_CHECKING:
@@ -22,6 +23,35 @@ def part(report: Path, title: str) -> str:
     One part of a report, without the next.
     """
     return report.read_text("utf-8").split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def loaded_row(warehouse: "Warehouse", sitting: str, users: int = 100) -> str:
+    """
+    A load test of Gin with servers and client on cores of their own; its id.
+    """
+    benchmark = f"gin/get-health-all/sustained-{users}/engine"
+    shared = {
+        "baseline_id": sitting,
+        "service": "gin",
+        "operation": "get-health-all",
+        "benchmark": benchmark,
+        "users": users,
+    }
+    warehouse.row(
+        "load_tests", **shared, limit_calls=0, limit_s=1.5, elapsed_ns=1_500_000_000, n=1_500, failed=0,
+        non_success=0, valid=True, client_share=0.1, engine_processes=1, at_limit=False, p95_ns=97_000_000,
+        p99_ns=99_000_000, throughput_per_s=1_000.0,
+    )  # fmt: skip
+    warehouse.reading(
+        sitting,
+        "gin",
+        "get-health-all",
+        benchmark=benchmark,
+        users=users,
+        load=f"sustained-{users}",
+        placement="apart:1|0",
+    )
+    return benchmark
 
 
 class TestOrder:
@@ -139,11 +169,12 @@ class TestFindings:
         report = render(warehouse.folders).report
         found = part(report, "Findings")
 
-        line = "| **Vault is asked on each request** | open | FastAPI, code-first: 1.20 ms (1.19 ms to 1.21 ms) of 1.30 ms | Gin 0.20 ms |"
+        line = "| **Vault is asked on each request** | open | FastAPI, code-first, GET /secret: 1.20 ms (1.19 ms to 1.21 ms) of 1.30 ms | Gin 0.20 ms |"
         assert line in found.splitlines()
         assert "Remedy: Keep the secret in memory until shortly before its lease ends." in found
         top = report.read_text("utf-8").split("## ")[0]
-        assert "It costs 1.20 ms (1.19 ms to 1.21 ms) of the 1.30 ms that GET /secret takes." in top
+        said = "Of the 1.30 ms that GET /secret takes (p50), it costs 1.20 ms: the median of 3 rounds, 1.19 ms in the cheapest"
+        assert said in top
 
     def test_searched_for_in_vain(self, warehouse: "Warehouse") -> None:
         """
@@ -193,7 +224,7 @@ class TestFindings:
 class TestQueries:
     def test_each_one_answers_for_this_baseline(self, warehouse: "Warehouse") -> None:
         """
-        What stands under "Where the numbers come from" runs as it is, and is about this baseline alone.
+        What stands under "Where the numbers come from" runs as it is, for `devperf sql` too, and is about this baseline alone.
         """
         for day in (24, 25):
             sitting = warehouse.baseline(day)
@@ -202,11 +233,62 @@ class TestQueries:
         text = render(warehouse.folders).report.read_text("utf-8")
         block = text.split("```sql\n", 1)[1].split("```", 1)[0]
         with connect(warehouse.folders) as con:
-            found = [
-                con.execute(question).fetchall() for question in block.split(";\n")[1:] if question.strip()
-            ]
+            found = [list(ask(con, question).rows) for question in block.split(";\n") if question.strip()]
 
         assert [1, 1, 1, 2] == [len(rows) for rows in found]
+
+    def test_ids_are_shown_by_example(self, warehouse: "Warehouse") -> None:
+        """
+        One id of an API and one of a load test stand in the questions, and both find their row.
+        """
+        sitting = warehouse.baseline(25)
+        warehouse.reading(sitting, "mysql", "select-by-key")
+        api = warehouse.reading(sitting, "gin", "get-health-all")
+        load = loaded_row(warehouse, sitting)
+        text = render(warehouse.folders).report.read_text("utf-8")
+        block = text.split("```sql\n", 1)[1].split("```", 1)[0]
+        questions = [question for question in block.split(";\n") if question.strip()]
+        with connect(warehouse.folders) as con:
+            found = [list(ask(con, question).rows) for question in questions[:2]]
+
+        assert [1, 1] == [len(rows) for rows in found]
+        assert f"benchmark = '{api}'" in questions[0]
+        assert f"benchmark = '{load}'" in questions[1]
+
+
+class TestPlacement:
+    def test_both_captions_tell_where_one_user_ran(self, warehouse: "Warehouse") -> None:
+        """
+        One user of the tables and one user of a load test do not run on the same cores, and both captions say so.
+        """
+        sitting = warehouse.baseline(25)
+        warehouse.reading(sitting, "gin", "get-health-all")
+        loaded_row(warehouse, sitting, users=1)
+        report = render(warehouse.folders).report
+
+        table, tests = part(report, "API response times"), part(report, "Load tests")
+        assert "With one user, client and servers shared core 1." in table
+        assert (
+            "Here, with one user, the client had core 1 and the servers 0. One user is therefore not" in tests
+        )
+
+    def test_the_load_test_answers_what_a_turn_beside_a_tool_asked_too(self, warehouse: "Warehouse") -> None:
+        """
+        What the engine asked only in turn with a tool stands in no service's table where a load test asked the same.
+        """
+        sitting = warehouse.baseline(25)
+        for users in (1, 50, 100):
+            warehouse.reading(sitting, "gin", "get-health-all", title="GET", users=users)
+        for users in (50, 100):
+            warehouse.row(
+                "stated", baseline_id=sitting, service="gin", operation="get-health-all", users=users, round=1,
+                benchmark=f"gin/get-health-all/closed-{users}/ab", instrument="ab", load=f"closed-{users}",
+                began_at="2026-11-25T03:16:00Z", elapsed_ns=1, n=1, errors=0,
+            )  # fmt: skip
+        loaded_row(warehouse, sitting, users=100)
+        lines = part(render(warehouse.folders).report, "API response times").splitlines()
+
+        assert ["1", "50"] == [line.split("|")[2].strip() for line in lines if line.startswith("| GET |")]
 
 
 class TestHostileText:

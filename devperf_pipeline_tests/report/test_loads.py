@@ -4,13 +4,13 @@ import pytest
 
 from devperf_pipeline.report.beside import beside
 from devperf_pipeline.report.format import DASH
-from devperf_pipeline.report.loads import load_tests
+from devperf_pipeline.report.loads import before_the_end, load_tests
 from devperf_pipeline.report.section import Lines, Section, Table
 from devperf_pipeline.report.view import Picture, Sitting
 
 SITTING = Sitting(
     baseline_id="b", stack="local", profile="quick", seed=1, began_at_ns=0, ended_at_ns=1, state="complete",
-    samples=0, rounds=0, newest=True,
+    samples=0, rounds=0, benchmarks=0, calls=0, newest=True,
 )  # fmt: skip
 VIEW = Picture(sitting=SITTING, host={}, parts=[], rankings=[])
 LADDER = ("p50", "p66", "p75", "p80", "p90", "p95", "p98", "p99", "max")
@@ -20,7 +20,7 @@ def loaded(users: int, **values: Any) -> dict[str, Any]:
     found: dict[str, Any] = {
         "service": "gin", "operation": "get-health-all", "users": users, "throughput_per_s": 320.0, "n": 60_000,
         "failed": 0, "non_success": 0, "elapsed_ns": 60_000_000_000, "mean_ns": 312_000_000.0,
-        "mean_across_users_ns": 3_120_000.0, "valid": True, "invalid_reason": None,
+        "mean_across_users_ns": 3_120_000.0, "valid": True, "invalid_reason": None, "placement": None,
         **{f"{name}_ns": 1_000_000 * (place + 1) for place, name in enumerate(LADDER)},
     }  # fmt: skip
     return found | values
@@ -67,6 +67,15 @@ class TestLoadTests:
             ]
         )
 
+    def test_the_end_of_a_load_is_no_part_of_its_course(self) -> None:
+        """
+        Pieces whose calls were quick only because the others had stopped are left out.
+        """
+        pieces = [{"at_ns": 1_000 + 100 * number + 50} for number in range(10)]
+
+        assert pieces[:7] == before_the_end(pieces, {"elapsed_ns": 1_000, "p50_ns": 250}, 100)
+        assert [] == before_the_end([], {"elapsed_ns": 1_000, "p50_ns": 250}, 100)
+
     def test_nothing_loaded_no_section(self) -> None:
         """
         Without load tests there is no empty table.
@@ -104,3 +113,23 @@ class TestBeside:
         [[line]] = tables(beside(VIEW, [row])[0])
 
         assert word in line
+
+    def test_a_summary_stands_on_top(self) -> None:
+        """
+        How many agree, differ, and cannot be told stands before the table, and no number of none.
+        """
+        row: dict[str, Any] = {
+            "service": "gin", "operation": "get-root", "users": 10, "tool": "ab", "engine_p50_ns": 50_000,
+            "tool_p50_ns": None, "p50_ratio": None, "engine_throughput_per_s": 20_000.0,
+            "tool_throughput_per_s": 10_000.0, "throughput_ratio": 0.5, "says": "why",
+        }  # fmt: skip
+        verdicts = [True, None, True, None, True]
+        [section] = beside(VIEW, [{**row, "agrees": agrees} for agrees in verdicts])
+
+        assert (
+            "**A tool measured 5 benchmarks beside the engine: in 3 the tool and the engine agree; in 2 it cannot be told.**"
+            == (section.blocks[0])
+        )
+        assert ["yes", "cannot tell", "yes", "cannot tell", "yes"] == [
+            line[10] for line in tables(section)[0]
+        ]

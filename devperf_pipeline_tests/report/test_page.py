@@ -60,14 +60,33 @@ class TestPage:
 
     def test_contents_lead_to_the_parts(self) -> None:
         """
-        Each second-level heading is in the list of contents, and each link there has its target.
+        Each second-level heading is in the list of contents, beside and above the page, and each link has its target.
         """
         tags = read(page("# a\n\n## One <b>\n\n### not this\n\n## Two\n", {}))
         links = [attrs["href"] for tag, attrs in tags if tag == "a"]
         names = {attrs.get("id") for _, attrs in tags}
 
-        assert len(links) == 2
+        assert links == ["#part-2", "#part-4"] * 2
         assert {str(link).removeprefix("#") for link in links} <= names
+
+    def test_what_is_wider_than_the_page_scrolls_by_itself(self) -> None:
+        """
+        Each table and each picture stands in a box of its own that scrolls, and no box stands in a paragraph.
+        """
+        text = page("| a |\n| :-- |\n| 1 |\n\nwords ![of another](b.svg)\n\n![a](a.svg)\n", {"a.svg": SVG})
+
+        assert 2 == text.count('<div class="wide" tabindex="0">')
+        assert [] == re.findall(r"<p>(?:(?!</p>).)*<div", text, re.DOTALL)
+        assert text.count("<p>") == text.count("</p>") == 1
+
+    def test_sentences_in_a_table_have_room(self) -> None:
+        """
+        A cell that holds a sentence is marked as one, a number is not.
+        """
+        text = page(f"| a | b |\n| :-- | --: |\n| {'why ' * 30} | 2 |\n", {})
+
+        assert 1 == text.count('class="long"')
+        assert re.search(r'<td[^>]*class="long"[^>]*>why', text)
 
     def test_tables_and_what_is_struck(self) -> None:
         """

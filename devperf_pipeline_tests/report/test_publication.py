@@ -1,3 +1,7 @@
+from dataclasses import replace
+
+import pytest
+
 from devperf_pipeline.analyse.lint import Contradiction
 from devperf_pipeline.report.coverage import Cell
 from devperf_pipeline.report.publication import contradicted, publication
@@ -6,7 +10,7 @@ from devperf_pipeline.report.view import Picture, Sitting
 
 SITTING = Sitting(
     baseline_id="b", stack="local", profile="quick", seed=1, began_at_ns=0, ended_at_ns=1, state="complete",
-    samples=0, rounds=0, newest=True,
+    samples=0, rounds=0, benchmarks=0, calls=0, newest=True,
 )  # fmt: skip
 VIEW = Picture(sitting=SITTING, host={}, parts=[], rankings=[])
 
@@ -20,7 +24,7 @@ def cell(
 ) -> Cell:
     return Cell(
         published_id="2025-10-29", table_name="operations/redis", subject="redis", row_name="GET", metric=metric,
-        unit=unit, published=published, measured=measured, applies=True, reason=reason,
+        unit=unit, published=published, measured=measured, applies=True, reason=reason, service="redis",
     )  # fmt: skip
 
 
@@ -50,6 +54,40 @@ class TestPublication:
         )
         assert [["operations/redis", "Redis, one node: GET", figures]] == table.rows
         assert "Measured: 3 of the 4 figures that apply here (75 %)" in str(section.blocks[0])
+
+    @pytest.mark.parametrize(
+        ("subject", "row", "service", "said"),
+        [
+            ("redis", "SET (distributed)", "redis_cluster", "Redis, three-node cluster: SET (distributed)"),
+            ("fastapi-api-first", "GET /", "fastapi_api_first", "FastAPI, API-first: GET /"),
+            ("databases", "connection-per-request", "fastapi", "FastAPI, code-first: connection-per-request"),
+            ("gin", "gin", "gin", "Gin"),
+            ("Redis-1", "Redis-1", "redis_cluster", "Redis-1"),
+            ("host", "memory", "host", "host: memory"),
+        ],
+    )
+    def test_a_row_is_about_the_service_that_was_measured(
+        self, subject: str, row: str, service: str, said: str
+    ) -> None:
+        """
+        Where the publication calls another service by that name, the reader sees ours, as people call it.
+        """
+        one = replace(cell("p95", "1", "2"), subject=subject, row_name=row, service=service)
+        section = publication(VIEW, [one])
+
+        assert section
+        assert [said] == [
+            line[1] for block in section.blocks if isinstance(block, Table) for line in block.rows
+        ]
+
+    def test_what_was_not_found_costs_nothing(self) -> None:
+        """
+        A finding that does not hold has no figure, and a published range is written as one.
+        """
+        section = publication(VIEW, [cell("impact", "[3, 5]", "not found: 0.104 to 0.129", unit="ms")])
+
+        assert section
+        assert "impact not found (3 to 5)" in str(section.blocks[1])
 
     def test_nothing_measured_no_section(self) -> None:
         """

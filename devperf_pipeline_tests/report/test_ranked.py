@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 from devperf_pipeline.analyse.ranking import Ranking, Reading
 from devperf_pipeline.report.ranked import HEADLINE, compared, ranked, winner
 from devperf_pipeline.report.section import Lines, Section, Table
@@ -7,7 +9,7 @@ from devperf_pipeline.report.view import Picture, Sitting
 
 SITTING = Sitting(
     baseline_id="b", stack="local", profile="quick", seed=1, began_at_ns=0, ended_at_ns=1, state="complete",
-    samples=0, rounds=0, newest=True,
+    samples=0, rounds=0, benchmarks=0, calls=0, newest=True,
 )  # fmt: skip
 VIEW = Picture(sitting=SITTING, host={}, parts=[], rankings=[])
 
@@ -37,18 +39,51 @@ class TestWinner:
         said = winner(VIEW, [ranking(reading("gin", 1_000_000), reading("express", 2_000_000))])
 
         assert said == (
-            "Fastest like for like on GET /health/all: **Gin**, p95 1.00 ms against 2.00 ms of Express; "
+            "Fastest like for like on GET /health/all at one user: **Gin**, p95 1.00 ms against 2.00 ms of Express; "
             "their bounds lie apart."
         )
 
     def test_is_doubtful_where_they_overlap(self) -> None:
         """
-        A lead within the bounds is called what it may be.
+        A lead within the bounds is no lead: all whose bounds reach the first one's are named alike.
         """
-        said = winner(VIEW, [ranking(reading("gin", 1_000_000), reading("express", 1_050_000))])
+        places = [reading("gin", 1_000_000), reading("express", 1_050_000), reading("fastapi", 2_000_000)]
 
-        assert said
-        assert said.endswith("but their bounds overlap: this order may be chance.")
+        assert winner(VIEW, [ranking(*places)]) == (
+            "Fastest like for like on GET /health/all: **Gin** and **Express** lead, and cannot be told apart at one user: "
+            "p95 1.00 ms (0.90 ms to 1.10 ms) and 1.05 ms (0.95 ms to 1.15 ms), whose bounds overlap."
+        )
+
+    @pytest.mark.parametrize(
+        ("express_p95_ms", "said"),
+        [
+            (
+                [9, 30, 60],
+                "Under load **Gin** has the least p95 with 2, 5 and 9 users: 40.0 ms against 60.0 ms of Express with 9",
+            ),
+            ([5, 5, 60], "Under load the least p95 is that of Express with 2 and 5 and Gin with 9 users"),
+        ],
+    )
+    def test_load_tests_have_their_say(self, express_p95_ms: list[int], said: str) -> None:
+        """
+        After one user stands who is first with more of them, by number of users where that changes.
+        """
+        tests: list[dict[str, Any]] = [
+            {
+                "service": service,
+                "operation": HEADLINE,
+                "users": users,
+                "valid": True,
+                "p95_ns": p95_ms * 1_000_000,
+            }
+            for service, times in (("gin", [8, 20, 40]), ("express", express_p95_ms), ("redis", [1, 1, 1]))
+            for users, p95_ms in zip((2, 5, 9), times, strict=True)
+        ]
+        places = [reading("express", 1_000_000), reading("gin", 1_050_000)]
+
+        assert f"{said} (load tests: one stretch each, without bounds)." in str(
+            winner(VIEW, [ranking(*places)], tests)
+        )
 
     def test_nobody_wins_alone(self) -> None:
         """
@@ -60,7 +95,7 @@ class TestWinner:
 class TestRanking:
     def test_the_headline_comes_first_and_says_how_many_times(self) -> None:
         """
-        One line a route, the aggregate of all health checks first.
+        One line a route in one unit, the aggregate of all health checks first; who may be as fast is marked.
         """
         section = ranked(
             VIEW,
@@ -72,8 +107,8 @@ class TestRanking:
         )
 
         assert table(section) == [
-            [HEADLINE, "Gin 1.00 ms", "Actix Web 1.50 ms (×1.50)"],  # noqa: RUF001 - as many times
-            ["GET /", "Actix Web 10.0 µs", "Gin 12.0 µs (×1.20)"],  # noqa: RUF001 - the same
+            [HEADLINE, "ms", "Gin 1.00", "Actix Web 1.50 (×1.50)"],  # noqa: RUF001 - as many times
+            ["GET /", "µs", "Actix Web 10.0", "≈ Gin 12.0 (×1.20)"],  # noqa: RUF001 - the same
         ]
 
     def test_who_is_left_out_is_named_even_where_nobody_can_be_ranked(self) -> None:

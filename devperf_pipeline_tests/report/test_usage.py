@@ -17,7 +17,7 @@ def view() -> Picture:
     """
     sitting = Sitting(
         baseline_id="b", stack="local", profile="quick", seed=1, began_at_ns=0, ended_at_ns=1, state="complete",
-        samples=0, rounds=0, newest=True,
+        samples=0, rounds=0, benchmarks=0, calls=0, newest=True,
     )  # fmt: skip
     return Picture(sitting=sitting, host={}, parts=[], rankings=[])
 

@@ -9,6 +9,8 @@ select
     state,
     samples,
     rounds,
+    (select count(*) from percentiles as p where p.baseline_id = baselines.baseline_id) as benchmarks,
+    (select coalesce(sum(p.n), 0)::bigint from percentiles as p where p.baseline_id = baselines.baseline_id) as calls,
     baseline_id = (select max(baseline_id) from baselines where stack <> 'imported') as newest
 from baselines
 where baseline_id = $baseline_id::varchar or ($baseline_id::varchar is null and stack <> 'imported')

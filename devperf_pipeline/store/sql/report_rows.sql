@@ -2,6 +2,11 @@
 -- and beside it what this baseline measured and found invalid. Sustained loads and reference tools are not among them.
 with chosen as (
     select baseline_id, stack from baselines where baseline_id = $baseline_id
+),
+lasted as (
+    select baseline_id, benchmark, sum(elapsed_ns)::bigint as elapsed_ns
+    from rounds
+    group by baseline_id, benchmark
 )
 select
     p.baseline_id,
@@ -30,9 +35,11 @@ select
     p.floor_p50_ns::bigint as floor_p50_ns,
     p.busy_rounds,
     p.placement,
+    l.elapsed_ns,
     epoch_ns(p.measured_at) as measured_at_ns
 from percentiles as p
 join baselines as b using (baseline_id)
+left join lasted as l using (baseline_id, benchmark)
 cross join chosen as c
 where b.stack = c.stack and p.load like 'closed-%' and p.instrument in ('engine', 'driver')
     and (p.baseline_id = c.baseline_id or (p.valid and p.baseline_id < c.baseline_id))
