@@ -64,6 +64,7 @@ def serve(folders: Folders, port: int, say: Callable[[str], None]) -> None:
                 child.wait(15)
             except subprocess.TimeoutExpired:
                 child.kill()
+                child.wait()
 
 
 def ours(folders: Folders) -> list[psutil.Process]:
