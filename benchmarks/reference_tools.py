@@ -114,8 +114,10 @@ def sysbench_run(service: Service, session: Session, folder: Path) -> float:
         sysbench_runs.SCRIPT.format(statement=script(session, "select-by-key"), rows=sysbench_runs.ROWS),
         encoding="utf-8",
     )
-    config = sysbench_runs.options(service, folder, [f"time={SECONDS:.0f}"], users=1)
-    text = output_of(folder, program("sysbench"), config, str(file), "run")
+    told = sysbench_runs.options(service, [f"time={SECONDS:.0f}"], users=1)
+    text = output_of(
+        folder, program("sysbench"), *told, str(file), "run", **sysbench_runs.environment(service)
+    )
     return sysbench.summary(text).quantiles[0.5] / 1000
 
 

@@ -1,7 +1,10 @@
 import os
+import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -10,19 +13,12 @@ import pytest
 
 from devperf_pipeline.model import Stack
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.store.warehouse import build
+from devperf_pipeline_tests import visited
 
 pytestmark = pytest.mark.servers
 
-VISITED = """
-name = "visited"
-managed = false
-
-[services.redis]
-kind = "redis"
-address = "{address}"
-username = "{username}"
-password = {{ env = "TEST_REDIS_PASSWORD" }}
-"""
+LARGEST_FILE = 2 * 2**20
 
 
 @pytest.fixture(name="folders")
@@ -30,13 +26,9 @@ def _folders(running_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """
     A project whose stack is one running Redis.
     """
-    redis = running_stack.service("redis")
-    assert redis.credentials
     folders = Folders(tmp_path)
-    folders.stacks.mkdir()
-    text = VISITED.format(address=redis.address, username=redis.credentials.username)
-    (folders.stacks / "visited.toml").write_text(text, encoding="utf-8")
-    monkeypatch.setenv("TEST_REDIS_PASSWORD", redis.credentials.password)
+    password = visited.describe(folders, running_stack.service("redis"))
+    monkeypatch.setenv("TEST_REDIS_PASSWORD", password)
     monkeypatch.setenv("DEVPERF_ROOT", str(tmp_path))
     monkeypatch.setenv("DAGSTER_HOME", str(folders.dagster_home))
     return folders
@@ -60,6 +52,19 @@ def begin(seconds: float) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
+
+
+@contextmanager
+def small_files() -> Iterator[None]:
+    """
+    Whoever is started meanwhile may write files as large as the samples of a short baseline, not as a warehouse.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def first_round(running: subprocess.Popen[str]) -> str:
@@ -100,9 +105,26 @@ class TestStopping:
 
         assert 130 == running.returncode
         assert "Traceback" not in said
+        assert "No secret may be" not in said
         assert said.endswith("devperf: interrupted; every round that had ended is kept.\n")
         assert [("interrupted", True)] == baselines(folders)
         assert [] == list(folders.incoming.iterdir())
+
+    def test_what_was_written_is_searched_for_secrets(self, folders: Folders) -> None:
+        """
+        A baseline that is interrupted says which secret is in which file of it, and not what it is.
+        """
+        secret = os.environ["TEST_REDIS_PASSWORD"]
+        folders.logs.mkdir(parents=True)
+        (folders.logs / "visited-redis.log").write_text(f"AUTH {secret}\n", encoding="utf-8")
+        with begin(0.2) as running:
+            said = first_round(running)
+            os.killpg(running.pid, signal.SIGINT)
+            said += running.communicate(timeout=30)[0]
+
+        assert 130 == running.returncode
+        assert "the password of redis in data/logs/visited-redis.log" in said
+        assert secret not in said
 
     def test_next_baseline_takes_in_what_a_killed_one_left(self, folders: Folders) -> None:
         """
@@ -119,3 +141,22 @@ class TestStopping:
         assert 0 == running.returncode, said
         assert [("interrupted", True), ("complete", True)] == baselines(folders)
         assert [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE] == runs
+
+
+class TestFull:
+    def test_tables_that_cannot_be_made_cost_no_sample(self, folders: Folders) -> None:
+        """
+        Where the disk is full for the tables alone, the end says that samples are safe, where, and how to go on.
+        """
+        with small_files():
+            running = begin(0.01)
+        with running:
+            said = running.communicate(timeout=120)[0]
+        [samples] = folders.samples.glob("baseline_id=*/samples.parquet")
+
+        assert 1 == running.returncode
+        assert "Traceback" not in said
+        assert f"its samples are safe in {samples.parent}" in said
+        assert "No space for " in said
+        assert "devperf rebuild" in said
+        assert build(folders).samples > 0

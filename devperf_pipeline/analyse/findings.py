@@ -39,6 +39,8 @@ class Finding:
     ratio_low: float
     ratio_high: float
     rounds: int
+    behind_ns: int | None
+    server_cores: int | None
     rule: str
     remedy: str
     gain: str

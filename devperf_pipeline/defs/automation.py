@@ -49,6 +49,7 @@ baseline_job = dg.define_asset_job(
     job=baseline_job,
     cron_schedule="0 3 * * 0",
     execution_timezone="UTC",
+    description="A baseline of everything, Sundays at 03:00 UTC; one that is due while the machine sleeps is not made up for.",
     default_status=dg.DefaultScheduleStatus.STOPPED,
 )
 def weekly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
@@ -116,6 +117,7 @@ def changed_since(
 @dg.sensor(
     job=baseline_job,
     minimum_interval_seconds=30,
+    description="A baseline of the services whose version, settings or machine changed, once the change has settled.",
     default_status=dg.DefaultSensorStatus.STOPPED,
 )
 def infrastructure_changed(context: dg.SensorEvaluationContext, project: Project) -> dg.SensorResult:

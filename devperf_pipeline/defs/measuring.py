@@ -114,7 +114,7 @@ def _specs() -> Iterator[dg.AssetSpec]:
             )
     yield dg.AssetSpec(
         keys.BASELINE,
-        group_name="samples",
+        group_name="baseline",
         deps=[keys.made(stage, service) for stage, those in keys.STAGES.items() for service in those],
         kinds={"parquet"},
         description="One sitting: everything that was measured together, and what was skipped or failed, and why.",
@@ -136,6 +136,12 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
         stage: tuple(s for s in those if keys.made(stage, s) in context.selected_asset_keys)
         for stage, those in keys.STAGES.items()
     }
+    if not context.selected_asset_keys:
+        raise dg.Failure(
+            description="Expected assets to measure, found checks alone. They are made of samples while these are "
+            "measured: materialise samples/<service>.",
+            allow_retries=False,
+        )
     store = SampleStore(folders)
     tally = Tally(store)
     say = context.log.info if CLI_TAG not in context.run.tags else _to_terminal
@@ -145,7 +151,10 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
         return run is not None and run.status is dg.DagsterRunStatus.CANCELING
 
     try:
-        with interrupted_once(dg.DagsterExecutionInterruptedError):
+        with (
+            interrupted_once(dg.DagsterExecutionInterruptedError),
+            _searched_when_cut_short(context, folders),
+        ):
             store.check_writable()
             with only_one(cancelled=cancelled), _kept_when_interrupted(folders, store, say):
                 for message in store.recover():
@@ -159,6 +168,18 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
                         for service in stack.services
                         if stack.managed
                     }
+                    lines = local.command_lines(stack.name, folders) if stack.managed else {}
+                    secrecy.remember(
+                        context.run.run_id,
+                        lambda: (
+                            tally.baseline
+                            and secrecy.Used(
+                                baseline=tally.baseline,
+                                secrets=secrets_of(stack, reader.used),
+                                command_lines=lines,
+                            )
+                        ),
+                    )
                     baseline = measure(
                         stack,
                         wishes,
@@ -170,7 +191,6 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
                         reread=reader,
                         cancelled=cancelled,
                     )
-                    lines = local.command_lines(stack.name, folders) if stack.managed else {}
     except Cancelled:
         raise dg.DagsterExecutionInterruptedError from None
     except dg.DagsterExecutionInterruptedError:
@@ -180,16 +200,21 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
     except DevperfError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
 
-    secrecy.remember(
-        context.run.run_id,
-        secrecy.Used(baseline=baseline, secrets=secrets_of(stack, reader.used), command_lines=lines),
-    )
-    for problem in warehouse.build(folders).set_aside:
-        say(problem)
-    yield from _results(context, folders, stack, baseline, tally)
-    if context.run.asset_selection and keys.REPORT not in context.run.asset_selection:
-        # Whoever measures one service alone wants to see it in the report; nobody else in this run will render it.
-        context.log_event(dg.AssetMaterialization(keys.REPORT, metadata=report_metadata(folders)))
+    try:
+        with _searched_when_cut_short(context, folders):
+            for problem in warehouse.build(folders).set_aside:
+                say(problem)
+            yield from _results(context, folders, stack, baseline, tally)
+            if context.run.asset_selection and keys.REPORT not in context.run.asset_selection:
+                # Whoever measures one service alone wants it in the report; nobody else in this run will render it.
+                context.log_event(dg.AssetMaterialization(keys.REPORT, metadata=report_metadata(folders)))
+    except DevperfError as error:
+        folder = folders.samples / f"baseline_id={baseline.id}"
+        raise dg.Failure(
+            description=f"The baseline {baseline.id} is measured and its samples are safe in {folder}, but they could "
+            f"not be shown. {error}",
+            allow_retries=False,
+        ) from error
     if keys.BASELINE not in context.selected_asset_keys:
         # Otherwise the check of the baseline looks, when the report is there too.
         found = secrecy.found_in(context.instance, context.run, folders)
@@ -211,6 +236,20 @@ def _kept_when_interrupted(
             # The next baseline would do the same; a full disk must not hide why this one ended.
             for message in (*store.recover(), *warehouse.build(folders).set_aside):
                 say(message)
+        raise
+
+
+@contextmanager
+def _searched_when_cut_short(context: dg.AssetExecutionContext, folders: Folders) -> Iterator[None]:
+    """
+    A run that ends here has no report and no check of its baseline: what it wrote until now is searched for secrets.
+    """
+    try:
+        yield
+    except (Cancelled, dg.DagsterExecutionInterruptedError, DevperfError):
+        secrecy.tell_of_cut_short(
+            context, folders, _to_terminal if CLI_TAG in context.run.tags else context.log.error
+        )
         raise
 
 
@@ -266,6 +305,8 @@ def _results(
             metadata={
                 "baseline": baseline.id,
                 "profile": baseline.profile,
+                "measured": ", ".join(name for name, state in baseline.states.items() if state == "measured")
+                or "nothing",
                 "dagster/row_count": sum(count.total for count in tally.services.values()),
                 **{f"not measured: {service}": why for service, why in baseline.reasons.items()},
             },

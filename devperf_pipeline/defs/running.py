@@ -16,6 +16,12 @@ from devperf_pipeline.errors import MeasurementError
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.private import make_folder
 
+LOCATION = "devperf_pipeline"
+"""The name of the code location, as in workspace.yaml: schedules that were turned on are remembered by it."""
+
+REPOSITORY_TAG = ".dagster/repository"
+"""By this tag the UI knows that a run is one of our job's, and lists it there."""
+
 
 def prepare_home(folders: Folders) -> None:
     """
@@ -87,7 +93,7 @@ def run_baseline(
                     "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                     "resources": {"project": {"config": {"root": str(folders.root)}}},
                 },
-                tags={CLI_TAG: str(os.getpid())},
+                tags={CLI_TAG: str(os.getpid()), REPOSITORY_TAG: f"__repository__@{LOCATION}"},
             )
         except dg.Failure as failure:
             raise MeasurementError(failure.description or "the run failed without a word") from failure

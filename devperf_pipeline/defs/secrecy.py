@@ -4,7 +4,7 @@ Did a secret get into anything that a run wrote?
 The measuring step leaves what it used in this process's memory, never on disk; every step of a run is in one process.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,12 +35,12 @@ class Used:
     command_lines: dict[str, str] = field(repr=False)
 
 
-_used: dict[str, Used] = {}
+_used: dict[str, Callable[[], Used | None]] = {}
 
 
-def remember(run_id: str, used: Used) -> None:
+def remember(run_id: str, used: Callable[[], Used | None]) -> None:
     """
-    Keep what a sitting used until this run's search, in memory alone.
+    Keep how to know what a sitting has used by the time of this run's search, in memory alone; None before it began.
     """
     _used[run_id] = used
 
@@ -64,14 +64,13 @@ def no_secret_leaked(
     Look for every secret of the run in everything that it wrote; one that is found fails the run.
     """
     run = context.run
-    if run.run_id not in _used:
+    used = _used[run.run_id]() if run.run_id in _used else None
+    if used is None:
         raise dg.Failure(
             "The secrets of a run are known while it measures, and this run has not measured. "
             "Materialise the samples together with the baseline.",
             allow_retries=False,
         )
-    unsought = _used[run.run_id].secrets.unsought
-    sought = len(_used[run.run_id].secrets.sought)
     found = found_in(context.instance, run, project.folders)
     yield dg.AssetCheckResult(
         passed=not found,
@@ -79,8 +78,10 @@ def no_secret_leaked(
         check_name=CHECK,
         severity=dg.AssetCheckSeverity.ERROR,
         metadata={
-            "what was seen": told(found) if found else f"{sought} secrets sought, none found",
-            **unsought,
+            "what was seen": told(found)
+            if found
+            else f"{len(used.secrets.sought)} secrets sought, none found",
+            **used.secrets.unsought,
         },
     )
     if found:
@@ -89,13 +90,16 @@ def no_secret_leaked(
 
 def found_in(instance: dg.DagsterInstance, run: dg.DagsterRun, folders: Folders) -> list[Leak]:
     """
-    Every place where a secret of that run is found. Its secrets are forgotten afterwards.
+    Every place where a secret of that run is found; none where it has begun nothing, or was searched before.
+    Its secrets are forgotten afterwards.
 
     Raises:
         dg.Failure: something cannot be read, so nobody knows.
 
     """
-    used = _used.pop(run.run_id)
+    used = _used.pop(run.run_id, lambda: None)()
+    if used is None:
+        return []
     search = Search(used.secrets)
     try:
         found = set(leaks(folders, used.baseline.id, used.baseline.began_at_ns, search))
@@ -108,6 +112,21 @@ def found_in(instance: dg.DagsterInstance, run: dg.DagsterRun, folders: Folders)
     for path in _captured(folders.dagster_home / "storage" / run.run_id):
         found |= search.text(str(path.relative_to(folders.root)), path.read_bytes())
     return sorted(found)
+
+
+def tell_of_cut_short(
+    context: dg.AssetExecutionContext, folders: Folders, say: Callable[[str], None]
+) -> None:
+    """
+    Say which secrets are in what a run wrote that ends before its check; nothing must hide why it ends.
+    """
+    try:
+        found = found_in(context.instance, context.run, folders)
+    except dg.Failure as unread:
+        say(unread.description or "")
+        return
+    if found:
+        say(failure(found).description or "")
 
 
 def told(found: list[Leak]) -> str:

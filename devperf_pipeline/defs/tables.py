@@ -56,6 +56,6 @@ def tables(project: Project) -> Iterator[dg.MaterializeResult]:
                 "dagster/uri": folders.warehouse.as_uri(),
                 "samples": built.samples,
                 "set aside": "; ".join(built.set_aside) or "nothing",
-                **({"newest": dg.MetadataValue.md(panels[key])} if panels[key] else {}),
+                **({"newest baseline": dg.MetadataValue.md(panels[key])} if panels[key] else {}),
             },
         )

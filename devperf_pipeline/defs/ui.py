@@ -1,5 +1,8 @@
 """
 How are the Dagster UI and its daemon started and stopped?
+
+Both ask one code server that runs as long as they do. With the module itself in their workspace the daemon would load
+it anew in a fresh process every minute, and those seconds of work would be measured, too.
 """
 
 import signal
@@ -13,11 +16,15 @@ from pathlib import Path
 import dagster as dg
 import psutil
 
-from devperf_pipeline.defs.running import bury_the_dead, prepare_home
+from devperf_pipeline.defs.running import LOCATION, bury_the_dead, prepare_home
 from devperf_pipeline.errors import ConfigurationError
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.ports import free_port
 
-PROGRAMS = ("dagster-webserver", "dagster-daemon")
+PROGRAMS = ("dagster-webserver", "dagster-daemon", "dagster code-server", "dagster api grpc")
+
+LOADS_S = 90
+"""How long loading the definitions may take, on a busy machine."""
 
 
 def serve(folders: Folders, port: int, say: Callable[[str], None]) -> None:
@@ -44,36 +51,66 @@ def serve(folders: Folders, port: int, say: Callable[[str], None]) -> None:
     prepare_home(folders)
     with dg.DagsterInstance.get() as instance:
         bury_the_dead(instance)
-    workspace = str(Path(__file__).parents[2] / "workspace.yaml")
+    code_port = free_port()
+    workspace = folders.dagster_home / "workspace.yaml"
+    workspace.write_text(
+        "# Written by `devperf ui` each time it starts.\n"
+        f"load_from:\n  - grpc_server:\n      host: 127.0.0.1\n      port: {code_port}\n      location_name: {LOCATION}\n",
+        encoding="utf-8",
+    )
     beside = Path(sys.executable).parent
-    children = [
-        subprocess.Popen([beside / "dagster-webserver", "-w", workspace, "-h", "127.0.0.1", "-p", str(port)]),
-        subprocess.Popen([beside / "dagster-daemon", "run", "-w", workspace]),
-    ]
-    say(f"Dagster: http://127.0.0.1:{port}/asset-groups  (Ctrl-C ends it)")
+    code = [beside / "dagster", "code-server", "start", "-h", "127.0.0.1", "-p", str(code_port)]
+    children = [subprocess.Popen([*code, "-m", "devperf_pipeline.definitions", "--location-name", LOCATION])]
     try:
+        _wait_for(children[0], code_port)
+        children += [
+            subprocess.Popen(
+                [beside / "dagster-webserver", "-w", workspace, "-h", "127.0.0.1", "-p", str(port)]
+            ),
+            subprocess.Popen([beside / "dagster-daemon", "run", "-w", workspace]),
+        ]
+        say(f"Dagster: http://127.0.0.1:{port}/asset-groups  (Ctrl-C ends it)")
         while all(child.poll() is None for child in children):
             time.sleep(0.5)
     except KeyboardInterrupt:
         pass
     finally:
-        for child in children:
+        # The code server goes last: the others complain of one that is gone.
+        for child in reversed(children):
             child.send_signal(signal.SIGINT)
-        for child in children:
             try:
                 child.wait(15)
             except subprocess.TimeoutExpired:
                 child.kill()
+                child.wait()
+
+
+def _wait_for(code_server: subprocess.Popen[bytes], port: int) -> None:
+    """
+    Wait until the code server answers at its port.
+    """
+    deadline = time.monotonic() + LOADS_S
+    while code_server.poll() is None and time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.2)
+    raise ConfigurationError(
+        f"Expected Dagster's code server to answer within {LOADS_S} s, found nothing at 127.0.0.1:{port}. "
+        "What it said stands above."
+    )
 
 
 def ours(folders: Folders) -> list[psutil.Process]:
     """
-    Webservers and daemons that run on this project's home.
+    Webservers, daemons and their code servers that run on this project's home.
     """
     found: list[psutil.Process] = []
     for process in psutil.process_iter():
         try:
-            named = any(program in " ".join(process.cmdline()[:2]) for program in PROGRAMS)
+            # Their first words, without the interpreter and its options, and without the folder they lie in.
+            words = [Path(word).name for word in process.cmdline()[:6]]
+            named = any(program in " ".join(words) for program in PROGRAMS)
             if named and process.environ().get("DAGSTER_HOME") == str(folders.dagster_home):
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):

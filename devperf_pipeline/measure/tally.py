@@ -35,16 +35,18 @@ class Tally:
     """
     A keeper that counts what it hands on.
 
-    `services` counts the calls of the stage "samples"; `stages` how much was kept in each other stage: calls of
+    `baseline` is the one that was begun; `services` counts the calls of the stage "samples"; `stages` how much was kept in each other stage: calls of
     sustained loads, readings of processes, runs or calls of reference tools.
     """
 
     def __init__(self, keeper: Keeper) -> None:
         self._keeper = keeper
+        self.baseline: Baseline | None = None
         self.services: dict[str, Count] = {}
         self.stages: dict[Stage, Counter[str]] = {}
 
     def begin(self, baseline: Baseline) -> None:
+        self.baseline = baseline
         self._keeper.begin(baseline)
 
     def keep(self, measured: Round) -> None:

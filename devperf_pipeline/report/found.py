@@ -20,6 +20,15 @@ INTRODUCTION = (
     "*Costs a call* is the median over rounds, in brackets the round where it cost least and the one where it cost most."
 )
 
+THROUGHPUT = ("saturated-core", "overload")
+"""Findings that cost calls by the second, not time."""
+
+ONE_CORE = {
+    "saturated-core": "All servers had one core together in this measurement, so more processes would show only with more cores.",
+    "overload": "All servers had one core together in this measurement, so what is asked behind it competes for that core too.",
+}
+"""What it means for a finding that the placement gave the servers a single core."""
+
 
 def found(view: "Picture", searched: "Sequence[Finding]") -> Section | None:
     """
@@ -36,7 +45,7 @@ def found(view: "Picture", searched: "Sequence[Finding]") -> Section | None:
         absent: dict[str, dict[str, None]] = {}
         for one in searched:
             if one.status == status:
-                absent.setdefault(one.title, {})[_service(view, one.service)] = None
+                absent.setdefault(one.title, {})[_whose(view, one, searched)] = None
         if absent:
             blocks += [
                 heading,
@@ -57,7 +66,7 @@ def worst(view: "Picture", searched: "Sequence[Finding]") -> str | None:
         f"The dearest bottleneck: **{show.cell(one.title)}** by {_service(view, one.service)}. Of the "
         f"{show.duration(one.p50_ns)} that {_operation(view, one)} takes (p50), it costs {show.duration(one.impact_ns)}: "
         f"the median of {show.count(one.rounds)} rounds, {show.duration(one.impact_low_ns)} in the cheapest of them and "
-        f"{show.duration(one.impact_high_ns)} in the dearest. {show.prose(one.remedy)}"
+        f"{show.duration(one.impact_high_ns)} in the dearest. {show.prose(' '.join([one.remedy, *_conditions(one)]))}"
     )
 
 
@@ -98,7 +107,7 @@ def _table(view: "Picture", shown: "Sequence[Finding]") -> Table:
     lines: list[list[str]] = []
     for finding, status in dict.fromkeys((one.finding, one.status) for one in shown):
         here = [one for one in shown if (one.finding, one.status) == (finding, status)]
-        here.sort(key=lambda one: one.impact_ns, reverse=True)
+        here.sort(key=lambda one: (-one.impact_ns, one.ratio if one.finding in THROUGHPUT else 0))
         first = here[0]
         title = show.cell(first.title)
         lines.append(
@@ -106,10 +115,7 @@ def _table(view: "Picture", shown: "Sequence[Finding]") -> Table:
                 f"**{title}**" if first.kind == "bottleneck" else title,
                 status,
                 f"{_where(view, first)}: {_paid(first)}",
-                "; ".join(
-                    f"{_elsewhere(view, one, first)} {show.duration(one.impact_ns)}" for one in here[1:]
-                )
-                or show.DASH,
+                "; ".join(f"{_elsewhere(view, one, first)} {_briefly(one)}" for one in here[1:]) or show.DASH,
             ]
         )
     return Table(head, rule, lines)
@@ -132,9 +138,44 @@ def _paid(one: "Finding") -> str:
     """
     What it costs a call, or what it keeps throughput from.
     """
-    if one.finding == "saturated-core":
-        return f"{show.times(one.ratio)} times the throughput of a quarter of the users"
-    return f"{_cost(one)} of {show.duration(one.p50_ns)}"
+    if one.finding in THROUGHPUT:
+        return f"{show.times(one.ratio)} times the throughput of {show.cell(one.against)}"
+    against = f" ({show.cell(one.against)})" if one.finding == "sequential-health" else ""
+    return f"{_cost(one)} of {show.duration(one.p50_ns)}{against}"
+
+
+def _briefly(one: "Finding") -> str:
+    """
+    The same where another one is told in full.
+    """
+    if one.finding in THROUGHPUT:
+        return f"{show.times(one.ratio)} times that of {show.cell(one.against)}"
+    return show.duration(one.impact_ns)
+
+
+def _whose(view: "Picture", one: "Finding", searched: "Sequence[Finding]") -> str:
+    """
+    The service, and the users where it was searched with several numbers of them.
+    """
+    loads = {
+        other.users for other in searched if (other.finding, other.service) == (one.finding, one.service)
+    }
+    users = f", {one.users} user{'' if one.users == 1 else 's'}" if len(loads) > 1 else ""
+    return f"{_service(view, one.service)}{users}"
+
+
+def _conditions(one: "Finding") -> list[str]:
+    """
+    What of this measurement a reader must know to judge the remedy.
+    """
+    said: list[str] = []
+    if one.behind_ns is not None:
+        said.append(
+            f"Vault itself takes {show.duration(one.behind_ns)} for a KV read: the rest is how the API asks it."
+        )
+    if one.server_cores == 1:
+        said.append(ONE_CORE[one.finding])
+    return said
 
 
 def _remedies(shown: "Sequence[Finding]") -> list[str]:
@@ -142,7 +183,7 @@ def _remedies(shown: "Sequence[Finding]") -> list[str]:
     order = dict.fromkeys(one.finding for one in shown)
     return [
         f"**{show.cell(one.title)}** (holds when {show.prose(one.rule)}). Remedy: {show.prose(one.remedy)} "
-        f"Expected gain: {show.prose(one.gain)}."
+        f"Expected gain: {show.prose(' '.join([f'{one.gain}.', *_conditions(one)]))}"
         for one in (first[name] for name in order)
     ]
 

@@ -2,18 +2,21 @@
 What does Dagster show of a service on its asset's page?
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from devperf_pipeline.report import format as show
-from devperf_pipeline.report import loads, summary, tables
+from devperf_pipeline.report import loads, summary, tables, usage
 from devperf_pipeline.report.charts import latency_curve, overview
 from devperf_pipeline.report.comparing_charts import history, sweep
 from devperf_pipeline.report.drawing import inline
 from devperf_pipeline.report.rows import asked, curves, picture
+from devperf_pipeline.report.section import Table, columns
 from devperf_pipeline.report.view import Part
 
 if TYPE_CHECKING:
+    from devperf_pipeline.report.view import Picture
     from devperf_pipeline.store.warehouse import Connection
 
 
@@ -58,36 +61,89 @@ def report_picture(con: "Connection", baseline_id: str | None) -> str:
 
 def table_panel(con: "Connection", table: str) -> str:
     """
-    What the page of a table shows of its newest rows: baselines as a list, percentiles as medians and their
-    history, load tests as their sweeps, knees in words.
+    What the page of a table shows of its newest baseline: as a picture where there is one, or a table narrow enough for
+    a dialog.
 
     Empty for a table of which there is nothing to see.
     """
     if not asked(con, "report_baseline", baseline_id=None):
         return "No baseline was measured yet."
-    view = picture(con, None)
-    id_ = view.sitting.baseline_id
-    match table:
-        case "baselines":
-            rows = asked(con, "report_baselines", baseline_id=id_)
-            return "\n".join(
-                f"- {show.cell(row['baseline_id'])}: {show.moment(row['began_at_ns'])}, {show.cell(row['profile'])}, "
-                f"{show.cell(row['state'])}, {show.count(row['samples'])} calls, {show.count(row['invalid'])} of "
-                f"{show.count(row['benchmarks'])} benchmarks do not count"
-                for row in rows
-            )
-        case "percentiles":
-            medians = "\n".join(f"- {line}" for line in summary.headline(view))
-            chart = history(asked(con, "report_history", baseline_id=id_), small=True)
-            return f"{medians}\n\n{inline('p50 over baselines', chart)}" if chart else medians
-        case "load_tests":
-            chart = sweep(asked(con, "report_load_tests", baseline_id=id_), small=True)
-            return inline("Throughput and p95, from one user to most", chart) if chart else ""
-        case "knees":
-            knees = asked(con, "report_knees", baseline_id=id_)
-            return "\n".join(f"- {loads.knee(view, one)}" for one in knees)
-        case _:
-            return ""
+    return _PANELS[table](con, picture(con, None))
+
+
+def _baselines(con: "Connection", view: "Picture") -> str:
+    return "\n".join(
+        f"- {show.cell(row['baseline_id'])}: {show.moment(row['began_at_ns'])}, {show.cell(row['profile'])}, "
+        f"{show.cell(row['state'])}, {show.count(row['samples'])} calls, {show.count(row['invalid'])} of "
+        f"{show.count(row['benchmarks'])} benchmarks do not count"
+        for row in asked(con, "report_baselines", baseline_id=view.sitting.baseline_id)
+    )
+
+
+def _percentiles(con: "Connection", view: "Picture") -> str:
+    medians = "\n".join(f"- {line}" for line in summary.headline(view))
+    chart = history(asked(con, "report_history", baseline_id=view.sitting.baseline_id), small=True)
+    return f"{medians}\n\n{inline('p50 over baselines', chart)}" if chart else medians
+
+
+def _load_tests(con: "Connection", view: "Picture") -> str:
+    chart = sweep(asked(con, "report_load_tests", baseline_id=view.sitting.baseline_id), small=True)
+    return inline("Throughput and p95, from one user to most", chart) if chart else ""
+
+
+def _knees(con: "Connection", view: "Picture") -> str:
+    knees = asked(con, "report_knees", baseline_id=view.sitting.baseline_id)
+    return "\n".join(f"- {loads.knee(view, one)}" for one in knees)
+
+
+def _resources(con: "Connection", view: "Picture") -> str:
+    idle = usage.at_rest(view, asked(con, "report_resources", baseline_id=view.sitting.baseline_id))
+    return f"At rest, medians over the readings:\n\n{_markdown(idle)}" if idle.rows else ""
+
+
+def _memory(con: "Connection", view: "Picture") -> str:
+    """
+    What one more request under way costs, a line each service.
+    """
+    return "\n".join(
+        f"- {show.cell(view.title_of(row['service']))}: {usage.slope(row)}; {show.prose(row['verdict'] or show.DASH)}"
+        for row in usage.best(asked(con, "report_memory", baseline_id=view.sitting.baseline_id))
+    )
+
+
+def _rounds(con: "Connection", view: "Picture") -> str:
+    """
+    How many rounds each service has, how long they were, and how many do not count or were disturbed.
+    """
+    head, rule = columns("service", "benchmarks", "rounds", "each", "do not count", "others were busy")
+    lines = [
+        [
+            show.cell(view.title_of(row["service"])),
+            *(show.count(row[name]) for name in ("benchmarks", "rounds")),
+            show.duration(round(row["elapsed_ns"])),
+            *(show.count(row[name]) for name in ("problems", "busy")),
+        ]
+        for row in asked(con, "report_rounds", baseline_id=view.sitting.baseline_id)
+    ]
+    return _markdown(Table(head, rule, lines))
+
+
+def _markdown(table: Table) -> str:
+    """
+    A table as its lines are written.
+    """
+    return "\n".join(f"| {' | '.join(line)} |" for line in (table.head, table.rule, *table.rows))
+
+
+_PANELS: Mapping[str, Callable[["Connection", "Picture"], str]] = {
+    "baselines": _baselines,
+    "rounds": _rounds,
+    "percentiles": _percentiles,
+    "load_tests": _load_tests,
+    "knees": _knees,
+    "resources": _resources,
+    "memory_per_request": _memory,
+}
 
 
 def service_rows(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from devperf_pipeline.report.view import Picture
 
 WEAK = "‡"
-"""Stands after a reading that has a doubt, which `coverage` says in words."""
+"""Stands in place of a figure of too few calls or readings, which `coverage` has, with how many they were."""
 
 _NOT_FOUND = "not found"
 
@@ -44,7 +44,8 @@ def publication(view: "Picture", cells: "Sequence[Cell]") -> Section | None:
         f"Each figure as it was measured here, in brackets as the published baseline of {names} has it: another "
         f"machine, other versions, never compared as if they were one. Measured: {len(filled)} of the {len(applying)} "
         f"figures that apply here ({show.percent(len(filled) / len(applying))}); {len(cells) - len(applying)} do not. "
-        f"{WEAK} marks a doubt; the view `coverage` says which, and why a figure is missing ({show.DASH})."
+        f"{show.DASH}{WEAK} is one of too few calls or readings; the view `coverage` has it, and says why others are "
+        f"missing ({show.DASH})."
     )
     lines = [
         [
@@ -64,7 +65,10 @@ def contradicted(baseline_id: str, found: "Sequence[Contradiction]") -> list[str
     """
     ours = [one for one in found if one.source == baseline_id]
     notes = [_contradiction(one) for one in ours] or [
-        "Arithmetic (Little's law, order of percentiles, sums, rates): nothing in this baseline contradicts itself."
+        (
+            "Arithmetic (order of percentiles, bounds, sums, rates; Little's law within 30 %, where each user asked "
+            "ten times a round or more): nothing in this baseline contradicts itself."
+        )
     ]
     theirs: dict[tuple[str, str], list[Contradiction]] = {}
     for one in found:
@@ -102,13 +106,13 @@ def _figure(cell: "Cell") -> str:
     name = show.cell(_WORDS.get(cell.metric, cell.metric.replace("_", " ")))
     unit = f" {show.cell(cell.unit)}" if cell.unit else ""
     write = show.cell if cell.metric == "version" else _number
-    if cell.measured is None:
+    doubt = WEAK if cell.filled and cell.reason else ""
+    if cell.measured is None or doubt:
         measured = show.DASH
     elif cell.measured.startswith(_NOT_FOUND):
         measured = _NOT_FOUND  # what would have been its cost is no figure
     else:
         measured = f"{write(cell.measured)}{unit}"
-    doubt = WEAK if cell.filled and cell.reason else ""
     published = _RANGE.sub(r"\1 to \2", cell.published or show.DASH)
     return f"{name} {measured}{doubt} ({write(published)})"
 

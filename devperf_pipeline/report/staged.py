@@ -73,7 +73,8 @@ def _load_tests(con: "Connection", baseline_id: str, service: str) -> Page:
     for one in tests:
         if one["valid"] and one["users"] == LOAD_TEST_USERS:
             trend[f"calls/s, {LOAD_TEST_USERS} users"] = float(one["throughput_per_s"])
-            trend[f"p95 ms, {LOAD_TEST_USERS} users"] = one["p95_ns"] / 1e6
+            if one["p95_ns"] is not None:
+                trend[f"p95 ms, {LOAD_TEST_USERS} users"] = one["p95_ns"] / 1e6
     for one in knees:
         if one["knee_users"] is not None:
             trend["knee, users"] = float(one["knee_users"])

@@ -15,7 +15,7 @@ ABOUT = (
     "Read from each service's whole process tree, medians over the readings of a phase. *RSS* counts pages that "
     "processes share once for each of them, *PSS* divides them; totals are sums of the rows above them. *host* and "
     "*measuring* are no part of the stack: the whole machine, and what we used to measure. CPU is in per "
-    "cent of one core; – means that it could not be read."  # noqa: RUF001 - the dash of the tables
+    "cent of one core; – means that it could not be read, or from fewer than 3 readings."  # noqa: RUF001 - the dash of the tables
 )
 
 
@@ -37,6 +37,27 @@ def usage(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
     if load:
         blocks += ["### Under the largest load", _load(view, load)]
     return [Section("Resource usage", [ABOUT, *blocks])] if blocks else []
+
+
+def at_rest(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> Table:
+    """
+    The few columns that fit a narrow page: CPU and memory of everything, idle.
+    """
+    head, rule = columns("what", "CPU (%)", "RSS", "PSS")
+    return Table(
+        head,
+        rule,
+        [
+            [
+                show.cell(view.title_of(row["service"])),
+                _cpu(row["cpu_p50"]),
+                _bytes(row["rss_bytes"]),
+                _bytes(row["pss_bytes"]),
+            ]
+            for row in rows
+            if row["phase"] == "idle" and row["category"] != "total"
+        ],
+    )
 
 
 def memory(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
@@ -129,7 +150,7 @@ def _load(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> Table:
                 show.cell(view.title_of(row["service"])),
                 show.count(row["users"]),
                 _cpu(row["cpu_p50"]),
-                f"{_cpu(row['cpu_p5'])} to {_cpu(row['cpu_p95'])}",
+                show.DASH if row["cpu_p5"] is None else f"{_cpu(row['cpu_p5'])} to {_cpu(row['cpu_p95'])}",
                 _bytes(row["rss_bytes"]),
                 _bytes(row["rss_max_bytes"]),
                 _bytes(row["pss_bytes"]),

@@ -8,7 +8,7 @@ says in time whether anything answers and whether it speaks the right protocol.
 import socket
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 
 from devperf_pipeline.errors import ServiceUnreachable
@@ -74,6 +74,33 @@ def hear(
             "Look at the server's log, or correct the address in the stack file."
         )
     return heard
+
+
+def growing(connection: socket.socket, said: bytes) -> Iterator[bytes]:
+    """
+    Say something on a connection, outside of any measurement, and yield all that was heard, whenever more of it comes.
+
+    Raises:
+        OSError: the connection ended, or nothing came for too long, before the caller had enough.
+
+    """
+    heard = b""
+    connection.settimeout(DEADLINE_S)
+    connection.sendall(said)
+    while more := connection.recv(65_536):
+        heard += more
+        yield heard
+    raise ConnectionResetError("the server closed the connection")
+
+
+def not_in_time(service: Service, why: str) -> ServiceUnreachable:
+    """
+    The error that says that a driver could not connect.
+    """
+    return ServiceUnreachable(
+        f"{service.name} at {service.address} should answer within {DEADLINE_S:.0f} s, but: {why}. "
+        f"Start the server, or correct host and port in the stack file."
+    )
 
 
 def greeting_in_http(service: Service) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from devperf_pipeline.model import Outcome
 from devperf_pipeline.services.mysql_wire import EOF, ERROR, OK, affected, error_of, rows_of
-from devperf_pipeline.services.relational import Statement
+from devperf_pipeline.services.relational import Statement, what_failed
 
 
 def checker(statements: Sequence[Statement | None]) -> Callable[[list[bytes]], int]:
@@ -22,23 +22,12 @@ def checker(statements: Sequence[Statement | None]) -> Callable[[list[bytes]], i
         for reply, (rows, count) in zip(replies, expected, strict=True):
             if rows:
                 if reply[-5] != EOF or reply[4] in {OK, ERROR} or reply[-6] != (reply[4] + count + 3) % 256:
-                    return what_failed(replies)
+                    return what_failed(replies, error_of)
             elif affected(reply) != count:
-                return what_failed(replies)
+                return what_failed(replies, error_of)
         return Outcome.OK
 
     return check
-
-
-def what_failed(replies: list[bytes]) -> int:
-    """
-    ERROR if the server said so in one of the replies, WRONG if not.
-    """
-    try:
-        errors = [error_of(reply) for reply in replies]
-    except ValueError:
-        return Outcome.WRONG
-    return Outcome.ERROR if any(errors) else Outcome.WRONG
 
 
 def verifier(statements: Sequence[Statement | None]) -> Callable[[list[bytes]], str | None]:

@@ -6,27 +6,31 @@ Directly, each statement is parsed once and bound by name. PgBouncer in transact
 another server connection, so there the unnamed statement is parsed again on each call.
 """
 
-import os
-import socket
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
-from devperf_pipeline.errors import ServiceError, ServiceRefused, ServiceUnreachable, WrongAnswer
 from devperf_pipeline.model import Facts, Outcome, Service
 from devperf_pipeline.services import postgresql_replies as replies
 from devperf_pipeline.services import postgresql_scripts as scripts
 from devperf_pipeline.services import postgresql_wire as wire_format
 from devperf_pipeline.services import relational, relational_spoilers
 from devperf_pipeline.services import relational_operations as asked
-from devperf_pipeline.services.hearing import greeting_in_http
+from devperf_pipeline.services.database_session import DatabaseSession
 from devperf_pipeline.services.operation import DEADLINE_S, FLOOR, OUR_NAME, Driver, Operation, Step, Wire
+from devperf_pipeline.services.postgresql_connection import (
+    BoundedConnection,
+    PostgresConnection,
+    connect,
+    driver_to,
+    explained,
+    failure_of,
+    name_of,
+)
 from devperf_pipeline.services.postgresql_schema import FILL, ITEMS, JOINED, MARKER, POOL_SETTINGS, SETTINGS
-from devperf_pipeline.services.relational import Recipe, Result, Statement
+from devperf_pipeline.services.relational import Arguments, Recipe, Result, Statement
 
 RECIPES = (
     asked.INSERT,
@@ -39,37 +43,7 @@ RECIPES = (
 )
 
 
-class _Bounded(psycopg.Connection[tuple[Any, ...]]):
-    """
-    A connection on which every wait ends; psycopg alone would wait for a silent server for ever.
-    """
-
-    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = DEADLINE_S) -> Any:
-        return super().wait(gen, interval, timeout)
-
-
-@dataclass(slots=True, kw_only=True)
-class PostgresConnection:
-    """
-    One user's connection: the driver's, and a second handle on its socket for the engine.
-
-    `names` are the statements that were parsed on it, by text.
-    """
-
-    driver: _Bounded
-    socket: socket.socket
-    names: dict[str, str] = field(default_factory=dict[str, str])
-
-    def close(self) -> None:
-        """
-        End it; never raises.
-        """
-        self.socket.close()
-        with suppress(psycopg.Error):
-            self.driver.close()
-
-
-class PostgresSession:
+class PostgresSession(DatabaseSession[PostgresConnection]):
     """
     One visit to a PostgreSQL server, directly or through PgBouncer. See `operation.Session`.
     """
@@ -77,12 +51,17 @@ class PostgresSession:
     exceptions: tuple[type[Exception], ...] = (psycopg.Error,)
 
     def __init__(self, service: Service) -> None:
-        self._service = service
         self._pooled = service.kind == "pgbouncer"
         self._schema = f"{OUR_NAME}_{service.name}"
         # The engine's bytes are encoded without a cursor: the quoted name goes straight into the text.
         self._space = '"' + self._schema.replace('"', '""') + '"'
-        self._own = _connect(service)
+        super().__init__(
+            service,
+            connect,
+            named=f"schema {self._space}",
+            mark="carry our comment",
+            remedies="Rename it, drop it if it is a leftover, or give this service another name in the stack file.",
+        )
 
     def facts(self) -> Facts:
         """
@@ -111,46 +90,16 @@ class PostgresSession:
         """
         return [f"schema {self._schema}"]
 
-    def assume(self) -> None:
-        """
-        The operations are known without having prepared anything.
-        """
-
     def spoilers(self) -> Sequence[str]:
         """
         What would spoil a measurement; see `operation.Forewarning`.
         """
         [[told]] = self._rows(relational_spoilers.POSTGRESQL)
-        found = list(relational_spoilers.of_postgresql(told))
-        if self._found() not in {None, MARKER}:
-            found.append(f"a schema {self._space} exists that this project did not make: rename it")
-        return [*found, *relational_spoilers.of_pool(self.facts().settings)]
-
-    def prepare(self) -> None:
-        """
-        Make our schema anew, with every table seeded.
-
-        Raises:
-            ServiceRefused: the schema exists and is not ours, or we may not create it.
-
-        """
-        if self._found() not in {None, MARKER}:
-            raise ServiceRefused(
-                f"{self._where()}: schema {self._space} should not exist, or be one that an earlier baseline left, "
-                f"but it does not carry our comment. Nothing was touched. Rename it, drop it if it is a leftover, "
-                f"or give this service another name in the stack file."
-            )
-        self.clean()
-        self._change(
-            f"CREATE SCHEMA {self._space}", f"COMMENT ON SCHEMA {self._space} IS {sql.quote(MARKER)}"
-        )
-        for table in relational.ITEM_TABLES:
-            self._change(ITEMS.format(table=f"{self._space}.{table}"))
-        self._change(*JOINED.format(space=self._space, rows=relational.JOINED_ROWS).split(";"))
-        for table in relational.ITEM_TABLES:
-            self._fill(table, relational.ROWS)
-        for table in ("items", "customers", "orders"):  # hint bits are set before the first reader has to
-            self._run(f"VACUUM (ANALYZE) {self._space}.{table}")
+        return [
+            *relational_spoilers.of_postgresql(told),
+            *self._taken(),
+            *relational_spoilers.of_pool(self.facts().settings),
+        ]
 
     def operations(self) -> Sequence[Operation]:
         """
@@ -167,82 +116,56 @@ class PostgresSession:
         """
         return {name: text.replace("{space}", self._space) for name, text in scripts.SCRIPTS.items()}
 
-    def connect(self) -> PostgresConnection:
-        """
-        A new connection whose way to the database was tried.
-        """
-        return _connect(self._service)
+    def _make(self) -> None:
+        self._change(
+            f"CREATE SCHEMA {self._space}", f"COMMENT ON SCHEMA {self._space} IS {sql.quote(MARKER)}"
+        )
+        for table in relational.ITEM_TABLES:
+            self._change(ITEMS.format(table=f"{self._space}.{table}"))
+        self._change(*JOINED.format(space=self._space, rows=relational.JOINED_ROWS).split(";"))
+        for table in relational.ITEM_TABLES:
+            self._fill(table, relational.ROWS)
+        for table in ("items", "customers", "orders"):  # hint bits are set before the first reader has to
+            self._run(f"VACUUM (ANALYZE) {self._space}.{table}")
 
-    def renew(self, service: Service) -> None:
-        """
-        Go on with other credentials.
-        """
-        own = _connect(service)
-        self._own.close()
-        self._service, self._own = service, own
+    def _drop(self) -> None:
+        self._change(f"DROP SCHEMA {self._space} CASCADE")
 
-    def clean(self) -> None:
-        """
-        Drop our schema, and nothing that only has its name.
-        """
-        if self._found() == MARKER:
-            self._change(f"DROP SCHEMA {self._space} CASCADE")
+    def _found(self) -> bool | None:
+        rows = self._rows(
+            "SELECT coalesce(obj_description(oid, 'pg_namespace'), '') FROM pg_namespace WHERE nspname = %s",
+            [self._schema],
+        )
+        return rows[0][0] == MARKER if rows else None
 
-    def close(self) -> None:
-        """
-        End the visit; never raises.
-        """
-        self._own.close()
-
-    def _where(self) -> str:
-        return f"{self._service.name} at {self._service.address}"
-
-    def _live(self) -> _Bounded:
+    def _live(self) -> BoundedConnection:
         """
         Our own connection, made anew if it broke or was left in the middle of something.
         """
         own = self._own.driver
         if own.closed or own.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-            self._own.close()
-            self._own = _connect(self._service)
+            self._connect_anew()
         return self._own.driver
 
     def _rows(self, query: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         own = self._live()
-        try:
+        with explained(self._service):
             return own.execute(query.encode(), arguments or None, prepare=False).fetchall()
-        except psycopg.Error as error:
-            raise _explained(self._service, error) from error
 
     def _run(self, statement: str) -> None:
         own = self._live()
-        try:
+        with explained(self._service):
             own.execute(statement.encode())
-        except psycopg.Error as error:
-            raise _explained(self._service, error) from error
 
     def _change(self, *statements: str) -> None:
         """
         Run statements as one transaction, all or none, that waits for no one's locks longer than the deadline.
         """
         own = self._live()
-        try:
-            with own.transaction():
-                own.execute(f"SET LOCAL statement_timeout = {int(DEADLINE_S * 900)}".encode())
-                for statement in statements:
-                    own.execute(statement.encode())
-        except psycopg.Error as error:
-            raise _explained(self._service, error) from error
-
-    def _found(self) -> str | None:
-        """
-        The comment of the schema that has our name ("" if it has none), or None if there is no such schema.
-        """
-        rows = self._rows(
-            "SELECT coalesce(obj_description(oid, 'pg_namespace'), '') FROM pg_namespace WHERE nspname = %s",
-            [self._schema],
-        )
-        return rows[0][0] if rows else None
+        with explained(self._service), own.transaction():
+            own.execute(f"SET LOCAL statement_timeout = {int(DEADLINE_S * 900)}".encode())
+            for statement in statements:
+                own.execute(statement.encode())
 
     def _fill(self, table: str, rows: int) -> None:
         name = f"{self._space}.{table}"
@@ -255,7 +178,7 @@ class PostgresSession:
         PgBouncer's version and pool settings from its console, or "of unknown version" where we are no admin.
         """
         try:
-            with _driver(self._service, database="pgbouncer") as console:
+            with driver_to(self._service, "pgbouncer") as console:
                 version = console.execute("SHOW VERSION").fetchall()[0][0]
                 config = {row[0]: str(row[1]) for row in console.execute("SHOW CONFIG").fetchall()}
         except psycopg.Error:
@@ -274,32 +197,20 @@ class PostgresSession:
                 begin, commit = (self._encoded(connection, text, ()) for text in ("BEGIN", "COMMIT"))
                 data = [begin, *data, commit]
             calls.append(tuple(Step(each, wire_format.complete) for each in data))
-        statements: list[Statement | None] = list(recipe.statements)
-        if recipe.transaction:
-            statements = [None, *statements, None]
         return Wire(
             sockets=(connection.socket,),
             calls=calls,
-            check=replies.checker(replies.tags_of(statements)),
-            verify=replies.verifier(statements),
+            check=replies.checker(replies.tags_of(recipe.exchanges)),
+            verify=replies.verifier(recipe.exchanges),
         )
 
-    def _encoded(self, connection: PostgresConnection, text: str, arguments: relational.Arguments) -> bytes:
+    def _encoded(self, connection: PostgresConnection, text: str, arguments: Arguments) -> bytes:
         if self._pooled:
             return wire_format.parse("", text, arguments) + wire_format.execute("", arguments)
-        if text not in connection.names:
-            name = f"{OUR_NAME}_{len(connection.names)}"
-            parse = wire_format.parse(name, text, arguments) + wire_format.SYNC
-            reply = _ask(self._service, connection.socket, parse)
-            if (problem := wire_format.error_of(reply)) is not None:
-                raise WrongAnswer(
-                    f"{self._where()} should have parsed {text!r} and said: {problem}. Is its schema still there?"
-                )
-            connection.names[text] = name
-        return wire_format.execute(connection.names[text], arguments)
+        return wire_format.execute(name_of(text, arguments, connection, self._where()), arguments)
 
     def _driver(self, recipe: Recipe, connection: PostgresConnection, user: int, size: int) -> Driver:
-        _give_back(connection)
+        connection.give_back()
         texts = [self._text(statement).encode() for statement in recipe.statements]
         calls = [list(zip(texts, call, strict=True)) for call in recipe.every_call(user, size)]
         driver, count, named = connection.driver, len(calls), not self._pooled
@@ -321,7 +232,7 @@ class PostgresSession:
             check=recipe.check,
             verify=recipe.wrong,
             exceptions=self.exceptions,
-            failure=_failure(driver),
+            failure=failure_of(driver),
             size=count if recipe.finite else None,
         )
 
@@ -337,108 +248,6 @@ def open_session(service: Service) -> PostgresSession:
     return PostgresSession(service)
 
 
-def _driver(service: Service, *, database: str | None) -> _Bounded:
-    who = service.credentials
-    return _Bounded.connect(
-        host=service.address.host,
-        port=service.address.port,
-        user=who.username if who else None,
-        password=who.password if who else None,
-        dbname=database,
-        autocommit=True,
-        prepare_threshold=None,
-        connect_timeout=int(DEADLINE_S),
-        sslmode="disable",  # the engine cannot take over an encrypted socket
-        gssencmode="disable",
-        client_encoding="utf8",
-        application_name=OUR_NAME,
-        options="",
-    )
-
-
-def _connect(service: Service) -> PostgresConnection:
-    try:
-        driver = _driver(service, database=service.database)
-    except psycopg.Error as error:
-        raise _explained(service, error) from error
-    try:
-        driver.execute("SELECT 1")  # PgBouncer lets us in before it knows whether its server is there
-    except psycopg.Error as error:
-        driver.close()
-        raise _explained(service, error) from error
-    return PostgresConnection(driver=driver, socket=socket.socket(fileno=os.dup(driver.fileno())))
-
-
-def _give_back(connection: PostgresConnection) -> None:
-    """
-    Leave the socket as psycopg needs it; the engine may have made it blocking.
-    """
-    os.set_blocking(connection.driver.fileno(), False)
-
-
-def _explained(service: Service, error: psycopg.Error) -> ServiceError:
-    """
-    The driver's error in our words. The driver's text never holds a password.
-    """
-    where, said = f"{service.name} at {service.address}", " ".join(str(error).split())
-    user = service.credentials.username if service.credentials else "no user"
-    state = error.sqlstate or ""
-    if "received invalid response" in said or "expected authentication request" in said:
-        speaks = greeting_in_http(service)
-        return WrongAnswer(
-            f"{where} should speak PostgreSQL's protocol, but answered {speaks or repr(said)}. "
-            f"Is another server listening there? Correct host and port in the stack file."
-        )
-    if state.startswith(("08", "57P")) or "starting up" in said or "shutting down" in said:
-        return ServiceUnreachable(f"{where} is not ready: {said}. Wait, or look at the server's log.")
-    if "FATAL:" in said or "ERROR:" in said or state:
-        return ServiceRefused(
-            f"{where} should let {user} in and do as asked, but said: {said}. "
-            f"Check user, password, database and privileges in the stack file and on the server."
-        )
-    if isinstance(error, psycopg.errors.ConnectionTimeout) and (speaks := greeting_in_http(service)):
-        return WrongAnswer(
-            f"{where} should speak PostgreSQL's protocol, but answered {speaks}. "
-            f"Correct host and port in the stack file."
-        )
-    return ServiceUnreachable(
-        f"{where} should answer within {DEADLINE_S:.0f} s, but: {said}. "
-        f"Start the server, or correct host and port in the stack file."
-    )
-
-
-def _failure(driver: _Bounded) -> Callable[[Exception], int]:
-    def failure(error: Exception) -> int:
-        state = error.sqlstate if isinstance(error, psycopg.Error) else None
-        if driver.closed or (state or "").startswith(("08", "57P")):
-            return Outcome.LOST
-        timeout = isinstance(error, psycopg.OperationalError) and state is None
-        return Outcome.TIMEOUT if timeout else Outcome.ERROR
-
-    return failure
-
-
-def _ask(service: Service, sock: socket.socket, data: bytes) -> bytes:
-    """
-    One exchange outside of any measurement.
-    """
-    reply = b""
-    sock.settimeout(DEADLINE_S)
-    try:
-        sock.sendall(data)
-        while not wire_format.complete(reply):
-            chunk = sock.recv(65536)
-            if not chunk:
-                raise ConnectionResetError("the server closed the connection")
-            reply += chunk
-    except OSError as error:
-        raise ServiceUnreachable(
-            f"{service.name} at {service.address} should have parsed a statement, but: {error}. "
-            f"Look at the server's log."
-        ) from error
-    return reply
-
-
 def _floor_wire(connection: PostgresConnection, _user: int, _size: int) -> Wire:
     return Wire(
         sockets=(connection.socket,),
@@ -449,7 +258,7 @@ def _floor_wire(connection: PostgresConnection, _user: int, _size: int) -> Wire:
 
 
 def _floor_driver(connection: PostgresConnection, _user: int, _size: int) -> Driver:
-    _give_back(connection)
+    connection.give_back()
     driver = connection.driver
 
     def call(_number: int) -> int:
@@ -461,5 +270,5 @@ def _floor_driver(connection: PostgresConnection, _user: int, _size: int) -> Dri
         check=lambda count: Outcome.OK if count <= 0 else Outcome.WRONG,
         verify=lambda count: None if count <= 0 else f"the empty statement returned {count} rows",
         exceptions=(psycopg.Error,),
-        failure=_failure(driver),
+        failure=failure_of(driver),
     )

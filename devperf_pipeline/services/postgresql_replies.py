@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from devperf_pipeline.model import Outcome
 from devperf_pipeline.services.postgresql_wire import READY, error_of, messages, rows_of
-from devperf_pipeline.services.relational import Statement
+from devperf_pipeline.services.relational import Statement, what_failed
 
 NOTHING = b"I\x00\x00\x00\x04" + READY + b"I"
 """The whole reply to an empty statement."""
@@ -36,7 +36,7 @@ def checker(tags: Sequence[bytes]) -> Callable[[list[bytes]], int]:
     def check(replies: list[bytes]) -> int:
         for reply, tag in zip(replies, tags, strict=True):
             if not reply.endswith(tag, 0, -6):
-                return what_failed(replies)
+                return what_failed(replies, error_of)
         return Outcome.OK
 
     return check
@@ -46,18 +46,7 @@ def check_nothing(replies: list[bytes]) -> int:
     """
     Check the reply to an empty statement.
     """
-    return Outcome.OK if replies == [NOTHING] else what_failed(replies)
-
-
-def what_failed(replies: list[bytes]) -> int:
-    """
-    ERROR if the server said so in one of the replies, WRONG if not.
-    """
-    try:
-        errors = [error_of(reply) for reply in replies]
-    except ValueError:
-        return Outcome.WRONG
-    return Outcome.ERROR if any(errors) else Outcome.WRONG
+    return Outcome.OK if replies == [NOTHING] else what_failed(replies, error_of)
 
 
 def verifier(statements: Sequence[Statement | None]) -> Callable[[list[bytes]], str | None]:

@@ -98,7 +98,7 @@ class RedisSession:
     One visit to one Redis node.
     """
 
-    exceptions = EXCEPTIONS
+    exceptions: tuple[type[Exception], ...] = EXCEPTIONS
 
     def __init__(self, service: Service, client: redis.Redis) -> None:
         self._service = service

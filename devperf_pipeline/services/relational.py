@@ -138,6 +138,13 @@ class Recipe:
     least_s: float = 0.0
     sustained: bool = False
 
+    @property
+    def exchanges(self) -> Sequence[Statement | None]:
+        """
+        The statements in the order in which they are answered; None is the begin or the end of a transaction.
+        """
+        return (None, *self.statements, None) if self.transaction else self.statements
+
     def every_call(self, user: int, size: int) -> Iterable[tuple[Arguments, ...]]:
         """
         The arguments of all calls that are prepared for one user.
@@ -196,3 +203,14 @@ class Recipe:
             largest=LARGEST,
             sustained=self.sustained,
         )
+
+
+def what_failed(replies: Sequence[bytes], error_of: Callable[[bytes], str | None]) -> int:
+    """
+    The outcome of a call whose replies are not right: ERROR if the server said so in one of them, WRONG if not.
+    """
+    try:
+        errors = [error_of(reply) for reply in replies]
+    except ValueError:
+        return Outcome.WRONG
+    return Outcome.ERROR if any(errors) else Outcome.WRONG

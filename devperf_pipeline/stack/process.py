@@ -203,8 +203,12 @@ def _still_there(processes: list[psutil.Process], deadline: float) -> list[psuti
 
 
 def _lives(process: psutil.Process) -> bool:
-    if process.pid in _children and _children[process.pid].poll() is not None:
-        del _children[process.pid]
+    child = _children.get(process.pid)
+    if child is not None:
+        # Only to have waited for it is sure: of many threads the first may be gone, and look dead, before the others.
+        if child.poll() is None:
+            return True
+        _children.pop(process.pid, None)
         return False
     try:
         return process.is_running() and process.status() not in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}

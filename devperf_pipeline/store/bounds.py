@@ -34,6 +34,17 @@ def from_rounds(p95s_ns: Sequence[int]) -> tuple[int, int] | None:
     return round(math.exp(mean - half)), min(LARGEST_NS, round(math.exp(min(mean + half, 60))))
 
 
+def possible(interval: tuple[int, int], *, p50_ns: int, p95_ns: int, max_ns: int) -> tuple[int, int]:
+    """
+    The part of an interval in which the p95 of these calls can be: it is no less than p50 and no more than the largest.
+
+    Few rounds that differ much give a t interval that goes beyond both, or one that leaves the pooled p95 itself out:
+    it is widened to hold that.
+    """
+    low, high = interval
+    return min(max(low, p50_ns), p95_ns), max(min(high, max_ns), p95_ns)
+
+
 @cache
 def t_quantile(freedom: int) -> float:
     """

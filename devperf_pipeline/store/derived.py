@@ -20,11 +20,11 @@ from devperf_pipeline.errors import StoreError
 from devperf_pipeline.model import Baseline
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import load_tests, summary, use
-from devperf_pipeline.store.disk import set_aside, write_whole
+from devperf_pipeline.store.disk import REBUILD, set_aside, write_whole
 from devperf_pipeline.store.readings import check_stated
 from devperf_pipeline.store.record import NAME, SCHEMA_VERSION, read_baseline
 
-SUMMARY_VERSION = 5
+SUMMARY_VERSION = 6
 """Raised when a column or a rule of the summaries changes: all are then made anew."""
 
 SOURCES = (
@@ -235,8 +235,9 @@ def _summarise(
         said.append(_aside(error, stated))
     place.mkdir(parents=True, exist_ok=True)
     for name, schema in SUMMARIES.items():
-        write_whole(place / f"{name}.parquet", _parquet(pl.DataFrame(rows[name], schema=schema)))
-    write_whole(place / "stamp.json", json.dumps(_stamps(folder, place)).encode())
+        frame = pl.DataFrame(rows[name], schema=schema)
+        write_whole(place / f"{name}.parquet", _parquet(frame), then=REBUILD)
+    write_whole(place / "stamp.json", json.dumps(_stamps(folder, place)).encode(), then=REBUILD)
     return said
 
 

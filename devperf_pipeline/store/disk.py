@@ -21,7 +21,12 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What the system says when a file may not grow: disk full, quota used up, file too large."""
 
 
-def write_whole(path: Path, data: bytes) -> None:
+AGAIN = "run the command again"
+REBUILD = "make the tables from the samples: devperf rebuild"
+"""What to do after something could not be written, once the cause is gone."""
+
+
+def write_whole(path: Path, data: bytes, *, then: str = AGAIN) -> None:
     """
     Write `data` to `path` so that it is there completely, or not at all, also after a kill or a power cut.
 
@@ -39,7 +44,7 @@ def write_whole(path: Path, data: bytes) -> None:
         sync_folder(path.parent)
     except OSError as error:
         _forget(partial)
-        raise not_written(path, len(data), error) from error
+        raise not_written(path, len(data), error, then=then) from error
 
 
 def _forget(partial: Path) -> None:
@@ -69,19 +74,20 @@ def sync_folder(path: Path) -> None:
         os.close(number)
 
 
-def not_written(path: Path, needed_bytes: int, error: Exception) -> StoreError:
+def not_written(path: Path, needed_bytes: int, error: Exception, *, then: str = AGAIN) -> StoreError:
     """
     The error that says why `path` could not be written, and what to do.
     """
     number = error.errno if isinstance(error, OSError) else None
     if number in FULL or "No space left on device" in str(error) or "File too large" in str(error):
+        needed = f"about {needed_bytes:,} bytes are needed, " if needed_bytes else ""
         return StoreError(
-            f"No space for {path}: about {needed_bytes:,} bytes are needed, {free_bytes(path):,} are free on the file "
-            f"system at {mount_point(path)}. Everything that was kept before is safe. Make space and run the command again."
+            f"No space for {path}: {needed}{free_bytes(path):,} are free on the file "
+            f"system at {mount_point(path)}. Everything that was kept before is safe. Make space and {then}."
         )
     return StoreError(
         f"{path} could not be written ({error}). Everything that was kept before is safe. "
-        "Make the folder writable and run the command again."
+        f"Make the folder writable and {then}."
     )
 
 

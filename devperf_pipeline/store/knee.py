@@ -10,17 +10,23 @@ NEAR_BEST = 0.9
 
 LEAST_POINTS = 3
 
+MUCH_LONGER = 2
+"""A stretch that is as many times as long as all others weighs its first and last calls less, and may show more for that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
     """
     One load of a sweep: users, what they got done, how long half of the calls took at most, and who was the limit.
+
+    `elapsed_ns` is how long it was measured.
     """
 
     users: int
     throughput_per_s: float
     p50_ns: int
     at_limit: bool = False
+    elapsed_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,9 @@ def knee_of(points: Sequence[Point]) -> Knee:
     knee = next(point for point in points if point.throughput_per_s >= NEAR_BEST * best.throughput_per_s)
     last = points[-1]
     if knee is last:
-        return Knee(None, None, f"no knee up to {last.users:,} users: throughput was still growing")
+        return Knee(
+            None, None, f"no knee up to {last.users:,} users: throughput was still growing{_but(points)}"
+        )
     if knee.at_limit:
         return Knee(
             None,
@@ -67,6 +75,17 @@ def knee_of(points: Sequence[Point]) -> Knee:
         f"is reached; with {last.users:,} half of all calls take {last.p50_ns / knee.p50_ns:,.1f} times as long, and "
         f"{last.throughput_per_s / knee.throughput_per_s:,.2f} times as much gets done",
     )
+
+
+def _but(points: Sequence[Point]) -> str:
+    """
+    The doubt in a throughput that grew at a last point which was measured for much longer than all others.
+    """
+    longest_ns = max(point.elapsed_ns for point in points[:-1])
+    times = points[-1].elapsed_ns / longest_ns if longest_ns else 0
+    if times < MUCH_LONGER:
+        return ""
+    return f", but that stretch was {times:.0f} times as long as the others, so part of it may be its length"
 
 
 def _users(count: int) -> str:

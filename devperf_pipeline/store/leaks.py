@@ -92,7 +92,11 @@ def _files(folders: Folders, baseline_id: str, since_ns: int) -> Iterator[Path]:
     """
     Files of the baseline, all logs, and reports that were written since then.
     """
-    own = [folders.samples / f"baseline_id={baseline_id}", *folders.data.glob(f"derived/*/{baseline_id}")]
+    own = [
+        folders.samples / f"baseline_id={baseline_id}",
+        folders.incoming / baseline_id,
+        *folders.data.glob(f"derived/*/{baseline_id}"),
+    ]
     for folder in (*own, folders.logs):
         yield from (path for path in sorted(folder.rglob("*")) if path.is_file())
     for path in sorted(folders.reports.rglob("*")):

@@ -87,7 +87,9 @@ def knees(rows: Sequence[Row]) -> list[Row]:
     for (baseline_id, service, operation), points in swept.items():
         knee = knee_of(
             [
-                Point(row["users"], row["throughput_per_s"], row["p50_ns"], row["at_limit"])
+                Point(
+                    row["users"], row["throughput_per_s"], row["p50_ns"], row["at_limit"], row["elapsed_ns"]
+                )
                 for row in points
                 if row["valid"]
             ]

@@ -237,7 +237,7 @@ def _bound(
         rounds = groups[row["benchmark"]]
         enough = all(found["n"] >= bounds.LEAST_SAMPLES for found in rounds)
         interval = bounds.from_rounds([found["p95_ns"] for found in rounds]) if enough else None
-        row["p95_low_ns"], row["p95_high_ns"] = interval or (None, None)
+        row["p95_low_ns"], row["p95_high_ns"] = _possible(row, interval) if interval else (None, None)
         row["p95_bounds"] = "rounds" if interval else None
         ranks = None if interval else bounds.ranks(row["n"])
         if ranks:
@@ -253,5 +253,10 @@ def _bound(
     for row in percentiles:
         if row["benchmark"] in wanted:
             low, high = wanted[row["benchmark"]]
-            row["p95_low_ns"], row["p95_high_ns"] = at[row["benchmark"], low], at[row["benchmark"], high]
+            interval = at[row["benchmark"], low], at[row["benchmark"], high]
+            row["p95_low_ns"], row["p95_high_ns"] = _possible(row, interval)
             row["p95_bounds"] = "samples"
+
+
+def _possible(row: Row, interval: tuple[int, int]) -> tuple[int, int]:
+    return bounds.possible(interval, p50_ns=row["p50_ns"], p95_ns=row["p95_ns"], max_ns=row["max_ns"])

@@ -21,7 +21,7 @@ import duckdb
 from devperf_pipeline.errors import StoreError
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import derived
-from devperf_pipeline.store.disk import not_written, sync_file, sync_folder
+from devperf_pipeline.store.disk import REBUILD, not_written, sync_file, sync_folder
 from devperf_pipeline.store.questions import MACROS, PUBLISHED, add_questions
 from devperf_pipeline.store.statements import literal, meanings, statement
 
@@ -52,8 +52,12 @@ DERIVED_VIEWS = ("current", "differences", "agreements")
 DERIVED_TABLES = ("findings",)
 """The tables made of other tables and views: too much work for each question over many baselines."""
 
-FILES = {"samples": "samples.parquet", "warmups": "warmups.parquet", "resource_samples": "resources.parquet"}
-"""The views over the files of all baselines."""
+FILES = {
+    "samples": ("samples.parquet", "view_calls"),
+    "warmups": ("warmups.parquet", "view_calls"),
+    "resource_samples": ("resources.parquet", "view_resource_samples"),
+}
+"""The views over the files of all baselines, each with its file and the statement that reads it."""
 
 VIEWS = (*FILES, *DERIVED_VIEWS)
 
@@ -87,9 +91,9 @@ def build(folders: Folders, *, anew: bool = False) -> BuildReport:
     with _only_one(folders), _workshop(folders) as workshop:
         if anew:
             derived.forget(folders)
-        found = derived.collect(folders)
         beside = workshop / "devperf.duckdb"
         try:
+            found = derived.collect(folders)
             samples, rows = _fill(beside, folders, derived.staged(found, workshop))
             sync_file(beside)
             # A log of the old file beside the new one would make the new one unreadable.
@@ -97,7 +101,7 @@ def build(folders: Folders, *, anew: bool = False) -> BuildReport:
             os.replace(beside, folders.warehouse)  # noqa: PTH105 - the one call that the promise rests on
             sync_folder(folders.data)
         except (OSError, duckdb.Error) as error:
-            raise not_written(folders.warehouse, _size(folders.warehouse), error) from error
+            raise not_written(folders.warehouse, _size(folders.warehouse), error, then=REBUILD) from error
     return BuildReport(
         baselines=len(found.baselines),
         samples=samples,
@@ -150,7 +154,8 @@ def connect(folders: Folders) -> Connection:
 def _open(path: Path) -> Connection:
     con = duckdb.connect(str(path), read_only=True)
     try:
-        con.execute(statement("count_rows")).fetchall()
+        for table in TABLES:
+            con.execute(statement("count_rows"), {"counted": table}).fetchall()
     except duckdb.Error:
         con.close()
         raise
@@ -193,7 +198,7 @@ def row_counts(con: Connection) -> dict[str, int]:
     """
     How many rows each table has.
     """
-    return {str(row["name"]): int(str(row["n"])) for row in query(con, "count_rows")}
+    return {table: int(str(query(con, "count_rows", counted=table)[0]["n"])) for table in TABLES}
 
 
 def _fill(path: Path, folders: Folders, staged: dict[str, list[str]]) -> tuple[int, int]:
@@ -207,11 +212,14 @@ def _fill(path: Path, folders: Folders, staged: dict[str, list[str]]) -> tuple[i
         for table in reversed(TABLES):
             if staged[table]:
                 con.execute(statement(f"insert_{table}"), {"files": staged[table]})
-        for view, file in FILES.items():
+        for view, (file, reading) in FILES.items():
             # Without any file a view over files cannot be made.
             exists = next(folders.samples.glob(f"baseline_id=*/{file}"), None)
-            text = statement(f"view_{view}" if exists else f"view_{view}_empty")
-            con.execute(text.replace("$folder", literal(_as_pattern(folders.samples))))
+            text = statement(reading if exists else f"{reading}_empty")
+            text = text.replace("$file", literal(file)).replace(
+                "$folder", literal(_as_pattern(folders.samples))
+            )
+            con.execute(f"create view {view} as\n{text}")
         for view in DERIVED_VIEWS:
             con.execute(statement(f"view_{view}"))
         for table in DERIVED_TABLES:
@@ -252,7 +260,7 @@ def _workshop(folders: Folders) -> Iterator[Path]:
     try:
         place = Path(tempfile.mkdtemp(prefix=".building-", dir=folders.data))
     except OSError as error:
-        raise not_written(folders.data, 4096, error) from error
+        raise not_written(folders.data, 4096, error, then=REBUILD) from error
     try:
         yield place
     finally:
@@ -269,7 +277,7 @@ def _only_one(folders: Folders) -> Iterator[None]:
         folders.data.mkdir(parents=True, exist_ok=True)
         file = path.open("w")
     except OSError as error:
-        raise not_written(path, 0, error) from error
+        raise not_written(path, 0, error, then=REBUILD) from error
     with file:
         deadline = time.monotonic() + LOCK_WAIT_S
         while True:

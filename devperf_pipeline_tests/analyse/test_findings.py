@@ -1,4 +1,4 @@
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,9 +21,13 @@ def search(warehouse: "Warehouse", baseline_id: str) -> dict[str, Finding]:
 
 
 def health(warehouse: "Warehouse", baseline_id: str, all_us: int, aggregation: str | None) -> None:
-    warehouse.measured(baseline_id, "gin", "get-health-all", rounds(all_us, all_us, all_us))
-    warehouse.measured(baseline_id, "gin", "get-health-vault", rounds(300, 310, 320))
-    warehouse.measured(baseline_id, "gin", "get-health-postgres", rounds(400, 400, 400))
+    """
+    Parts of 300 to 320 and of 400 µs, and an aggregate, each 50 µs more, which GET / takes.
+    """
+    warehouse.measured(baseline_id, "gin", "get-root", rounds(50, 50, 50))
+    warehouse.measured(baseline_id, "gin", "get-health-all", rounds(*[all_us + 50] * 3))
+    warehouse.measured(baseline_id, "gin", "get-health-vault", rounds(350, 360, 370))
+    warehouse.measured(baseline_id, "gin", "get-health-postgres", rounds(450, 450, 450))
     if aggregation:
         warehouse.fact(baseline_id, "gin", "aggregation", aggregation)
 
@@ -31,7 +35,7 @@ def health(warehouse: "Warehouse", baseline_id: str, all_us: int, aggregation: s
 class TestSequentialHealth:
     def test_holds_where_the_aggregate_is_the_sum_of_its_parts(self, warehouse: "Warehouse") -> None:
         """
-        Asking at once would save what is beyond the slowest part, with the range over rounds.
+        Asking at once would save what is beyond the slowest part, with the range over rounds; GET / it cannot save.
         """
         sitting = warehouse.baseline(25)
         health(warehouse, sitting, 720, "sequential")
@@ -40,6 +44,33 @@ class TestSequentialHealth:
         assert (True, "open", 300 * US, 310 * US, 320 * US) == (
             found.holds, found.status, found.impact_low_ns, found.impact_ns, found.impact_high_ns,
         )  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("asked", "against"),
+        [("vault, postgres, rabbitmq", "2 of its 3 parts, one by one"), (None, "2 parts, one by one")],
+    )
+    def test_says_how_many_parts_were_measured(
+        self, warehouse: "Warehouse", asked: str | None, against: str
+    ) -> None:
+        """
+        What is asked and has no route of its own is not in the cost, so the finding says of how many parts that is.
+        """
+        sitting = warehouse.baseline(25)
+        health(warehouse, sitting, 720, "sequential")
+        if asked:
+            warehouse.fact(sitting, "gin", "/health/all asks", asked)
+
+        assert against == search(warehouse, sitting)["sequential-health"].against
+
+    def test_a_part_that_is_all_way_there_saves_nothing(self, warehouse: "Warehouse") -> None:
+        """
+        Health routes that take no longer than GET / hide no cost behind each other.
+        """
+        sitting = warehouse.baseline(25)
+        for operation in ("get-root", "get-health-vault", "get-health-postgres", "get-health-all"):
+            warehouse.measured(sitting, "gin", operation, rounds(50, 50, 50))
+
+        assert {} == search(warehouse, sitting)
 
     def test_does_not_hold_where_it_is_the_slowest_part(self, warehouse: "Warehouse") -> None:
         """
@@ -123,12 +154,21 @@ class TestConnectionPerRequest:
         assert search(warehouse, sitting)["connection-per-request"].status == "not found"
 
 
+def sweep(
+    warehouse: "Warehouse", at_most_per_s: float, cpu_percent: float, **values: Any
+) -> dict[str, Finding]:
+    """
+    What is found where 1, 10, 50 users get 100, 245, 240 calls a second done, and 100 users what is asked for.
+    """
+    sitting = warehouse.baseline(25)
+    for users, throughput_per_s in ((1, 100.0), (10, 245.0), (50, 240.0), (100, at_most_per_s)):
+        warehouse.loaded(sitting, "fastapi", users, throughput_per_s, cpu_percent, **values)
+    return search(warehouse, sitting)
+
+
 class TestSaturatedCore:
     def sweep(self, warehouse: "Warehouse", at_most_per_s: float, cpu_percent: float) -> Finding:
-        sitting = warehouse.baseline(25)
-        for users, throughput_per_s in ((1, 100.0), (25, 245.0), (100, at_most_per_s)):
-            warehouse.loaded(sitting, "fastapi", users, throughput_per_s, cpu_percent)
-        return search(warehouse, sitting)["saturated-core"]
+        return sweep(warehouse, at_most_per_s, cpu_percent)["saturated-core"]
 
     def test_holds_where_more_users_get_no_more_of_one_core(self, warehouse: "Warehouse") -> None:
         """
@@ -136,7 +176,7 @@ class TestSaturatedCore:
         """
         found = self.sweep(warehouse, 250.0, 99.0)
 
-        assert ("open", 100) == (found.status, found.users)
+        assert ("open", 100, "10 users") == (found.status, found.users, found.against)
         assert round(found.ratio, 2) == 1.02
 
     def test_does_not_hold_while_throughput_grows(self, warehouse: "Warehouse") -> None:
@@ -150,6 +190,77 @@ class TestSaturatedCore:
         Flat throughput with an idle core is another bottleneck.
         """
         assert self.sweep(warehouse, 250.0, 40.0).status == "not found"
+
+    @pytest.mark.parametrize(
+        ("placement", "cores"),
+        [("apart:1|0", 1), ("apart:3|0,1,2", 3), ("together:0,1", 2), ("free", None)],
+    )
+    def test_says_how_many_cores_the_servers_had(
+        self, warehouse: "Warehouse", placement: str, cores: int | None
+    ) -> None:
+        """
+        A core may be all that a service uses because the placement gave it no other.
+        """
+        assert cores == sweep(warehouse, 250.0, 99.0, placement=placement)["saturated-core"].server_cores
+
+
+class TestOverload:
+    @pytest.mark.parametrize(("at_most_per_s", "status"), [(190.0, "open"), (200.0, "not found")])
+    def test_holds_where_most_users_get_less_done_than_fewer(
+        self, warehouse: "Warehouse", at_most_per_s: float, status: str
+    ) -> None:
+        """
+        Below 0.8 times the best of fewer users it is found, above it is not; it is named which were the best.
+        """
+        found = sweep(warehouse, at_most_per_s, 70.0)["overload"]
+
+        assert (status, 100, "10 users") == (found.status, found.users, found.against)
+        assert round(found.ratio, 3) == round(at_most_per_s / 245, 3)
+
+    def test_a_full_core_is_reported_once(self, warehouse: "Warehouse") -> None:
+        """
+        Where one full core says why, that is the finding, and the other is not searched for.
+        """
+        found = sweep(warehouse, 100.0, 99.0)
+
+        assert ["open"] == [one.status for one in found.values()]
+        assert found["saturated-core"].against == "10 users"
+
+    def test_invalid_loads_tell_nothing(self, warehouse: "Warehouse") -> None:
+        """
+        Where the load of most users does not count, the one below it is the largest.
+        """
+        sitting = warehouse.baseline(25)
+        for users, throughput_per_s in ((1, 100.0), (10, 245.0), (50, 240.0)):
+            warehouse.loaded(sitting, "fastapi", users, throughput_per_s, 70.0)
+        warehouse.loaded(sitting, "fastapi", 100, 10.0, 70.0, valid=False)
+        found = search(warehouse, sitting)["overload"]
+
+        assert ("not found", 50) == (found.status, found.users)
+
+    def test_other_cores_are_another_matter(self, warehouse: "Warehouse") -> None:
+        """
+        Loads of two placements are not set against each other.
+        """
+        sitting = warehouse.baseline(25)
+        warehouse.loaded(sitting, "fastapi", 10, 245.0, 70.0, placement="apart:2|0,1")
+        warehouse.loaded(sitting, "fastapi", 100, 100.0, 70.0, placement="apart:1,2|0")
+
+        assert "overload" not in search(warehouse, sitting)
+
+
+class TestVault:
+    def test_says_what_vault_itself_takes(self, warehouse: "Warehouse") -> None:
+        """
+        What the route costs is not what Vault takes: the engine's reading of the same baseline stands beside it.
+        """
+        sitting = warehouse.baseline(25)
+        warehouse.measured(sitting, "gin", "get-root", rounds(100, 100, 100))
+        warehouse.measured(sitting, "gin", "get-examples-vault-secret-postgres", rounds(300, 300, 300))
+        warehouse.measured(sitting, "vault", "kv-read", rounds(80, 85, 90))
+        found = search(warehouse, sitting)["vault"]
+
+        assert (200 * US, 85 * US) == (found.impact_ns, found.behind_ns)
 
 
 class TestPairs:

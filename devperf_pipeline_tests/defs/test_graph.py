@@ -1,5 +1,4 @@
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,28 +9,12 @@ import pytest
 from devperf_pipeline.definitions import defs
 from devperf_pipeline.defs import keys
 from devperf_pipeline.defs.measuring import CLI_TAG
-from devperf_pipeline.defs.running import bury_the_dead, prepare_home, run_baseline
+from devperf_pipeline.defs.running import bury_the_dead, prepare_home
 from devperf_pipeline.model import Stack
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline_tests import visited
 
 pytestmark = pytest.mark.servers
-
-VISITED = """
-name = "visited"
-managed = false
-
-[services.redis]
-kind = "redis"
-address = "{redis}"
-username = "{username}"
-password = {{ env = "TEST_REDIS_PASSWORD" }}
-
-[services.mysql]
-kind = "mysql"
-address = "127.0.0.1:{closed}"
-username = "nobody"
-password = {{ env = "TEST_REDIS_PASSWORD" }}
-"""
 
 
 @pytest.fixture(name="project", scope="module")
@@ -39,25 +22,12 @@ def _project(running_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> 
     """
     A project whose stack is a running Redis, and a MySQL that is not there; measured once.
     """
-    redis = running_stack.service("redis")
-    assert redis.credentials
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
     folders = Folders(tmp_path_factory.mktemp("graph"))
-    folders.stacks.mkdir()
-    text = VISITED.format(redis=redis.address, username=redis.credentials.username, closed=port)
-    (folders.stacks / "visited.toml").write_text(text, encoding="utf-8")
+    password = visited.describe(folders, running_stack.service("redis"), absent="TEST_REDIS_PASSWORD")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", str(folders.dagster_home))
-        patch.setenv("TEST_REDIS_PASSWORD", redis.credentials.password)
-        run_baseline(
-            defs.resolve_job_def("baseline"),
-            folders,
-            stack="visited",
-            profile="quick",
-            services=(),
-            seconds=0.02,
-        )
+        patch.setenv("TEST_REDIS_PASSWORD", password)
+        visited.measure(folders, seconds=0.02)
         yield folders
 
 
@@ -75,6 +45,8 @@ class TestOneRun:
         [run] = instance.get_runs()
 
         assert ("baseline", dg.DagsterRunStatus.SUCCESS) == (run.job_name, run.status)
+        # Without it the pages of jobs and the overview would not know of the run.
+        assert "__repository__@devperf_pipeline" == run.tags[".dagster/repository"]
 
     def test_measured_service_is_materialised_with_its_numbers(self, instance: dg.DagsterInstance) -> None:
         """
@@ -104,8 +76,26 @@ class TestOneRun:
 
         assert float(str(pages["load_tests"]["calls/s, 100 users"].value)) > 1_000
         assert "data:image/svg+xml;base64," in str(pages["load_tests"]["shown"].value)
-        for table in ("load_tests", "knees"):
-            assert instance.get_latest_materialization_event(dg.AssetKey(table))
+
+    @pytest.mark.parametrize(
+        ("table", "shows"),
+        [
+            ("baselines", "complete"),
+            ("rounds", "| Redis, one node |"),
+            ("percentiles", "**Redis, one node**"),
+            ("load_tests", "data:image/svg+xml;base64,"),
+            ("knees", "Redis, one node, GET"),
+            ("resources", "| PSS |"),
+        ],
+    )
+    def test_tables_show_what_is_new(self, instance: dg.DagsterInstance, table: str, shows: str) -> None:
+        """
+        The page of a table shows rows of the newest baseline, rendered.
+        """
+        event = instance.get_latest_materialization_event(dg.AssetKey(table))
+        assert event
+        assert event.asset_materialization
+        assert shows in str(event.asset_materialization.metadata["newest baseline"].value)
 
     def test_absent_service_has_failed_checks_and_nothing_else(self, instance: dg.DagsterInstance) -> None:
         """
@@ -178,14 +168,7 @@ class TestSubsets:
         Measuring Redis alone renders the report too: its new rows, and why MySQL has none.
         """
         before = instance.get_latest_materialization_event(keys.REPORT)
-        result = defs.resolve_job_def("baseline").execute_in_process(
-            instance=instance,
-            asset_selection=[keys.samples("redis")],
-            run_config={
-                "ops": {"measure": {"config": {"stack": "visited", "seconds": 0.01}}},
-                "resources": {"project": {"config": {"root": str(project.root)}}},
-            },
-        )
+        result = visited.measure_redis_alone(project, instance)
         after = instance.get_latest_materialization_event(keys.REPORT)
         report = (project.reports / "latest.md").read_text(encoding="utf-8")
 
@@ -195,6 +178,18 @@ class TestSubsets:
         assert before.timestamp < after.timestamp
         assert "GET (hit)" in report
         assert "was not part of this baseline" in report
+
+    def test_checks_alone_are_refused(self, project: Folders, instance: dg.DagsterInstance) -> None:
+        """
+        Checks are made while samples are: alone they start nothing, and the failure says what to materialise.
+        """
+        checks = dg.define_asset_job("checks", dg.AssetSelection.checks_for_assets(keys.samples("redis")))
+        job = dg.Definitions.merge(defs, dg.Definitions(jobs=[checks])).resolve_job_def("checks")
+        with pytest.raises(dg.Failure, match="materialise samples"):
+            job.execute_in_process(
+                instance=instance,
+                run_config={"resources": {"project": {"config": {"root": str(project.root)}}}},
+            )
 
 
 class TestTheDead:

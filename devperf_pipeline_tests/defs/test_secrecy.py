@@ -1,4 +1,3 @@
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,30 +6,14 @@ import pytest
 
 from devperf_pipeline.definitions import defs
 from devperf_pipeline.defs import keys, secrecy
-from devperf_pipeline.defs.running import prepare_home, run_baseline
+from devperf_pipeline.defs.running import prepare_home
 from devperf_pipeline.errors import MeasurementError
 from devperf_pipeline.model import Baseline, Stack
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.secret import Secret, Secrets
+from devperf_pipeline_tests import visited
 
 PASSWORD = "opens-nothing-4711"
-
-VISITED = """
-name = "visited"
-managed = false
-
-[services.redis]
-kind = "redis"
-address = "{redis}"
-username = "{username}"
-password = {{ env = "TEST_REDIS_PASSWORD" }}
-
-[services.mysql]
-kind = "mysql"
-address = "127.0.0.1:{closed}"
-username = "nobody"
-password = {{ env = "TEST_NOBODYS_PASSWORD" }}
-"""
 
 
 @pytest.fixture(name="home")
@@ -66,7 +49,8 @@ def used(run: dg.DagsterRun, line: str = "redis-server") -> None:
     )
     secrets = Secrets((Secret("the password of redis", PASSWORD),), {})
     lines = {"the command line of process 1": line}
-    secrecy.remember(run.run_id, secrecy.Used(baseline=baseline, secrets=secrets, command_lines=lines))
+    told = secrecy.Used(baseline=baseline, secrets=secrets, command_lines=lines)
+    secrecy.remember(run.run_id, lambda: told)
 
 
 class TestFoundIn:
@@ -126,19 +110,13 @@ class TestFoundIn:
 
 @pytest.mark.servers
 class TestRealRun:
-    @pytest.fixture(name="visited")
-    def _visited(self, running_stack: Stack, home: Folders, monkeypatch: pytest.MonkeyPatch) -> Folders:
+    @pytest.fixture(name="project")
+    def _project(self, running_stack: Stack, home: Folders, monkeypatch: pytest.MonkeyPatch) -> Folders:
         """
         A stack of a running Redis, and a MySQL that is not there.
         """
-        redis = running_stack.service("redis")
-        assert redis.credentials
-        with socket.create_server(("127.0.0.1", 0)) as closed:
-            port = closed.getsockname()[1]
-        home.stacks.mkdir()
-        text = VISITED.format(redis=redis.address, username=redis.credentials.username, closed=port)
-        (home.stacks / "visited.toml").write_text(text, encoding="utf-8")
-        monkeypatch.setenv("TEST_REDIS_PASSWORD", redis.credentials.password)
+        password = visited.describe(home, running_stack.service("redis"), absent="TEST_NOBODYS_PASSWORD")
+        monkeypatch.setenv("TEST_REDIS_PASSWORD", password)
         monkeypatch.setenv("TEST_NOBODYS_PASSWORD", PASSWORD)
         return home
 
@@ -147,28 +125,18 @@ class TestRealRun:
         record = instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
         return record.event.dagster_event.asset_check_evaluation_data  # type: ignore[union-attr]
 
-    def run(self, folders: Folders) -> None:
-        run_baseline(
-            defs.resolve_job_def("baseline"),
-            folders,
-            stack="visited",
-            profile="quick",
-            services=(),
-            seconds=0.01,
-        )
-
-    def test_clean_then_leaking(self, visited: Folders, instance: dg.DagsterInstance) -> None:
+    def test_clean_then_leaking(self, project: Folders, instance: dg.DagsterInstance) -> None:
         """
         A clean run passes. One that wrote a password to a log fails with the place, and keeps what it measured.
         """
-        self.run(visited)
+        visited.measure(project, seconds=0.01)
         clean = self.check(instance)
-        visited.logs.mkdir(parents=True)
-        (visited.logs / "visited-mysql.log").write_text(f"connecting with {PASSWORD}\n", encoding="utf-8")
+        project.logs.mkdir(parents=True)
+        (project.logs / "visited-mysql.log").write_text(f"connecting with {PASSWORD}\n", encoding="utf-8")
         with pytest.raises(
             MeasurementError, match=r"the password of mysql in data/logs/visited-mysql\.log"
         ) as error:
-            self.run(visited)
+            visited.measure(project, seconds=0.01)
         leaking = self.check(instance)
 
         assert (True, False) == (clean.passed, leaking.passed)
@@ -176,22 +144,15 @@ class TestRealRun:
         assert dg.AssetCheckSeverity.ERROR is leaking.severity
         assert PASSWORD not in str(error.value)
         assert dg.DagsterRunStatus.FAILURE is instance.get_runs(limit=1)[0].status
-        assert 2 == len(list(visited.samples.glob("baseline_id=*/samples.parquet")))
+        assert 2 == len(list(project.samples.glob("baseline_id=*/samples.parquet")))
 
-    def test_one_service_alone(self, visited: Folders, instance: dg.DagsterInstance) -> None:
+    def test_one_service_alone(self, project: Folders, instance: dg.DagsterInstance) -> None:
         """
         Samples that are materialised without their baseline are searched too.
         """
-        visited.logs.mkdir(parents=True)
-        (visited.logs / "visited-mysql.log").write_text(f"connecting with {PASSWORD}\n", encoding="utf-8")
+        project.logs.mkdir(parents=True)
+        (project.logs / "visited-mysql.log").write_text(f"connecting with {PASSWORD}\n", encoding="utf-8")
         with pytest.raises(dg.Failure, match=r"data/logs/visited-mysql\.log"):
-            defs.resolve_job_def("baseline").execute_in_process(
-                instance=instance,
-                asset_selection=[keys.samples("redis")],
-                run_config={
-                    "ops": {"measure": {"config": {"stack": "visited", "seconds": 0.01}}},
-                    "resources": {"project": {"config": {"root": str(visited.root)}}},
-                },
-            )
+            visited.measure_redis_alone(project, instance)
 
         assert instance.get_latest_materialization_event(keys.samples("redis"))

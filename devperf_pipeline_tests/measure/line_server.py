@@ -65,6 +65,10 @@ class LineServer:
                 number += 1
 
 
+Start = Callable[..., LineServer]
+"""The fixture `start`: a server that answers so, and ends with the test."""
+
+
 def whole(reply: bytes) -> bool:
     """
     A reply is whole when its line has ended.

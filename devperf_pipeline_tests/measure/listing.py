@@ -5,14 +5,13 @@ and those that reference tools make.
 
 from fnmatch import fnmatchcase
 
-import psycopg
-import pymongo
-import pymysql
 from redis import Redis
 
 from devperf_pipeline.model import Service, Stack
 from devperf_pipeline.services.rabbitmq_management import Management
 from devperf_pipeline.services.vault_api import VaultApi
+from devperf_pipeline_tests import administrators
+from devperf_pipeline_tests.administrators import ask
 
 
 def listed(stack: Stack) -> set[str]:
@@ -41,45 +40,19 @@ def unmade(found: set[str], announced: list[str]) -> list[str]:
 
 
 def _schemas(service: Service) -> set[str]:
-    who = service.credentials
-    assert who is not None
-    with psycopg.connect(
-        host=service.address.host,
-        port=service.address.port,
-        user=who.username,
-        password=who.password,
-        dbname=service.database,
-    ) as con:
-        rows = con.execute("SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp'").fetchall()
-        tools = con.execute(
-            "SELECT schemaname, tablename FROM pg_tables WHERE tablename LIKE 'pgbench%'"
-        ).fetchall()
+    rows = ask(service, "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp'")
+    tools = ask(service, "SELECT schemaname, tablename FROM pg_tables WHERE tablename LIKE 'pgbench%'")
     return {f"schema {name}" for (name,) in rows} | {f"tables {space}.{name}" for space, name in tools}
 
 
 def _databases(service: Service) -> set[str]:
-    who = service.credentials
-    assert who is not None
-    with (
-        pymysql.connect(
-            host=service.address.host, port=service.address.port, user=who.username, password=who.password
-        ) as con,
-        con.cursor() as cursor,
-    ):
-        cursor.execute("SHOW DATABASES")
-        found = {f"database {name}" for (name,) in cursor.fetchall()}
-        cursor.execute(
-            "SELECT table_schema, table_name FROM information_schema.tables WHERE table_name LIKE 'sbtest%'"
-        )
-        return found | {f"tables {space}.{name}" for space, name in cursor.fetchall()}
+    tables = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_name LIKE 'sbtest%'"
+    found = {f"database {name}" for (name,) in ask(service, "SHOW DATABASES")}
+    return found | {f"tables {space}.{name}" for space, name in ask(service, tables)}
 
 
 def _collections(service: Service) -> set[str]:
-    who = service.credentials
-    assert who is not None
-    with pymongo.MongoClient[dict[str, object]](
-        service.address.host, service.address.port, username=who.username, password=who.password
-    ) as client:
+    with administrators.mongodb(service) as client:
         return {f"database {name}" for name in client.list_database_names()}
 
 

@@ -1,6 +1,5 @@
 import socket
 import time
-from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -8,22 +7,7 @@ from devperf_pipeline.measure import engine
 from devperf_pipeline.measure.engine import Slice, User, drive_many, drive_one, driver_of
 from devperf_pipeline.measure.recorder import Recorder
 from devperf_pipeline.model import Outcome
-from devperf_pipeline_tests.measure.line_server import Answer, LineServer, echo, slowly, wire
-
-Start = Callable[..., LineServer]
-
-
-@pytest.fixture(name="start")
-def _start() -> Iterator[Start]:
-    servers: list[LineServer] = []
-
-    def start(answer: Answer = echo) -> LineServer:
-        servers.append(LineServer(answer))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
+from devperf_pipeline_tests.measure.line_server import LineServer, Start, echo, slowly, wire
 
 
 @pytest.fixture(name="recorder")

@@ -2,7 +2,6 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
 
 import psutil
 import pytest
@@ -11,22 +10,7 @@ from devperf_pipeline.measure.engine import Slice, User
 from devperf_pipeline.measure.engines import Verify, drive_shared
 from devperf_pipeline.measure.recorder import Recorder
 from devperf_pipeline.model import Outcome
-from devperf_pipeline_tests.measure.line_server import Answer, LineServer, echo, slowly, wire
-
-Start = Callable[..., LineServer]
-
-
-@pytest.fixture(name="start")
-def _start() -> Iterator[Start]:
-    servers: list[LineServer] = []
-
-    def start(answer: Answer = echo) -> LineServer:
-        servers.append(LineServer(answer))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
+from devperf_pipeline_tests.measure.line_server import LineServer, Start, echo, slowly, wire
 
 
 @pytest.fixture(name="recorder")

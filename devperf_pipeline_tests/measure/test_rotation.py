@@ -4,7 +4,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-import psycopg
 import pymysql
 import pytest
 from psycopg import sql
@@ -22,6 +21,7 @@ from devperf_pipeline.services.vault_api import VaultApi
 from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.credentials import Reader, with_credentials
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline_tests import administrators
 
 pytestmark = pytest.mark.servers
 
@@ -117,14 +117,7 @@ def _change(request: pytest.FixtureRequest, running_stack: Stack) -> Iterator[tu
         with _rabbitmq_user(service) as rotate_user:
             yield service, rotate_user
         return
-    with psycopg.connect(
-        host=service.address.host,
-        port=service.address.port,
-        user=who.username,
-        password=who.password,
-        dbname=service.database,
-        autocommit=True,
-    ) as con:
+    with administrators.postgresql(service) as con:
         con.execute(sql.SQL("CREATE ROLE rotated LOGIN"))
         con.execute(
             sql.SQL("GRANT CREATE ON DATABASE {} TO rotated").format(sql.Identifier(service.database or ""))
@@ -141,18 +134,7 @@ def _change(request: pytest.FixtureRequest, running_stack: Stack) -> Iterator[tu
 
 @contextmanager
 def _mysql_user(service: Service) -> Iterator[Change]:
-    who = service.credentials
-    assert who is not None
-    with (
-        pymysql.connect(
-            host=service.address.host,
-            port=service.address.port,
-            user=who.username,
-            password=who.password,
-            autocommit=True,
-        ) as con,
-        con.cursor() as cursor,
-    ):
+    with administrators.mysql(service) as con, con.cursor() as cursor:
         cursor.execute("CREATE USER rotated@'%'")
         cursor.execute("GRANT ALL ON devperf.* TO rotated@'%'")
 

@@ -3,6 +3,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from devperf_pipeline.model import Address, Service, Stack
 from devperf_pipeline.services import http_wire
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.obtain import find_server
+from devperf_pipeline.stack.servers import reference_api
 from devperf_pipeline.stack.servers.reference_api_build import RECIPES, command
 from devperf_pipeline_tests.reference_apis.gate import Gate
+from devperf_pipeline_tests.services.odd_users import entered_oddly
 
 pytestmark = pytest.mark.servers
 
@@ -541,3 +544,25 @@ class TestConfiguration:
         assert ended.returncode == 1
         assert (str(config) in ended.stderr, expected in ended.stderr) == (True, True)
         assert ("1234567" in ended.stderr, "Traceback" in ended.stderr) == (False, False)
+
+
+class TestOddPasswords:
+    @pytest.mark.parametrize("cache", ["redis", "redis_cluster"])
+    def test_let_it_in_everywhere(self, running_stack: Stack, start: Start, cache: str) -> None:
+        """An API enters each of its services with quotes, spaces, backslashes and other alphabets in the password."""
+        kinds = [
+            kind
+            for kind in ("postgresql", "mysql", "mongodb", "rabbitmq", cache)
+            if kind not in running_stack.missing
+        ]
+        with ExitStack() as entered:
+            odd = {
+                kind: entered.enter_context(entered_oddly(running_stack.service(kind))) for kind in kinds
+            }
+            told = reference_api.dependencies(odd)
+            api = start(**told)
+            found = ask(api, "GET", "/health/all")["dependencies"]
+            states = {name: it["status"] for name, it in found.items() if name in told}
+            api.close()
+        assert dict.fromkeys(told, "healthy") == states
+        assert len(kinds) == len(told)

@@ -35,7 +35,7 @@ class Warehouse:
         self._con.execute(CALLS)
         self._con.execute("create view samples as select * from calls")
         self._con.execute("create view warmups as select * from calls where false")
-        self._con.execute(statement("view_resource_samples_empty"))
+        self._con.execute(f"create view resource_samples as {statement('view_resource_samples_empty')}")
         self._con.execute("create table readings as from resource_samples")
         self._con.execute("create or replace view resource_samples as from readings")
         for view in DERIVED_VIEWS:
@@ -140,7 +140,13 @@ class Warehouse:
         self._insert(table, **values)
 
     def loaded(
-        self, baseline_id: str, service: str, users: int, throughput_per_s: float, cpu_percent: float
+        self,
+        baseline_id: str,
+        service: str,
+        users: int,
+        throughput_per_s: float,
+        cpu_percent: float,
+        **values: Any,
     ) -> None:
         """
         A sustained load during which the service's processes were read four times.
@@ -148,7 +154,7 @@ class Warehouse:
         load = f"sustained-{users}"
         benchmark = self.reading(
             baseline_id, service, "get-health-all", users=users, load=load, throughput_per_s=throughput_per_s,
-            benchmark=f"{service}/get-health-all/{load}/engine",
+            benchmark=f"{service}/get-health-all/{load}/engine", **values,
         )  # fmt: skip
         for number in range(4):
             self._insert(

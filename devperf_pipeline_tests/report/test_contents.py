@@ -187,6 +187,39 @@ class TestFindings:
 
         assert "- A scan where an index would do: MySQL" in found.splitlines()
 
+    def test_conditions_stand_with_the_remedy(self, warehouse: "Warehouse") -> None:
+        """
+        A reader is told who the best users were, that the servers had one core, and what Vault itself takes.
+        """
+        sitting = warehouse.baseline(25)
+        for service, most_per_s, cpu_percent in (("rabbitmq", 105.0, 95.0), ("fastapi", 70.0, 75.0)):
+            for users, throughput_per_s in ((10, 100.0), (100, most_per_s)):
+                warehouse.loaded(
+                    sitting, service, users, throughput_per_s, cpu_percent, placement="apart:1|0"
+                )
+        warehouse.measured(sitting, "gin", "get-root", [100 * US] * 3)
+        warehouse.measured(sitting, "gin", "get-examples-vault-secret-postgres", [300 * US] * 3)
+        warehouse.measured(sitting, "vault", "kv-read", [80 * US] * 3)
+        found = part(render(warehouse.folders).report, "Findings")
+
+        assert "1.05 times the throughput of 10 users |" in found
+        assert "0.70 times the throughput of 10 users |" in found
+        assert "so more processes would show only with more cores." in found
+        assert "Vault itself takes 80.0 µs for a KV read: the rest is how the API asks it." in found
+
+    def test_users_are_named_where_there_are_several(self, warehouse: "Warehouse") -> None:
+        """
+        What holds with one user and cannot be told with ten says which is which.
+        """
+        sitting = warehouse.baseline(25)
+        for users, through in ((1, [60 * US] * 3), (10, [60 * US] * 2)):
+            warehouse.measured(sitting, "pgbouncer", "select-by-key", through, users=users)
+            warehouse.measured(sitting, "postgresql", "select-by-key", [20 * US] * 3, users=users)
+        found = part(render(warehouse.folders).report, "Findings")
+
+        told = "- The pooler costs more than it gives: PostgreSQL behind PgBouncer, 10 users"
+        assert told in found.splitlines()
+
 
 class TestQueries:
     def test_each_one_answers_for_this_baseline(self, warehouse: "Warehouse") -> None:

@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 from devperf_pipeline.report.beside import beside
 from devperf_pipeline.report.format import DASH
 from devperf_pipeline.report.loads import before_the_end, load_tests
@@ -97,6 +99,20 @@ class TestBeside:
             "Gin", "get-root", "ab", "10", "50.0 µs", DASH, DASH, "20,000/s", "10,000/s", "0.50", "**no**",
             "ab \\| was at its limit",
         ]  # fmt: skip
+
+    @pytest.mark.parametrize(("agrees", "word"), [(True, "yes"), (None, "cannot tell")])
+    def test_what_cannot_be_told_is_no_difference(self, agrees: bool | None, word: str) -> None:
+        """
+        A row that cannot be judged says so, and neither yes nor no.
+        """
+        row = {
+            "service": "gin", "operation": "get-root", "users": 10, "tool": "ab", "engine_p50_ns": 50_000,
+            "tool_p50_ns": None, "p50_ratio": None, "engine_throughput_per_s": 20_000.0,
+            "tool_throughput_per_s": 19_000.0, "throughput_ratio": 0.95, "agrees": agrees, "says": "one run",
+        }  # fmt: skip
+        [[line]] = tables(beside(VIEW, [row])[0])
+
+        assert word in line
 
     def test_a_summary_stands_on_top(self) -> None:
         """

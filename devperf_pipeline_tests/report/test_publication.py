@@ -37,7 +37,7 @@ def contradiction(source: str) -> Contradiction:
 class TestPublication:
     def test_a_row_has_its_figures_beside_the_published_ones(self) -> None:
         """
-        Three digits that count, the unit, the published figure in brackets; a doubt is marked, a gap is a dash.
+        Three digits that count, the unit, the published figure in brackets; a dash for a gap, and a marked one for too few calls.
         """
         cells = [
             cell("latency_avg", "0.5", "0.018342", unit="ms"),
@@ -49,7 +49,9 @@ class TestPublication:
 
         assert section
         [table] = [block for block in section.blocks if isinstance(block, Table)]
-        figures = "latency avg 0.0183 ms (0.5) · latency p95 0.02 ms‡ (1) · max – (3\\|&lt;b&gt;) · version 15.18 (7.10)"  # noqa: RUF001 - a dash
+        figures = (
+            "latency avg 0.0183 ms (0.5) · latency p95 –‡ (1) · max – (3\\|&lt;b&gt;) · version 15.18 (7.10)"  # noqa: RUF001 - a dash
+        )
         assert [["operations/redis", "Redis, one node: GET", figures]] == table.rows
         assert "Measured: 3 of the 4 figures that apply here (75 %)" in str(section.blocks[0])
 

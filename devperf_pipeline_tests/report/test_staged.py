@@ -77,8 +77,40 @@ class TestLoadTests:
         assert 0 < float(ET.fromstring(base64.b64decode(picture[1])).attrib["width"]) <= 450  # noqa: S314 - our own picture
         assert "only wait longer: Gin, get-health-all: 20 users at 1,900/s (94 % of the best)." in shown.panel
 
+    def test_too_few_calls_have_no_percentile(self, warehouse: "Warehouse") -> None:
+        """
+        From 72 calls on there is a p95 and from 368 on a p99, as in every other table, in the trend too.
+        """
+        sitting = warehouse.baseline(25)
+        for users, n in ((1, 71), (2, 72), (5, 367), (10, 368), (100, 71)):
+            load_test(warehouse, sitting, "gin", users, n=n)
+        with connect(warehouse.folders) as con:
+            shown = page(con, sitting, "load_tests", "gin")
+
+        assert [(None, None), (2.0, None), (2.0, None), (2.0, 3.0), (None, None)] == [
+            (row["p95 ms"], row["p99 ms"]) for row in shown.rows
+        ]
+        assert {"calls/s, 100 users": 1_000.4} == shown.trend
+
 
 class TestResources:
+    def test_too_few_readings_have_no_cpu(self, warehouse: "Warehouse") -> None:
+        """
+        One reading has no range, and may lie half outside the load.
+        """
+        sitting = warehouse.baseline(25)
+        for users, readings in ((50, 1), (100, 3)):
+            used(
+                warehouse, sitting, "redis", phase="load", users=users, readings=readings, cpu_p5=0.5, cpu_p95=2.0,
+                benchmark=f"redis/get-hit/sustained-{users}/engine",
+            )  # fmt: skip
+        with connect(warehouse.folders) as con:
+            shown = page(con, sitting, "resources", "redis")
+
+        assert [(None, None, None), (1.0, 0.5, 2.0)] == [
+            (row["CPU %, p50"], row["CPU %, p5"], row["CPU %, p95"]) for row in shown.rows
+        ]
+
     def test_nodes_are_rows_and_their_sums_the_trend(self, warehouse: "Warehouse") -> None:
         """
         Each node at rest and under its own loads; what it used while others were loaded is not its page's.

@@ -88,6 +88,15 @@ class TestLoad:
             tuple(line[:4]) for line in lines(section)
         ]
 
+    def test_what_was_not_told_is_one_dash(self, view: Picture) -> None:
+        """
+        Without CPU there is no range of it.
+        """
+        load = {"phase": "load", "benchmark": "redis/get-hit/sustained-100/engine", "users": 100}
+        [section] = usage(view, [used("redis", "caching", **load, cpu_p5=None, cpu_p50=None, cpu_p95=None)])
+
+        assert [[DASH, DASH]] == [line[2:4] for line in lines(section)]
+
 
 class TestMemory:
     def test_shared_pages_are_not_counted_twice(self, view: Picture) -> None:

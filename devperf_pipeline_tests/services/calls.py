@@ -5,9 +5,11 @@ How do tests make the calls of an operation?
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from devperf_pipeline.measure.engine import blocking, exchange
 from devperf_pipeline.model import Outcome
-from devperf_pipeline.services.operation import Operation, Session
+from devperf_pipeline.services.operation import Operation, Session, Wire
 
 CALLS = 40
 
@@ -55,3 +57,18 @@ def by_driver(operation: Operation, connections: Sequence[Any]) -> list[Verdict]
             returned = driver.call(number)
             verdicts.append((driver.check(returned), driver.verify(returned)))
     return verdicts
+
+
+def failed(operation: Operation, wire: Wire, connection: Any) -> str | None:
+    """
+    The verdict of the engine on a call that the server refuses; by the driver it is an error as well.
+    """
+    assert operation.driver is not None
+    blocking(wire.sockets)
+    replies = exchange(wire.sockets, wire.calls[0])
+    assert Outcome.ERROR == wire.check(replies)
+    driver = operation.driver(connection, 0, CALLS)
+    with pytest.raises(driver.exceptions) as caught:
+        driver.call(0)
+    assert Outcome.ERROR == driver.failure(caught.value)
+    return wire.verify(replies)

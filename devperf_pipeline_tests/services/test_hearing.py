@@ -7,7 +7,7 @@ import pytest
 
 from devperf_pipeline.errors import ServiceUnreachable
 from devperf_pipeline.model import Address, Service
-from devperf_pipeline.services.hearing import hear, hung_up_after, show
+from devperf_pipeline.services.hearing import growing, hear, hung_up_after, show
 
 SERVICE = Service(name="somewhere", kind="redis")
 
@@ -88,6 +88,24 @@ class TestHear:
         thread.start()
         assert listen_to(listener, 5) == b"yes."
         thread.join()
+
+
+class TestGrowing:
+    def test_until_the_other_side_ends(self) -> None:
+        """
+        All that was heard is given whenever more of it came, and the end of the connection is an error.
+        """
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            heard = growing(ours, b"hello")
+            theirs.sendall(b"wel")
+            assert b"wel" == next(heard)
+            theirs.sendall(b"come")
+            assert b"welcome" == next(heard)
+            assert b"hello" == theirs.recv(10)
+            theirs.shutdown(socket.SHUT_WR)
+            with pytest.raises(ConnectionResetError, match="closed the connection"):
+                next(heard)
 
 
 class TestShow:

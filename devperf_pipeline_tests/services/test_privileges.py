@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import psycopg
-import pymongo
-import pymysql
 import pytest
 from redis import Redis
 
 from devperf_pipeline.model import Credentials, Service, Stack
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.operation import Forewarning
+from devperf_pipeline_tests import administrators
 from devperf_pipeline_tests.services.calls import RIGHT, by_driver, by_engine
+from devperf_pipeline_tests.services.visits import running
 
 DOCUMENTED = (Path(__file__).parents[2] / "docs" / "stacks.md").read_text(encoding="utf-8")
 PASSWORD = "only-here-7"
@@ -65,31 +64,8 @@ def as_administrator(service: Service, statements: Sequence[str]) -> None:
     """
     Run statements as the one who owns the database server.
     """
-    who = service.credentials
-    assert who is not None
-    if service.kind == "mysql":
-        with closing(
-            pymysql.connect(
-                host=service.address.host,
-                port=service.address.port,
-                user=who.username,
-                password=who.password,
-                autocommit=True,
-            )
-        ) as connection:
-            for statement in statements:
-                connection.cursor().execute(statement)
-        return
-    with psycopg.connect(
-        host=service.address.host,
-        port=service.address.port,
-        user=who.username,
-        password=who.password,
-        dbname=service.database,
-        autocommit=True,
-    ) as connection:
-        for statement in statements:
-            connection.execute(statement.encode())
+    for statement in statements:
+        administrators.ask(service, statement)
 
 
 @contextmanager
@@ -163,14 +139,8 @@ def mongodb_user(running_stack: Stack, statement: dict[str, Any]) -> Iterator[Se
     """
     The service as the user that a statement makes sees it.
     """
-    if "mongodb" in running_stack.missing:
-        pytest.skip(running_stack.missing["mongodb"])
-    service = running_stack.service("mongodb")
-    who = service.credentials
-    assert who is not None
-    with pymongo.MongoClient[dict[str, Any]](
-        service.address.host, service.address.port, username=who.username, password=who.password
-    ) as client:
+    service = running(running_stack, "mongodb")
+    with administrators.mongodb(service) as client:
         client.admin.command(statement)
         try:
             yield replace(service, credentials=US)

@@ -14,26 +14,15 @@ from devperf_pipeline.services.rabbitmq import RabbitSession, open_session
 from devperf_pipeline.services.rabbitmq_management import Management
 from devperf_pipeline_tests.services.strangers import nobody, silence, web_server
 from devperf_pipeline_tests.services.test_redis import CALLS, RIGHT, prepared, results, speaker
+from devperf_pipeline_tests.services.visits import running, visit
 
-TITLES = {
-    "floor": "channel.flow",
-    "publish-1kb": "Publish (1KB, non-persistent)",
-    "publish-1kb-persistent": "Publish (1KB, persistent)",
-    "publish-10kb": "Publish (10KB, non-persistent)",
-    "publish-10kb-persistent": "Publish (10KB, persistent)",
-    "consume-no-ack": "Consume (no ack)",
-    "consume-auto-ack": "Consume (auto ack)",
-    "consume-manual-ack": "Consume (manual ack)",
-}
-CONSUMING = [name for name in TITLES if name.startswith("consume")]
+CONSUMING = ("consume-no-ack", "consume-auto-ack", "consume-manual-ack")
 PASSWORD = "p@ss w/ö:\"x#'%"
 
 
 @pytest.fixture(scope="module", name="service")
 def _service(running_stack: Stack) -> Service:
-    if "rabbitmq" in running_stack.missing:
-        pytest.skip(running_stack.missing["rabbitmq"])
-    return running_stack.service("rabbitmq")
+    return running(running_stack, "rabbitmq")
 
 
 @pytest.fixture(scope="module", name="management")
@@ -46,11 +35,8 @@ def _management(service: Service) -> Management:
 
 @pytest.fixture(scope="module", name="session")
 def _session(service: Service) -> Iterator[RabbitSession]:
-    session = open_session(service)
-    session.prepare()
-    yield session
-    session.clean()
-    session.close()
+    with visit(open_session(service)) as session:
+        yield session
 
 
 @pytest.fixture(name="guest")
@@ -79,20 +65,6 @@ def objects(management: Management) -> list[Any]:
 
 @pytest.mark.servers
 class TestOperations:
-    def test_are_the_published_ones(self, session: RabbitSession) -> None:
-        """
-        The floor comes first, then the published operations under their published titles.
-        """
-        assert list(TITLES.items()) == [(each.name, each.title) for each in session.operations()]
-
-    @pytest.mark.parametrize("name", TITLES)
-    @pytest.mark.parametrize("instrument", ["engine", "driver"])
-    def test_answer_right(self, session: RabbitSession, name: str, instrument: str) -> None:
-        """
-        Every call of two users is answered right, to the last byte.
-        """
-        assert results(session, name, instrument) == RIGHT
-
     def test_take_turns_on_one_connection(self, session: RabbitSession) -> None:
         """
         Engine and driver use a connection by turns, each with a channel of its own.
@@ -270,21 +242,6 @@ class TestRefusals:
         with pytest.raises(ServiceRefused, match="401") as caught:
             open_session(wrong)
         assert "wr%ng" not in str(caught.value)
-
-    def test_takes_any_password(self, service: Service, management: Management) -> None:
-        """
-        Quotes, spaces, per cent, backslashes and letters of other scripts let a user in, by AMQP and HTTP.
-        """
-        password = "p'w \"%@:/\\ äλ"
-        management._do("PUT", "/users/devperf_odd", {"password": password, "tags": "administrator"})
-        try:
-            session = open_session(replace(service, credentials=Credentials("devperf_odd", password)))
-            session.prepare()
-            session.connect().close()
-            session.clean()
-            session.close()
-        finally:
-            management._do("DELETE", "/users/devperf_odd")
 
     def test_no_vhost_to_go_to(self, guest: Service) -> None:
         """

@@ -17,20 +17,9 @@ from devperf_pipeline.model import Address, Credentials, Outcome, Service, Stack
 from devperf_pipeline.services.operation import Driver, Operation
 from devperf_pipeline.services.redis import RedisSession, explanation, open_session
 from devperf_pipeline_tests.services.strangers import nobody, silence, web_server
+from devperf_pipeline_tests.services.visits import running, visit
 
 CALLS = 20
-TITLES = {
-    "floor": "PING",
-    "set": "SET",
-    "get-hit": "GET (hit)",
-    "get-miss": "GET (miss)",
-    "del": "DEL",
-    "incr": "INCR",
-    "lpush": "LPUSH",
-    "sadd": "SADD",
-    "zadd": "ZADD",
-    "hset": "HSET",
-}
 
 
 @contextmanager
@@ -87,18 +76,13 @@ RIGHT = [(Outcome.OK, None)] * (2 * CALLS)
 
 @pytest.fixture(scope="module", name="service")
 def _service(running_stack: Stack) -> Service:
-    if "redis" in running_stack.missing:
-        pytest.skip(running_stack.missing["redis"])
-    return running_stack.service("redis")
+    return running(running_stack, "redis")
 
 
 @pytest.fixture(scope="module", name="session")
 def _session(service: Service) -> Iterator[RedisSession]:
-    session = open_session(service)
-    session.prepare()
-    yield session
-    session.clean()
-    session.close()
+    with visit(open_session(service)) as session:
+        yield session
 
 
 @pytest.fixture(name="administrator")
@@ -118,20 +102,6 @@ def _administrator(service: Service) -> Iterator[Redis]:
 
 @pytest.mark.servers
 class TestOperations:
-    def test_are_the_published_ones(self, session: RedisSession) -> None:
-        """
-        The floor comes first, then the published operations under their published titles.
-        """
-        assert list(TITLES.items()) == [(each.name, each.title) for each in session.operations()]
-
-    @pytest.mark.parametrize("name", TITLES)
-    @pytest.mark.parametrize("instrument", ["engine", "driver"])
-    def test_answer_right(self, session: RedisSession, name: str, instrument: str) -> None:
-        """
-        Every call of two users is answered right, to the last byte.
-        """
-        assert results(session, name, instrument) == RIGHT
-
     def test_lay_in_again_what_was_lost(self, session: RedisSession, administrator: Redis) -> None:
         """
         A server that was restarted has lost its keys: the next round finds them again.

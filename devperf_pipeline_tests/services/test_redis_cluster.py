@@ -10,30 +10,20 @@ from devperf_pipeline.model import Credentials, Outcome, Service, Stack
 from devperf_pipeline.services.operation import Wire
 from devperf_pipeline.services.redis_cluster import RedisClusterSession, open_session
 from devperf_pipeline.services.redis_slots import ranges
+from devperf_pipeline_tests.services.odd_users import ODD
 from devperf_pipeline_tests.services.test_redis import RIGHT, results
-
-TITLES = {
-    "floor": "PING of the first node",
-    "set-distributed": "SET (distributed)",
-    "get-distributed": "GET (distributed)",
-    "cross-slot": "Cross-slot operation",
-}
+from devperf_pipeline_tests.services.visits import running, visit
 
 
 @pytest.fixture(scope="module", name="service")
 def _service(running_stack: Stack) -> Service:
-    if "redis_cluster" in running_stack.missing:
-        pytest.skip(running_stack.missing["redis_cluster"])
-    return running_stack.service("redis_cluster")
+    return running(running_stack, "redis_cluster")
 
 
 @pytest.fixture(scope="module", name="session")
 def _session(service: Service) -> Iterator[RedisClusterSession]:
-    session = open_session(service)
-    session.prepare()
-    yield session
-    session.clean()
-    session.close()
+    with visit(open_session(service)) as session:
+        yield session
 
 
 @pytest.fixture(name="nodes")
@@ -60,20 +50,6 @@ def get_wire(session: RedisClusterSession, name: str, calls: int) -> Wire:
 
 @pytest.mark.servers
 class TestOperations:
-    def test_are_the_published_ones(self, session: RedisClusterSession) -> None:
-        """
-        The floor comes first, then the published operations under their published titles.
-        """
-        assert list(TITLES.items()) == [(each.name, each.title) for each in session.operations()]
-
-    @pytest.mark.parametrize("name", TITLES)
-    @pytest.mark.parametrize("instrument", ["engine", "driver"])
-    def test_answer_right(self, session: RedisClusterSession, name: str, instrument: str) -> None:
-        """
-        Every call of two users is answered right, to the last byte.
-        """
-        assert results(session, name, instrument) == RIGHT
-
     def test_go_to_every_node(self, session: RedisClusterSession) -> None:
         """
         A user's keys lie on all nodes, in about equal shares.
@@ -172,6 +148,23 @@ class TestRefusals:
         first, second, third = service.addresses
         with pytest.raises(ServiceRefused, match=f"call themselves {third}"):
             open_session(replace(service, addresses=(first, second)))
+
+    def test_a_named_user_with_an_odd_password(self, service: Service, nodes: list[Redis]) -> None:
+        """
+        A user of the nodes' own lists is let in everywhere, by the driver's cluster client too.
+        """
+        for node in nodes:
+            node.execute_command("ACL", "SETUSER", "odd", "on", f">{ODD}", "~*", "&*", "+@all")
+        try:
+            odd = replace(service, credentials=Credentials("odd", ODD))
+            with closing(open_session(odd)) as session:
+                session.prepare()
+                assert results(session, "get-distributed", "driver") == RIGHT
+                assert results(session, "get-distributed", "engine") == RIGHT
+                session.clean()
+        finally:
+            for node in nodes:
+                node.execute_command("ACL", "DELUSER", "odd")
 
     def test_a_wrong_password(self, service: Service) -> None:
         """

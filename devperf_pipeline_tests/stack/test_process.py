@@ -1,11 +1,26 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from devperf_pipeline.stack import process
 from devperf_pipeline.stack.process import Recorded
+
+LEADERLESS = """
+import ctypes, pathlib, signal, threading, time
+def work():
+    time.sleep(0.5)
+    pathlib.Path("done").touch()
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+threading.Thread(target=work).start()
+print("ready", flush=True)
+ctypes.CDLL(None).pthread_exit(0)
+"""
+"""Its first thread ends at once, and it looks dead from then on; another one works on."""
 
 STUBBORN = "trap '' TERM; echo ready; while :; do sleep 1; done"
 
@@ -70,6 +85,19 @@ class TestFind:
 
 
 class TestEnd:
+    def test_waits_for_every_thread(self, tmp_path: Path) -> None:
+        """
+        A process whose first thread has ended, as Erlang's does, has not ended before the others, and is reaped then.
+        """
+        (tmp_path / "work.py").write_text(LEADERLESS)
+        started = begin(tmp_path, f"exec {sys.executable} work.py")
+        time.sleep(0.2)
+        ended = process.end([started])
+
+        assert (1, True) == (ended, (tmp_path / "done").exists())
+        with pytest.raises(ChildProcessError):
+            os.waitpid(started.pid, os.WNOHANG)
+
     def test_kills_who_does_not_listen(self, tmp_path: Path) -> None:
         """
         A process that ignores the request is killed after its grace, with its children.

@@ -1,3 +1,4 @@
+import math
 import random
 
 import pytest
@@ -34,6 +35,36 @@ class TestFromRounds:
         Two rounds must give no interval.
         """
         assert bounds.from_rounds([1000, 2000]) is None
+
+
+class TestPossible:
+    def test_bounds_hold_p95_and_stay_among_the_calls(self) -> None:
+        """
+        Of any rounds, however far they lie apart, p50 <= low <= p95 <= high <= the slowest call.
+        """
+        drawn, clipped = random.Random(7), 0  # noqa: S311 - repeatable on purpose
+        for _ in range(300):
+            spread = drawn.choice((0.01, 0.3, 2))
+            levels = [drawn.choice((10, 10, 13)) for _ in range(drawn.randint(3, 6))]
+            rounds = [
+                sorted(round(drawn.lognormvariate(level, spread)) for _ in range(drawn.randint(72, 200)))
+                for level in levels
+            ]
+            calls = sorted(call for calls in rounds for call in calls)
+            p50_ns, p95_ns = calls[math.ceil(0.5 * len(calls)) - 1], calls[math.ceil(0.95 * len(calls)) - 1]
+            interval = bounds.from_rounds([calls[math.ceil(0.95 * len(calls)) - 1] for calls in rounds])
+            assert interval is not None
+            low_ns, high_ns = bounds.possible(interval, p50_ns=p50_ns, p95_ns=p95_ns, max_ns=calls[-1])
+            clipped += (low_ns, high_ns) != interval
+
+            assert p50_ns <= low_ns <= p95_ns <= high_ns <= calls[-1]
+        assert clipped > 100
+
+    def test_an_interval_that_can_be_is_left_alone(self) -> None:
+        """
+        What lies between p50 and the slowest call, around p95, must stay as it was computed.
+        """
+        assert bounds.possible((80, 120), p50_ns=50, p95_ns=100, max_ns=200) == (80, 120)
 
 
 class TestRanks:

@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -43,6 +44,19 @@ class TestKneeOf:
         found = knee_of(curve(*(900 * users**0.9 for users in SWEEP)))
 
         assert Knee(None, None, "no knee up to 200 users: throughput was still growing") == found
+
+    @pytest.mark.parametrize(("last_s", "doubted"), [(1.5, True), (0.5, False)])
+    def test_a_longer_last_stretch_is_a_doubt(self, last_s: float, doubted: bool) -> None:
+        """
+        Where only the stretch of most users was much longer, its throughput may have grown by that, and this is said.
+        """
+        *others, last = curve(*(900 * users**0.9 for users in SWEEP))
+        points = [replace(point, elapsed_ns=300_000_000) for point in others]
+        found = knee_of([*points, replace(last, elapsed_ns=int(last_s * 1e9))])
+
+        assert doubted == found.reason.endswith(
+            "that stretch was 5 times as long as the others, so part of it may be its length"
+        )
 
     def test_noise_does_not_move_it_along_the_plateau(self) -> None:
         """

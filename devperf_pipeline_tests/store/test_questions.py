@@ -256,6 +256,58 @@ class TestCoverage:
         assert [[now]] == [list(ask(folders, question.format(f"coverage_of('{newer.id}')"))[0])]
         assert 2 == pytest.approx(now / before, rel=0.01)
 
+    @pytest.mark.parametrize("share", [66, 75, 80, 90, 95, 98, 99])
+    def test_a_percentile_of_too_few_calls_is_a_doubt(
+        self, folders: Folders, sitting: Callable[..., Baseline], share: int
+    ) -> None:
+        """
+        A load test's percentile is doubted up to the number of calls of which no 95 % interval of it exists.
+        """
+        measured = sitting(25)
+        warehouse.build(folders)
+        needs = next(n for n in range(1, 1_000) if (share / 100) ** n <= 0.025)
+        with duckdb.connect(str(folders.warehouse)) as con:
+            for users, n in ((1, needs - 1), (2, needs)):
+                con.execute(
+                    "insert into load_tests by name select $id as baseline_id, 'gin' as service, 'x' as operation, "
+                    "'gin/x/' || $users as benchmark, $users as users, 0 as limit_calls, 0 as limit_s, 0 as elapsed_ns, "
+                    f"$n as n, 0 as failed, 0 as non_success, true as valid, 1 as p{share}_ns, 0 as client_share, "
+                    "1 as engine_processes, false as at_limit",
+                    {"id": measured.id, "users": users, "n": n},
+                )
+        asked = "select name, reason from measurements where kind = 'load_test' and measure = $measure order by name"
+
+        assert [
+            ("gin/x/1", f"weak: from {needs - 1} calls, where p{share} needs {needs}; measure longer"),
+            ("gin/x/2", None),
+        ] == ask(folders, asked, measure=f"p{share}_ns")
+
+    def test_cpu_of_too_few_readings_is_a_doubt(
+        self, folders: Folders, sitting: Callable[..., Baseline]
+    ) -> None:
+        """
+        CPU of one or two readings is doubted, memory is not.
+        """
+        measured = sitting(25)
+        warehouse.build(folders)
+        with duckdb.connect(str(folders.warehouse)) as con:
+            for service, readings in (("gin", 1), ("redis", 3)):
+                con.execute(
+                    "insert into resources by name select $id as baseline_id, $service as service, 'apis' as category, "
+                    "'load' as phase, $service || '/x/sustained-100/engine' as benchmark, 100 as users, "
+                    "$readings as readings, 1 as seconds, 1 as cpu_p5, 1 as cpu_p50, 1 as cpu_p95, 1 as rss_bytes, "
+                    "'processes' as source",
+                    {"id": measured.id, "service": service, "readings": readings},
+                )
+        asked = "select name, measure, reason from measurements where kind = 'use' order by all"
+
+        assert [
+            ("gin/load", "cpu_percent", "weak: from 1 reading, where CPU needs 3; measure longer"),
+            ("gin/load", "rss_bytes", None),
+            ("redis/load", "cpu_percent", None),
+            ("redis/load", "rss_bytes", None),
+        ] == ask(folders, asked)
+
 
 class TestLint:
     def test_finds_what_is_wrong_in_print(self, folders: Folders) -> None:
@@ -285,11 +337,14 @@ class TestLint:
     @pytest.mark.parametrize(
         ("change", "rules"),
         [
-            ("update percentiles set p50_ns = max_ns + 1", {"order of percentiles"}),
+            ("update percentiles set p50_ns = max_ns + 1", {"order of percentiles", "bounds"}),
             ("update percentiles set n = n + 1", {"sum against total", "rate x time = count"}),
             ("update percentiles set throughput_per_s = 2 * throughput_per_s", {"rate x time = count"}),
             ("update baselines set samples = samples + 1", {"sum against total"}),
             ("update rounds set elapsed_ns = elapsed_ns / 10", {"rate x time = count", "Little's law"}),
+            ("update rounds set elapsed_ns = 2 * elapsed_ns", {"rate x time = count", "Little's law"}),
+            ("update percentiles set p95_low_ns = p50_ns - 1", {"bounds"}),
+            ("update percentiles set p95_high_ns = max_ns + 1", {"bounds"}),
         ],
     )
     def test_finds_what_is_wrong_in_ours(

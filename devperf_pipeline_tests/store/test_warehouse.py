@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -81,6 +82,19 @@ class TestBuild:
         warehouse.build(folders)
         ((low, high, kind),) = ask(folders, "select p95_low_ns, p95_high_ns, p95_bounds from percentiles")
         assert (90_000, 100_000, "samples") == (low, high, kind)
+
+    def test_bounds_stay_among_the_calls(
+        self, folders: Folders, measure: Store, make_round: MakeRound
+    ) -> None:
+        """
+        Rounds that differ a hundredfold must give no bound of p95 below p50 or above the slowest call.
+        """
+        measure([make_round(k, [10**k * (1_000 + call) for call in range(100)]) for k in (1, 2, 3)])
+        warehouse.build(folders)
+        found = ask(
+            folders, "select p50_ns, p95_low_ns, p95_ns, p95_high_ns, max_ns, p95_bounds from percentiles"
+        )
+        assert [(104_900, 104_900, 1_084_000, 1_099_000, 1_099_000, "rounds")] == found
 
     def test_few_calls_have_no_bounds(self, folders: Folders, measure: Store, make_round: MakeRound) -> None:
         """
@@ -385,3 +399,28 @@ class TestAnotherVersion:
                 warehouse.query(con, "report_rows", baseline_id="x")
         finally:
             con.close()
+
+
+class TestUnwritable:
+    @pytest.mark.parametrize("taken", ["derived", "devperf.duckdb", ".building.lock"])
+    def test_says_what_to_do(
+        self, folders: Folders, measure: Store, make_round: MakeRound, taken: str
+    ) -> None:
+        """
+        Where a file or folder of another kind stands in the way, the message names it, and the samples stay.
+        """
+        measure([make_round(1, [10, 20])])
+        way = folders.data / taken
+        if taken == "derived":
+            way.write_text("no folder")
+        else:
+            (way / "something").mkdir(parents=True)
+        with pytest.raises(StoreError, match=r"make the tables from the samples: devperf rebuild") as error:
+            warehouse.build(folders)
+        if taken == "derived":
+            way.unlink()
+        else:
+            shutil.rmtree(way)
+
+        assert taken in str(error.value)
+        assert 2 == warehouse.build(folders).samples

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from devperf_pipeline.errors import ForeignResults
 from devperf_pipeline.measure.tools import sysbench
 from devperf_pipeline.measure.tools.bench import Bench
 from devperf_pipeline.measure.tools.result import Result
@@ -53,28 +52,32 @@ def measure(bench: Bench) -> None:
 
 
 def _point_select(bench: Bench, _rate: float) -> tuple[Result, Finished]:
-    more = ["tables=1", f"table-size={ROWS}", f"time={max(1, round(bench.length.seconds))}"]
-    config = options(bench.service, bench.folder, more)
-    program = bench.programs["sysbench"]
-    try:
-        run([program, POINT_SELECT, config, "prepare"], folder=bench.folder, expected_s=30)
-        return _run(bench, [POINT_SELECT, config, "run"], bench.length.seconds + 1)
-    finally:
-        _forget(bench)
+    told = options(
+        bench.service, ["tables=1", f"table-size={ROWS}", f"time={max(1, round(bench.length.seconds))}"]
+    )
+    run(
+        [bench.programs["sysbench"], POINT_SELECT, *told, "prepare"],
+        folder=bench.folder,
+        expected_s=30,
+        environment=environment(bench.service),
+    )
+    return _run(bench, [POINT_SELECT, *told, "run"], bench.length.seconds + 1)
 
 
 def _script(bench: Bench, script: Path, rate: float) -> tuple[Result, Finished]:
     calls = bench.calls(rate, USERS)
-    config = options(bench.service, bench.folder, ["time=0", f"events={calls}"])
-    try:
-        return _run(bench, [script, config, "run"], 3 * calls / rate if rate else 10)
-    finally:
-        _forget(bench)
+    told = options(bench.service, ["time=0", f"events={calls}"])
+    return _run(bench, [script, *told, "run"], 3 * calls / rate if rate else 10)
 
 
 def _run(bench: Bench, arguments: list[str | Path], expected_s: float) -> tuple[Result, Finished]:
     try:
-        finished = run([bench.programs["sysbench"], *arguments], folder=bench.folder, expected_s=expected_s)
+        finished = run(
+            [bench.programs["sysbench"], *arguments],
+            folder=bench.folder,
+            expected_s=expected_s,
+            environment=environment(bench.service),
+        )
     except ToolFailed as error:
         # It complains where it also prints its results.
         printed = Text("sysbench", (bench.folder / "printed").read_text(errors="replace"))
@@ -83,13 +86,9 @@ def _run(bench: Bench, arguments: list[str | Path], expected_s: float) -> tuple[
     return sysbench.summary(Text("sysbench", finished.text)), finished
 
 
-def options(service: Service, folder: Path, more: list[str], *, users: int = USERS) -> str:
+def options(service: Service, more: list[str], *, users: int = USERS) -> list[str]:
     """
-    The option that names a file of options, which only we can read: the password is among them.
-
-    Raises:
-        ForeignResults: a value cannot be said in such a file.
-
+    The options of a run, without the password.
     """
     who = service.credentials
     said = [
@@ -99,16 +98,15 @@ def options(service: Service, folder: Path, more: list[str], *, users: int = USE
         f"mysql-db={OUR_NAME}",
         f"threads={users}",
         "histogram=on",
-        *([f"mysql-user={who.username}", f"mysql-password={who.password}"] if who else []),
+        *([f"mysql-user={who.username}"] if who else []),
         *more,
     ]
-    if any("\n" in option for option in said):
-        raise ForeignResults(f"{service.name}: a password of several lines cannot be given to sysbench.")
-    file = folder / "options"
-    file.touch(mode=0o600)
-    file.write_text("".join(f"{option}\n" for option in said))
-    return f"--config-file={file}"
+    return [f"--{option}" for option in said]
 
 
-def _forget(bench: Bench) -> None:
-    (bench.folder / "options").unlink(missing_ok=True)
+def environment(service: Service) -> dict[str, str]:
+    """
+    The password is read from here by its MySQL client; a file of options cannot say every password.
+    """
+    password = service.credentials.password if service.credentials else ""
+    return {"MYSQL_PWD": password} if password else {}

@@ -4,6 +4,7 @@ How is a reference API started, wired to the services that run?
 
 import http.client
 import json
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -30,7 +31,7 @@ def start(site: Site) -> Service:
     port = free_port()
     said = {name: site.service.settings[name] for name in (AGGREGATION,) if name in site.service.settings}
     config = site.write(
-        "config.json", json.dumps({"host": LOOPBACK, "port": port, **said, **_dependencies(site)})
+        "config.json", json.dumps({"host": LOOPBACK, "port": port, **said, **dependencies(site.running)})
     )
     command = reference_api_build.command(site.service.kind, site.folders.cache, site.programs)
     process = site.start([*command, config], folder=site.folders.reference_apis / site.service.kind)
@@ -44,13 +45,14 @@ def start(site: Site) -> Service:
     )
 
 
-def _dependencies(site: Site) -> dict[str, Any]:
+def dependencies(running: Mapping[str, Service]) -> dict[str, Any]:
     """
-    Where the running ones are, and how to enter them; those that do not run are left out.
+    What the API's file says: where the running ones are, and how to enter them; those that do not run are left out.
     """
+    by_kind = {service.kind: service for service in reversed(list(running.values()))}
     told: dict[str, Any] = {}
     for section, kind in (("postgres", "postgresql"), ("mysql", "mysql"), ("rabbitmq", "rabbitmq")):
-        found = site.needed(kind)
+        found = by_kind.get(kind)
         if found and found.credentials:
             told[section] = {
                 "host": found.address.host,
@@ -59,14 +61,14 @@ def _dependencies(site: Site) -> dict[str, Any]:
                 "password": found.credentials.password,
                 ("vhost" if kind == "rabbitmq" else "database"): found.database,
             }
-    mongodb = site.needed("mongodb")
+    mongodb = by_kind.get("mongodb")
     if mongodb and mongodb.credentials:
         login = f"{quote(mongodb.credentials.username, '')}:{quote(mongodb.credentials.password, '')}"
         told["mongodb"] = {"uri": f"mongodb://{login}@{mongodb.address}/?directConnection=true"}
-    vault = site.needed("vault")
+    vault = by_kind.get("vault")
     if vault and vault.credentials:
         told["vault"] = {"address": f"http://{vault.address}", "token": vault.credentials.password}
-    cache = site.needed("redis_cluster") or site.needed("redis")
+    cache = by_kind.get("redis_cluster") or by_kind.get("redis")
     if cache and cache.credentials:
         told["redis"] = {
             "nodes": [str(address) for address in cache.addresses],

@@ -1,4 +1,5 @@
 -- One row is one figure of one load test; null where the test is not valid. Ranks count those that are ranked in print.
+-- A percentile needs as many calls as a 95 % interval of it: the first n whose share ^ n is below 0.025.
 select
     baseline_id,
     'load_test' as kind,
@@ -6,11 +7,16 @@ select
     measure,
     case when valid then figure end as value,
     null::varchar as text,
-    case when not valid then 'measured and not counted: ' || invalid_reason end as reason
+    case
+        when not valid then 'measured and not counted: ' || invalid_reason
+        when calls < needs
+            then 'weak: from ' || calls || ' calls, where ' || replace(measure, '_ns', '') || ' needs ' || needs
+                || '; measure longer'
+    end as reason
 from (
     unpivot (
         select
-            baseline_id, benchmark, valid, invalid_reason,
+            baseline_id, benchmark, valid, invalid_reason, n as calls,
             users::double as users,
             limit_calls::double as limit_calls,
             limit_s::double as limit_s,
@@ -42,3 +48,6 @@ from (
         p50_ns, p66_ns, p75_ns, p80_ns, p90_ns, p95_ns, p98_ns, p99_ns, max_ns, rank
     into name measure value figure
 )
+left join (
+    values ('p66_ns', 9), ('p75_ns', 13), ('p80_ns', 17), ('p90_ns', 36), ('p95_ns', 72), ('p98_ns', 183), ('p99_ns', 368)
+) as least(measure, needs) using (measure)

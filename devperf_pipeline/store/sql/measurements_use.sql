@@ -9,11 +9,15 @@ select
         when measure = 'cpu_percent' and not starts_with(name, 'stack/')
             then round(cpu_low, 1) || '-' || round(cpu_high, 1)
     end as text,
-    null::varchar as reason
+    case
+        when measure = 'cpu_percent' and readings < 3
+            then 'weak: from ' || readings || ' reading' || case readings when 1 then '' else 's' end
+                || ', where CPU needs 3; measure longer'
+    end as reason
 from (
     unpivot (
         select
-            baseline_id, name, cpu_low, cpu_high,
+            baseline_id, name, readings, cpu_low, cpu_high,
             cpu_percent::double as cpu_percent,
             rss_bytes::double as rss_bytes,
             vsz_bytes::double as vsz_bytes,

@@ -1,11 +1,6 @@
 -- One row is one call: the one at that rank of its benchmark's latencies, counted from 1.
 with calls as (
-    select
-        benchmark,
-        round,
-        step_0 + step_1 * 256::bigint + step_2 * 65536 as step_ns,
-        latency_0 + latency_1 * 256::bigint + latency_2 * 65536 as latency_ns,
-        outcome
+    select benchmark, latency_0 + latency_1 * 256::bigint + latency_2 * 65536 as latency_ns
     from read_parquet($file, hive_partitioning = false)
 ),
 wanted as (

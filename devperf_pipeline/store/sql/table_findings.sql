@@ -4,10 +4,10 @@ create table findings as
 with rules (finding, kind, title, rule, least_ratio, least_ns, remedy, gain) as (
     values
         ('sequential-health', 'bottleneck', 'Dependencies are asked one after another',
-            'the aggregate takes at least 90 % of the sum of its measured parts, and the API does not say that it asks them at once',
+            'beyond GET /, the aggregate takes at least 90 % of what its measured parts take together, and the API does not say that it asks them at once',
             0.9, 0,
             'Ask all dependencies at the same time (asyncio.gather, goroutines, Promise.all, join!).',
-            'at least the sum of the measured parts less the slowest of them'),
+            'at least what the measured parts take beyond GET /, less the slowest of them'),
         ('connection-per-request', 'bottleneck', 'A database connection is made for each request',
             'the route takes 1 ms or more, in every round, beyond what the framework and the query take by themselves',
             0, 1000000,
@@ -18,13 +18,18 @@ with rules (finding, kind, title, rule, least_ratio, least_ns, remedy, gain) as 
             1.5, 0,
             'Keep the secret in memory until shortly before its lease ends.',
             'all but what GET / takes'),
-        ('saturated-core', 'bottleneck', 'One core is all that the service uses',
-            'throughput grows by less than 10 % from a quarter of the users to all of them while the processes use 90 to 120 % of one core',
+        ('saturated-core', 'bottleneck', 'One full core is the limit',
+            'the throughput of most users is less than 1.1 times the best of a quarter of them or fewer, while the processes use 90 to 120 % of one core',
             0, 0,
             'Run a process for each core (uvicorn --workers, node:cluster), or move work out of the one that is full.',
             'throughput up to that of as many cores as there are processes'),
+        ('overload', 'bottleneck', 'More users get less done',
+            'the throughput of most users is less than 0.8 times the best of fewer on the same cores, and it is not one full core that says why',
+            0, 0,
+            'Work on no more requests at once than get most done, and let others wait in front (uvicorn --limit-concurrency, a semaphore, a pool as wide as the cores).',
+            'the best throughput, with more users too'),
         ('pooler', 'choice', 'The pooler costs more than it gives',
-            'a call through PgBouncer takes at least 5 % longer than without it in every round',
+            'a call through PgBouncer, which parses it anew, takes at least 5 % longer than a prepared one without it in every round',
             1.05, 0,
             'Connect directly where connections live long; keep PgBouncer for many short ones, with prepared statements on.',
             'the difference to the direct connection'),
@@ -55,31 +60,44 @@ levels as (
     join percentiles as p using (baseline_id, benchmark)
     where p.valid and r.problem is null and r.p50_ns > 0 and r.load = 'closed-1' and r.instrument = 'engine'
 ),
+-- What a route takes beyond GET / of the same round: the way there is gone once, however many dependencies are asked.
+beyond as (
+    select
+        h.baseline_id, h.service, h.operation, h.round, h.p50_ns,
+        greatest(h.p50_ns - r.p50_ns, 0) as beyond_ns
+    from levels as h
+    join levels as r
+        on r.baseline_id = h.baseline_id and r.service = h.service and r.round = h.round and r.operation = 'get-root'
+    where h.operation like 'get-health-%'
+),
 parts as (
-    select baseline_id, service, round, sum(p50_ns) as sum_ns, max(p50_ns) as max_ns, count(*) as parts
-    from levels
-    where operation like 'get-health-%' and operation <> 'get-health-all'
+    select baseline_id, service, round, sum(beyond_ns) as sum_ns, max(beyond_ns) as max_ns, count(*) as parts
+    from beyond
+    where operation <> 'get-health-all'
     group by all
-    having parts >= 2
+    having parts >= 2 and sum_ns > 0
 ),
 health as (
     select
-        a.baseline_id, a.service, a.operation, 1 as users, 'its parts, one by one' as against, count(*) as rounds,
+        a.baseline_id, a.service, a.operation, 1 as users,
+        min(p.parts) || coalesce(' of its ' || any_value(len(string_split(w.value, ', '))) || ' parts', ' parts')
+            || ', one by one' as against,
+        count(*) as rounds,
         median(a.p50_ns) as p50_ns,
         median(p.sum_ns - p.max_ns) as impact_ns,
         min(p.sum_ns - p.max_ns) as low_ns,
         max(p.sum_ns - p.max_ns) as high_ns,
-        median(a.p50_ns / p.sum_ns) as ratio,
-        min(a.p50_ns / p.sum_ns) as ratio_low,
-        max(a.p50_ns / p.sum_ns) as ratio_high,
+        median(a.beyond_ns / p.sum_ns) as ratio,
+        min(a.beyond_ns / p.sum_ns) as ratio_low,
+        max(a.beyond_ns / p.sum_ns) as ratio_high,
         -- Of an API that does not say how it asks, an aggregate that is long may be long by parts that were not measured.
         case
             when any_value(i.value) is not null then any_value(i.value) = 'sequential'
-            when coalesce(any_value(len(string_split(w.value, ', '))) > min(p.parts), min(a.p50_ns / p.sum_ns) > 1.5)
+            when coalesce(any_value(len(string_split(w.value, ', '))) > min(p.parts), min(a.beyond_ns / p.sum_ns) > 1.5)
                 then null
             else true
         end as admitted
-    from levels as a
+    from beyond as a
     join parts as p using (baseline_id, service, round)
     left join infrastructure as i
         on i.baseline_id = a.baseline_id and i.service = a.service and i.key = 'aggregation'
@@ -117,33 +135,77 @@ busy as (
     having count(cpu_percent) >= 3
 ),
 sweep as (
-    select p.baseline_id, p.service, p.operation, p.users, p.throughput_per_s, b.cpu_percent
+    select
+        p.baseline_id, p.service, p.operation, p.users, p.throughput_per_s, p.placement, b.cpu_percent,
+        -- "apart:1|0" is a client on core 1 and servers on core 0; of "free" nobody knows.
+        case
+            when starts_with(p.placement, 'apart:') then len(string_split(split_part(p.placement, '|', 2), ','))
+            when starts_with(p.placement, 'together:') then len(string_split(p.placement, ','))
+        end as server_cores
     from percentiles as p
     left join busy as b using (baseline_id, service, benchmark)
-    where p.valid and p.load like 'sustained-%' and p.instrument = 'engine'
+    where p.valid and p.load like 'sustained-%' and p.instrument = 'engine' and p.throughput_per_s > 0
 ),
 -- The load with most users during which the processes were read, against those with a quarter of its users or fewer.
 saturated as (
     select
-        s.baseline_id, s.service, s.operation, s.users, 'a quarter of the users' as against,
-        count(*) as rounds,
+        s.baseline_id, s.service, s.operation, s.users,
+        max_by(q.users, q.throughput_per_s) || case max_by(q.users, q.throughput_per_s) when 1 then ' user' else ' users' end
+            as against,
+        1 as rounds,
         1e9 / any_value(s.throughput_per_s) as p50_ns,
         0 as impact_ns, 0 as low_ns, 0 as high_ns,
         any_value(s.throughput_per_s) / max(q.throughput_per_s) as ratio,
         ratio as ratio_low,
         ratio as ratio_high,
         any_value(s.throughput_per_s) / max(q.throughput_per_s) < 1.1
-            and any_value(s.cpu_percent) between 90 and 120 as admitted
+            and any_value(s.cpu_percent) between 90 and 120 as admitted,
+        any_value(s.server_cores) as server_cores
     from (
         select *
         from sweep
-        where cpu_percent is not null and throughput_per_s > 0
+        where cpu_percent is not null
         qualify row_number() over (partition by baseline_id, service, operation order by users desc) = 1
     ) as s
     join sweep as q
         on q.baseline_id = s.baseline_id and q.service = s.service and q.operation = s.operation
-        and q.users * 4 <= s.users and q.throughput_per_s > 0
+        and q.users * 4 <= s.users
     group by s.baseline_id, s.service, s.operation, s.users
+),
+-- Where a full core says why, it is the finding: this one looks at all others.
+overloaded as (
+    select
+        s.baseline_id, s.service, s.operation, s.users,
+        max_by(q.users, q.throughput_per_s) || case max_by(q.users, q.throughput_per_s) when 1 then ' user' else ' users' end
+            as against,
+        1 as rounds,
+        1e9 / any_value(s.throughput_per_s) as p50_ns,
+        0 as impact_ns, 0 as low_ns, 0 as high_ns,
+        any_value(s.throughput_per_s) / max(q.throughput_per_s) as ratio,
+        ratio as ratio_low,
+        ratio as ratio_high,
+        ratio < 0.8 as admitted,
+        any_value(s.server_cores) as server_cores
+    from (
+        select *
+        from sweep
+        qualify row_number() over (partition by baseline_id, service, operation order by users desc) = 1
+    ) as s
+    join sweep as q
+        on q.baseline_id = s.baseline_id and q.service = s.service and q.operation = s.operation
+        and q.placement = s.placement and q.users < s.users
+    where not exists (
+        from saturated as f
+        where f.admitted and f.baseline_id = s.baseline_id and f.service = s.service and f.operation = s.operation
+    )
+    group by s.baseline_id, s.service, s.operation, s.users
+),
+-- What Vault itself takes for a KV read: the rest of such a route is how the API asks.
+secrets as (
+    select baseline_id, 'vault' as finding, median(p50_ns) as behind_ns
+    from levels
+    where service = 'vault' and operation = 'kv-read'
+    group by baseline_id
 ),
 found as (
     select
@@ -156,15 +218,16 @@ found as (
     union all by name select *, 'sequential-health' as finding from health
     union all by name select *, 'connection-per-request' as finding, true as admitted from connection
     union all by name select *, 'saturated-core' as finding from saturated
+    union all by name select *, 'overload' as finding from overloaded
 ),
 -- Every round must say so for a finding to hold, and every round must deny it for it to be gone; else it cannot be told.
 judged as (
     select
-        b.stack, f.*, r.kind, r.title, r.rule, r.remedy, r.gain,
+        b.stack, f.*, s.behind_ns, r.kind, r.title, r.rule, r.remedy, r.gain,
         case
-            when f.rounds < 3 and f.finding <> 'saturated-core' then null
+            when f.rounds < 3 and f.finding not in ('saturated-core', 'overload') then null
             when not f.admitted then false
-            when f.finding = 'saturated-core' then true
+            when f.finding in ('saturated-core', 'overload') then true
             when f.ratio_high < r.least_ratio or f.high_ns < r.least_ns then false
             when f.admitted is null then null
             when f.ratio_low >= r.least_ratio and f.low_ns >= r.least_ns then true
@@ -172,6 +235,7 @@ judged as (
     from found as f
     join rules as r using (finding)
     join baselines as b using (baseline_id)
+    left join secrets as s using (baseline_id, finding)
 ),
 followed as (
     select
@@ -200,5 +264,7 @@ select
     high_ns::bigint as impact_high_ns,
     ratio, ratio_low, ratio_high,
     rounds::integer as rounds,
+    behind_ns::bigint as behind_ns,
+    server_cores::integer as server_cores,
     rule, remedy, gain
 from followed

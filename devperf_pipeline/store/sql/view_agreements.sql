@@ -2,7 +2,7 @@
 -- They agree where the ranges over their rounds, each wider by 5 %, touch: medians and throughput both. A tool that
 -- counts time in steps is given one step more; one that sees only every so often whether it has finished may have been
 -- faster by as much. One or two short runs of a tool have no spread to speak of: a small difference is none that can be
--- told then.
+-- told then. Where it cannot be told, `agrees` is null.
 create view agreements as
 with tools as (
     select
@@ -103,6 +103,27 @@ compared as (
         t.kept
     from tool as t
     join engine as e using (baseline_id, service, operation, users, load)
+),
+judged as (
+    select
+        *,
+        case
+            when problem is not null then 'problem'
+            when throughput_ratio is null then 'nothing answered'
+            when medians_agree and throughputs_agree and looks_ns is null then 'agree'
+            when medians_agree and throughputs_agree then 'agree, end seen late'
+            when medians_agree and not throughputs_agree and looks_ns >= run_s * 1e9 / 4 then 'end seen too late'
+            when throughput_ratio < 1 and kept like '0 of %' then 'connections closed'
+            when throughput_ratio < 1 and tool_share > 0.85 then 'tool at its limit'
+            when throughput_ratio > 1 and engine_share > 0.85 then 'engine at its limit'
+            when other_cpu > 0.3 then 'others'
+            when p50_ratio < 1 and not medians_agree and engine_share > 0.85 then 'engine waited for'
+            when p50_ratio > 1 and not medians_agree and tool_share > 0.85 then 'tool waited for'
+            when runs < 3 and throughput_ratio between 0.7 and 1.4 and greatest(tool_share, engine_share) <= 0.85
+            then 'no spread'
+            else 'differ'
+        end as seen
+    from compared
 )
 select
     baseline_id,
@@ -116,32 +137,35 @@ select
     engine_throughput_per_s,
     tool_throughput_per_s,
     throughput_ratio,
-    coalesce(problem is null and medians_agree and throughputs_agree, false) as agrees,
     case
-        when problem is not null then 'not comparable: ' || problem
-        when throughput_ratio is null then 'not comparable: one of them was answered nothing'
-        when medians_agree and throughputs_agree and looks_ns is null then 'agree within their spreads'
-        when medians_agree and throughputs_agree
+        when seen in ('agree', 'agree, end seen late') then true
+        when seen not in ('problem', 'nothing answered', 'end seen too late', 'others', 'no spread') then false
+    end as agrees,
+    case seen
+        when 'problem' then 'not comparable: ' || problem
+        when 'nothing answered' then 'not comparable: one of them was answered nothing'
+        when 'agree' then 'agree within their spreads'
+        when 'agree, end seen late'
         then format(
             'agree as far as can be told: {} sees only every {:.0f} ms whether it has finished, and its run took {:.2f} s',
             tool,
             looks_ns / 1e6,
             run_s
         )
-        when medians_agree and not throughputs_agree and looks_ns >= run_s * 1e9 / 4
+        when 'end seen too late'
         then format(
             'medians agree; {} sees only every {:.0f} ms whether it has finished, too seldom for the throughput of a run of {:.2f} s',
             tool,
             looks_ns / 1e6,
             run_s
         )
-        when throughput_ratio < 1 and kept like '0 of %'
+        when 'connections closed'
         then format(
             '{} speaks HTTP/1.0, and the server closed the connection after each of its calls: {:.2f} of the engine''s throughput',
             tool,
             throughput_ratio
         )
-        when throughput_ratio < 1 and tool_share > 0.85
+        when 'tool at its limit'
         then format(
             '{} was at its limit: it used {:.0f} % of a core, and made {:.2f} of the engine''s throughput{}',
             tool,
@@ -152,21 +176,21 @@ select
                 else format(' at least (it sees only every {:.0f} ms whether it has finished)', looks_ns / 1e6)
             end
         )
-        when throughput_ratio > 1 and engine_share > 0.85
+        when 'engine at its limit'
         then format(
             'the engine was at its limit: it used {:.0f} % of a core, and {} made {:.2f} of its throughput',
             100 * engine_share,
             tool,
             throughput_ratio
         )
-        when other_cpu > 0.3
+        when 'others'
         then format(
             'cannot tell: other processes used {:.0f} % of all cores; {} made {:.2f} of the engine''s throughput',
             100 * other_cpu,
             tool,
             throughput_ratio
         )
-        when p50_ratio < 1 and not medians_agree and engine_share > 0.85
+        when 'engine waited for'
         then format(
             'the engine was at its limit: it used {:.0f} % of a core, so calls waited for it; the median of {} is {:.2f} of its, and its throughput {:.2f}',
             100 * engine_share,
@@ -174,7 +198,7 @@ select
             p50_ratio,
             throughput_ratio
         )
-        when p50_ratio > 1 and not medians_agree and tool_share > 0.85
+        when 'tool waited for'
         then format(
             '{} was at its limit: it used {:.0f} % of a core, so calls waited for it; its median is {:.2f} of the engine''s, and its throughput {:.2f}',
             tool,
@@ -182,7 +206,7 @@ select
             p50_ratio,
             throughput_ratio
         )
-        when runs < 3 and throughput_ratio between 0.7 and 1.4 and greatest(tool_share, engine_share) <= 0.85
+        when 'no spread'
         then format(
             'cannot tell: {} of {} no spread; it made {:.2f} of the engine''s throughput{}; neither was at its limit ({:.0f} and {:.0f} % of a core){}',
             case runs when 1 then 'one run' else 'two runs' end,
@@ -217,4 +241,4 @@ select
             end
         )
     end as says
-from compared
+from judged

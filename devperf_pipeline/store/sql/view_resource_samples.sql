@@ -1,5 +1,4 @@
 -- One row is one reading of one service's processes. The variable lets a session say where the files moved to.
-create view resource_samples as
 select
     baseline_id,
     service,
@@ -24,7 +23,7 @@ select
     oom_kills,
     source
 from read_parquet(
-    coalesce(getvariable('devperf_samples')::varchar, $folder) || '/baseline_id=*/resources.parquet',
+    coalesce(getvariable('devperf_samples')::varchar, $folder) || '/baseline_id=*/' || $file,
     hive_partitioning = true,
     hive_types = {'baseline_id': varchar}
 )

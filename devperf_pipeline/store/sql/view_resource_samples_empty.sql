@@ -1,5 +1,4 @@
 -- One row would be one reading of one service's processes; there is none yet.
-create view resource_samples as
 select
     null::varchar as baseline_id,
     null::varchar as service,

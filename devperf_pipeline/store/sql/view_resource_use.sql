@@ -22,6 +22,7 @@ machine as (
 select
     c.baseline_id,
     case c.service when 'total' then 'stack' else c.service end || '/' || c.phase as name,
+    c.readings,
     c.cpu_p50 as cpu_percent,
     c.cpu_p5 as cpu_low,
     c.cpu_p95 as cpu_high,
@@ -36,6 +37,7 @@ union all
 select
     baseline_id,
     belongs_to || '/node/' || phase,
+    min(readings),
     avg(cpu_p50),
     avg(cpu_p5),
     avg(cpu_p95),

@@ -20,6 +20,7 @@ from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.cleaning import clean
 from devperf_pipeline.services.redis_guest import BLOCK as BLOCK_KEYS
 from devperf_pipeline.services.redis_guest import GUEST, admit
+from devperf_pipeline_tests.services.odd_users import ODD, entered_oddly
 
 pytestmark = pytest.mark.servers
 
@@ -183,6 +184,21 @@ class TestMeasure:
         ]
         assert all(one.quantiles[0.5] <= one.quantiles[0.99] for one in keeper.stated)
         assert not any(service.credentials.password in line for line in command_lines)
+
+    @pytest.mark.parametrize("kind", ["postgresql", "pgbouncer", "mysql", "redis", "redis_cluster"])
+    def test_odd_passwords(self, running_stack: Stack, kind: str, command_lines: set[str]) -> None:
+        """
+        Every tool is let in with quotes, spaces, backslashes and other alphabets in the password, and shows none of it.
+        """
+        if kind in running_stack.missing:
+            pytest.skip(running_stack.missing[kind])
+        with entered_oddly(running_stack.service(kind)) as odd:
+            keeper = sit(replace(running_stack, services=(odd,)), kind)
+
+        assert {} == keeper.baselines[-1].reasons
+        assert [] == problems(keeper)
+        assert keeper.stated
+        assert not any(ODD.strip() in line for line in command_lines)
 
     def test_visited_redis_is_not_written_to(self, running_stack: Stack) -> None:
         """

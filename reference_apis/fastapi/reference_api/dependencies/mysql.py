@@ -28,7 +28,8 @@ class MySQL:
             host=self._settings.host,
             port=self._settings.port,
             user=self._settings.user,
-            password=self._settings.password.get_secret_value(),
+            # As text the driver would say it in Latin-1.
+            password=self._settings.password.get_secret_value().encode(),
             db=self._settings.database,
             autocommit=True,
             connect_timeout=2,

@@ -1,5 +1,4 @@
--- One row would be one call made to warm up; there is none yet.
-create view warmups as
+-- One row would be one call, measured or made to warm up; there is none yet.
 select
     null::varchar as baseline_id,
     null::varchar as service,

@@ -1,7 +1,7 @@
--- One row is one measured call, failed ones included. The variable lets a session say where the files moved to.
+-- One row is one call of the file, measured or made to warm up, failed ones included.
+-- The variable lets a session say where the files moved to.
 -- Files hold steps from end to end and numbers in bytes (compact_parts.sql); the running sum of steps costs
 -- something only where begin_ns is asked for.
-create view samples as
 with calls as (
     select
         baseline_id,
@@ -12,7 +12,7 @@ with calls as (
         outcome,
         file_row_number
     from read_parquet(
-        coalesce(getvariable('devperf_samples')::varchar, $folder) || '/baseline_id=*/samples.parquet',
+        coalesce(getvariable('devperf_samples')::varchar, $folder) || '/baseline_id=*/' || $file,
         hive_partitioning = true,
         hive_types = {'baseline_id': varchar},
         file_row_number = true

@@ -1,0 +1,91 @@
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from devperf_pipeline.defs.ui import ours, stop
+from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.ports import free_port
+
+pytestmark = pytest.mark.servers
+
+ASKED = """
+{
+  repositoriesOrError {
+    ... on RepositoryConnection {
+      nodes { name location { name } assetNodes { id } schedules { description } sensors { description } }
+    }
+  }
+}
+"""
+
+
+@pytest.fixture(name="ui", scope="module")
+def _ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Folders, int]]:
+    """
+    The UI of a project of its own, and its port; stopped as `make down` stops it.
+    """
+    folders = Folders(tmp_path_factory.mktemp("ui"))
+    port = free_port()
+    command = [str(Path(sys.executable).parent / "devperf"), "ui", "--port", str(port)]
+    with subprocess.Popen(command, env={**os.environ, "DEVPERF_ROOT": str(folders.root)}) as process:
+        try:
+            _wait_until_it_serves(process, port)
+            yield folders, port
+        finally:
+            stop(folders)
+            process.wait(30)
+
+
+def _wait_until_it_serves(process: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/server_info").status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.5)
+    pytest.fail(f"the UI does not serve at port {port}; exit status {process.poll()}")
+
+
+class TestServe:
+    def test_shows_our_graph(self, ui: tuple[Folders, int]) -> None:
+        """
+        The webserver has loaded our definitions, under the name that workspace.yaml has, and tells what runs by itself.
+        """
+        _, port = ui
+        answer = httpx.post(f"http://127.0.0.1:{port}/graphql", json={"query": ASKED}, timeout=60).json()
+        (found,) = answer["data"]["repositoriesOrError"]["nodes"]
+        assert "devperf_pipeline" == found["location"]["name"]
+        assert len(found["assetNodes"]) > 50
+        assert all(one["description"] for one in (*found["schedules"], *found["sensors"]))
+
+    def test_loads_the_definitions_once(self, ui: tuple[Folders, int]) -> None:
+        """
+        Webserver and daemon share one code server: nothing is loaded anew, for seconds, while something is measured.
+        """
+        folders, _ = ui
+        told = [" ".join(process.cmdline()) for process in ours(folders)]
+        assert 1 == sum("dagster api grpc" in line for line in told), told
+        assert all(
+            any(program in line for line in told) for program in ("dagster-daemon", "dagster-webserver")
+        )
+
+    def test_leaves_nothing(self, tmp_path: Path, ui: tuple[Folders, int]) -> None:
+        """
+        After it was stopped no process of it runs, and none of another project's was touched.
+        """
+        folders, _ = ui
+        before = ours(folders)
+        assert 0 == stop(Folders(tmp_path))
+        assert before == ours(folders)
+        assert len(before) == stop(folders)
+        _, alive = psutil.wait_procs(before, timeout=15)
+        assert [] == alive
+        assert [] == ours(folders)
