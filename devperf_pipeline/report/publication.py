@@ -70,7 +70,22 @@ def contradicted(baseline_id: str, found: "Sequence[Contradiction]") -> list[str
             "ten times a round or more): nothing in this baseline contradicts itself."
         )
     ]
-    return [*notes, *(_contradiction(one) for one in found if one.published)]
+    theirs: dict[tuple[str, str], list[Contradiction]] = {}
+    for one in found:
+        if one.published:
+            theirs.setdefault((one.source, one.rule), []).append(one)
+    return [*notes, *(_alike(those) for those in theirs.values())]
+
+
+def _alike(found: "Sequence[Contradiction]") -> str:
+    """
+    The first of those that one rule found, and how many more.
+    """
+    more = len(found) - 1
+    places = "place" if more == 1 else "places"
+    return _contradiction(found[0]) + (
+        f"; alike in {more} more {places} (`devperf coverage`)" if more else ""
+    )
 
 
 def _contradiction(one: "Contradiction") -> str:

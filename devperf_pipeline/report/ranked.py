@@ -208,7 +208,7 @@ def _places(view: "Picture", rankings: "Sequence[Ranking]") -> Table:
         unit = show.unit_for(place.p95_ns for place in one.places)
         places = [_place(view, one.places[0], place, unit) for place in one.places]
         rows.append([show.cell(one.route), unit, *places, *(show.DASH,) * (most - len(places))])
-    return Table(head, rule, rows)
+    return Table(head, (rule[0], "--:", *rule[2:]), rows)
 
 
 def _place(view: "Picture", first: "Reading", place: "Reading", unit: "show.Unit") -> str:

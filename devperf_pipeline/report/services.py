@@ -26,6 +26,9 @@ GROUPS = {
 
 DAGGER = "† rounds too few or too short: bounds from the samples alone, which are narrower than the truth."
 
+_DEAREST = 3
+"""So many operations are named that the driver costs most."""
+
 
 def services(view: "Picture", role: str, chart: "Callable[[Part], str | None]") -> list[Section]:
     """
@@ -44,8 +47,6 @@ def _section(view: "Picture", part: "Part", svg: str | None) -> Section:
         blocks.append(Chart(f"Percentile curves of {show.cell(part.title)}", part.service, svg))
     if readings.engine:
         blocks += [_caption(part, readings.engine_alike), readings.engine]
-    if readings.from_samples:
-        blocks.append(DAGGER)
     if readings.notes:
         blocks += ["Does not count:", Lines(readings.notes)]
     return Section(show.cell(part.title), [block for block in blocks if block], level=3)
@@ -73,9 +74,32 @@ def drivers(view: "Picture") -> list[Section]:
         return []
     about = (
         "What an application feels: the same operations through each service's Python driver. The tables above have "
-        f"their p50 as a column. {DAGGER}"
+        "their p50 as a column."
     )
-    return [Section("Through the drivers", [about]), *sections]
+    return [Section("Through the drivers", [about, *_compared(view)]), *sections]
+
+
+def _compared(view: "Picture") -> list[Block]:
+    """
+    Where the driver costs most, and where it seems to cost less than nothing, in p50.
+    """
+    pairs = [
+        (f"{show.cell(part.title)}, {show.cell(row.title)}", row.p50_ns, driver.p50_ns)
+        for part in view.parts
+        for row, driver in shown(part.rows)
+        if driver and row.p50_ns and driver.p50_ns
+    ]
+    dearest = sorted(pairs, key=lambda pair: pair[2] - pair[1], reverse=True)[:_DEAREST]
+    quicker = [pair for pair in pairs if pair[2] < pair[1]]
+    lines = [
+        f"{about}: {'; '.join(f'{what}: {show.duration(driver)} instead of {show.duration(engine)}' for what, engine, driver in those)}."
+        for about, those in (
+            ("The driver costs most", [pair for pair in dearest if pair[2] > pair[1]]),
+            ("Quicker through the driver, so that nothing can be told of its cost", quicker),
+        )
+        if those
+    ]
+    return [Lines(lines)] if lines else []
 
 
 def settings(view: "Picture") -> list[Section]:
@@ -91,6 +115,14 @@ def settings(view: "Picture") -> list[Section]:
 def _role(part: "Part") -> str:
     role = CATALOGUE[part.service].role if part.service in CATALOGUE else ""
     return role if role in GROUPS else ""
+
+
+def _has_dagger(view: "Picture") -> bool:
+    return any(
+        row.p95_bounds == "samples" and row.trusted_p95_ns and not row.is_floor
+        for part in view.parts
+        for row in part.rows
+    )
 
 
 def how_to_read(view: "Picture", enough: "Sequence[str]") -> Section:
@@ -113,12 +145,13 @@ def how_to_read(view: "Picture", enough: "Sequence[str]") -> Section:
         ),
         (
             "*engine* replays prepared bytes on the driver's own connection: what the service does. *driver* is what "
-            "an application feels; the difference is what the driver costs."
+            "an application feels; the difference is what the driver costs, and chance where calls are few or unsteady."
         ),
         (
             "*floor* is the same instrument asking for nothing, with one user: of a reading close to its floor, little "
             "belongs to the service. *age* is counted back from the end of this baseline; *new* was measured in it."
         ),
         *summary.placements(view),
+        *([DAGGER] if _has_dagger(view) else []),
     ]
     return Section("How to read the tables", [Lines(points)])

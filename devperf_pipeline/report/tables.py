@@ -34,7 +34,6 @@ class Readings:
     driver: Table | None
     driver_alike: str
     notes: Sequence[str]
-    from_samples: bool
 
 
 def end_ns(picture: Picture) -> int:
@@ -60,7 +59,6 @@ def readings(part: Part, now_ns: int) -> Readings:
         driver=driver,
         driver_alike=driver_alike,
         notes=[_note(row) for row in part.rows if not row.valid],
-        from_samples=any(row.p95_bounds == "samples" and row.trusted_p95_ns for row, _ in [*lines, *beside]),
     )
 
 

@@ -79,7 +79,23 @@ def memory(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
         ]
         for row in best(rows)
     ]
-    return [Section("Memory per request", [about, Table(head, (*rule[:-1], ":--"), table)])]
+    return [
+        Section("Memory per request", [f"{about}{_unranked(rows)}", Table(head, (*rule[:-1], ":--"), table)])
+    ]
+
+
+def _unranked(rows: Sequence[Mapping[str, Any]]) -> str:
+    """
+    That nobody uses less than another where the bounds of all have something in common; empty otherwise.
+    """
+    known = [
+        (row["low_bytes"], row["high_bytes"])
+        for row in best(rows)
+        if row["low_bytes"] is not None and row["high_bytes"] is not None
+    ]
+    if len(known) < 2 or max(low for low, _ in known) > min(high for _, high in known):
+        return ""
+    return " **The bounds of all overlap: who uses least cannot be told.**"
 
 
 def best(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

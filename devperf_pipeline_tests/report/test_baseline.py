@@ -108,7 +108,36 @@ class TestTables:
         report = render(warehouse.folders).report
 
         assert cells(lines(report, "| GET |")[0])[5] == "30.0 (29.0 to 31.0)†"
-        assert len(lines(report, "† rounds too few or too short")) == 1
+        assert len(lines(report, "- † rounds too few or too short")) == 1
+
+    def test_where_nothing_is_marked_no_mark_is_explained(self, warehouse: "Warehouse") -> None:
+        """
+        What † means is not said in a report that has none.
+        """
+        warehouse.reading(warehouse.baseline(25), "redis", "get")
+
+        assert [] == lines(render(warehouse.folders).report, "†")
+
+    def test_what_the_driver_costs_most_and_where_it_cannot_be_told(self, warehouse: "Warehouse") -> None:
+        """
+        The dearest drivers stand above their tables; one that seems to cost less than nothing is named as chance.
+        """
+        sitting = warehouse.baseline(25)
+        for operation, engine_us, driver_us in (
+            ("get", 20, 80),
+            ("scan", 2_000, 20_000),
+            ("pki", 40_000, 33_000),
+        ):
+            warehouse.reading(sitting, "redis", operation, p50_ns=engine_us * 1_000)
+            warehouse.reading(sitting, "redis", operation, p50_ns=driver_us * 1_000, instrument="driver")
+        report = render(warehouse.folders).report
+
+        most, quicker = lines(report, "instead of")
+        assert most == (
+            "- The driver costs most: Redis, one node, SCAN: 20.0 ms instead of 2.00 ms; "
+            "Redis, one node, GET: 80.0 µs instead of 20.0 µs."
+        )
+        assert quicker.endswith("of its cost: Redis, one node, PKI: 33.0 ms instead of 40.0 ms.")
 
     def test_an_invalid_reading_is_struck_and_explained(self, warehouse: "Warehouse") -> None:
         """

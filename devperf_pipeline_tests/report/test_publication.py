@@ -100,11 +100,13 @@ class TestPublication:
 class TestContradicted:
     def test_ours_come_first_and_those_of_other_baselines_not_at_all(self) -> None:
         """
-        Contradictions of this baseline, then published ones; without any of ours it is said that there is none.
+        Contradictions of this baseline, then published ones, of those alike only the first; without any of ours it is said that there is none.
         """
         theirs = "Contradiction: published x, a \\| b: adds up to &lt;2&gt;"
         ours = "Contradiction: a \\| b: adds up to &lt;2&gt;"
         found = [contradiction("published x"), contradiction("b"), contradiction("older")]
 
         assert [ours, theirs] == contradicted("b", found)
+        alike = [contradiction("published x")] * 4
+        assert [f"{theirs}; alike in 3 more places (`devperf coverage`)"] == contradicted("b", alike)[1:]
         assert contradicted("b", found[:1])[0].endswith("nothing in this baseline contradicts itself.")

@@ -116,6 +116,22 @@ class TestMemory:
             (line[0], line[1], line[3]) for line in lines(section)
         ]
 
+    @pytest.mark.parametrize(("low", "told"), [(8_000.0, 1), (9_500.0, 0)])
+    def test_nobody_is_least_where_all_bounds_overlap(self, view: Picture, low: float, told: int) -> None:
+        """
+        An order within the bounds is none, and the page says so; one that is outside them is not denied.
+        """
+        row = {"points": 6, "measure": "pss", "bytes_per_request": 9_000.0, "verdict": "grows"}
+        rows = [
+            {"service": "gin", "low_bytes": 100.0, "high_bytes": 9_000.0, **row},
+            {"service": "actix", "low_bytes": low, "high_bytes": 20_000.0, **row},
+        ]
+        [section] = memory(view, rows)
+
+        assert told == str(section.blocks[0]).count(
+            "The bounds of all overlap: who uses least cannot be told."
+        )
+
     def test_nothing_measured_no_section(self, view: Picture) -> None:
         """
         Without rows there is no empty table.
