@@ -47,7 +47,7 @@ class Asker:
         where = f"{self._service.name} at {self._service.address}"
         request = http_wire.encode(method, target, str(self._service.address), body, headers=headers)
         try:
-            return http_wire.ask(self._connection.take_socket(self._service.address), request, DEADLINE_S)
+            answer = http_wire.ask(self._connection.take_socket(self._service.address), request, DEADLINE_S)
         except OSError as error:
             self._reconnect()
             raise ServiceUnreachable(
@@ -56,6 +56,9 @@ class Asker:
         except WrongAnswer as error:
             self._reconnect()
             raise WrongAnswer(f"{where}, {method} {target}: {error}. Look at its log.") from error
+        if "close" in answer.headers.get("connection", "").lower():
+            self._reconnect()
+        return answer
 
     def standing_before(self, routes: Sequence[HttpRoute]) -> dict[str, Spoiler]:
         """
