@@ -113,11 +113,13 @@ class ApiSession:
 
     def assume(self) -> None:
         """
-        Start our own server, which is the floor, and take it that every route answers.
+        As `prepare`: nothing is made by asking.
+
+        Raises:
+            WrongAnswer: no route can be measured.
+
         """
-        if self._canned is None:
-            self._canned = CannedServer()
-        self._rows = self._routes
+        self.prepare()
 
     def prepare(self) -> None:
         """

@@ -158,6 +158,14 @@ class TestRightAnswers:
 
         assert (["route-orders-7"], {"route-orders-7": "/orders/7"}) == (sustained, scripts)
 
+    def test_assumed_are_those_that_answer(self) -> None:
+        """A dry run tells of the routes that would be measured, since nothing is made by asking."""
+        with visiting(shop, "/orders/7", "/x") as session:
+            session.assume()
+            titles = [each.title for each in session.operations()]
+
+        assert ["GET /orders/7"] == titles[1:]
+
     def test_only_get(self) -> None:
         """Whatever is done with an API, nothing but GET arrives there."""
         methods: set[str] = set()
