@@ -120,7 +120,8 @@ def baseline(
     from devperf_pipeline.report.ending import ending  # noqa: PLC0415
 
     job = defs.resolve_job_def("baseline")
-    run_baseline(job, folders, stack=stack, profile=profile, services=services, seconds=seconds or 0)
+    wanted_names = services or tuple(names)
+    run_baseline(job, folders, stack=stack, profile=profile, services=wanted_names, seconds=seconds or 0)
     end = ending(folders)
     click.echo(end.text)
     if not end.measured:

@@ -133,7 +133,7 @@ class Service:
     `kind` names the module of `services/` that knows it; `name` is what every table calls it.
     `settings` are the server's own settings, in its own words ("shared_buffers").
     `kept` says what has to be read from a Vault before the service can be entered, `password_file` which file holds
-    its password or token.
+    its password or token. `routes` are the paths that an API is asked of which nothing else is known.
     """
 
     name: str
@@ -145,6 +145,7 @@ class Service:
     needs: tuple[str, ...] = ()
     kept: Mapping[Kept, VaultField] = field(default_factory=dict[Kept, VaultField])
     password_file: Path | None = None
+    routes: tuple[str, ...] = ()
 
     @property
     def address(self) -> Address:

@@ -133,6 +133,16 @@ class TestStacks:
         """
         assert [] == [name for name in CATALOGUE if f"`{name}`" not in STACKS]
 
+    def test_its_api_is_described_as_it_must_be(self, tmp_path: Path) -> None:
+        """
+        The stack file that is shown for any API is read without a complaint.
+        """
+        [block] = [text for text in re.findall(r"```toml\n(.*?)```", STACKS, re.DOTALL) if "routes" in text]
+        (tmp_path / "shop.toml").write_text(block, encoding="utf-8")
+        service = load_stack(str(tmp_path / "shop.toml"), Folders(tmp_path), CATALOGUE).service("api")
+
+        assert ("/orders/7", "/orders?limit=10", "/health") == service.routes
+
 
 class TestArchitecture:
     def test_names_only_what_exists(self) -> None:

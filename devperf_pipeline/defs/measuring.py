@@ -262,11 +262,13 @@ def _results(
     wanted = context.selected_asset_keys
     if keys.INFRASTRUCTURE in wanted:
         yield dg.MaterializeResult(asset_key=keys.INFRASTRUCTURE, metadata=_infrastructure(baseline))
+    named = {service.name for service in stack.services}
+    asked = [service for service in keys.SERVICES if keys.samples(service) in wanted]
     con = warehouse.connect(folders)
     try:
-        for service in keys.SERVICES:
-            if keys.samples(service) not in wanted:
-                continue
+        for service in asked:
+            if service not in named and not named.isdisjoint(asked):
+                continue  # whoever asks for everything means all that the stack has
             if baseline.states.get(service) != "measured" or service not in tally.services:
                 why = baseline.reasons.get(
                     service, f"{service} is not in the stack {stack.name!r} ({stack.path})."

@@ -28,6 +28,9 @@ CATEGORIES: Mapping[str, str] = {
 }
 """What the published table calls the roles of the catalogue."""
 
+CATEGORIES_OF_KINDS = {"api": "apis"}
+"""Kinds that are in none of its groups."""
+
 FORWARDERS = {
     "docker-proxy",
     "rootlessport",
@@ -102,6 +105,8 @@ def category_of(kind: str) -> str:
     """
     How the published table groups services of that kind.
     """
+    if kind in CATEGORIES_OF_KINDS:
+        return CATEGORIES_OF_KINDS[kind]
     role = CATALOGUE[kind].role if kind in CATALOGUE else kind
     return CATEGORIES.get(role, role)
 

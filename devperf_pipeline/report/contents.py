@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from devperf_pipeline.analyse.changes import changes
 from devperf_pipeline.analyse.findings import findings, layers
-from devperf_pipeline.analyse.lint import contradictions
+from devperf_pipeline.analyse.lint import Contradiction, contradictions
 from devperf_pipeline.report import (
     beside,
     changed,
@@ -115,7 +115,7 @@ def contents(con: "Connection", view: "Picture") -> Contents:
                     for title, missing in absent.items()
                     if missing
                 ),
-                *(publication.contradicted(id_, contradictions(con)) if has(con, "lint") else ()),
+                *(publication.contradicted(id_, _contradictions(con, view)) if has(con, "lint") else ()),
             ],
         ),
     ]
@@ -173,6 +173,13 @@ def _timelines(con: "Connection", view: "Picture", tests: Sequence[Mapping[str, 
 def _history(con: "Connection", baseline_id: str) -> Chart | None:
     svg = comparing_charts.history(asked(con, "report_history", baseline_id=baseline_id))
     return Chart("p50 over baselines, one benchmark of each service", "history", svg) if svg else None
+
+
+def _contradictions(con: "Connection", view: "Picture") -> list[Contradiction]:
+    """
+    Figures that contradict each other; published ones only where something of the stack is in what is published.
+    """
+    return [one for one in contradictions(con) if not (one.published and publication.unheard_of(view))]
 
 
 def _notes(view: "Picture", said: Sequence[str]) -> Section:

@@ -36,6 +36,7 @@ COLOURS = (
     "#6a7fb0",
     "#c06fd0",
     "#5b9c4c",
+    "#5f6be8",
 )
 """Mid-tones that keep apart from each other, from white and from black."""
 

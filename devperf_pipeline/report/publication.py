@@ -26,15 +26,22 @@ _WORDS = {"slower than fastest": "slower than the fastest of these rows"}
 _RANGE = re.compile(r"^\[([\d.]+), ([\d.]+)\]$")
 
 
+def unheard_of(view: "Picture") -> bool:
+    """
+    Whether the stack is nothing but an API of which nobody else has published anything.
+    """
+    return {"api"} == {part.service for part in view.parts}
+
+
 def publication(view: "Picture", cells: "Sequence[Cell]") -> Section | None:
     """
     One line a published row: each of its figures as it was measured here, in brackets as it was published.
 
-    None where nothing is published, or nothing of it was measured.
+    None where nothing is published, or nothing of it was measured but the machine.
     """
     applying = [cell for cell in cells if cell.applies]
     filled = [cell for cell in applying if cell.filled]
-    if not filled:
+    if not filled or unheard_of(view):
         return None
     rows: dict[tuple[str, str, str], list[Cell]] = {}
     for cell in cells:

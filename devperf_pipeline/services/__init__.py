@@ -36,11 +36,11 @@ class Kind:
         return import_module(f"devperf_pipeline.services.{self.module}").open_session
 
 
-def _api(name: str, title: str, icon: str) -> Kind:
+def _api(name: str, title: str, icon: str | None = None, *, module: str = "reference_api") -> Kind:
     return Kind(
         name=name,
         title=title,
-        module="reference_api",
+        module=module,
         role="api",
         icon=icon,
         load_tested=True,
@@ -101,5 +101,6 @@ CATALOGUE: dict[str, Kind] = {
         _api("gin", "Gin", "go"),
         _api("express", "Express", "javascript"),
         _api("actix", "Actix Web", "rust"),
+        _api("api", "Your API", module="api"),
     )
 }

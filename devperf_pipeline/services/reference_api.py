@@ -11,29 +11,23 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
-from devperf_pipeline.errors import ServiceError, ServiceRefused, ServiceUnreachable, WrongAnswer
-from devperf_pipeline.model import Facts, Outcome, RouteAnswer, Service
+from devperf_pipeline.errors import ServiceError, ServiceRefused, WrongAnswer
+from devperf_pipeline.model import Facts, RouteAnswer, Service
 from devperf_pipeline.services import CATALOGUE, devstack_core_routes, http_wire, reference_api_routes
 from devperf_pipeline.services.canned_http import CannedServer
 from devperf_pipeline.services.hearing import hear, show
-from devperf_pipeline.services.http_connection import (
-    EXCEPTIONS,
-    HttpConnection,
-    Response,
-    answer_of,
-    failure,
-    status_of,
-)
+from devperf_pipeline.services.http_asking import Asker, driver_of, explained, rows_of, wire_of
+from devperf_pipeline.services.http_connection import EXCEPTIONS, HttpConnection
 from devperf_pipeline.services.http_floor import floor
-from devperf_pipeline.services.http_spoilers import PASSING, Spoiler, limited_by, spoilers_of
-from devperf_pipeline.services.http_wire import NONE, Answer, cached_by
-from devperf_pipeline.services.operation import DEADLINE_S, OUR_NAME, Driver, Operation, Step, Wire
+from devperf_pipeline.services.http_route import Method
+from devperf_pipeline.services.http_spoilers import Spoiler, limited_by
+from devperf_pipeline.services.http_wire import NONE, Answer
+from devperf_pipeline.services.operation import OUR_NAME, Driver, Operation, Wire
 from devperf_pipeline.services.reference_api_routes import (
     DOOMED,
     SEED_TTL_S,
     VALUE,
     Api,
-    Method,
     Route,
     asked_of,
     said_by,
@@ -88,7 +82,7 @@ class ReferenceApiSession:
     def __init__(self, service: Service, api: Api) -> None:
         self._service = service
         self._api = api
-        self._connection = HttpConnection()
+        self._asker = Asker(service)
         self._canned: CannedServer | None = None
         self._routes: Sequence[Route] = ()
         self._doomed = 0
@@ -224,7 +218,7 @@ class ReferenceApiSession:
         if self._canned is not None:
             self._canned.stop()
             self._canned = None
-        self._connection.close()
+        self._asker.close()
 
     def ask(
         self, method: Method, target: str, body: bytes | None = None, *, headers: Mapping[str, str] = NONE
@@ -236,31 +230,13 @@ class ReferenceApiSession:
             ServiceUnreachable, WrongAnswer: as they say.
 
         """
-        where = f"{self._service.name} at {self._service.address}"
-        request = http_wire.encode(method, target, str(self._service.address), body, headers=headers)
-        try:
-            return http_wire.ask(self._connection.take_socket(self._service.address), request, DEADLINE_S)
-        except OSError as error:
-            # What comes late must not be taken for the next answer.
-            self._connection.close()
-            self._connection = HttpConnection()
-            raise ServiceUnreachable(
-                f"{where} does not answer {method} {target} ({error}). Look at its log."
-            ) from error
-        except WrongAnswer as error:
-            raise WrongAnswer(f"{where}, {method} {target}: {error}. Look at its log.") from error
+        return self._asker.ask(method, target, body, headers=headers)
 
     def _standing_before(self) -> dict[str, Spoiler]:
         """
         What stands before the routes that can be asked as often as one likes, by their names.
         """
-        routes = [route for route in self._api.routes if route.repeatable]
-
-        def again(route: Route, suffix: str, headers: Mapping[str, str]) -> Answer:
-            return self.ask(route.method, route.target + suffix, headers=headers)
-
-        found = spoilers_of([partial(again, route) for route in routes])
-        return {route.name: each for route, each in zip(routes, found, strict=True) if each is not None}
+        return self._asker.standing_before([route for route in self._api.routes if route.repeatable])
 
     def _first_answer(self, route: Route) -> str | None:
         """
@@ -273,7 +249,7 @@ class ReferenceApiSession:
             answer = self.ask(route.method, route.target, route.encoded_body, headers=route.headers)
         except ServiceError as error:
             return str(error)
-        self.answers.append(told(route, answer))
+        self.answers.append(told(route.title, answer, states=route.health))
         if limit := limited_by(answer):
             return explained(Spoiler("limit", limit))
         if route.target.endswith("/health/all"):
@@ -307,42 +283,17 @@ class ReferenceApiSession:
         )
 
     def _wire(self, route: Route, connection: HttpConnection, user: int, size: int) -> Wire:
-        host, body = str(self._service.address), route.encoded_body
         targets = self._targets(route, user, size)
-        return Wire(
-            sockets=[connection.take_socket(self._service.address)],
-            calls=[
-                (
-                    Step(
-                        http_wire.encode(route.method, target, host, body, headers=route.headers),
-                        http_wire.complete,
-                    ),
-                )
-                for target in targets
-            ],
-            check=lambda replies: route.check(replies[0]),
-            verify=lambda replies: verify(route, partial(http_wire.parse, replies[0])),
-        )
+        return wire_of(route, connection, self._service, targets, route.encoded_body)
 
     def _driver(self, route: Route, connection: HttpConnection, user: int, size: int) -> Driver:
         client = connection.client(self._service.address)
         targets = self._targets(route, user, size)
         method, content, headers, count = route.method, route.body, dict(route.headers), len(targets)
 
-        def check(response: Response) -> Outcome:
-            outcome = status_of(response)
-            if outcome is not Outcome.OK:
-                return outcome
-            if route.cache and not route.from_cache(cached_by(response.headers) is not None):
-                return Outcome.WRONG
-            return route.check_body(response.content)
-
-        return Driver(
-            call=lambda k: client.request(method, targets[k % count], json=content, headers=headers),
-            check=check,
-            verify=lambda response: verify(route, partial(answer_of, response)),
-            exceptions=EXCEPTIONS,
-            failure=failure,
+        return driver_of(
+            route,
+            lambda k: client.request(method, targets[k % count], json=content, headers=headers),
             size=size if route.doomed else None,
         )
 
@@ -359,20 +310,13 @@ class ReferenceApiSession:
         if route.doomed:
             return self._lay_in
         if route.cache == "asked":
-            return lambda _users, _size: self._fill_cache(route)
+            return lambda _users, _size: self._asker.fill_cache(route)
         if self._api.names.key in route.target:
             return lambda _users, _size: self._store(self._api.names.key)
         if route.target.endswith(self._api.names.queue):
             # A queue that grows from round to round would make each round slower than the last.
             return lambda _users, _size: self._drop_queue()
         return None
-
-    def _fill_cache(self, route: Route) -> None:
-        """
-        Have the answer made and kept anew, so that the cache holds it for its whole time.
-        """
-        self.ask(route.method, route.target, headers=PASSING)
-        self.ask(route.method, route.target)
 
     def _lay_in(self, users: int, size: int) -> None:
         """
@@ -407,39 +351,3 @@ class ReferenceApiSession:
     def _drop_queue(self) -> None:
         if self._api.drop is not None:
             self.ask("DELETE", self._api.drop)
-
-
-def rows_of(route: Route, spoiler: Spoiler | None) -> tuple[Sequence[Route], str | None]:
-    """
-    Which rows a route gives, and why its own is not among them, if it is not.
-    """
-    if spoiler is None:
-        return (route,), None
-    if not spoiler.told:
-        return (), explained(spoiler)
-    if not spoiler.passable:
-        return (route.cached(),), explained(spoiler)
-    return (route.cold(), route.cached()), None
-
-
-def explained(spoiler: Spoiler) -> str:
-    """
-    What a spoiler means for a row.
-    """
-    if spoiler.kind == "limit":
-        return f"a rate limit answers in its place or will soon ({spoiler.seen}): turn it off for the time of measuring"
-    if spoiler.told and spoiler.passable:
-        return f"a cache answers ({spoiler.seen}): measured cold with Cache-Control: no-cache, and cached in a row of its own"
-    if spoiler.told:
-        return f"a cache answers ({spoiler.seen}) and lets nothing pass: only measured cached, in a row of its own"
-    return f"a cache seems to answer ({spoiler.seen}): turn it off for the time of measuring"
-
-
-def verify(route: Route, answer: Callable[[], Answer]) -> str | None:
-    """
-    What is wrong with an answer, also when it is none.
-    """
-    try:
-        return route.verify(answer())
-    except WrongAnswer as error:
-        return str(error)

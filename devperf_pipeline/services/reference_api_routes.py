@@ -4,16 +4,15 @@ Which routes of a reference API are measured, what is sent to each, and what mus
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any
 
 from devperf_pipeline.errors import WrongAnswer
 from devperf_pipeline.model import Outcome
-from devperf_pipeline.services.http_spoilers import PASSING
-from devperf_pipeline.services.http_wire import NONE, Answer, cached_by, check, says_hit
+from devperf_pipeline.services.http_route import HttpRoute, pointing
+from devperf_pipeline.services.http_wire import Answer
 from devperf_pipeline.services.operation import OUR_NAME
 
-Method = Literal["GET", "POST", "DELETE"]
 Expectation = Callable[[dict[str, Any]], bool]
 
 VALUE = "measured by devperf"
@@ -55,22 +54,17 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class Route(HttpRoute):
     """
-    One published row: `title` is the published one, `target` what is really asked for.
+    One published row, under its published title.
 
     `right` judges the decoded body; `says` are bytes that must be in every right answer, looked at on every call.
     `health` routes answer 200 when a dependency is not well; such an answer is not a measurement.
     `doomed` routes consume one of our keys with each call, so `target` is only the first.
     `sustained` routes are load tested, too.
     A `secret` route's answer holds somebody's secret: no message repeats it.
-    `cache` is set where the API caches this route: it is asked to be "passed", or "asked" on purpose.
     """
 
-    name: str
-    title: str
-    method: Method
-    target: str
     right: Expectation
     body: dict[str, Any] | None = None
     says: bytes = b""
@@ -78,8 +72,6 @@ class Route:
     doomed: bool = False
     secret: bool = False
     sustained: bool = False
-    headers: Mapping[str, str] = field(default_factory=lambda: NONE)
-    cache: Literal["", "passed", "asked"] = ""
 
     @property
     def repeatable(self) -> bool:
@@ -88,39 +80,12 @@ class Route:
         """
         return self.method == "GET" and OUR_NAME not in self.target
 
-    def cold(self) -> "Route":
-        """
-        The same row of a route that is cached, answered by the API itself.
-        """
-        return replace(self, headers=PASSING, cache="passed")
-
-    def cached(self) -> "Route":
-        """
-        The row of its own that a cache's answers get.
-        """
-        return replace(self, name=f"{self.name}-cached", title=f"{self.title} (cached)", cache="asked")
-
     @property
     def encoded_body(self) -> bytes | None:
         """
         The body as it is sent.
         """
         return None if self.body is None else json.dumps(self.body, separators=(",", ":")).encode()
-
-    def check(self, received: bytes) -> Outcome:
-        """
-        How a call ended, by a few bytes of the answer.
-        """
-        outcome = check(received)
-        if outcome is not Outcome.OK:
-            return outcome
-        return self.check_body(received) if self.from_cache(says_hit(received)) else Outcome.WRONG
-
-    def from_cache(self, hit: bool) -> bool:
-        """
-        Whether an answer came from where this row's answers come from.
-        """
-        return not self.cache or hit == (self.cache == "asked")
 
     def check_body(self, body: bytes) -> Outcome:
         """
@@ -139,13 +104,11 @@ class Route:
         except ValueError:
             decoded = None
         if not 200 <= answer.status < 300:
-            return f"expected status 200, found {answer.status}{_pointing(answer)}{_reason(decoded)}"
+            return f"expected status 200, found {answer.status}{pointing(answer)}{_reason(decoded)}"
         if not isinstance(decoded, dict):
             return f"expected a JSON object, found {self._shown(answer, 60)}"
-        cached = cached_by(answer.headers)
-        if bool(cached) != (self.cache == "asked"):
-            found = f"a cache's answer ({cached[:60]})" if cached else "the API's own answer"
-            return f"expected {'a cache' if self.cache == 'asked' else 'the API'} to answer, found {found}"
+        if wrong := self.wrong_source(answer):
+            return wrong
         if self.health and self.check_body(answer.body) is Outcome.DEGRADED:
             return f"expected every configured dependency to be well, found otherwise{_reason(decoded)}"
         if not self.right(decoded):
@@ -154,14 +117,6 @@ class Route:
 
     def _shown(self, answer: Answer, limit: int) -> str:
         return f"{len(answer.body)} bytes of something else" if self.secret else repr(answer.body[:limit])
-
-
-def _pointing(answer: Answer) -> str:
-    """
-    Where a redirect points.
-    """
-    where = answer.headers.get("location")
-    return f", which points to {where[:100]}" if where and answer.status // 100 == 3 else ""
 
 
 def _reason(decoded: Any) -> str:

@@ -1,5 +1,5 @@
 """
-What form has an answer of a reference API: which fields, of which types, and how is what it asked?
+What form has an answer of an API: which fields, of which types, and how is what it asked?
 """
 
 import json
@@ -8,7 +8,6 @@ from typing import Any
 
 from devperf_pipeline.model import RouteAnswer
 from devperf_pipeline.services.http_wire import Answer
-from devperf_pipeline.services.reference_api_routes import Route
 
 MOST_FIELDS = 200
 LONGEST_NAME = 80
@@ -17,17 +16,18 @@ WHOLE = "answer"
 """What the answer itself is called where it is no JSON object with fields of its own."""
 
 
-def told(route: Route, answer: Answer) -> RouteAnswer:
+def told(title: str, answer: Answer, *, states: bool) -> RouteAnswer:
     """
-    Status and form of an answer, without anything of what it says but, on health routes, how a dependency is.
+    Status and form of an answer, without anything of what it says but, where `states` are asked for, how a dependency
+    is.
     """
     try:
         decoded = json.loads(answer.body)
     except ValueError:
-        return RouteAnswer(route=route.title, status=answer.status, shape={WHOLE: "no JSON"})
-    fields = _fields(decoded, "", states=route.health)
+        return RouteAnswer(route=title, status=answer.status, shape={WHOLE: "no JSON"})
+    fields = _fields(decoded, "", states=states)
     shape = dict(field for field, _ in zip(fields, range(MOST_FIELDS), strict=False))
-    return RouteAnswer(route=route.title, status=answer.status, shape=shape)
+    return RouteAnswer(route=title, status=answer.status, shape=shape)
 
 
 def _fields(value: Any, path: str, *, states: bool) -> Iterator[tuple[str, str]]:

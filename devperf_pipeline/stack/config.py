@@ -20,12 +20,14 @@ from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.footprint import companions
 from devperf_pipeline.stack.keeping import kept_fields, vault_login
 from devperf_pipeline.stack.private import NAME
+from devperf_pipeline.stack.routes import ROUTED, routes_of
 from devperf_pipeline.stack.source import Source, nearest, shown
 
 LARGEST_BYTES = 1_000_000
 STACK_KEYS = ("name", "managed", "services", "vault", "footprint")
 MANAGED_KEYS = ("kind", "settings", "needs")
 VISITED_KEYS = (*MANAGED_KEYS, "address", "addresses", "database", "username", "password")
+ROUTED_KEYS = ("kind", "address", "routes", "settings", "needs")
 SERVICE_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
@@ -120,7 +122,15 @@ def _service(source: Source, name: str, table: Any, *, managed: bool, kinds: Col
     if not isinstance(table, dict):
         source.complain(keys, "a table", shown(table), f"Write [services.{name}].")
     found: dict[str, Any] = table
+    routed = found.get("kind") == ROUTED and ROUTED in kinds
     if managed:
+        if routed:
+            source.complain(
+                (*keys, "kind"),
+                "a kind that this project can start",
+                repr(ROUTED),
+                "Such an API is visited where it runs: managed = false, with its address and routes.",
+            )
         for key in found:
             if key in VISITED_KEYS and key not in MANAGED_KEYS:
                 source.complain(
@@ -129,7 +139,15 @@ def _service(source: Source, name: str, table: Any, *, managed: bool, kinds: Col
                     repr(key),
                     "A managed stack chooses addresses and passwords itself; managed = false visits a running one.",
                 )
-    source.check_keys(keys, found, MANAGED_KEYS if managed else VISITED_KEYS)
+    valid = MANAGED_KEYS if managed else ROUTED_KEYS if routed else VISITED_KEYS
+    if "routes" in found and not routed:
+        source.complain(
+            (*keys, "routes"),
+            f"one of {', '.join(valid)}",
+            "'routes'",
+            f"Only [services.{ROUTED}] has routes: what the other kinds are asked is known.",
+        )
+    source.check_keys(keys, found, valid)
     kind = source.take(keys, found, "kind", str)
     if kind not in kinds:
         source.complain(
@@ -158,6 +176,7 @@ def _service(source: Source, name: str, table: Any, *, managed: bool, kinds: Col
         settings=settings,
         needs=tuple(needs),
         password_file=_password_file(source, keys, found),
+        routes=routes_of(source, keys, found) if routed else (),
     )
 
 

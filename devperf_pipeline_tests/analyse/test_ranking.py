@@ -14,11 +14,12 @@ from devperf_pipeline.analyse.parity import Parity
 from devperf_pipeline.analyse.ranking import AGGREGATED, Ranking, Reading, ranked, rankings
 from devperf_pipeline.measure.plan import Profile
 from devperf_pipeline.measure.sitting import Wishes, measure
-from devperf_pipeline.model import Address, Stack
+from devperf_pipeline.model import Address, Service, Stack
 from devperf_pipeline.report.baseline import render
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import warehouse
 from devperf_pipeline.store.samples import SampleStore
+from devperf_pipeline_tests.services.odd_apis import Reply, Request, serving
 
 FAST = Reading(
     service="gin",
@@ -140,6 +141,57 @@ def renaming(to: Address, field: bytes, into: bytes) -> Iterator[Address]:
         finally:
             server.shutdown()
             thread.join()
+
+
+class TestUnknownApis:
+    @pytest.mark.parametrize(
+        ("health", "why"),
+        [
+            (b'{"status": "healthy"}', None),
+            (b'{"state": "healthy"}', "its answer is not as the contract says: no field status"),
+            (b"<h1>healthy</h1>", "its answer is not as the contract says: no JSON object"),
+        ],
+    )
+    def test_stand_beside_the_others_where_they_answer_the_same(
+        self, tmp_path: Path, health: bytes, why: str | None
+    ) -> None:
+        """
+        An API of which only routes are known is ranked on a path that reference APIs have if its answer has the form of
+        theirs, and not on any other; here and in the macro.
+        """
+
+        def known(request: Request) -> Reply:
+            body = {"/": {"framework": "Gin", "version": "1"}, "/health": {"status": "healthy"}}
+            return (200, {}, body[request.path]) if request.path in body else (404, {}, {})
+
+        def unknown(request: Request) -> Reply:
+            return 200, {}, health if request.path == "/health" else b"<h1>orders</h1>"
+
+        folders = Folders(tmp_path)
+        store = SampleStore(folders)
+        store.check_writable()
+        profile = Profile(name="quick", rounds=3, seconds=0.1, warmup_s=0.05, about="short")
+        with serving(known) as there, serving(unknown) as here:
+            services = (
+                Service(name="api", kind="api", addresses=(here,), routes=("/", "/health", "/orders/7")),
+                Service(name="gin", kind="gin", addresses=(there,)),
+            )
+            stack = Stack(name="x", path=tmp_path / "x.toml", managed=False, services=services)
+            baseline = measure(stack, Wishes(profile=profile, seed=1), host={}, keeper=store)
+        warehouse.build(folders)
+        con = warehouse.connect(folders)
+        try:
+            contract = Folders.find().reference_apis / "openapi.yaml"
+            found = {ranking.route: ranking for ranking in rankings(con, baseline.id, contract)}
+            macro = con.execute("select service from ranking('/health') where why_not is null").fetchall()
+        finally:
+            con.close()
+
+        assert {"GET /", "GET /health"} == found.keys()
+        assert "its answer is not as the contract says: no JSON object" == found["GET /"].left_out["api"]
+        places = {place.service for place in found["GET /health"].places}
+        assert {"gin", "api"} - ({"api"} if why else set()) == places == {service for (service,) in macro}
+        assert str(found["GET /health"].left_out.get("api")).startswith(str(why))
 
 
 @pytest.mark.servers

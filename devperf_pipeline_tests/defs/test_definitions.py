@@ -10,7 +10,7 @@ from devperf_pipeline.measure.plan import PROFILES
 
 ROOT = Path(__file__).parents[2]
 
-APIS = ("fastapi", "fastapi_api_first", "gin", "express", "actix")
+APIS = ("fastapi", "fastapi_api_first", "gin", "express", "actix", "api")
 SERVICES = (
     "postgresql",
     "pgbouncer",

@@ -109,6 +109,22 @@ class TestOneRun:
         assert not evaluation.passed
         assert "127.0.0.1" in str(evaluation.metadata["what was seen"].value)
 
+    def test_nothing_is_said_of_what_the_stack_does_not_have(self, instance: dg.DagsterInstance) -> None:
+        """
+        A baseline of everything is one of what the stack has: no check of another service fails.
+        """
+        named = [dg.AssetCheckKey(keys.samples(service), "measured") for service in keys.SERVICES]
+        records = instance.event_log_storage.get_latest_asset_check_execution_by_key(named)
+
+        judged = {
+            key.asset_key.path[-1]
+            for key, found in records.items()
+            if found.event
+            and found.event.dagster_event
+            and found.event.dagster_event.event_type_value == "ASSET_CHECK_EVALUATION"
+        }
+        assert {"mysql", "redis"} == judged
+
     def test_tables_and_report_are_there(self, project: Folders, instance: dg.DagsterInstance) -> None:
         """
         The absent service costs nobody else: tables and report are materialised, and the report names it.
@@ -190,6 +206,24 @@ class TestSubsets:
                 instance=instance,
                 run_config={"resources": {"project": {"config": {"root": str(project.root)}}}},
             )
+
+    def test_a_service_alone_that_the_stack_does_not_have(self, project: Folders) -> None:
+        """
+        Whoever asks for nothing else is told that the stack does not have it.
+        """
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = defs.resolve_job_def("baseline").execute_in_process(
+                instance=instance,
+                asset_selection=[keys.samples("api")],
+                run_config={
+                    "ops": {"measure": {"config": {"stack": "visited", "seconds": 0.01}}},
+                    "resources": {"project": {"config": {"root": str(project.root)}}},
+                },
+            )
+            seen = {each.check_name: each for each in result.get_asset_check_evaluations()}
+
+        assert not seen["measured"].passed
+        assert "api is not in the stack 'visited'" in str(seen["measured"].metadata["what was seen"].value)
 
 
 class TestTheDead:

@@ -1,12 +1,18 @@
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from devperf_pipeline.analyse.lint import Contradiction
 from devperf_pipeline.report.coverage import Cell
 from devperf_pipeline.report.publication import contradicted, publication
+from devperf_pipeline.report.rows import picture
 from devperf_pipeline.report.section import Table
 from devperf_pipeline.report.view import Picture, Sitting
+from devperf_pipeline.store.warehouse import connect
+
+if TYPE_CHECKING:
+    from devperf_pipeline_tests.report.conftest import Warehouse
 
 SITTING = Sitting(
     baseline_id="b", stack="local", profile="quick", seed=1, began_at_ns=0, ended_at_ns=1, state="complete",
@@ -95,6 +101,22 @@ class TestPublication:
         """
         assert publication(VIEW, []) is None
         assert publication(VIEW, [cell("p95", "1", None)]) is None
+
+    def test_an_api_that_nobody_else_knows(self, warehouse: "Warehouse") -> None:
+        """
+        A stack that is nothing but such an API has no place beside what is published, though the machine has one.
+        """
+        host = cell("model", "Mac", "PC")
+        alone, beside = warehouse.baseline(22), warehouse.baseline(25)
+        warehouse.service(alone, "api")
+        warehouse.service(beside, "api")
+        warehouse.service(beside, "redis")
+        with connect(warehouse.folders) as con:
+            first, second = picture(con, alone), picture(con, beside)
+
+        assert {"api"} == {part.service for part in first.parts}
+        assert publication(first, [host]) is None
+        assert publication(second, [host])
 
 
 class TestContradicted:

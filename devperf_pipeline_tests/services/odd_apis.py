@@ -20,6 +20,7 @@ from devperf_pipeline.model import Address
 from devperf_pipeline.services.devstack_core_routes import FIRST_NODE
 
 Reply = tuple[int, Mapping[str, str], Any]
+"""Status, headers, and a body: bytes as they are, all else as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def serving(api: Api) -> Iterator[Address]:
             query = {name: values[0] for name, values in parse_qs(url.query).items()}
             headers = {name.lower(): value for name, value in self.headers.items()}
             status, more, content = api(Request(self.command, url.path, query, headers, body, self.path))
-            sent = json.dumps(content).encode()
+            sent = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)
             for name, value in {**more, "Content-Length": str(len(sent))}.items():
                 self.send_header(name, value)
