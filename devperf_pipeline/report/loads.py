@@ -49,6 +49,12 @@ def load_tests(
     doubts = [_doubt(view, one) for one in tests if not one["valid"]]
     if doubts:
         blocks += ["Does not count:", Lines(doubts)]
+    busy = _busy(view, tests)
+    if busy:
+        blocks += [
+            "Other processes used more than 30 % of the cores meanwhile, and were measured, too:",
+            Lines(busy),
+        ]
     return [Section("Load tests", blocks)]
 
 
@@ -185,6 +191,17 @@ def knee(view: "Picture", one: Mapping[str, Any]) -> str:
 def _doubt(view: "Picture", one: Mapping[str, Any]) -> str:
     reason = show.prose(one["invalid_reason"] or "no reason was stored")
     return f"~~{show.cell(view.title_of(one['service']))}~~, {show.count(one['users'])} users: {reason}"
+
+
+def _busy(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> list[str]:
+    """
+    Which valid loads were not alone on the machine, a line a service.
+    """
+    users: dict[str, list[str]] = {}
+    for one in tests:
+        if one["valid"] and one["busy_rounds"]:
+            users.setdefault(one["service"], []).append(show.count(one["users"]))
+    return [f"{show.cell(view.title_of(name))}: {', '.join(those)} users" for name, those in users.items()]
 
 
 def _mean(time_ns: float | None) -> str:

@@ -3,6 +3,7 @@ What does a report say of which API is the fastest, like for like?
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +98,7 @@ def winner(
             f"Fastest like for like on {HEADLINE}: {_all(f'**{_name(view, place)}**' for place in tied)} lead, and "
             f"cannot be told apart at one user: p95 {_all(_bounded(place) for place in tied)}, whose bounds overlap."
         )
-    return f"{said}{_under_load(view, one, tests)}{_elsewhere(name, first.service, rankings)}"
+    return f"{said}{_under_load(view, one, tests)}{_elsewhere(view, rankings)}"
 
 
 def _under_load(view: "Picture", one: "Ranking", tests: "Sequence[Mapping[str, Any]]") -> str:
@@ -185,19 +186,20 @@ def _apart(one: "Ranking") -> bool:
     return known and not _overlap(first, second)
 
 
-def _elsewhere(name: str, service: str, rankings: "Sequence[Ranking]") -> str:
+def _elsewhere(view: "Picture", rankings: "Sequence[Ranking]") -> str:
     """
-    On how many of the other routes the same one comes first, and on how many of these that is sure.
+    Who comes first on most of the other routes, and on how many of these that is sure.
     """
     others = [one for one in rankings if one.route != HEADLINE and len(one.places) > 1]
-    first = [one for one in others if one.places[0].service == service]
     if not others:
         return ""
-    if not first:
-        return f" On none of the {len(others)} other routes {name} comes first."
-    many = f"all {len(others)}" if len(first) == len(others) > 1 else f"{len(first)} of the {len(others)}"
-    sure = sum(_apart(one) for one in first)
-    return f" {name} comes first on {many} other routes, on {sure} of them with bounds that lie apart."
+    service, firsts = Counter(one.places[0].service for one in others).most_common(1)[0]
+    many = f"all {len(others)}" if firsts == len(others) > 1 else f"{firsts} of the {len(others)}"
+    sure = sum(_apart(one) for one in others if one.places[0].service == service)
+    return (
+        f" {show.cell(view.title_of(service))} comes first on {many} other routes, "
+        f"on {sure} of them with bounds that lie apart."
+    )
 
 
 def _places(view: "Picture", rankings: "Sequence[Ranking]") -> Table:

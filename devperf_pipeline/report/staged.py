@@ -65,7 +65,7 @@ def _load_tests(con: "Connection", baseline_id: str, service: str) -> Page:
             "failed": one["failed"],
             "no success": one["non_success"],
             "took s": round(one["elapsed_ns"] / 1e9, 2),
-            "valid": "yes" if one["valid"] else show.plain(one["invalid_reason"] or "no", 160),
+            "valid": _counts(one),
         }
         for one in tests
     ]
@@ -86,6 +86,15 @@ def _load_tests(con: "Connection", baseline_id: str, service: str) -> Page:
         *(f"From how many users on more of them only wait longer: {loads.knee(view, one)}." for one in knees),
     ]
     return Page(rows=rows, trend=trend, panel="\n\n".join(parts))
+
+
+def _counts(one: Mapping[str, Any]) -> str:
+    """
+    Whether a load test counts, and whether it was alone on the machine.
+    """
+    if not one["valid"]:
+        return show.plain(one["invalid_reason"] or "no", 160)
+    return "yes, but others used over 30 % of the cores" if one["busy_rounds"] else "yes"
 
 
 def _resources(con: "Connection", baseline_id: str, service: str) -> Page:

@@ -33,6 +33,24 @@ class TestReference:
         assert expected == found.reference_id
         assert first is None
 
+    def test_one_service_measured_in_between_is_none(self, warehouse: "Warehouse") -> None:
+        """
+        A baseline of everything is compared with one of everything, not with that of one service which came since.
+        """
+        services = ("redis", "vault", "mysql", "gin")
+        whole, alone, now = (warehouse.baseline(day) for day in (23, 24, 25))
+        for baseline in (whole, now):
+            for service in services:
+                warehouse.measured(baseline, service, "get", LEVEL)
+        warehouse.measured(alone, "redis", "get", LEVEL)
+        with connect(warehouse.folders) as con:
+            found = changes(con, now)
+            after_the_whole = changes(con, alone)
+
+        assert found
+        assert after_the_whole
+        assert [whole, whole] == [found.reference_id, after_the_whole.reference_id]
+
 
 class TestChanges:
     def test_each_shared_benchmark_has_a_verdict_on_each_metric(self, warehouse: "Warehouse") -> None:

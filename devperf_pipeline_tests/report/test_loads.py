@@ -20,7 +20,7 @@ def loaded(users: int, **values: Any) -> dict[str, Any]:
     found: dict[str, Any] = {
         "service": "gin", "operation": "get-health-all", "users": users, "throughput_per_s": 320.0, "n": 60_000,
         "failed": 0, "non_success": 0, "elapsed_ns": 60_000_000_000, "mean_ns": 312_000_000.0,
-        "mean_across_users_ns": 3_120_000.0, "valid": True, "invalid_reason": None, "placement": None,
+        "mean_across_users_ns": 3_120_000.0, "valid": True, "invalid_reason": None, "placement": None, "busy_rounds": 0,
         **{f"{name}_ns": 1_000_000 * (place + 1) for place, name in enumerate(LADDER)},
     }  # fmt: skip
     return found | values
@@ -48,6 +48,15 @@ class TestLoadTests:
         assert [["Gin", "get-health-all", *["320/s, 6.00 ms"] * 3, "~~not valid~~"]] == sweep
         assert ["Gin", "100", "1.00 ms", "2.00 ms", "3.00 ms"] == ladder[0][:5]
         assert section.blocks[-1] == Lines(["~~Gin~~, 200 users: 2 answers were a limit's"])
+
+    def test_names_loads_that_were_not_alone(self) -> None:
+        """
+        What others did meanwhile was measured too, and the service and its users are named.
+        """
+        tests = [loaded(users, busy_rounds=int(users > 5)) for users in (5, 10, 1_000)]
+        [section] = load_tests(VIEW, tests, [], [])
+
+        assert section.blocks[-1] == Lines(["Gin: 10, 1,000 users"])
 
     def test_where_more_users_only_wait(self) -> None:
         """

@@ -85,6 +85,26 @@ class TestWinner:
             winner(VIEW, [ranking(*places)], tests)
         )
 
+    def test_the_other_routes_have_a_first_of_their_own(self) -> None:
+        """
+        Whoever comes first on most of the other routes is named, be it the one of the headline or not.
+        """
+        faster, sure = reading("actix", 1_000_000), reading("actix", 300_000)
+        said = winner(
+            VIEW,
+            [
+                ranking(reading("gin", 1_000_000), reading("actix", 2_000_000)),
+                ranking(faster, reading("gin", 1_050_000), route="GET /"),
+                ranking(sure, reading("gin", 900_000), route="GET /health"),
+                ranking(reading("gin", 1_000_000), faster, route="GET /x"),
+            ],
+        )
+
+        assert said
+        assert said.endswith(
+            " Actix Web comes first on 2 of the 3 other routes, on 1 of them with bounds that lie apart."
+        )
+
     def test_nobody_wins_alone(self) -> None:
         """
         Without a second there is no first.

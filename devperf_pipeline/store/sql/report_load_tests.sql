@@ -10,6 +10,6 @@ select * replace (
     case when n >= 368 then p99_ns end as p99_ns
 )
 from load_tests
-left join (select baseline_id, benchmark, title, placement from percentiles) using (baseline_id, benchmark)
+left join (select baseline_id, benchmark, title, placement, busy_rounds from percentiles) using (baseline_id, benchmark)
 where baseline_id = $baseline_id
 order by service, operation, users
