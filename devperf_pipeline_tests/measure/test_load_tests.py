@@ -2,11 +2,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
+from psycopg import sql
 
 from devperf_pipeline.errors import ServiceRefused
 from devperf_pipeline.measure import load_tests
@@ -16,7 +18,19 @@ from devperf_pipeline.measure.plan import PROFILES, Profile
 from devperf_pipeline.measure.progress import Progress
 from devperf_pipeline.measure.slices import Measurer
 from devperf_pipeline.measure.visit import Cancelled, Visit
-from devperf_pipeline.model import Address, Baseline, Benchmark, Facts, Load, Outcome, Service, Stack, Stretch
+from devperf_pipeline.model import (
+    Address,
+    Baseline,
+    Benchmark,
+    Credentials,
+    Facts,
+    Load,
+    Outcome,
+    Round,
+    Service,
+    Stack,
+    Stretch,
+)
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.operation import Operation, Session
 from devperf_pipeline.stack.config import load_stack
@@ -24,6 +38,7 @@ from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.local import down, processes, up
 from devperf_pipeline.store import warehouse
 from devperf_pipeline.store.samples import SampleStore
+from devperf_pipeline_tests import administrators
 from devperf_pipeline_tests.measure.fake_service import FakeConnection, FakeSession
 from devperf_pipeline_tests.measure.line_server import Answer, echo
 from devperf_pipeline_tests.measure.test_sitting import ListKeeper
@@ -273,39 +288,60 @@ class TestLoad:
         assert ("redis/get-hit/sustained-10/engine", "load_tests") == (sustained.id, sustained.stage)
 
 
+def swept(visit: MakeVisit, stack: Stack, service: Service) -> tuple[list[Round], list[str]]:
+    """
+    What the sweep of one service measured, and what was said; its session can still connect afterwards.
+    """
+    session = CATALOGUE[service.kind].open_session(service)
+    try:
+        session.prepare()
+        made, keeper, said = visit(session)
+        made.stack = replace(stack, services=(replace(service, name="a"),))
+        load_tests.run(made, lambda _: None)
+        session.connect().close()
+    finally:
+        session.clean()
+        session.close()
+    return [one for one in keeper.rounds if one.phase == "measured"], said
+
+
 @pytest.mark.servers
 class TestRealServers:
-    @pytest.mark.parametrize(
-        ("name", "expected"),
-        [("redis", SWEEP), ("postgresql", (1, 2, 5, 10, 20, 50, 100))],
-        ids=["redis", "postgresql lets in fewer than 100"],
-    )
-    def test_is_swept_as_far_as_it_lets_users_in(
-        self, visit: MakeVisit, running_stack: Stack, name: str, expected: tuple[int, ...]
-    ) -> None:
+    @pytest.mark.parametrize("name", ["redis", "postgresql"])
+    def test_local_ones_let_in_all_users(self, visit: MakeVisit, running_stack: Stack, name: str) -> None:
         """
-        Every stretch has right answers only; where the server lets in no more, the last one says so, and nobody
-        stays connected.
+        The servers that we start are swept to the end, every stretch has right answers only, and nobody stays connected.
         """
-        service = running_stack.service(name)
-        session = CATALOGUE[service.kind].open_session(service)
-        try:
-            session.prepare()
-            made, keeper, said = visit(session)
-            made.stack = replace(running_stack, services=(replace(service, name="a"),))
-            load_tests.run(made, lambda _: None)
-            measured = [one for one in keeper.rounds if one.phase == "measured"]
-            session.connect().close()
-        finally:
-            session.clean()
-            session.close()
-        answered = [one for one in measured if one.latency_ns]
+        measured, said = swept(visit, running_stack, running_stack.service(name))
 
-        assert list(expected) == [one.benchmark.load.users for one in measured]
-        assert {Outcome.OK} == {each for one in answered for each in one.outcome}
-        assert [None] * len(answered) == [one.problem for one in answered]
-        assert (len(SWEEP) - len(expected), len(measured) - len(answered)) in {(0, 0), (1, 1)}
-        assert len(said) == len(measured) - len(answered)
+        assert list(SWEEP) == [one.benchmark.load.users for one in measured]
+        assert [None] * len(SWEEP) == [one.problem for one in measured]
+        assert {Outcome.OK} == {each for one in measured for each in one.outcome}
+        assert [] == said
+
+    def test_sweep_ends_where_a_server_lets_in_no_more(self, visit: MakeVisit, running_stack: Stack) -> None:
+        """
+        A user that may have 60 connections is swept to 50 users; with 100 there is a row that says why not.
+        """
+        service = running_stack.service("postgresql")
+        with closing(administrators.postgresql(service)) as con:
+            con.execute("CREATE ROLE devperf_few LOGIN PASSWORD 'few' CONNECTION LIMIT 60")
+            con.execute(
+                sql.SQL("GRANT CREATE ON DATABASE {} TO devperf_few").format(
+                    sql.Identifier(service.database or "")
+                )
+            )
+            try:
+                few = replace(service, credentials=Credentials("devperf_few", "few"))
+                measured, said = swept(visit, running_stack, few)
+            finally:
+                con.execute("DROP OWNED BY devperf_few")
+                con.execute("DROP ROLE devperf_few")
+
+        assert [1, 2, 5, 10, 20, 50, 100] == [one.benchmark.load.users for one in measured]
+        assert [None] * 6 == [one.problem for one in measured[:-1]]
+        assert "too many connections" in str(measured[-1].problem)
+        assert ["a lets in fewer than 100 users at once; its sweep of users ends there."] == said
 
     def test_a_dependency_that_stops_is_told_from_when_on(
         self, stack_folders: Folders, tmp_path: Path
