@@ -208,6 +208,10 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
             if context.run.asset_selection and keys.REPORT not in context.run.asset_selection:
                 # Whoever measures one service alone wants it in the report; nobody else in this run will render it.
                 context.log_event(dg.AssetMaterialization(keys.REPORT, metadata=report_metadata(folders)))
+    except dg.DagsterExecutionInterruptedError:
+        if not cancelled():
+            context.instance.report_run_canceling(context.run, "interrupted")
+        raise
     except DevperfError as error:
         folder = folders.samples / f"baseline_id={baseline.id}"
         raise dg.Failure(

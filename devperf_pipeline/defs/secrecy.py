@@ -125,6 +125,9 @@ def tell_of_cut_short(
     except dg.Failure as unread:
         say(unread.description or "")
         return
+    except OSError as unread:
+        say(f"What this run wrote could not be searched for secrets to the end: {unread}")
+        return
     if found:
         say(failure(found).description or "")
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import dagster as dg
@@ -63,12 +64,11 @@ def serve(folders: Folders, port: int, say: Callable[[str], None]) -> None:
     children = [subprocess.Popen([*code, "-m", "devperf_pipeline.definitions", "--location-name", LOCATION])]
     try:
         _wait_for(children[0], code_port)
-        children += [
-            subprocess.Popen(
-                [beside / "dagster-webserver", "-w", workspace, "-h", "127.0.0.1", "-p", str(port)]
-            ),
-            subprocess.Popen([beside / "dagster-daemon", "run", "-w", workspace]),
-        ]
+        for words in (
+            [beside / "dagster-webserver", "-w", workspace, "-h", "127.0.0.1", "-p", str(port)],
+            [beside / "dagster-daemon", "run", "-w", workspace],
+        ):
+            children.append(subprocess.Popen(words))  # noqa: PERF401 - one by one: each that runs is to be stopped
         say(f"Dagster: http://127.0.0.1:{port}/asset-groups  (Ctrl-C ends it)")
         while all(child.poll() is None for child in children):
             time.sleep(0.5)
@@ -124,8 +124,10 @@ def stop(folders: Folders) -> int:
     """
     found = ours(folders)
     for process in found:
-        process.send_signal(signal.SIGINT)
+        with suppress(psutil.NoSuchProcess):  # it may have ended with the one before it
+            process.send_signal(signal.SIGINT)
     _, left = psutil.wait_procs(found, timeout=5)
     for process in left:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     return len(found)

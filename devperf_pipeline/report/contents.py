@@ -189,7 +189,7 @@ def _notes(view: "Picture", said: Sequence[str]) -> Section:
     points = [
         *said,
         *(
-            f"{show.cell(part.title)}: {show.prose(part.reason)}"
+            f"{show.cell(part.title)}: {show.prose(part.reason, summary.ALL)}"
             for part in view.parts
             if part.state == "measured" and part.reason
         ),

@@ -84,7 +84,7 @@ def winner(
         return None
     first, second = one.places[:2]
     name, other = show.cell(view.title_of(first.service)), show.cell(view.title_of(second.service))
-    tied = [place for place in one.places if place is first or _overlap(first, place)]
+    tied = _tied(one)
     lead = (
         f"Fastest like for like on {HEADLINE} at one user: **{name}**, p95 {show.duration(first.p95_ns)} against "
         f"{show.duration(second.p95_ns)} of {other}"
@@ -131,15 +131,25 @@ def _under_load(view: "Picture", one: "Ranking", tests: "Sequence[Mapping[str, A
         most = f" with {leader['users']}" if len(points) > 1 else ""
         return (
             f" Under load **{show.cell(view.title_of(leader['service']))}** has the least p95 with "
-            f"{_span(leads[leader['service']])} users: {show.duration(leader['p95_ns'])} against "
+            f"{_span(leads[leader['service']], sorted(points))} users: {show.duration(leader['p95_ns'])} against "
             f"{show.duration(after['p95_ns'])} of {show.cell(view.title_of(after['service']))}{most} {about}."
         )
-    each = (f"{show.cell(view.title_of(service))} with {_span(users)}" for service, users in leads.items())
+    each = (
+        f"{show.cell(view.title_of(service))} with {_span(users, sorted(points))}"
+        for service, users in leads.items()
+    )
     return f" Under load the least p95 is that of {_all(each)} users {about}."
 
 
-def _span(users: "Sequence[int]") -> str:
-    return f"{users[0]} to {users[-1]}" if len(users) > _SPAN else _all(str(number) for number in users)
+def _span(users: "Sequence[int]", loads: "Sequence[int]") -> str:
+    """
+    Numbers of users in words: as a range only where no load of `loads` between them is another's.
+    """
+    begin = loads.index(users[0])
+    whole = list(users) == list(loads[begin : begin + len(users)])
+    if whole and len(users) > _SPAN:
+        return f"{users[0]} to {users[-1]}"
+    return _all(str(number) for number in users)
 
 
 def _all(words: "Iterable[str]") -> str:
@@ -177,13 +187,22 @@ def _overlap(first: "Reading", other: "Reading") -> bool:
     )
 
 
+def _tied(one: "Ranking") -> "Sequence[Reading]":
+    """
+    The first and, down to the last whose bounds reach into the first one's, all who come before that one.
+    """
+    first = one.places[0]
+    reach = [number for number, place in enumerate(one.places) if number == 0 or _overlap(first, place)]
+    return one.places[: reach[-1] + 1]
+
+
 def _apart(one: "Ranking") -> bool:
     """
-    Whether the first is faster than the second by more than the bounds of both.
+    Whether the first is faster than everybody else by more than the bounds of both.
     """
     first, second = one.places[:2]
     known = first.p95_high_ns is not None and second.p95_low_ns is not None
-    return known and not _overlap(first, second)
+    return known and len(_tied(one)) == 1
 
 
 def _elsewhere(view: "Picture", rankings: "Sequence[Ranking]") -> str:

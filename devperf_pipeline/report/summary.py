@@ -14,6 +14,9 @@ _SEPARATOR = " · "
 _DISTURBED = 0.05
 """With fewer disturbed rounds than this share, nobody need measure again."""
 
+ALL = 8_000
+"""So many characters of a reason: it may be that of twenty routes, and none of them may be missing."""
+
 _NAMED = 4
 """So many services are named in the opening; of more, the list of what ran has them."""
 
@@ -66,7 +69,7 @@ def absence(part: Part) -> str:
     """
     Why this baseline did not measure a service, as the rest of a sentence.
     """
-    reason = show.prose(part.reason) if part.reason else "no reason was stored."
+    reason = show.prose(part.reason, ALL) if part.reason else "no reason was stored."
     match part.state:
         case "failed":
             return f"failed: {reason}"
@@ -91,7 +94,9 @@ def about(part: Part) -> str:
     calls = show.count(sum(row.n for row in part.new))
     measured = f"{calls} calls in this baseline, load tests not counted."
     if part.new and (part.state == "measured" or not part.asked):
-        left_out = f" Left out: {show.prose(part.reason)}" if part.state == "measured" and part.reason else ""
+        left_out = (
+            f" Left out: {show.prose(part.reason, ALL)}" if part.state == "measured" and part.reason else ""
+        )
         return f"{ran}{measured}{left_out}"
     missed = f"{ran}{show.cell(part.title)} {absence(part)}"
     return f"{missed} Until then: {measured}" if part.new else missed
@@ -262,7 +267,7 @@ def _doubts(picture: Picture, new: Sequence[Row]) -> list[str]:
         told = f"Other processes used more than 30 % of the cores in {busy:,} of {rounds:,} rounds"
         which = "that round" if busy == 1 else "those rounds"
         if busy < _DISTURBED * rounds:
-            sentences.append(f"{told}; comparisons leave {which} out.")
+            sentences.append(f"{told}; comparisons with other baselines leave {which} out.")
         else:
             sentences.append(f"{told}: {which} measured them too. Close what else runs and measure again.")
     if errors:

@@ -139,8 +139,9 @@ class Part:
         """
         The program that answers in the service's place ("MariaDB 10.11"), None where the service itself does.
         """
-        if "protocol" not in (self.product or ""):
-            return None
+        kind = CATALOGUE.get(self.service)
+        if "protocol" not in (self.product or "") or (kind and kind.role == "api"):
+            return None  # an API is called as it calls itself
         outside, _, inside = (self.product or "").rstrip(")").partition(" (")
         return inside if "protocol" in outside and inside else outside
 

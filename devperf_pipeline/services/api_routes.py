@@ -107,7 +107,7 @@ class LearntRoute(HttpRoute):
         """
         try:
             decoded = json.loads(answer.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             decoded = None
         found: Mapping[str, Any] = decoded if isinstance(decoded, dict) else {}
         if not 200 <= answer.status < 300:

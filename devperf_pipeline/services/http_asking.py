@@ -60,20 +60,18 @@ class Asker:
             self._reconnect()
         return answer
 
-    def standing_before(self, routes: Sequence[HttpRoute]) -> dict[str, Spoiler]:
+    def standing_before(self, routes: Sequence[HttpRoute], *, known: bool = True) -> dict[str, Spoiler]:
         """
         What stands before these routes, by their names. Only for those that can be asked as often as one likes.
 
-        Raises:
-            ServiceError: the API does not answer.
-
+        `known` says that the fields of their answers mean what they are called by.
         """
 
         def again(route: HttpRoute, suffix: str, headers: Mapping[str, str]) -> Answer:
             more = suffix.replace("?", "&", 1) if "?" in route.target else suffix
             return self.ask(route.method, route.target + more, headers=headers)
 
-        found = spoilers_of([partial(again, route) for route in routes])
+        found = spoilers_of([partial(again, route) for route in routes], known=known)
         return {route.name: each for route, each in zip(routes, found, strict=True) if each is not None}
 
     def fill_cache(self, route: HttpRoute) -> None:
@@ -112,6 +110,8 @@ def explained(spoiler: Spoiler) -> str:
     """
     What a spoiler means for a row.
     """
+    if spoiler.kind == "silence":
+        return spoiler.seen
     if spoiler.kind == "limit":
         return f"a rate limit answers in its place or will soon ({spoiler.seen}): turn it off for the time of measuring"
     if spoiler.told and spoiler.passable:

@@ -56,6 +56,8 @@ class HttpConnection:
                 base_url=f"http://{address}",
                 timeout=2 * DEADLINE_S,
                 limits=httpx.Limits(max_connections=1, keepalive_expiry=None),
+                # The engine asks for no compression either: what would differ is how an answer is packed.
+                headers={"Accept-Encoding": "identity"},
                 # A proxy that the environment names is for the world outside.
                 trust_env=False,
             )

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from devperf_pipeline.errors import ServiceError
 from devperf_pipeline.model import Outcome
 from devperf_pipeline.services.http_wire import NONE, Answer, cached_by, outcome_of
 
@@ -94,9 +95,13 @@ def declared_by(answer: Answer) -> str | None:
 class Trial:
     """
     A few answers of one route, and what they give away. Only for what can be asked without changing anything.
+
+    Of a route that is not `known`, a field may be called time or id and be that of an order: it tells of a cache only
+    where it changes as soon as caches are passed.
     """
 
     ask: Ask
+    known: bool = True
     plain: list[Answer] = field(default_factory=list[Answer])
     plain_ns: list[int] = field(default_factory=list[int])
     began_s: float = 0.0
@@ -120,7 +125,7 @@ class Trial:
                 return Spoiler("cache", seen, told=True, passable=passed)
         if any(answer.status != 200 for answer in self.plain):
             return None
-        return self._contrast() or self._repeated() or self._declared()
+        return self._contrast() or (self._repeated() or self._declared() if self.known else None)
 
     def end(self) -> Spoiler | None:
         """
@@ -132,6 +137,9 @@ class Trial:
         time.sleep(max(0.0, self.began_s + PAUSE_S - time.monotonic()))
         self._ask_plainly()
         stood = still & set(_moments(self.plain[-1]))
+        if stood and not self.known:
+            [passed], _ = self._ask_past_caches(1)
+            stood = stood - set(_leaves(passed)) if passed.status == 200 else set[tuple[str, Any]]()
         for path, value in sorted(stood, key=str):
             return Spoiler("cache", f"{path} was {str(value)[:40]} in every answer of {PAUSE_S:g} s")
         return None
@@ -206,17 +214,25 @@ class Trial:
         return Spoiler("cache", seen) if seen else None
 
 
-def spoilers_of(asks: Sequence[Ask]) -> list[Spoiler | None]:
+def spoilers_of(asks: Sequence[Ask], *, known: bool = True) -> list[Spoiler | None]:
     """
     What stands before each route, None where nothing was found. All routes are waited for together.
 
-    Raises:
-        ServiceError: the API does not answer.
-
+    A route that does not answer when it is asked again costs the others nothing. For `known` see `Trial`.
     """
-    trials = [Trial(ask) for ask in asks]
-    found = [trial.begin() for trial in trials]
-    return [seen or trial.end() if trial.plain else seen for seen, trial in zip(found, trials, strict=True)]
+    trials = [Trial(ask, known=known) for ask in asks]
+    found = [_unless_silent(trial.begin) for trial in trials]
+    return [
+        seen or _unless_silent(trial.end) if trial.plain else seen
+        for seen, trial in zip(found, trials, strict=True)
+    ]
+
+
+def _unless_silent(look: Callable[[], Spoiler | None]) -> Spoiler | None:
+    try:
+        return look()
+    except ServiceError as error:
+        return Spoiler("silence", str(error))
 
 
 def _is_cliff(fast_ns: int, slow_ns: int) -> bool:
@@ -229,7 +245,7 @@ def _leaves(answer: Answer) -> Iterator[tuple[str, Any]]:
     """
     try:
         yield from _leaves_of("", json.loads(answer.body))
-    except ValueError:
+    except (ValueError, RecursionError):
         return
 
 
@@ -277,7 +293,7 @@ def _is_recent(value: Any) -> bool:
             return False
         seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        seconds = value / 1_000 if value > 100 * now else value
+        seconds = value // 1_000 if value > 100 * now else value
     else:
         return False
     return now - RECENT_S < seconds < now + 60

@@ -257,7 +257,7 @@ class ReferenceApiSession:
         return route.verify(answer)
 
     def _note_asked(self, answer: Answer) -> None:
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             asked = asked_of(json.loads(answer.body))
             if isinstance(asked, dict):
                 absent = {

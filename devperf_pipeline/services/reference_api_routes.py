@@ -101,7 +101,7 @@ class Route(HttpRoute):
         """
         try:
             decoded = json.loads(answer.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             decoded = None
         if not 200 <= answer.status < 300:
             return f"expected status 200, found {answer.status}{pointing(answer)}{_reason(decoded)}"
@@ -171,7 +171,7 @@ def said_by(answer: Answer) -> dict[str, Any]:
         raise WrongAnswer(f"GET / answered {answer.status}, expected 200")
     try:
         decoded = json.loads(answer.body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WrongAnswer(
             f"GET / answered {answer.status} {answer.body[:60]!r}, which is not JSON"
         ) from error

@@ -23,7 +23,7 @@ def told(title: str, answer: Answer, *, states: bool) -> RouteAnswer:
     """
     try:
         decoded = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return RouteAnswer(route=title, status=answer.status, shape={WHOLE: "no JSON"})
     fields = _fields(decoded, "", states=states)
     shape = dict(field for field, _ in zip(fields, range(MOST_FIELDS), strict=False))

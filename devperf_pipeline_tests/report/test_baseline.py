@@ -241,7 +241,7 @@ class TestOpening:
     @pytest.mark.parametrize(
         ("disturbed", "said"),
         [
-            (1, "in 1 of 24 rounds; comparisons leave that round out."),
+            (1, "in 1 of 24 rounds; comparisons with other baselines leave that round out."),
             (2, "in 2 of 24 rounds: those rounds measured them too. Close what else runs and measure again."),
         ],
     )

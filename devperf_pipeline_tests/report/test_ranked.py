@@ -105,6 +105,40 @@ class TestWinner:
             " Actix Web comes first on 2 of the 3 other routes, on 1 of them with bounds that lie apart."
         )
 
+    def test_whoever_comes_before_a_tie_is_part_of_it(self) -> None:
+        """
+        A third whose wide bounds reach the first's does not push the faster second out; nothing lies apart then.
+        """
+        wide = reading("fastapi", 2_100_000, p95_low_ns=1_000_000, p95_high_ns=9_000_000)
+        places = [reading("gin", 1_000_000), reading("express", 2_000_000), wide]
+        said = winner(VIEW, [ranking(*places), ranking(*places, route="GET /")])
+
+        assert said
+        assert said.startswith(
+            "Fastest like for like on GET /health/all: **Gin**, **Express** and **FastAPI, code-first** lead"
+        )
+        assert said.endswith("on 0 of them with bounds that lie apart.")
+
+    def test_a_range_of_users_has_no_hole(self) -> None:
+        """
+        Users are a range only where nobody else leads in between.
+        """
+        least = {2: "gin", 5: "gin", 20: "gin", 50: "express", 100: "express", 200: "gin"}
+        tests: list[dict[str, Any]] = [
+            {
+                "service": service,
+                "operation": HEADLINE,
+                "users": users,
+                "valid": True,
+                "p95_ns": 1 if leader == service else 2,
+            }
+            for users, leader in least.items()
+            for service in ("gin", "express")
+        ]
+        said = winner(VIEW, [ranking(reading("gin", 1_000_000), reading("express", 2_000_000))], tests)
+
+        assert "Gin with 2, 5, 20 and 200 and Express with 50 and 100 users" in str(said)
+
     def test_nobody_wins_alone(self) -> None:
         """
         Without a second there is no first.

@@ -2,6 +2,7 @@ import itertools
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import Any
@@ -11,6 +12,9 @@ import pytest
 from devperf_pipeline.errors import ServiceUnreachable, WrongAnswer
 from devperf_pipeline.model import Address, Outcome, Service
 from devperf_pipeline.services.api import ApiSession, open_session
+from devperf_pipeline.services.http_asking import explained
+from devperf_pipeline.services.http_spoilers import spoilers_of
+from devperf_pipeline.services.http_wire import Answer
 from devperf_pipeline.services.operation import FLOOR
 from devperf_pipeline_tests.services.calls import CALLS, RIGHT, by_driver, by_engine, named
 from devperf_pipeline_tests.services.odd_apis import Api, Reply, Request, caching, limiting, serving
@@ -309,6 +313,55 @@ class TestUnmeasurable:
             outcomes = {ended for ended, _ in verdicts(session, "route-orders-7", by_engine)}
 
         assert {Outcome.OK, Outcome.LIMITED} == outcomes
+
+    @pytest.mark.parametrize(
+        ("headers", "body"),
+        [
+            (
+                {},
+                {
+                    "order_time": datetime.now(UTC).isoformat(),
+                    "timestamp": time.time() - 60,
+                    "paid_date": "today",
+                },
+            ),
+            ({}, {"ticket": 7, "request_id": 42, "nonce": "5"}),
+            ({"Cache-Control": "max-age=60", "ETag": '"7"'}, b"<h1>about us</h1>"),
+            ({}, b"[" * 100_000),
+            ({}, {"time": 10**400}),
+        ],
+        ids=[
+            "times of an order",
+            "ids of a ticket",
+            "kept by clients",
+            "nested without end",
+            "an endless number",
+        ],
+    )
+    def test_data_of_somebody_else_is_no_cache(self, headers: Mapping[str, str], body: Any) -> None:
+        """What stands still in answers whose fields nobody knows is their data, and does not cost the row."""
+        with visiting(lambda _request: (200, headers, body), "/x") as session:
+            session.prepare()
+            refused = session.unmeasurable
+            found = verdicts(session, "route-x", by_engine) | verdicts(session, "route-x", by_driver)
+
+        assert ({}, {RIGHT}) == (refused, found)
+
+    def test_one_that_falls_silent_costs_no_other(self) -> None:
+        """A route that does not answer when it is asked past caches is refused with that reason, and no other is."""
+
+        def silent(suffix: str, _headers: Mapping[str, str]) -> Answer:
+            if suffix:
+                raise ServiceUnreachable("it hung up")
+            return Answer(200, {}, b"{}")
+
+        def well(_suffix: str, _headers: Mapping[str, str]) -> Answer:
+            return Answer(200, {}, b"{}")
+
+        [refused, measured] = spoilers_of([silent, well], known=False)
+
+        assert refused
+        assert ("it hung up", None) == (explained(refused), measured)
 
 
 class TestCaches:
