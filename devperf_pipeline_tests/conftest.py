@@ -3,6 +3,7 @@ What do tests share: one local stack of real servers for the whole session.
 """
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.local import down, up
 from devperf_pipeline.stack.obtain import find_server
+
+# A suite that was started in the background ignores Ctrl-C, and so would the servers and tests that are to hear it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
