@@ -1,15 +1,19 @@
 """
-How do tests measure a stack that others started: a running Redis, and a MySQL that is not there?
+How do tests visit a stack that others started: a running Redis, a MySQL that is not there, a password in a Vault?
 """
 
 import socket
+from pathlib import Path
 
 import dagster as dg
 
 from devperf_pipeline.definitions import defs
 from devperf_pipeline.defs import keys
 from devperf_pipeline.defs.running import run_baseline
-from devperf_pipeline.model import Service
+from devperf_pipeline.model import Service, Stack
+from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.services.vault_api import VaultApi
+from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.folders import Folders
 
 REDIS = """
@@ -30,6 +34,42 @@ address = "127.0.0.1:{port}"
 username = "nobody"
 password = {{ env = "{variable}" }}
 """
+
+
+VAULTED = """
+name = "visited"
+managed = false
+
+[vault]
+address = "{vault}"
+token_file = "{token}"
+
+[services.{kind}]
+kind = "{kind}"
+addresses = [{addresses}]
+username = "{username}"
+password = {{ vault = "secret/data/{path}", field = "password" }}
+{database}
+"""
+
+
+def vaulted(folder: Path, service: Service, api: VaultApi, *, username: str, path: str) -> Stack:
+    """
+    The stack of one service, entered with the password that the Vault keeps under `path`, as its file describes it.
+    """
+    (folder / "token").touch(mode=0o600)
+    (folder / "token").write_text(api.token, encoding="utf-8")
+    text = VAULTED.format(
+        vault=api._service.address,
+        token=folder / "token",
+        kind=service.kind,
+        addresses=", ".join(f'"{address}"' for address in service.addresses),
+        username=username,
+        path=path,
+        database=f'database = "{service.database}"' if service.database else "",
+    )
+    (folder / "visited.toml").write_text(text, encoding="utf-8")
+    return load_stack(str(folder / "visited.toml"), Folders(folder), CATALOGUE)
 
 
 def describe(folders: Folders, redis: Service, *, absent: str | None = None) -> str:

@@ -153,7 +153,7 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
     try:
         with (
             interrupted_once(dg.DagsterExecutionInterruptedError),
-            _searched_when_cut_short(context, folders),
+            _told_when_cut_short(context, folders, cancelled),
         ):
             store.check_writable()
             with only_one(cancelled=cancelled), _kept_when_interrupted(folders, store, say):
@@ -191,27 +191,17 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
                         reread=reader,
                         cancelled=cancelled,
                     )
-    except Cancelled:
-        raise dg.DagsterExecutionInterruptedError from None
-    except dg.DagsterExecutionInterruptedError:
-        if not cancelled():
-            context.instance.report_run_canceling(context.run, "interrupted")
-        raise
     except DevperfError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
 
     try:
-        with _searched_when_cut_short(context, folders):
+        with _told_when_cut_short(context, folders, cancelled):
             for problem in warehouse.build(folders).set_aside:
                 say(problem)
             yield from _results(context, folders, stack, baseline, tally)
             if context.run.asset_selection and keys.REPORT not in context.run.asset_selection:
                 # Whoever measures one service alone wants it in the report; nobody else in this run will render it.
                 context.log_event(dg.AssetMaterialization(keys.REPORT, metadata=report_metadata(folders)))
-    except dg.DagsterExecutionInterruptedError:
-        if not cancelled():
-            context.instance.report_run_canceling(context.run, "interrupted")
-        raise
     except DevperfError as error:
         folder = folders.samples / f"baseline_id={baseline.id}"
         raise dg.Failure(
@@ -244,17 +234,24 @@ def _kept_when_interrupted(
 
 
 @contextmanager
-def _searched_when_cut_short(context: dg.AssetExecutionContext, folders: Folders) -> Iterator[None]:
+def _told_when_cut_short(
+    context: dg.AssetExecutionContext, folders: Folders, cancelled: Callable[[], bool]
+) -> Iterator[None]:
     """
-    A run that ends here has no report and no check of its baseline: what it wrote until now is searched for secrets.
+    A run that ends here has no report and no check of its baseline: what it wrote until now is searched for secrets,
+    and of one that somebody stopped Dagster is told that it was cancelled, not that it failed.
     """
     try:
         yield
-    except (Cancelled, dg.DagsterExecutionInterruptedError, DevperfError):
+    except (Cancelled, dg.DagsterExecutionInterruptedError, DevperfError) as cut:
         secrecy.tell_of_cut_short(
             context, folders, _to_terminal if CLI_TAG in context.run.tags else context.log.error
         )
-        raise
+        if isinstance(cut, DevperfError):
+            raise
+        if not cancelled():
+            context.instance.report_run_canceling(context.run, "interrupted")
+        raise dg.DagsterExecutionInterruptedError from None
 
 
 def _results(

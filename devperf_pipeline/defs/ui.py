@@ -64,11 +64,9 @@ def serve(folders: Folders, port: int, say: Callable[[str], None]) -> None:
     children = [subprocess.Popen([*code, "-m", "devperf_pipeline.definitions", "--location-name", LOCATION])]
     try:
         _wait_for(children[0], code_port)
-        for words in (
-            [beside / "dagster-webserver", "-w", workspace, "-h", "127.0.0.1", "-p", str(port)],
-            [beside / "dagster-daemon", "run", "-w", workspace],
-        ):
-            children.append(subprocess.Popen(words))  # noqa: PERF401 - one by one: each that runs is to be stopped
+        webserver = [beside / "dagster-webserver", "-w", workspace, "-h", "127.0.0.1", "-p", str(port)]
+        children.append(subprocess.Popen(webserver))
+        children.append(subprocess.Popen([beside / "dagster-daemon", "run", "-w", workspace]))
         say(f"Dagster: http://127.0.0.1:{port}/asset-groups  (Ctrl-C ends it)")
         while all(child.poll() is None for child in children):
             time.sleep(0.5)
@@ -95,9 +93,10 @@ def _wait_for(code_server: subprocess.Popen[bytes], port: int) -> None:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.2)
+    ended = code_server.poll()
+    found = f"nothing at 127.0.0.1:{port}" if ended is None else f"that it ended with status {ended}"
     raise ConfigurationError(
-        f"Expected Dagster's code server to answer within {LOADS_S} s, found nothing at 127.0.0.1:{port}. "
-        "What it said stands above."
+        f"Expected Dagster's code server to answer within {LOADS_S} s, found {found}. What it said stands above."
     )
 
 

@@ -35,8 +35,8 @@ class Tally:
     """
     A keeper that counts what it hands on.
 
-    `baseline` is the one that was begun; `services` counts the calls of the stage "samples"; `stages` how much was kept in each other stage: calls of
-    sustained loads, readings of processes, runs or calls of reference tools.
+    `baseline` is the one that was begun; `services` counts the calls of the stage "samples"; `stages` how much was kept
+    in each other stage: calls of sustained loads, readings of processes, runs or calls of reference tools.
     """
 
     def __init__(self, keeper: Keeper) -> None:

@@ -171,7 +171,7 @@ def _conditions(one: "Finding") -> list[str]:
     said: list[str] = []
     if one.behind_ns is not None:
         said.append(
-            f"Vault itself takes {show.duration(one.behind_ns)} for a KV read: the rest is how the API asks it."
+            f"Vault itself takes {show.duration(one.behind_ns)} for a KV read: the rest is the work of the API."
         )
     if one.server_cores == 1:
         said.append(ONE_CORE[one.finding])

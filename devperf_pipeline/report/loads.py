@@ -70,7 +70,7 @@ def _where(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> str:
     before = {row.placement for part in view.parts for row in part.new if row.users == 1}
     elsewhere = (
         "One user is therefore not the one user of the services' tables, who shares a core with the servers: "
-        "between two cores each call wakes somebody up, which makes a quick one take 2 to 3 times as long. "
+        "between two cores each call wakes somebody up, which a quick call feels most. "
     )
     shared = bool(alone) and bool(before) and all(name.startswith("together") for name in before - alone)
     return f"Here, {where}. {elsewhere if shared and not alone & before else ''}"

@@ -178,7 +178,7 @@ def how_to_get_tool(name: str) -> str:
     if _brew():
         return f"`brew install {TOOLS_BREW[name]}`"
     if shutil.which("apt-get"):
-        return f"`{_allowed(f'sudo apt-get install --no-install-recommends {TOOLS_APT[name]}')}`"
+        return f"`{_for_this_user(f'sudo apt-get install --no-install-recommends {TOOLS_APT[name]}')}`"
     return f"install {TOOLS_APT[name]} with this system's package manager"
 
 
@@ -199,10 +199,10 @@ def obtain_tools(names: Collection[str], say: Callable[[str], None] = print) -> 
 
 
 def _how_to_get_toolchain(name: str) -> str:
-    return f"brew install {BREW.get(name, name)}" if _brew() else _allowed(TOOLCHAINS[name])
+    return f"brew install {BREW.get(name, name)}" if _brew() else _for_this_user(TOOLCHAINS[name])
 
 
-def _allowed(command: str) -> str:
+def _for_this_user(command: str) -> str:
     """
     Root needs no sudo, and often has none.
     """
@@ -215,7 +215,7 @@ def _how_to_install(kind: str) -> str:
     if _brew():
         return f"`brew install {BREW[kind]}`"
     if shutil.which("apt-get"):
-        return f"`{_allowed(f'sudo apt-get install --no-install-recommends {APT[kind]}')}`"
+        return f"`{_for_this_user(f'sudo apt-get install --no-install-recommends {APT[kind]}')}`"
     if kind in WHEEL_FOLDERS:
         return f"`uv {' '.join(WHEEL_COMMAND)}`"
     return f"install {APT[kind]} with this system's package manager"

@@ -18,30 +18,13 @@ from devperf_pipeline.model import Baseline, Credentials, ResourceReading, Round
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.rabbitmq_management import Management
 from devperf_pipeline.services.vault_api import VaultApi
-from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.credentials import Reader, with_credentials
-from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline_tests import administrators
+from devperf_pipeline_tests.visited import vaulted
 
 pytestmark = pytest.mark.servers
 
 FIRST, SECOND = 'it\'s the "first" 50 %', "das zweite: пароль \\ 100%25 'x'"
-
-TEXT = """
-name = "visited"
-managed = false
-
-[vault]
-address = "{vault}"
-token_file = "{token}"
-
-[services.{kind}]
-kind = "{kind}"
-addresses = [{addresses}]
-username = "rotated"
-password = {{ vault = "secret/data/rotated", field = "password" }}
-{database}
-"""
 
 Change = Callable[[str], None]
 
@@ -165,22 +148,6 @@ def _rabbitmq_user(service: Service) -> Iterator[Change]:
         management._do("DELETE", "/users/rotated")
 
 
-def visited(folder: Path, service: Service, api: VaultApi) -> Stack:
-    """
-    The stack of one service whose password the running Vault keeps, as its file describes it.
-    """
-    (folder / "token").write_text(api.token, encoding="utf-8")
-    text = TEXT.format(
-        vault=api._service.address,
-        token=folder / "token",
-        kind=service.kind,
-        addresses=", ".join(f'"{address}"' for address in service.addresses),
-        database=f'database = "{service.database}"' if service.database else "",
-    )
-    (folder / "visited.toml").write_text(text, encoding="utf-8")
-    return load_stack(str(folder / "visited.toml"), Folders(folder), CATALOGUE)
-
-
 def short(rounds: int, seconds: float = 0.02) -> Wishes:
     return Wishes(
         profile=Profile(name="quick", rounds=rounds, seconds=seconds, warmup_s=0.02, about="short"), seed=7
@@ -196,7 +163,7 @@ class TestRotated:
         sitting, with every connection ended, costs at most the rounds of that moment.
         """
         service, rotate = change
-        described = visited(tmp_path, service, api)
+        described = vaulted(tmp_path, service, api, username="rotated", path="rotated")
 
         def everywhere(password: str) -> None:
             api.do("POST", "/secret/data/rotated", {"data": {"password": password}})
@@ -233,7 +200,7 @@ class TestRotated:
         Where the Vault does not let us read any more, the reason names service, path and remedy, and no secret.
         """
         service, rotate = change
-        described = visited(tmp_path, service, api)
+        described = vaulted(tmp_path, service, api, username="rotated", path="rotated")
 
         def tell(progress: Progress) -> None:
             if progress.done == 3:

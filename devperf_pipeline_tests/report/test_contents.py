@@ -205,7 +205,7 @@ class TestFindings:
         assert "1.05 times the throughput of 10 users |" in found
         assert "0.70 times the throughput of 10 users |" in found
         assert "so more processes would show only with more cores." in found
-        assert "Vault itself takes 80.0 µs for a KV read: the rest is how the API asks it." in found
+        assert "Vault itself takes 80.0 µs for a KV read: the rest is the work of the API." in found
 
     def test_users_are_named_where_there_are_several(self, warehouse: "Warehouse") -> None:
         """

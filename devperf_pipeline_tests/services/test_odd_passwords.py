@@ -7,29 +7,12 @@ import pytest
 from devperf_pipeline.model import Stack
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.vault_api import VaultApi
-from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.credentials import with_credentials
-from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline_tests.services.calls import RIGHT, by_driver, by_engine
 from devperf_pipeline_tests.services.odd_users import WAYS, entered_oddly
+from devperf_pipeline_tests.visited import vaulted
 
 pytestmark = pytest.mark.servers
-
-TEXT = """
-name = "visited"
-managed = false
-
-[vault]
-address = "{vault}"
-token_file = "{token}"
-
-[services.{kind}]
-kind = "{kind}"
-addresses = [{addresses}]
-username = "{username}"
-password = {{ vault = "secret/data/odd", field = "password" }}
-{database}
-"""
 
 
 @pytest.fixture(name="visited", params=WAYS)
@@ -47,20 +30,7 @@ def _visited(request: pytest.FixtureRequest, running_stack: Stack, tmp_path: Pat
         who = odd.credentials
         assert who is not None
         api.do("POST", "/secret/data/odd", {"data": {"password": who.password}})
-        token = tmp_path / "token"
-        token.write_text(vault.credentials.password)
-        token.chmod(0o600)
-        file = tmp_path / "visited.toml"
-        text = TEXT.format(
-            vault=vault.address,
-            token=token,
-            kind=kind,
-            addresses=", ".join(f'"{address}"' for address in odd.addresses),
-            username=who.username,
-            database=f'database = "{odd.database}"' if odd.database else "",
-        )
-        file.write_text(text, encoding="utf-8")
-        yield with_credentials(load_stack(str(file), Folders(tmp_path), CATALOGUE))
+        yield with_credentials(vaulted(tmp_path, odd, api, username=who.username, path="odd"))
         api.do("DELETE", "/secret/metadata/odd")
 
 

@@ -1,5 +1,5 @@
 -- One row is one figure of one load test; null where the test is not valid. Ranks count those that are ranked in print.
--- A percentile needs as many calls as a 95 % interval of it: the first n whose share ^ n is below 0.025.
+-- A percentile needs as many calls as a 95 % interval of it: the first n for which share ^ n is below 0.025.
 select
     baseline_id,
     'load_test' as kind,
@@ -49,5 +49,8 @@ from (
     into name measure value figure
 )
 left join (
-    values ('p66_ns', 9), ('p75_ns', 13), ('p80_ns', 17), ('p90_ns', 36), ('p95_ns', 72), ('p98_ns', 183), ('p99_ns', 368)
-) as least(measure, needs) using (measure)
+    select measure, ceil(ln(0.025) / ln(share))::bigint as needs
+    from (
+        values ('p66_ns', 0.66), ('p75_ns', 0.75), ('p80_ns', 0.8), ('p90_ns', 0.9), ('p95_ns', 0.95), ('p98_ns', 0.98), ('p99_ns', 0.99)
+    ) as ladder(measure, share)
+) using (measure)

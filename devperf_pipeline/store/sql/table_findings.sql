@@ -146,10 +146,22 @@ sweep as (
     left join busy as b using (baseline_id, service, benchmark)
     where p.valid and p.load like 'sustained-%' and p.instrument = 'engine' and p.throughput_per_s > 0
 ),
--- The load with most users during which the processes were read, against those with a quarter of its users or fewer.
-saturated as (
+-- The loads that findings about throughput are made of: that with most users, and that with most users during which the
+-- processes were read.
+crowds as (
+    select 'overload' as finding, *
+    from sweep
+    qualify row_number() over (partition by baseline_id, service, operation order by users desc) = 1
+    union all
+    select 'saturated-core' as finding, *
+    from sweep
+    where cpu_percent is not null
+    qualify row_number() over (partition by baseline_id, service, operation order by users desc) = 1
+),
+-- Overload is told against all fewer users on the same cores, a full core against a quarter of the users or fewer.
+crowded as (
     select
-        s.baseline_id, s.service, s.operation, s.users,
+        s.finding, s.baseline_id, s.service, s.operation, s.users,
         max_by(q.users, q.throughput_per_s) || case max_by(q.users, q.throughput_per_s) when 1 then ' user' else ' users' end
             as against,
         1 as rounds,
@@ -158,49 +170,21 @@ saturated as (
         any_value(s.throughput_per_s) / max(q.throughput_per_s) as ratio,
         ratio as ratio_low,
         ratio as ratio_high,
-        any_value(s.throughput_per_s) / max(q.throughput_per_s) < 1.1
-            and any_value(s.cpu_percent) between 90 and 120 as admitted,
+        case s.finding
+            when 'overload' then ratio < 0.8
+            else ratio < 1.1 and any_value(s.cpu_percent) between 90 and 120
+        end as admitted,
         any_value(s.server_cores) as server_cores
-    from (
-        select *
-        from sweep
-        where cpu_percent is not null
-        qualify row_number() over (partition by baseline_id, service, operation order by users desc) = 1
-    ) as s
+    from crowds as s
     join sweep as q
         on q.baseline_id = s.baseline_id and q.service = s.service and q.operation = s.operation
-        and q.users * 4 <= s.users
-    group by s.baseline_id, s.service, s.operation, s.users
+        and case s.finding
+            when 'overload' then q.users < s.users and q.placement = s.placement
+            else q.users * 4 <= s.users
+        end
+    group by s.finding, s.baseline_id, s.service, s.operation, s.users
 ),
--- Where a full core says why, it is the finding: this one looks at all others.
-overloaded as (
-    select
-        s.baseline_id, s.service, s.operation, s.users,
-        max_by(q.users, q.throughput_per_s) || case max_by(q.users, q.throughput_per_s) when 1 then ' user' else ' users' end
-            as against,
-        1 as rounds,
-        1e9 / any_value(s.throughput_per_s) as p50_ns,
-        0 as impact_ns, 0 as low_ns, 0 as high_ns,
-        any_value(s.throughput_per_s) / max(q.throughput_per_s) as ratio,
-        ratio as ratio_low,
-        ratio as ratio_high,
-        ratio < 0.8 as admitted,
-        any_value(s.server_cores) as server_cores
-    from (
-        select *
-        from sweep
-        qualify row_number() over (partition by baseline_id, service, operation order by users desc) = 1
-    ) as s
-    join sweep as q
-        on q.baseline_id = s.baseline_id and q.service = s.service and q.operation = s.operation
-        and q.placement = s.placement and q.users < s.users
-    where not exists (
-        from saturated as f
-        where f.admitted and f.baseline_id = s.baseline_id and f.service = s.service and f.operation = s.operation
-    )
-    group by s.baseline_id, s.service, s.operation, s.users
-),
--- What Vault itself takes for a KV read: the rest of such a route is how the API asks.
+-- What Vault itself takes for a KV read: the rest of such a route is the work of the API.
 secrets as (
     select baseline_id, 'vault' as finding, median(p50_ns) as behind_ns
     from levels
@@ -217,8 +201,14 @@ found as (
     where topic in (select finding from rules)
     union all by name select *, 'sequential-health' as finding from health
     union all by name select *, 'connection-per-request' as finding, true as admitted from connection
-    union all by name select *, 'saturated-core' as finding from saturated
-    union all by name select *, 'overload' as finding from overloaded
+    -- Where a full core says why, that is the finding.
+    union all by name
+    from crowded as c
+    where c.finding <> 'overload' or not exists (
+        from crowded as f
+        where f.finding = 'saturated-core' and f.admitted
+            and f.baseline_id = c.baseline_id and f.service = c.service and f.operation = c.operation
+    )
 ),
 -- Every round must say so for a finding to hold, and every round must deny it for it to be gone; else it cannot be told.
 judged as (
