@@ -201,7 +201,10 @@ def _busy(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> list[str]:
     for one in tests:
         if one["valid"] and one["busy_rounds"]:
             users.setdefault(one["service"], []).append(show.count(one["users"]))
-    return [f"{show.cell(view.title_of(name))}: {', '.join(those)} users" for name, those in users.items()]
+    return [
+        f"{show.cell(view.title_of(name))}: {', '.join(those)} user{'' if those == ['1'] else 's'}"
+        for name, those in users.items()
+    ]
 
 
 def _mean(time_ns: float | None) -> str:

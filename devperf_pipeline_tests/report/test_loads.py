@@ -54,9 +54,10 @@ class TestLoadTests:
         What others did meanwhile was measured too, and the service and its users are named.
         """
         tests = [loaded(users, busy_rounds=int(users > 5)) for users in (5, 10, 1_000)]
+        tests.append(loaded(1, service="redis", operation="get-hit", busy_rounds=1))
         [section] = load_tests(VIEW, tests, [], [])
 
-        assert section.blocks[-1] == Lines(["Gin: 10, 1,000 users"])
+        assert section.blocks[-1] == Lines(["Gin: 10, 1,000 users", "Redis, one node: 1 user"])
 
     def test_where_more_users_only_wait(self) -> None:
         """
