@@ -118,21 +118,28 @@ def limiting(api: Api, allowed: int, refusal: Reply, headers: Mapping[str, str] 
 
 
 def caching(
-    api: Api, *, key: Callable[[Request], str], tells: bool = False, passable: bool = False, ttl_s: float = 30
+    api: Api,
+    *,
+    key: Callable[[Request], str | None],
+    tells: bool = False,
+    passable: bool = False,
+    ttl_s: float = 30,
 ) -> Api:
     """
-    An API before which a cache stands. It may tell, and may let requests pass that ask for it.
+    An API before which a cache stands: it keeps an answer under its request's key, None for one that is
+    never kept. It may tell, and may let requests pass that ask for it.
     """
     kept: dict[str, tuple[float, Reply]] = {}
 
     def cached(request: Request) -> Reply:
-        at, (status, headers, body) = kept.get(key(request), (0.0, (0, {}, None)))
+        name = key(request)
+        at, (status, headers, body) = kept.get(name or "", (0.0, (0, {}, None)))
         passing = passable and "no-cache" in request.headers.get("cache-control", "")
         hit = status and time.monotonic() - at < ttl_s and not passing
         if not hit:
             status, headers, body = api(request)
-            if request.method == "GET" and status == 200:
-                kept[key(request)] = time.monotonic(), (status, headers, body)
+            if name is not None and request.method == "GET" and status == 200:
+                kept[name] = time.monotonic(), (status, headers, body)
         told = {
             "X-FastAPI-Cache": "HIT" if hit else "MISS",
             "Cache-Control": f"max-age={ttl_s}",
