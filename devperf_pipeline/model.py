@@ -125,6 +125,17 @@ Kept = Literal["username", "password", "database"]
 """What of a service a Vault may keep."""
 
 
+ROUTED = "api"
+"""The kind of service whose routes the stack file names; what others are asked is known."""
+
+
+def is_routed(service: str) -> bool:
+    """
+    Whether a service of that name is of that kind, of which a stack may have several: "api", "api_orders".
+    """
+    return service == ROUTED or service.startswith(f"{ROUTED}_")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from devperf_pipeline.analyse.contract import Contract
-from devperf_pipeline.model import RouteAnswer
+from devperf_pipeline.model import RouteAnswer, is_routed
 
 SHOWN = 3
 """So many differences are named."""
@@ -27,13 +27,17 @@ class Parity:
 
 def parity(answers: Mapping[str, Sequence[RouteAnswer]], contract: Contract | None) -> dict[str, Parity]:
     """
-    For each route who answered it the same way; `answers` are by service.
+    For each route who answered it the same way; `answers` are by service. The contract is about routes that a reference
+    API answered: APIs of which nothing is known owe it nothing on routes of their own.
     """
     routes: dict[str, dict[str, RouteAnswer]] = {}
     for service, told in answers.items():
         for answer in told:
             routes.setdefault(answer.route, {})[service] = answer
-    return {route: _of(route, told, contract) for route, told in routes.items()}
+    return {
+        route: _of(route, told, None if all(map(is_routed, told)) else contract)
+        for route, told in routes.items()
+    }
 
 
 def _of(route: str, told: Mapping[str, RouteAnswer], contract: Contract | None) -> Parity:

@@ -2,7 +2,7 @@
 Can the samples of a service be believed? Each check says what was seen, and what to do.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
@@ -19,35 +19,40 @@ CHECKS = {
 }
 
 
-def specs(service: str) -> list[dg.AssetCheckSpec]:
+def specs(kind: str) -> list[dg.AssetCheckSpec]:
     """
-    The checks of one service's samples.
+    The checks of one kind of service's samples.
     """
     return [
-        dg.AssetCheckSpec(name, asset=keys.samples(service), description=about)
-        for name, about in CHECKS.items()
+        dg.AssetCheckSpec(name, asset=keys.samples(kind), description=about) for name, about in CHECKS.items()
     ]
 
 
-def not_measured(service: str, why: str) -> Iterator[dg.AssetCheckResult]:
+def not_measured(kind: str, missing: Mapping[str, str]) -> Iterator[dg.AssetCheckResult]:
     """
-    The failed checks of a service that could not be measured.
+    The failed checks of services that could not be measured, none of that kind; `missing` says of each why.
     """
-    for name in CHECKS:
-        yield _result(service, name, passed=False, why=why)
+    for name in CHECKS if missing else ():
+        yield _result(kind, name, passed=False, why=" ".join(missing.values()))
 
 
-def judged(service: str, count: Count) -> Iterator[dg.AssetCheckResult]:
+def judged(
+    kind: str, counts: Mapping[str, Count], missing: Mapping[str, str]
+) -> Iterator[dg.AssetCheckResult]:
     """
-    The checks of a service that was measured.
+    The checks of the services of one kind that were measured, all of them together.
     """
-    yield _result(
-        service, "measured", passed=True, why=f"{count.total:,} calls in {len(count.calls)} benchmarks"
-    )
+    count = Count()
+    for one in counts.values():
+        count.calls.update(one.calls)
+        count.outcomes.update(one.outcomes)
+        count.problems.extend(one.problems)
+    seen = f"{count.total:,} calls in {len(count.calls)} benchmarks"
+    yield _result(kind, "measured", passed=not missing, why=". ".join([seen, *missing.values()]))
 
     few = [f"{benchmark} has {calls}" for benchmark, calls in count.calls.items() if calls < LEAST_SAMPLES]
     yield _result(
-        service,
+        kind,
         "enough_samples",
         passed=not few,
         why=f"Expected {LEAST_SAMPLES} calls or more: {'; '.join(few)}. A longer profile measures more."
@@ -57,7 +62,7 @@ def judged(service: str, count: Count) -> Iterator[dg.AssetCheckResult]:
 
     wrong = count.ended(Outcome.WRONG, Outcome.LIMITED, Outcome.REDIRECTED, Outcome.DEGRADED)
     yield _result(
-        service,
+        kind,
         "right_answers",
         passed=not wrong and not count.problems,
         why=f"{wrong:,} of {count.total:,} calls were answered wrongly; {'; '.join(count.problems[:5])}".rstrip(
@@ -69,17 +74,17 @@ def judged(service: str, count: Count) -> Iterator[dg.AssetCheckResult]:
 
     failed = count.ended(Outcome.ERROR, Outcome.TIMEOUT, Outcome.LOST)
     yield _result(
-        service,
+        kind,
         "few_errors",
         passed=failed <= TOLERATED_FAILURES * count.total,
         why=f"{failed:,} of {count.total:,} calls failed",
     )
 
 
-def _result(service: str, name: str, *, passed: bool, why: str) -> dg.AssetCheckResult:
+def _result(kind: str, name: str, *, passed: bool, why: str) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=passed,
-        asset_key=keys.samples(service),
+        asset_key=keys.samples(kind),
         check_name=name,
         metadata={"what was seen": why},
         severity=dg.AssetCheckSeverity.ERROR if name == "measured" else dg.AssetCheckSeverity.WARN,

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from devperf_pipeline.model import Stage
-from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.model import Stack, Stage
+from devperf_pipeline.services import CATALOGUE, kind_of
 
 SERVICES = tuple(CATALOGUE)
 STAGES: Mapping[Stage, tuple[str, ...]] = {
@@ -16,7 +16,7 @@ STAGES: Mapping[Stage, tuple[str, ...]] = {
     "load_tests": tuple(kind.name for kind in CATALOGUE.values() if kind.load_tested),
     "tools": tuple(kind.name for kind in CATALOGUE.values() if kind.tools),
 }
-"""What a sitting makes of which service; each is an asset."""
+"""What a sitting makes of which kind of service; each is an asset."""
 
 INFRASTRUCTURE = dg.AssetKey("infrastructure")
 BASELINE = dg.AssetKey("baseline")
@@ -35,25 +35,31 @@ TABLES = tuple(
 REPORT = dg.AssetKey(["reports", "baseline"])
 
 
-def made(stage: Stage, service: str) -> dg.AssetKey:
+def made(stage: Stage, kind: str) -> dg.AssetKey:
     """
-    The key of what one stage makes of one service.
+    The key of what one stage makes of one kind of service.
     """
-    return dg.AssetKey([stage, service])
+    return dg.AssetKey([stage, kind])
 
 
-def samples(service: str) -> dg.AssetKey:
+def samples(kind: str) -> dg.AssetKey:
     """
-    The key of one service's samples.
+    The key of one kind of service's samples.
     """
-    return made("samples", service)
+    return made("samples", kind)
 
 
 def selection(services: tuple[str, ...]) -> list[dg.AssetKey]:
     """
     Everything that a baseline of these services makes: what each stage makes of them, the tables and the report.
     """
-    staged = [
-        made(stage, service) for stage, those in STAGES.items() for service in those if service in services
-    ]
+    kinds = {kind.name for kind in map(kind_of, services) if kind}
+    staged = [made(stage, kind) for stage, those in STAGES.items() for kind in those if kind in kinds]
     return [INFRASTRUCTURE, *staged, BASELINE, *TABLES, REPORT]
+
+
+def members(kind: str, stack: Stack) -> tuple[str, ...]:
+    """
+    The names of the services that an asset is about in that stack; the kind's own where it has none.
+    """
+    return tuple(service.name for service in stack.services if service.kind == kind) or (kind,)

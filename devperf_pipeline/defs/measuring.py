@@ -9,10 +9,9 @@ A service that fails gets failed checks and no materialisation: its older sample
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import Enum
-from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -20,7 +19,8 @@ from pydantic import Field
 from devperf_pipeline.defs import checks, keys, secrecy
 from devperf_pipeline.defs.project import Project
 from devperf_pipeline.defs.reports import report_metadata
-from devperf_pipeline.errors import DevperfError, StoreError
+from devperf_pipeline.defs.results import results
+from devperf_pipeline.errors import ConfigurationError, DevperfError, StoreError
 from devperf_pipeline.measure.interrupts import interrupted_once
 from devperf_pipeline.measure.lock import only_one
 from devperf_pipeline.measure.plan import PROFILES
@@ -28,9 +28,7 @@ from devperf_pipeline.measure.progress import Progress
 from devperf_pipeline.measure.sitting import Wishes, measure, wishes_of
 from devperf_pipeline.measure.tally import Tally
 from devperf_pipeline.measure.visit import Cancelled
-from devperf_pipeline.model import Baseline, Stack, Stage
-from devperf_pipeline.report.panel import service_panel, service_rows
-from devperf_pipeline.report.staged import Page, page
+from devperf_pipeline.model import Stack, Stage
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack import local
 from devperf_pipeline.stack.config import load_stack
@@ -73,12 +71,27 @@ class MeasureConfig(dg.Config):
     )
     stack: str = Field(default="local", description="The stack file to measure, by its name in stacks/.")
 
-    def wishes(self, selected: Mapping[Stage, tuple[str, ...]]) -> Wishes:
+    def wishes(self, selected: Mapping[Stage, tuple[str, ...]], stack: Stack) -> Wishes:
         """
-        The same in the words of `measure/`.
+        The same in the words of `measure/`: of the kinds that are selected, the services that the stack has.
+
+        Raises:
+            ConfigurationError: one of the services is not in the stack.
+
         """
+        there = [service.name for service in stack.services]
+        for name in self.services:
+            if name not in there:
+                raise ConfigurationError(
+                    f"services expects names of {', '.join(there)} (from {stack.path}). Found {name!r}."
+                )
         stages: dict[Stage, tuple[str, ...]] = {
-            stage: tuple(s for s in those if not self.services or s in self.services)
+            stage: tuple(
+                name
+                for kind in those
+                for name in keys.members(kind, stack)
+                if not self.services or name in self.services
+            )
             for stage, those in selected.items()
         }
         return wishes_of(self.profile.value, stages, self.seconds)
@@ -133,7 +146,7 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
     """
     folders = project.folders
     selected: dict[Stage, tuple[str, ...]] = {
-        stage: tuple(s for s in those if keys.made(stage, s) in context.selected_asset_keys)
+        stage: tuple(kind for kind in those if keys.made(stage, kind) in context.selected_asset_keys)
         for stage, those in keys.STAGES.items()
     }
     if not context.selected_asset_keys:
@@ -159,8 +172,8 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
             with only_one(cancelled=cancelled), _kept_when_interrupted(folders, store, say):
                 for message in store.recover():
                     say(message)
-                wishes = config.wishes(selected)
                 described = load_stack(config.stack, folders, CATALOGUE)
+                wishes = config.wishes(selected, described)
                 reader = Reader(described)
                 with standing(described, folders, say, only=wishes.services) as stack:
                     roots = {
@@ -198,7 +211,7 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
         with _told_when_cut_short(context, folders, cancelled):
             for problem in warehouse.build(folders).set_aside:
                 say(problem)
-            yield from _results(context, folders, stack, baseline, tally)
+            yield from results(context.selected_asset_keys, folders, stack, baseline, tally)
             if context.run.asset_selection and keys.REPORT not in context.run.asset_selection:
                 # Whoever measures one service alone wants it in the report; nobody else in this run will render it.
                 context.log_event(dg.AssetMaterialization(keys.REPORT, metadata=report_metadata(folders)))
@@ -252,111 +265,6 @@ def _told_when_cut_short(
         if not cancelled():
             context.instance.report_run_canceling(context.run, "interrupted")
         raise dg.DagsterExecutionInterruptedError from None
-
-
-def _results(
-    context: dg.AssetExecutionContext, folders: Folders, stack: Stack, baseline: Baseline, tally: Tally
-) -> Iterator[object]:
-    """
-    What Dagster is told of the sitting: materialisations with tables and pictures, and checks.
-    """
-    wanted = context.selected_asset_keys
-    if keys.INFRASTRUCTURE in wanted:
-        yield dg.MaterializeResult(asset_key=keys.INFRASTRUCTURE, metadata=_infrastructure(baseline))
-    named = {service.name for service in stack.services}
-    asked = [service for service in keys.SERVICES if keys.samples(service) in wanted]
-    con = warehouse.connect(folders)
-    try:
-        for service in asked:
-            if service not in named and not named.isdisjoint(asked):
-                continue  # whoever asks for everything means all that the stack has
-            if baseline.states.get(service) != "measured" or service not in tally.services:
-                why = baseline.reasons.get(
-                    service, f"{service} is not in the stack {stack.name!r} ({stack.path})."
-                )
-                yield from checks.not_measured(service, why)
-                continue
-            rows = service_rows(con, baseline.id, service)
-            yield dg.MaterializeResult(
-                asset_key=keys.samples(service),
-                metadata={
-                    "dagster/row_count": tally.services[service].total,
-                    "dagster/uri": (
-                        folders.samples / f"baseline_id={baseline.id}" / "samples.parquet"
-                    ).as_uri(),
-                    "percentiles": dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in rows]),
-                    "latency": dg.MetadataValue.md(service_panel(con, baseline.id, service)),
-                    **{name: dg.MetadataValue.float(value) for name, value in _trend(rows).items()},
-                },
-                check_results=list(checks.judged(service, tally.services[service])),
-            )
-        for stage, counts in tally.stages.items():
-            for service, count in counts.items():
-                if count and keys.made(stage, service) in wanted:
-                    yield dg.MaterializeResult(
-                        asset_key=keys.made(stage, service),
-                        metadata={
-                            "dagster/row_count": count,
-                            **_page(page(con, baseline.id, stage, service)),
-                        },
-                    )
-    finally:
-        con.close()
-    if keys.BASELINE in wanted:
-        yield dg.MaterializeResult(
-            asset_key=keys.BASELINE,
-            metadata={
-                "baseline": baseline.id,
-                "profile": baseline.profile,
-                "measured": ", ".join(name for name, state in baseline.states.items() if state == "measured")
-                or "nothing",
-                "dagster/row_count": sum(count.total for count in tally.services.values()),
-                **{f"not measured: {service}": why for service, why in baseline.reasons.items()},
-            },
-        )
-
-
-def _page(shown: Page) -> dict[str, Any]:
-    """
-    What the page of a load test, of resources or of tools has beside its row count.
-    """
-    records = [dg.TableRecord(dict(row)) for row in shown.rows]
-    return {
-        **({"measured": dg.MetadataValue.table(records)} if records else {}),
-        **({"shown": dg.MetadataValue.md(shown.panel)} if shown.panel else {}),
-        **{name: dg.MetadataValue.float(value) for name, value in shown.trend.items()},
-    }
-
-
-def _trend(rows: Sequence[Mapping[str, object]]) -> dict[str, float]:
-    """
-    The few numbers that Dagster draws over time: p50 and p95 of the engine's rows with one user, in milliseconds.
-    """
-    return {
-        f"{quantile} ms, {row['operation']}": float(row[f"{quantile} ms"])  # type: ignore[arg-type]
-        for row in rows
-        if row["instrument"] == "engine" and row["users"] == 1
-        for quantile in ("p50", "p95")
-        if row.get(f"{quantile} ms") is not None
-    }
-
-
-def _infrastructure(baseline: Baseline) -> dict[str, Any]:
-    services = [
-        dg.TableRecord(
-            {
-                "service": name,
-                "what runs": facts.product,
-                "version": facts.version,
-                "settings": ", ".join(f"{key}={value}" for key, value in facts.settings.items()),
-            }
-        )
-        for name, facts in baseline.facts.items()
-    ]
-    return {
-        "services": dg.MetadataValue.table(services) if services else "no service answered",
-        **{f"host: {key}": value for key, value in baseline.host.items()},
-    }
 
 
 def _to_terminal(message: str) -> None:

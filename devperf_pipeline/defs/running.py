@@ -84,12 +84,13 @@ def run_baseline(
     prepare_home(folders)
     with dg.DagsterInstance.get() as instance, warnings.catch_warnings():
         bury_the_dead(instance)
+        measured = {"profile": profile, "stack": stack, "seconds": seconds, "services": list(services)}
         try:
             job.execute_in_process(
                 instance=instance,
                 asset_selection=keys.selection(services or keys.SERVICES),
                 run_config={
-                    "ops": {"measure": {"config": {"profile": profile, "stack": stack, "seconds": seconds}}},
+                    "ops": {"measure": {"config": measured}},
                     "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                     "resources": {"project": {"config": {"root": str(folders.root)}}},
                 },

@@ -18,7 +18,7 @@ from devperf_pipeline.report.page import page
 from devperf_pipeline.report.rows import picture
 from devperf_pipeline.report.section import Chart
 from devperf_pipeline.report.view import Picture, shown
-from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.services import role_of
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store.warehouse import connect
 
@@ -115,7 +115,7 @@ def _example(view: Picture) -> dict[str, str] | None:
     The first reading of an API that counts, or else of any service, as literals of SQL; None where nothing counts.
     """
     rows = [row for part in view.parts for row, _ in shown(part.rows) if row.valid]
-    apis = [row for row in rows if row.service in CATALOGUE and CATALOGUE[row.service].role == "api"]
+    apis = [row for row in rows if role_of(row.service) == "api"]
     row = next(iter(apis or rows), None)
     return row and {"baseline_id": show.sql(row.baseline_id), "benchmark": show.sql(row.benchmark)}
 

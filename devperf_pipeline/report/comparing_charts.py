@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from devperf_pipeline.report.drawing import FINE, colour_of, figure_of, svg_of, time_axis
 from devperf_pipeline.report.format import duration, label, throughput
-from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.services import kind_of, role_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,7 +94,7 @@ def sweep(tests: Sequence[Mapping[str, Any]], *, small: bool = False) -> str | N
         if len(points) > 1
     }
     panels = [
-        (title, {key: points for key, points in lines.items() if (_role(key[0]) == "api") is api})
+        (title, {key: points for key, points in lines.items() if (role_of(key[0]) == "api") is api})
         for title, api in (("APIs", True), ("databases, caches, queues", False))
     ]
     panels = [(title, chosen) for title, chosen in panels if chosen]
@@ -274,8 +274,5 @@ def _unit(time_ns: int) -> tuple[float, str]:
 
 
 def _title(service: str) -> str:
-    return CATALOGUE[service].title if service in CATALOGUE else service
-
-
-def _role(service: str) -> str:
-    return CATALOGUE[service].role if service in CATALOGUE else ""
+    kind = kind_of(service)
+    return kind.title if kind else service

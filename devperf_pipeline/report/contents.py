@@ -136,9 +136,11 @@ def _overview(view: "Picture") -> Section | None:
 
 
 def _bars(rankings: "Sequence[Ranking]") -> Chart | None:
-    one = next((each for each in rankings if each.route == ranked.HEADLINE), None)
+    one = ranked.headline(rankings)
     svg = comparing_charts.ranking_bars(one.places) if one else None
-    return Chart(f"p95 of {ranked.HEADLINE}, each implementation", "ranking", svg) if svg else None
+    return (
+        Chart(f"p95 of {show.cell(one.route)}, each implementation", "ranking", svg) if one and svg else None
+    )
 
 
 def _sweep(tests: Sequence[Mapping[str, Any]]) -> list[Chart]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report.section import Block, Lines, Section, Table, columns
-from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.services import place_of
 
 if TYPE_CHECKING:
     from devperf_pipeline.analyse.findings import Finding, Layer
@@ -81,7 +81,7 @@ def layered(view: "Picture", rows: "Sequence[Layer]") -> Section | None:
     layers.sort(
         key=lambda layer: (
             ("service", "driver", "api").index(layer[0]),
-            list(CATALOGUE).index(layer[1]) if layer[1] in CATALOGUE else -1,
+            place_of(layer[1]),
         )
     )
     here = {(row.task, row.layer, row.service if row.layer == "api" else ""): row for row in rows}

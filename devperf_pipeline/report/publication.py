@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from devperf_pipeline.model import is_routed
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report.section import Section, Table, columns
-from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.services import kind_of
 
 if TYPE_CHECKING:
     from devperf_pipeline.analyse.lint import Contradiction
@@ -28,9 +29,9 @@ _RANGE = re.compile(r"^\[([\d.]+), ([\d.]+)\]$")
 
 def unheard_of(view: "Picture") -> bool:
     """
-    Whether the stack is nothing but an API of which nobody else has published anything.
+    Whether the stack is nothing but APIs of which nobody else has published anything.
     """
-    return {"api"} == {part.service for part in view.parts}
+    return bool(view.parts) and all(is_routed(part.service) for part in view.parts)
 
 
 def publication(view: "Picture", cells: "Sequence[Cell]") -> Section | None:
@@ -106,7 +107,7 @@ def _row_name(view: "Picture", cell: "Cell") -> str:
     """
     if cell.row_name == cell.subject:
         return view.title_of(cell.subject.replace("-", "_")) if cell.subject.islower() else cell.row_name
-    return f"{view.title_of(cell.service if cell.service in CATALOGUE else cell.subject)}: {cell.row_name}"
+    return f"{view.title_of(cell.service if kind_of(cell.service) else cell.subject)}: {cell.row_name}"
 
 
 def _figure(cell: "Cell") -> str:

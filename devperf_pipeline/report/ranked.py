@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from devperf_pipeline.report.view import Picture
 
 HEADLINE = "GET /health/all"
+"""The route that asks all dependencies: a report begins with it, where APIs have it."""
 
 _SPAN = 3
 """Of more numbers of users only the first and the last are named."""
@@ -29,15 +30,25 @@ ABOUT = (
 )
 
 
+def headline(rankings: "Sequence[Ranking]") -> "Ranking | None":
+    """
+    The ranking that a report begins with: of the aggregate of all health checks or, where that compares nobody, of the
+    first route on which two can be compared.
+    """
+    compared_on = [one for one in rankings if len(one.places) > 1]
+    of_all = [one for one in rankings if one.route == HEADLINE]
+    return next((one for one in (*of_all, *compared_on) if one in compared_on), next(iter(of_all), None))
+
+
 def ranked(view: "Picture", rankings: "Sequence[Ranking]", chart: Chart | None) -> Section | None:
     """
-    The places on every route, the aggregate of all health checks first, and who is left out; None where nobody ran.
+    The places on every route, that of the headline first, and who is left out; None where nobody ran.
     """
     routes = [one for one in rankings if len(one.places) > 1]
     left_out = _left_out(view, rankings)
     if not routes and not left_out:
         return None
-    routes.sort(key=lambda one: one.route != HEADLINE)
+    routes.sort(key=lambda one: one is not headline(rankings))
     blocks: list[Block] = [" ".join([ABOUT, *_behind(view)])]
     if chart:
         blocks.append(chart)
@@ -48,10 +59,10 @@ def ranked(view: "Picture", rankings: "Sequence[Ranking]", chart: Chart | None) 
 
 def compared(view: "Picture", rankings: "Sequence[Ranking]") -> Section | None:
     """
-    The p95 of the aggregate of all health checks, with relative performance; None where nobody answered it.
+    The p95 of the route that a report begins with, with relative performance; None where nobody answered it.
     """
-    one = next((each for each in rankings if each.route == HEADLINE and each.places), None)
-    if one is None:
+    one = headline(rankings)
+    if one is None or not one.places:
         return None
     best = one.places[0].p95_ns
     head, rule = columns("implementation", "p95", "bounds", "p50", "relative", "n")
@@ -70,7 +81,7 @@ def compared(view: "Picture", rankings: "Sequence[Ranking]") -> Section | None:
         [show.cell(view.title_of(service)), *(show.DASH,) * 3, "not ranked", show.DASH]
         for service in one.left_out
     ]
-    return Section(f"p95 of {HEADLINE} compared", [Table(head, rule, rows)])
+    return Section(f"p95 of {show.cell(one.route)} compared", [Table(head, rule, rows)])
 
 
 def winner(
@@ -79,14 +90,14 @@ def winner(
     """
     Who is the fastest on the headline route at one user, or who cannot be told apart there; then what load tests say.
     """
-    one = next((each for each in rankings if each.route == HEADLINE and len(each.places) > 1), None)
-    if one is None:
+    one = headline(rankings)
+    if one is None or len(one.places) < 2:
         return None
     first, second = one.places[:2]
     name, other = show.cell(view.title_of(first.service)), show.cell(view.title_of(second.service))
     tied = _tied(one)
     lead = (
-        f"Fastest like for like on {HEADLINE} at one user: **{name}**, p95 {show.duration(first.p95_ns)} against "
+        f"Fastest like for like on {show.cell(one.route)} at one user: **{name}**, p95 {show.duration(first.p95_ns)} against "
         f"{show.duration(second.p95_ns)} of {other}"
     )
     if first.p95_high_ns is None or second.p95_low_ns is None:
@@ -95,7 +106,7 @@ def winner(
         said = f"{lead}; their bounds lie apart."
     else:
         said = (
-            f"Fastest like for like on {HEADLINE}: {_all(f'**{_name(view, place)}**' for place in tied)} lead, and "
+            f"Fastest like for like on {show.cell(one.route)}: {_all(f'**{_name(view, place)}**' for place in tied)} lead, and "
             f"cannot be told apart at one user: p95 {_all(_bounded(place) for place in tied)}, whose bounds overlap."
         )
     return f"{said}{_under_load(view, one, tests)}{_elsewhere(view, rankings)}"
@@ -209,12 +220,17 @@ def _elsewhere(view: "Picture", rankings: "Sequence[Ranking]") -> str:
     """
     Who comes first on most of the other routes, and on how many of these that is sure.
     """
-    others = [one for one in rankings if one.route != HEADLINE and len(one.places) > 1]
+    others = [one for one in rankings if one is not headline(rankings) and len(one.places) > 1]
     if not others:
         return ""
     service, firsts = Counter(one.places[0].service for one in others).most_common(1)[0]
-    many = f"all {len(others)}" if firsts == len(others) > 1 else f"{firsts} of the {len(others)}"
     sure = sum(_apart(one) for one in others if one.places[0].service == service)
+    if len(others) == 1:
+        bounds = "lie apart" if sure else "overlap or are not known"
+        return (
+            f" {show.cell(view.title_of(service))} comes first on the other route, with bounds that {bounds}."
+        )
+    many = f"all {len(others)}" if firsts == len(others) else f"{firsts} of the {len(others)}"
     return (
         f" {show.cell(view.title_of(service))} comes first on {many} other routes, "
         f"on {sure} of them with bounds that lie apart."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from devperf_pipeline.analyse.ranking import rankings
 from devperf_pipeline.errors import StoreError
 from devperf_pipeline.report.view import Part, Picture, Row, Sitting, shown
-from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.services import place_of
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store.warehouse import query
 
@@ -35,7 +35,7 @@ def picture(con: "Connection", baseline_id: str | None = None) -> Picture:
     sitting = _sitting(con, baseline_id)
     rows = _answers(con, [Row(**row) for row in asked(con, "report_rows", baseline_id=sitting.baseline_id)])
     services = {row["service"]: row for row in asked(con, "report_services", baseline_id=sitting.baseline_id)}
-    names = sorted(services.keys() | {row.service for row in rows}, key=_place)
+    names = sorted(services.keys() | {row.service for row in rows}, key=place_of)
     facts = {name: _facts(con, service.get("seen_in")) for name, service in services.items()}
     nothing: dict[str, Any] = {"asked": False, **dict.fromkeys(_OPTIONAL)}
     return Picture(
@@ -109,11 +109,6 @@ def _settings(facts: Mapping[str, str]) -> dict[str, str]:
     The facts of a service but for its product and version, which have columns of their own.
     """
     return {key: value for key, value in facts.items() if key not in {"product", "version"}}
-
-
-def _place(service: str) -> tuple[int, str]:
-    kinds = list(CATALOGUE)
-    return (kinds.index(service) if service in CATALOGUE else len(kinds), service)
 
 
 def optional(con: "Connection", table: str, name: str, **parameters: object) -> list[dict[str, Any]]:

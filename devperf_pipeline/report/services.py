@@ -9,7 +9,7 @@ from devperf_pipeline.report import format as show
 from devperf_pipeline.report import summary, tables
 from devperf_pipeline.report.section import Block, Chart, Lines, Section
 from devperf_pipeline.report.view import shown
-from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.services import role_of
 
 if TYPE_CHECKING:
     from devperf_pipeline.report.view import Part, Picture
@@ -113,7 +113,7 @@ def settings(view: "Picture") -> list[Section]:
 
 
 def _role(part: "Part") -> str:
-    role = CATALOGUE[part.service].role if part.service in CATALOGUE else ""
+    role = role_of(part.service)
     return role if role in GROUPS else ""
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report.section import Table
 from devperf_pipeline.report.view import Part, Picture, Row, shown
-from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.services import role_of
 
 _CONDITIONS = ("users", "errors", "instrument", "floor", "age")
 """Columns that leave a table where all rows say the same."""
@@ -140,7 +140,7 @@ def _table(service: str, lines: Sequence[tuple[Row, Row | None]], now_ns: int) -
         text = show.in_unit(driver.p50_ns, unit)
         return text if driver.baseline_id == row.baseline_id else f"{text} ({_age(driver, now_ns)})"
 
-    api = service in CATALOGUE and CATALOGUE[service].role == "api"
+    api = role_of(service) == "api"
     name: dict[str, Callable[[Row, Row | None], str]] = {
         "endpoint" if api else "operation": lambda row, _: show.cell(row.title),
         "users": lambda row, _: show.count(row.users),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from devperf_pipeline.analyse.ranking import Ranking
 from devperf_pipeline.model import Instrument, ServiceState
-from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.services import kind_of, role_of
 from devperf_pipeline.services.operation import FLOOR
 from devperf_pipeline.store.bounds import LEAST_SAMPLES
 
@@ -131,7 +131,7 @@ class Part:
         """
         How people call it: the catalogue's title, or the name in the stack file.
         """
-        kind = CATALOGUE.get(self.service)
+        kind = kind_of(self.service)
         return kind.title if kind else self.service
 
     @property
@@ -139,8 +139,7 @@ class Part:
         """
         The program that answers in the service's place ("MariaDB 10.11"), None where the service itself does.
         """
-        kind = CATALOGUE.get(self.service)
-        if "protocol" not in (self.product or "") or (kind and kind.role == "api"):
+        if "protocol" not in (self.product or "") or role_of(self.service) == "api":
             return None  # an API is called as it calls itself
         outside, _, inside = (self.product or "").rstrip(")").partition(" (")
         return inside if "protocol" in outside and inside else outside
@@ -163,7 +162,7 @@ class Picture:
         How people call a service, or a node of one ("redis_cluster/1"); its name where nobody knows it.
         """
         name, _, node = service.partition("/")
-        kind = CATALOGUE.get(name)
+        kind = kind_of(name)
         if kind is None:
             return service
         return f"{kind.title}, node {node}" if node else kind.title

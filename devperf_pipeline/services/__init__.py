@@ -5,10 +5,10 @@ Adding a service is one module and one line here. Starting it ourselves is a mat
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 
-from devperf_pipeline.model import Service, Tool
+from devperf_pipeline.model import ROUTED, Service, Tool, is_routed
 from devperf_pipeline.services.operation import Session
 
 
@@ -101,6 +101,33 @@ CATALOGUE: dict[str, Kind] = {
         _api("gin", "Gin", "go"),
         _api("express", "Express", "javascript"),
         _api("actix", "Actix Web", "rust"),
-        _api("api", "Your API", module="api"),
+        _api(ROUTED, "Your API", module="api"),
     )
 }
+
+
+def kind_of(service: str) -> Kind | None:
+    """
+    The kind of a service, which its name says; None for what is in no catalogue, such as a companion of a stack.
+
+    A stack may have several APIs of its own, and each is called by its own name.
+    """
+    if is_routed(service) and service != ROUTED:
+        return replace(CATALOGUE[ROUTED], title=f"API {service.removeprefix(f'{ROUTED}_')}")
+    return CATALOGUE.get(service)
+
+
+def place_of(service: str) -> tuple[int, str]:
+    """
+    Where a service stands among others: in the catalogue's order, unknown ones last.
+    """
+    kind = kind_of(service)
+    return (list(CATALOGUE).index(kind.name) if kind else len(CATALOGUE), service)
+
+
+def role_of(service: str) -> str:
+    """
+    What a service is for ("api", "database"); empty where nobody knows its kind.
+    """
+    kind = kind_of(service)
+    return kind.role if kind else ""

@@ -69,8 +69,8 @@ class ApiSession:
     """
     One visit to an API.
 
-    `unmeasurable` says of each route that has no row here why not; `answers` what those routes answered that the
-    reference APIs have, too.
+    `unmeasurable` says of each route that has no row here why not; `answers` what form the answers of the routes have,
+    which other APIs may have, too.
     """
 
     exceptions = EXCEPTIONS
@@ -251,8 +251,7 @@ class ApiSession:
                 return explained(Spoiler("limit", limit))
             if number == 0:
                 learnt = route.learn(answer)
-                if route.title in CONTRACT:
-                    self.answers.append(told(route.title, answer, states=CONTRACT[route.title]))
+                self.answers.append(told(route.title, answer, states=CONTRACT.get(route.title, False)))
             # Whether a cache answered is asked later, with more than one look.
             if wrong := learnt.wrong(answer) or _wrong_end(answer):
                 return wrong

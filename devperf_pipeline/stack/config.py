@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from devperf_pipeline.errors import ConfigurationError
-from devperf_pipeline.model import Address, Credentials, Service, Stack
+from devperf_pipeline.model import ROUTED, Address, Credentials, Service, Stack, is_routed
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.footprint import companions
 from devperf_pipeline.stack.keeping import kept_fields, vault_login
 from devperf_pipeline.stack.private import NAME
-from devperf_pipeline.stack.routes import ROUTED, routes_of
+from devperf_pipeline.stack.routes import routes_of
 from devperf_pipeline.stack.source import Source, nearest, shown
 
 LARGEST_BYTES = 1_000_000
@@ -153,9 +153,10 @@ def _service(source: Source, name: str, table: Any, *, managed: bool, kinds: Col
         source.complain(
             (*keys, "kind"), f"one of {', '.join(sorted(kinds))}", repr(kind), nearest(kind, kinds)
         )
-    if name != kind:
+    if name != kind and not (kind == ROUTED and is_routed(name)):
         # Assets, tables and reports have one place for each kind; another name would never be measured.
-        source.complain(keys, f"the service to be called by its kind, [services.{kind}]", repr(name))
+        own = f" or, where there are several, [services.{ROUTED}_<name>]" if kind == ROUTED else ""
+        source.complain(keys, f"the service to be called by its kind, [services.{kind}]{own}", repr(name))
     settings = source.take(keys, found, "settings", dict, {})
     for key, value in settings.items():
         if not isinstance(value, str | int) or "\n" in f"{key}{value}":

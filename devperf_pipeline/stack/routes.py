@@ -8,9 +8,6 @@ from typing import Any
 
 from devperf_pipeline.stack.source import Source, shown
 
-ROUTED = "api"
-"""The kind of service whose routes the stack file names; what others are asked is known."""
-
 MOST_ROUTES = 20
 LONGEST_ROUTE = 200
 EXAMPLE = 'Write routes = ["/orders/7", "/health"].'

@@ -53,6 +53,18 @@ class TestParity:
         assert ("express",) == found.same
         assert {"its answer is not as the contract says: no field status"} == set(found.others.values())
 
+    def test_contract_is_not_about_routes_of_unknown_apis_alone(self) -> None:
+        """
+        APIs of which only routes are known are held to the contract only where a reference API answered, too.
+        """
+        html = {"answer": "no JSON"}
+        contract = Contract({"paths": {"/health/all": {"get": {"responses": {"200": {}}}}}})
+        alone = parity({"api": told(html), "api_next": told(html)}, contract)[ROUTE]
+        beside = parity({"api": told(html), "gin": told(WELL)}, contract)[ROUTE]
+
+        assert (("api", "api_next"), {}) == (alone.same, alone.others)
+        assert ("gin",) == beside.same
+
     def test_many_differences(self) -> None:
         """
         Three differences are named, the rest is counted.

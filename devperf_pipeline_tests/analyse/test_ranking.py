@@ -1,7 +1,7 @@
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,7 +19,7 @@ from devperf_pipeline.report.baseline import render
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import warehouse
 from devperf_pipeline.store.samples import SampleStore
-from devperf_pipeline_tests.services.odd_apis import Reply, Request, serving
+from devperf_pipeline_tests.services.odd_apis import Api, Reply, Request, serving
 
 FAST = Reading(
     service="gin",
@@ -143,6 +143,27 @@ def renaming(to: Address, field: bytes, into: bytes) -> Iterator[Address]:
             thread.join()
 
 
+def compared(folder: Path, services: tuple[Service, ...]) -> tuple[dict[str, Ranking], set[str], str]:
+    """
+    Rankings of a short baseline by route, whom the macro ranks on /health, and the report.
+    """
+    folders = Folders(folder)
+    store = SampleStore(folders)
+    store.check_writable()
+    profile = Profile(name="quick", rounds=3, seconds=0.1, warmup_s=0.05, about="short")
+    stack = Stack(name="x", path=folder / "x.toml", managed=False, services=services)
+    baseline = measure(stack, Wishes(profile=profile, seed=1), host={}, keeper=store)
+    warehouse.build(folders)
+    con = warehouse.connect(folders)
+    try:
+        contract = Folders.find().reference_apis / "openapi.yaml"
+        found = {ranking.route: ranking for ranking in rankings(con, baseline.id, contract)}
+        macro = con.execute("select service from ranking('/health') where why_not is null").fetchall()
+    finally:
+        con.close()
+    return found, {service for (service,) in macro}, render(folders).report.read_text("utf-8")
+
+
 class TestUnknownApis:
     @pytest.mark.parametrize(
         ("health", "why"),
@@ -167,31 +188,51 @@ class TestUnknownApis:
         def unknown(request: Request) -> Reply:
             return 200, {}, health if request.path == "/health" else b"<h1>orders</h1>"
 
-        folders = Folders(tmp_path)
-        store = SampleStore(folders)
-        store.check_writable()
-        profile = Profile(name="quick", rounds=3, seconds=0.1, warmup_s=0.05, about="short")
         with serving(known) as there, serving(unknown) as here:
             services = (
                 Service(name="api", kind="api", addresses=(here,), routes=("/", "/health", "/orders/7")),
                 Service(name="gin", kind="gin", addresses=(there,)),
             )
-            stack = Stack(name="x", path=tmp_path / "x.toml", managed=False, services=services)
-            baseline = measure(stack, Wishes(profile=profile, seed=1), host={}, keeper=store)
-        warehouse.build(folders)
-        con = warehouse.connect(folders)
-        try:
-            contract = Folders.find().reference_apis / "openapi.yaml"
-            found = {ranking.route: ranking for ranking in rankings(con, baseline.id, contract)}
-            macro = con.execute("select service from ranking('/health') where why_not is null").fetchall()
-        finally:
-            con.close()
+            found, macro, _ = compared(tmp_path, services)
 
         assert {"GET /", "GET /health"} == found.keys()
         assert "its answer is not as the contract says: no JSON object" == found["GET /"].left_out["api"]
         places = {place.service for place in found["GET /health"].places}
-        assert {"gin", "api"} - ({"api"} if why else set()) == places == {service for (service,) in macro}
+        assert {"gin", "api"} - ({"api"} if why else set()) == places == macro
         assert str(found["GET /health"].left_out.get("api")).startswith(str(why))
+
+    def test_are_ranked_among_themselves(self, tmp_path: Path) -> None:
+        """
+        Several APIs of a stack file are ranked on a path that they share, whatever the contract of the reference APIs
+        says of it; one whose answer has another form is left out, and which field differs is told.
+        """
+
+        def answering(fields: dict[str, int]) -> Api:
+            return lambda request: (200, {}, fields if request.path == "/health" else b"<h1>shop</h1>")
+
+        apis = {"api": {"up_s": 1}, "api_next": {"up_s": 2}, "api_other": {"up_ms": 2000}}
+        with ExitStack() as servers:
+            found, macro, report = compared(
+                tmp_path,
+                tuple(
+                    Service(
+                        name=name,
+                        kind="api",
+                        addresses=(servers.enter_context(serving(answering(fields))),),
+                        routes=("/", "/health"),
+                    )
+                    for name, fields in apis.items()
+                ),
+            )
+
+        assert {"api", "api_next", "api_other"} == {place.service for place in found["GET /"].places}
+        assert {"api", "api_next"} == {place.service for place in found["GET /health"].places}
+        assert {"api", "api_next"} == macro
+        assert {
+            "api_other": "its answer differs from that of api, api_next: there is up_ms, there is no up_s"
+        } == found["GET /health"].left_out
+        assert "API other on GET /health: its answer differs" in report
+        assert all(f"### {title}" in report for title in ("Your API", "API next", "API other"))
 
 
 @pytest.mark.servers

@@ -7,6 +7,7 @@ from devperf_pipeline.definitions import defs
 from devperf_pipeline.defs import keys
 from devperf_pipeline.defs.measuring import MeasureConfig, ProfileName
 from devperf_pipeline.measure.plan import PROFILES
+from devperf_pipeline.model import Service, Stack
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,6 +23,11 @@ SERVICES = (
     "vault",
     *APIS,
 )
+
+
+def stack_of(*names: str) -> Stack:
+    services = tuple(Service(name=name, kind=name.partition("_")[0]) for name in names)
+    return Stack(name="x", path=Path("x.toml"), managed=False, services=services)
 
 
 class TestDefinitions:
@@ -96,15 +102,27 @@ class TestMeasureConfig:
         """
         Seconds given in the launchpad are those of each round.
         """
-        assert 3 == MeasureConfig(seconds=3).wishes({"samples": ("redis",)}).profile.seconds
+        assert (
+            3 == MeasureConfig(seconds=3).wishes({"samples": ("redis",)}, stack_of("redis")).profile.seconds
+        )
 
     def test_services_narrow_the_selection(self) -> None:
         """
         Services named in the launchpad are measured only where they are selected too.
         """
         config = MeasureConfig(services=["redis", "mysql"])
+        stack = stack_of("postgresql", "mysql", "redis")
 
-        assert ("redis",) == config.wishes({"samples": ("postgresql", "redis")}).services
+        assert ("redis",) == config.wishes({"samples": ("postgresql", "redis")}, stack).services
+
+    def test_an_asset_is_about_all_apis_of_the_stack(self) -> None:
+        """
+        A selected kind means every service of it; one that the stack does not have stays as what it is called.
+        """
+        wishes = MeasureConfig().wishes({"samples": ("redis", "api")}, stack_of("api_now", "api_next"))
+
+        assert ("redis", "api_now", "api_next") == wishes.services
+        assert {keys.samples("api"), keys.made("load_tests", "api")} < set(keys.selection(("api_next",)))
 
 
 class TestSelection:

@@ -35,11 +35,13 @@ def load(service: str, users: int, **values: Any) -> dict[str, Any]:
 class TestColours:
     def test_each_service_has_its_own(self) -> None:
         """
-        No two services of the catalogue look alike, and the next one has a colour as well.
+        No two services of the catalogue look alike, nor do versions of an API; the next one has a colour as well.
         """
         colours = [colour_of(service) for service in CATALOGUE]
+        versions = [colour_of(f"api_v{number}") for number in range(1, 6)]
 
         assert len(set(colours)) == len(colours)
+        assert len(set(versions)) == len(versions)
         assert colour_of("nobody knows it").startswith("#")
 
 

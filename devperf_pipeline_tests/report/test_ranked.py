@@ -117,7 +117,7 @@ class TestWinner:
         assert said.startswith(
             "Fastest like for like on GET /health/all: **Gin**, **Express** and **FastAPI, code-first** lead"
         )
-        assert said.endswith("on 0 of them with bounds that lie apart.")
+        assert said.endswith("Gin comes first on the other route, with bounds that overlap or are not known.")
 
     def test_a_range_of_users_has_no_hole(self) -> None:
         """
@@ -144,6 +144,25 @@ class TestWinner:
         Without a second there is no first.
         """
         assert winner(VIEW, [ranking(reading("gin", 1_000_000))]) is None
+
+    def test_apis_without_that_route_have_a_first_of_their_own(self) -> None:
+        """
+        Where nobody can be compared on the usual route, the first one on which two can is told of, by their own names.
+        """
+        places = [reading("api_next", 1_000_000), reading("api", 2_000_000)]
+        said = winner(
+            VIEW,
+            [
+                ranking(reading("gin", 1_000_000)),
+                ranking(*places, route="GET /orders/[7]"),
+                ranking(*places, route="GET /carts/7"),
+            ],
+        )
+
+        assert said == (
+            r"Fastest like for like on GET /orders/\[7\] at one user: **API next**, p95 1.00 ms against 2.00 ms of "
+            "Your API; their bounds lie apart. API next comes first on the other route, with bounds that lie apart."
+        )
 
 
 class TestRanking:

@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 
 from devperf_pipeline.errors import ConfigurationError
+from devperf_pipeline.model import ROUTED
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline.stack.routes import ROUTED
 
 VISITED = """name = "mine"
 managed = false
@@ -139,4 +139,36 @@ class TestRoutes:
         assert (
             "it.toml, line 5: services.api.kind: expected a kind that this project can start, found 'api'. "
             "Such an API is visited where it runs: managed = false, with its address and routes." == found
+        )
+
+    def test_of_several_apis(self, tmp_path: Path) -> None:
+        """
+        A stack may have as many APIs of its own as it likes, each with a name that begins with its kind.
+        """
+        path = tmp_path / "mine.toml"
+        second = VISITED.partition("[services.api]")[2].replace("8080", "8081")
+        path.write_text(f"{VISITED}\n[services.api_next]{second}", encoding="utf-8")
+        stack = load_stack(str(path), Folders(tmp_path), CATALOGUE)
+
+        assert [("api", ROUTED), ("api_next", ROUTED)] == [(one.name, one.kind) for one in stack.services]
+
+    @pytest.mark.parametrize(
+        ("name", "kind", "expected"),
+        [
+            ("orders", "api", "[services.api] or, where there are several, [services.api_<name>]"),
+            ("api_2", "gin", "[services.gin]"),
+        ],
+    )
+    def test_names_say_the_kind(self, tmp_path: Path, name: str, kind: str, expected: str) -> None:
+        """
+        Tables and reports know a service by its name: one that does not say its kind is refused, with what would.
+        """
+        content = VISITED.replace("[services.api]", f"[services.{name}]").replace(
+            'kind = "api"', f'kind = "{kind}"'
+        )
+        if kind != "api":
+            content = content.partition("routes")[0]
+
+        assert f"expected the service to be called by its kind, {expected}, found '{name}'" in complaint(
+            tmp_path, content
         )

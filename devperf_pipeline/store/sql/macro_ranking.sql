@@ -23,7 +23,7 @@ same as (
     select
         *,
         answer = first_value(answer) over (
-            partition by stack, title order by as_many desc, success desc, service = 'api', service
+            partition by stack, title order by as_many desc, success desc, service similar to 'api(_.*)?', service
         ) as same_answer,
         same_answer and n >= 72 as candidate
     from alike
