@@ -1,4 +1,5 @@
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -205,6 +206,20 @@ class TestDoctor:
 
         assert 0 == status
         assert f"127.0.0.1:{silent_port} accepts connections and does not answer" in said
+
+    def test_stack_that_does_not_run(self, tmp_path: Path) -> None:
+        """
+        Of a stack that is not up, each service has a line: the paths of what would start it, or how to get that.
+        """
+        (tmp_path / "stacks").mkdir()
+        (tmp_path / "stacks" / "local.toml").write_text(
+            'name = "local"\nmanaged = true\n[services.redis]\nkind = "redis"\n', encoding="utf-8"
+        )
+        status, said, _ = devperf(tmp_path, "doctor")
+
+        assert 0 == status
+        assert said.startswith("local does not run.")
+        assert re.search(r"\nredis +(/\S*redis-server|missing\. To get it: .+)\n", said)
 
 
 class TestRebuild:

@@ -138,6 +138,10 @@ class Found:
     programs: Mapping[str, Path]
     origin: Literal["system", "wheel", "source"]
 
+    def __str__(self) -> str:
+        brought = {"system": "", "wheel": ", from its wheel", "source": ", built from source"}[self.origin]
+        return f"{', '.join(map(str, self.programs.values()))}{brought}"
+
 
 def find_server(kind: str) -> Found | None:
     """
