@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from devperf_pipeline.store.warehouse import Connection
 
 MACHINE = ("cpu_model", "cpu_cores", "cpu_cores_usable", "memory_bytes", "architecture", "virtualization")
-"""What makes it another machine. `analyse_levels.sql` has the same list."""
+"""What makes it another machine. `view_machines.sql` has the same list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,7 +46,7 @@ TABLES = (
     "memory_per_request",
 )
 
-DERIVED_VIEWS = ("current", "differences", "agreements")
+DERIVED_VIEWS = ("machines", "current", "differences", "agreements")
 """The views over other tables and views, in the order in which they need each other."""
 
 DERIVED_TABLES = ("findings",)

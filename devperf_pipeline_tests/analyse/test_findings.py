@@ -308,6 +308,19 @@ class TestPairs:
 
         assert status == search(warehouse, now)["pooler"].status
 
+    def test_is_not_followed_to_another_machine(self, warehouse: "Warehouse") -> None:
+        """
+        A cost that is less on a faster machine is neither improved nor optimised: it is a finding of its own.
+        """
+        slow, fast = warehouse.baseline(24), warehouse.baseline(25)
+        for sitting, cores, through_us in ((slow, "2", 60), (fast, "64", 30)):
+            warehouse.fact(sitting, "host", "cpu_cores", cores)
+            warehouse.measured(sitting, "pgbouncer", "select-by-key", rounds(*[through_us] * 3))
+            warehouse.measured(sitting, "postgresql", "select-by-key", rounds(20, 20, 20))
+        found = search(warehouse, fast)["pooler"]
+
+        assert ("open", None) == (found.status, found.against_baseline_id)
+
     def test_absent_where_rows_are(self, warehouse: "Warehouse") -> None:
         """
         Without the rows that it needs, or with invalid ones, nothing is said of a finding.

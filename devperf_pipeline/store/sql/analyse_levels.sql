@@ -1,19 +1,7 @@
 -- One row is one benchmark that both baselines measured: each one's rounds, and how much it moved over repeats.
 -- Repeats are the newest 20 complete baselines of the stack before the newer one whose machine is the same and in
 -- which the row is valid and was placed alike; sd is that of the logarithm of a baseline's figure.
-with machines as (
-    select
-        b.baseline_id,
-        b.stack,
-        b.state,
-        string_agg(i.key || '=' || i.value, ' ' order by i.key) as machine
-    from baselines as b
-    left join infrastructure as i
-        on i.baseline_id = b.baseline_id and i.service = 'host'
-        and i.key in ('cpu_model', 'cpu_cores', 'cpu_cores_usable', 'memory_bytes', 'architecture', 'virtualization')
-    group by all
-),
-chosen as (
+with chosen as (
     select * from machines where baseline_id = $baseline_id
 ),
 repeats as (

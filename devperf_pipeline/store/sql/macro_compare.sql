@@ -4,21 +4,7 @@
 -- learnt from up to 20 complete baselines before the later of the two where there are three or more, else assumed to be
 -- 50 %, and then five rounds or more of one have to lie beyond all of the other; it is at least the spread of the rounds.
 create macro compare(a, b) as table
-with machines as (
-    select
-        d.baseline_id,
-        d.stack,
-        d.state,
-        (
-            select string_agg(i.key || '=' || i.value, ' ' order by i.key)
-            from infrastructure as i
-            where i.baseline_id = d.baseline_id and i.service = 'host' and i.key in (
-                'cpu_model', 'cpu_cores', 'cpu_cores_usable', 'memory_bytes', 'architecture', 'virtualization'
-            )
-        ) as machine
-    from baselines as d
-),
-repeats as (
+with repeats as (
     select m.baseline_id
     from machines as m
     join machines as c on c.baseline_id = greatest(a, b) and c.stack = m.stack

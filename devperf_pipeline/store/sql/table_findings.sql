@@ -213,7 +213,7 @@ found as (
 -- Every round must say so for a finding to hold, and every round must deny it for it to be gone; else it cannot be told.
 judged as (
     select
-        b.stack, f.*, s.behind_ns, r.kind, r.title, r.rule, r.remedy, r.gain,
+        m.stack, m.machine, f.*, s.behind_ns, r.kind, r.title, r.rule, r.remedy, r.gain,
         case
             when f.rounds < 3 and f.finding not in ('saturated-core', 'overload') then null
             when not f.admitted then false
@@ -224,7 +224,7 @@ judged as (
         end as told
     from found as f
     join rules as r using (finding)
-    join baselines as b using (baseline_id)
+    join machines as m using (baseline_id)
     left join secrets as s using (baseline_id, finding)
 ),
 followed as (
@@ -234,7 +234,7 @@ followed as (
         lag(case when told is not null then low_ns end ignore nulls) over since as before_low_ns,
         lag(case when told is not null then baseline_id end ignore nulls) over since as before_id
     from judged
-    window since as (partition by stack, finding, service, operation, users order by baseline_id)
+    window since as (partition by stack, machine, finding, service, operation, users order by baseline_id)
 )
 select
     baseline_id, finding, kind, title, service, operation, users, against,
