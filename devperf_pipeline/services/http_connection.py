@@ -5,6 +5,7 @@ How does one user of an HTTP service stay connected, and what do the driver's re
 import select
 import socket
 from contextlib import suppress
+from http.cookiejar import DefaultCookiePolicy
 
 import httpx
 
@@ -52,7 +53,7 @@ class HttpConnection:
         The driver, with a connection that it keeps.
         """
         if address not in self._clients:
-            self._clients[address] = httpx.Client(
+            client = httpx.Client(
                 base_url=f"http://{address}",
                 timeout=2 * DEADLINE_S,
                 limits=httpx.Limits(max_connections=1, keepalive_expiry=None),
@@ -61,6 +62,9 @@ class HttpConnection:
                 # A proxy that the environment names is for the world outside.
                 trust_env=False,
             )
+            # The engine sends back no cookie either: whoever did would go on with a session, which is other work.
+            client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
+            self._clients[address] = client
         return self._clients[address]
 
     def close(self) -> None:

@@ -1,10 +1,12 @@
 import socket
+from collections.abc import Mapping
 
 import httpx
 import pytest
 
 from devperf_pipeline.model import Address, Outcome
 from devperf_pipeline.services.http_connection import HttpConnection, failure
+from devperf_pipeline_tests.services.odd_apis import Reply, Request, serving
 
 
 class TestHttpConnection:
@@ -19,6 +21,22 @@ class TestHttpConnection:
             second = connection.take_socket(address)
             connection.close()
         assert first is not second
+
+    def test_driver_asks_as_the_engine_does(self) -> None:
+        """What the driver asks depends on no answer before: no cookie is sent back, and no compression is asked for."""
+        heard: list[Mapping[str, str]] = []
+
+        def api(request: Request) -> Reply:
+            heard.append(request.headers)
+            return 200, {"Set-Cookie": "session=7; Path=/"}, {}
+
+        with serving(api) as address:
+            connection = HttpConnection()
+            for _ in range(2):
+                connection.client(address).get("/")
+            connection.close()
+        assert [None, None] == [headers.get("cookie") for headers in heard]
+        assert ["identity", "identity"] == [headers.get("accept-encoding") for headers in heard]
 
 
 class TestFailure:
