@@ -20,6 +20,11 @@ _PROLOGUE = re.compile(r"^.*?(?=<svg)", re.DOTALL)
 _WIDE = '<div class="wide" tabindex="0">'
 """What is wider than the page scrolls by itself, by the keyboard too."""
 
+_TABLE = re.compile(r"<table>.*?</table>", re.DOTALL)
+
+_LONG = 60
+"""A table of more lines is looked up, not read: it is folded away until somebody asks for it."""
+
 _SENTENCE = 90
 """A cell of more characters is read as a sentence."""
 
@@ -48,7 +53,7 @@ def page(markdown: str, pictures: Mapping[str, str]) -> str:
     body = markup.renderer.render(tokens, markup.options, {})
     # A picture is a block of its own: HTML allows none in a paragraph.
     body = body.replace(f"<p>{_WIDE}", _WIDE).replace("</svg></div></p>", "</svg></div>")
-    body = body.replace("<table>", f"{_WIDE}<table>").replace("</table>", "</table></div>")
+    body = _TABLE.sub(lambda match: _boxed(match[0]), body)
     links = "\n".join(f'<li><a href="#{name}">{html.escape(text)}</a></li>' for name, text in contents)
     title = html.escape(next((token.content for token in tokens if token.type == "inline"), "Baseline"))
     style = (files("devperf_pipeline.report") / "templates" / "page.css").read_text("utf-8")
@@ -89,6 +94,15 @@ def _mark_long_cells(tokens: "Sequence[Token]") -> None:
     for token, inside in pairwise(tokens):
         if token.type == "td_open" and len(inside.content) > _SENTENCE:
             token.attrJoin("class", "long")
+
+
+def _boxed(table: str) -> str:
+    """
+    A table that scrolls by itself where it is too wide, and unfolds where it is too long.
+    """
+    lines = table.count("<tr>") - 1
+    box = f"{_WIDE}{table}</div>"
+    return f"<details><summary>{lines} lines</summary>\n{box}</details>" if lines > _LONG else box
 
 
 def _words(token: "Token") -> str:

@@ -79,6 +79,16 @@ class TestPage:
         assert [] == re.findall(r"<p>(?:(?!</p>).)*<div", text, re.DOTALL)
         assert text.count("<p>") == text.count("</p>") == 1
 
+    def test_a_long_table_is_folded(self) -> None:
+        """
+        What is looked up and not read does not push the rest away: one line says how many lines there are.
+        """
+        head = "| a |\n| :-- |\n"
+        short, long = (page(head + "| 1 |\n" * lines, {}) for lines in (60, 61))
+
+        assert '<details><summary>61 lines</summary>\n<div class="wide"' in long
+        assert "<details><summary>" not in short
+
     def test_sentences_in_a_table_have_room(self) -> None:
         """
         A cell that holds a sentence is marked as one, a number is not.
