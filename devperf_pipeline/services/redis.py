@@ -301,15 +301,13 @@ def explanation(service: Service, address: Address, error: BaseException) -> Ser
     The error of ours for an error of the driver, in the server's own words.
     """
     where = f"{service.name} at {address}"
-    said = str(error)
+    said = str(error).rstrip(".")
     if service.credentials and service.credentials.password:
         # A server that does not know AUTH repeats the words that it was sent.
         said = said.replace(service.credentials.password, "********")
     match error:
         case AuthenticationError():
-            return ServiceRefused(
-                f"{where} refuses our credentials: {said.rstrip('.')}. Correct user name and password."
-            )
+            return ServiceRefused(f"{where} refuses our credentials: {said}. Correct user name and password.")
         case InvalidResponse():
             return WrongAnswer(
                 f"{where} does not speak Redis: {said}. Correct the address in the stack file."
@@ -318,6 +316,10 @@ def explanation(service: Service, address: Address, error: BaseException) -> Ser
             return ServiceRefused(f"{where} refuses: {said}. Look at the server's settings and state.")
         case redis.TimeoutError() | TimeoutError():
             return ServiceUnreachable(f"{where} does not answer within {DEADLINE_S:g} s. Look at the server.")
+        case redis.ConnectionError() if "closed by server" in said:
+            return ServiceUnreachable(
+                f"{where} ends our connection. Look at its log: a proxy does so at commands that it does not know."
+            )
         case _:
             return ServiceUnreachable(f"{where} cannot be reached: {said}. Start it, or correct the address.")
 

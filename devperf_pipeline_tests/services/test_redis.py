@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from devperf_pipeline.errors import ServiceRefused, ServiceUnreachable, WrongAnswer
 from devperf_pipeline.measure.engine import driver_of
@@ -266,6 +267,17 @@ class TestExplanation:
 
         assert "args beginning with: 'me' '********'" in said
         assert "hunter2" not in said
+
+    def test_a_proxy_that_hangs_up(self) -> None:
+        """
+        Who ends the connection is there: nobody is told to start it.
+        """
+        service = Service(name="redis", kind="redis", addresses=(Address("127.0.0.1", 6379),))
+        error = RedisConnectionError("Connection closed by server.")
+        said = str(explanation(service, service.address, error))
+
+        assert said.startswith("redis at 127.0.0.1:6379 ends our connection. ")
+        assert "Start it" not in said
 
 
 @pytest.mark.servers
