@@ -42,6 +42,9 @@ RECIPES = (
     asked.JOIN,
 )
 
+NO_POOLER = "no PgBouncer that can be seen"
+"""What a server stands behind that was taken for a pooled one."""
+
 
 class PostgresSession(DatabaseSession[PostgresConnection]):
     """
@@ -80,7 +83,7 @@ class PostgresSession(DatabaseSession[PostgresConnection]):
         settings["statements"] = "unnamed, parsed on each call" if self._pooled else "named, parsed once"
         if self._pooled:
             pooler, pool = self._pooler()
-            product = f"{product} behind PgBouncer {pooler}"
+            product = f"{product} behind {pooler}"
             settings |= {f"pgbouncer.{name}": value for name, value in pool.items()}
         return Facts(product=product, version=number, settings=settings)
 
@@ -95,10 +98,13 @@ class PostgresSession(DatabaseSession[PostgresConnection]):
         What would spoil a measurement; see `operation.Forewarning`.
         """
         [[told]] = self._rows(relational_spoilers.POSTGRESQL)
+        facts = self.facts()
+        elsewhere = facts.product.endswith(NO_POOLER)
         return [
             *relational_spoilers.of_postgresql(told),
             *self._taken(),
-            *relational_spoilers.of_pool(self.facts().settings),
+            *relational_spoilers.of_pool(facts.settings),
+            *(["PgBouncer does not answer here: this is PostgreSQL itself, or another pooler"] * elsewhere),
         ]
 
     def operations(self) -> Sequence[Operation]:
@@ -175,15 +181,18 @@ class PostgresSession(DatabaseSession[PostgresConnection]):
 
     def _pooler(self) -> tuple[str, dict[str, str]]:
         """
-        PgBouncer's version and pool settings from its console, or "of unknown version" where we are no admin.
+        PgBouncer with its version, and pool settings, from its console, as far as that lets us in; who has no such
+        console is no PgBouncer.
         """
         try:
             with driver_to(self._service, "pgbouncer") as console:
                 version = console.execute("SHOW VERSION").fetchall()[0][0]
                 config = {row[0]: str(row[1]) for row in console.execute("SHOW CONFIG").fetchall()}
-        except psycopg.Error:
-            return "of unknown version", {}
-        return str(version).split()[-1], {name: config[name] for name in POOL_SETTINGS if name in config}
+        except psycopg.Error as error:
+            # PgBouncer knows its console and says that we are not allowed; whoever else asks the server for it.
+            absent = 'database "pgbouncer" does not exist' in str(error)
+            return NO_POOLER if absent else "PgBouncer of unknown version", {}
+        return str(version), {name: config[name] for name in POOL_SETTINGS if name in config}
 
     def _text(self, statement: Statement) -> str:
         return statement.text.replace("{space}", self._space)

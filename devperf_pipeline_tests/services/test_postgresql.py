@@ -58,6 +58,17 @@ class TestFacts:
         assert facts.settings["shared_buffers"] == ask(service, "SHOW shared_buffers")[0][0]
         assert facts.settings["statements"].startswith("unnamed" if service.kind == "pgbouncer" else "named")
 
+    def test_a_pooler_that_is_none(self, running_stack: Stack) -> None:
+        """
+        What is called PgBouncer in a stack file and is not is measured as what it is, and said to be no PgBouncer.
+        """
+        direct = replace(running(running_stack, "postgresql"), name="direct", kind="pgbouncer")
+        with closing(open_session(direct)) as session:
+            product, spoilers = session.facts().product, session.spoilers()
+
+        assert product.endswith(" behind no PgBouncer that can be seen")
+        assert any("PgBouncer does not answer here" in each for each in spoilers)
+
 
 @pytest.mark.servers
 class TestCleaning:
