@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from devperf_pipeline.model import Round
 
+LONGEST_PROBLEM = 60
+"""So much of what is wrong fits on a terminal's line; the report has all of it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
@@ -26,7 +29,12 @@ class Progress:
     def __str__(self) -> str:
         minutes, seconds = divmod(round(self.left_s), 60)
         left = f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
-        trouble = f"  ({self.problem.splitlines()[0][:60]})" if self.problem else ""
+        said = self.problem.splitlines()[0] if self.problem else ""
+        trouble = (
+            f"  ({said if len(said) <= LONGEST_PROBLEM else said[: LONGEST_PROBLEM - 1] + '…'})"
+            if said
+            else ""
+        )
         return (
             f"{100 * self.done // self.of:3} %  round {self.round_number} of {self.rounds}  {left:>12} to go"
             f"  {self.benchmark}{trouble}"

@@ -56,7 +56,8 @@ def ending(folders: Folders) -> Ending:
 def _measured(part: Part) -> str:
     calls = show.count(sum(row.n for row in part.new))
     invalid = sum(not row.valid for row in part.new)
-    doubt = f"; {invalid} readings do not count, the report says why" if invalid else ""
+    readings = "1 reading does" if invalid == 1 else f"{invalid} readings do"
+    doubt = f"; {readings} not count, the report says why" if invalid else ""
     return f"  {part.service:<17} {show.plain(part.product or '', 44):<45} {calls:>9} calls{doubt}"
 
 

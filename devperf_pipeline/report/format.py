@@ -113,6 +113,13 @@ def count(number: int | None) -> str:
     return DASH if number is None else f"{number:,}"
 
 
+def users(number: int) -> str:
+    """
+    How many users, in words: "1 user", "1,000 users".
+    """
+    return "1 user" if number == 1 else f"{count(number)} users"
+
+
 def percent(share: float) -> str:
     """
     A share from 0 to 1: "0.3 %"; what is not quite nothing says so ("< 0.1 %").

@@ -111,7 +111,7 @@ def _sweep(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> Table | None:
     if all(len(points) < 2 for points in lines.values()):
         return None
     users = sorted({number for points in lines.values() for number in points})
-    head, rule = columns("service", "operation", *(_users(number) for number in users), words=2)
+    head, rule = columns("service", "operation", *(show.users(number) for number in users), words=2)
     rows = [
         [
             show.cell(view.title_of(service)),
@@ -131,10 +131,6 @@ def _point(one: Mapping[str, Any] | None) -> str:
         if not one["valid"]
         else f"{show.throughput(one['throughput_per_s'])}, {show.duration(one['p95_ns'])}"
     )
-
-
-def _users(number: int) -> str:
-    return "1 user" if number == 1 else f"{show.count(number)} users"
 
 
 def _loads(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> Table:
@@ -184,13 +180,13 @@ def knee(view: "Picture", one: Mapping[str, Any]) -> str:
     what = f"{show.cell(view.title_of(one['service']))}, {show.cell(view.operation_of(one['service'], one['operation']))}"
     if one["knee_users"] is None:
         return f"{what}: not found ({show.prose(one['reason'])})"
-    at = f"{_users(one['knee_users'])} at {show.throughput(one['knee_throughput_per_s'])}"
+    at = f"{show.users(one['knee_users'])} at {show.throughput(one['knee_throughput_per_s'])}"
     return f"{what}: {at} ({show.prose(one['reason'])})"
 
 
 def _doubt(view: "Picture", one: Mapping[str, Any]) -> str:
     reason = show.prose(one["invalid_reason"] or "no reason was stored")
-    return f"~~{show.cell(view.title_of(one['service']))}~~, {show.count(one['users'])} users: {reason}"
+    return f"~~{show.cell(view.title_of(one['service']))}~~, {show.users(one['users'])}: {reason}"
 
 
 def _busy(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> list[str]:

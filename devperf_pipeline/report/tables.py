@@ -212,9 +212,8 @@ def _age(row: Row, now_ns: int) -> str:
 
 
 def _note(row: Row) -> str:
-    users = "1 user" if row.users == 1 else f"{row.users:,} users"
     reason = show.prose(row.invalid_reason or "no reason was stored")
-    return f"~~{show.cell(row.title)}~~, {users}, {row.instrument}: {reason}"
+    return f"~~{show.cell(row.title)}~~, {show.users(row.users)}, {row.instrument}: {reason}"
 
 
 def _fact(key: str, value: str) -> str:

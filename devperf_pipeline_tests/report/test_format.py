@@ -122,6 +122,12 @@ class TestNumbers:
             "2,048 TiB",
         ]
 
+    def test_users(self) -> None:
+        """
+        One user is not many.
+        """
+        assert ["1 user", "2 users", "1,000 users"] == [show.users(number) for number in (1, 2, 1000)]
+
     def test_percent(self) -> None:
         """
         A share that is not quite nothing does not look like nothing.
