@@ -83,7 +83,7 @@ def contents(con: "Connection", view: "Picture") -> Contents:
         ranked.ranked(view, rankings, _bars(rankings)),
         found.found(view, searched),
         _overview(view),
-        Section("Environment", [tables.host(view), tables.services(view)]),
+        Section("Environment", [*tables.host(view), tables.services(view)]),
         how_to_read(view, (str(ENOUGH_FOR_P95), str(ENOUGH_FOR_P99), f"{ENOUGH_FOR_P999:,}")),
         *of("api"),
         ranked.compared(view, rankings),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from devperf_pipeline.report import format as show
-from devperf_pipeline.report.section import Table
+from devperf_pipeline.report.section import Block, Table
 from devperf_pipeline.report.view import Part, Picture, Row, shown
 from devperf_pipeline.services import role_of
 
@@ -18,6 +18,9 @@ _WORTH_IT = 3
 
 _HOST = ("host", "cpu_model", "cpu_cores", "memory_bytes", "os", "kernel")
 """What a reader asks first of a machine; all its other facts follow."""
+
+_NOT = {"none": "Not there", "unknown": "Could not be told"}
+"""What is found of a machine that has no such thing or does not tell, and how that is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +65,22 @@ def readings(part: Part, now_ns: int) -> Readings:
     )
 
 
-def host(picture: Picture) -> Table:
+def host(picture: Picture) -> list[Block]:
     """
-    The machine, as it was found.
+    The machine, as it was found: a table of what is there, and a sentence about what is not or could not be found.
     """
-    known = [key for key in _HOST if key in picture.host]
-    keys = [*known, *(key for key in picture.host if key not in known)]
-    rows = [
-        [show.cell(key.removesuffix("_bytes").replace("_", " ")), _fact(key, picture.host[key])]
-        for key in keys
+    first = [key for key in _HOST if key in picture.host]
+    keys = [*first, *(key for key in picture.host if key not in first)]
+    rows = [[_fact_name(key), _fact(key, picture.host[key])] for key in keys if picture.host[key] not in _NOT]
+    missing = [
+        f"{words}: {', '.join(those)}."
+        for value, words in _NOT.items()
+        if (those := [_fact_name(key) for key in keys if picture.host[key] == value])
     ]
-    return Table(("of the host", "found"), (":--", ":--"), rows)
+    return [
+        Table(("of the host", "found"), (":--", ":--"), rows),
+        *([" ".join(missing)] if missing else []),
+    ]
 
 
 def services(picture: Picture) -> Table:
@@ -214,6 +222,10 @@ def _age(row: Row, now_ns: int) -> str:
 def _note(row: Row) -> str:
     reason = show.prose(row.invalid_reason or "no reason was stored")
     return f"~~{show.cell(row.title)}~~, {show.users(row.users)}, {row.instrument}: {reason}"
+
+
+def _fact_name(key: str) -> str:
+    return show.cell(key.removesuffix("_bytes").replace("_", " "))
 
 
 def _fact(key: str, value: str) -> str:
