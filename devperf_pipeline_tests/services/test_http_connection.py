@@ -1,3 +1,4 @@
+import select
 import socket
 
 import httpx
@@ -16,6 +17,7 @@ class TestHttpConnection:
             theirs, _ = listener.accept()
             assert first is connection.take_socket(address)
             theirs.close()
+            select.select([first], [], [], 5)  # until the end of it has come
             second = connection.take_socket(address)
             connection.close()
         assert first is not second
