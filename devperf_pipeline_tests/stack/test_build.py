@@ -1,8 +1,6 @@
 import os
 import re
 import signal
-import threading
-import time
 from pathlib import Path
 
 import psutil
@@ -131,20 +129,21 @@ class TestBuild:
         assert build("vault", folders, go, said.append)
         assert re.fullmatch(r"  Vault, \d+ s: 1 modules fetched, 2 of about 1750 packages compiled", said[-2])
 
-    def test_interrupted_ends_its_compilers(self, folders: Folders, tmp_path: Path) -> None:
+    def test_interrupted_ends_its_compilers(
+        self, folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """
         Ctrl-C ends the build and everything that it started, and nothing counts as built.
         """
-        go = tools(tmp_path, 'echo $$ > "$HOME/pid"\nsleep 60 &\nwait\n')
+        go = tools(tmp_path, 'echo $$ > "$HOME/pid"\necho net\nsleep 60 &\nwait\n')
+        monkeypatch.setattr("devperf_pipeline.stack.build.TELL_EVERY_S", 0.1)
 
-        def interrupt() -> None:
-            while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
-                time.sleep(0.01)
-            os.kill(os.getpid(), signal.SIGINT)
+        def interrupt(line: str) -> None:
+            if "1 of about" in line:
+                os.kill(os.getpid(), signal.SIGINT)
 
-        threading.Thread(target=interrupt, daemon=True).start()
         with pytest.raises(KeyboardInterrupt):
-            build("vault", folders, go, lambda _: None)
+            build("vault", folders, go, interrupt)
         assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
         assert [] == list((folders.cache / "servers" / "vault").iterdir())
 
