@@ -102,7 +102,7 @@ class TestOneUser:
 
         assert [Outcome.TIMEOUT] == list(recorder.copy()[2])
         assert result.broken
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 8
 
     def test_endless_reply_is_bounded(
         self, start: Start, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
