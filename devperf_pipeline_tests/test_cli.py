@@ -45,7 +45,7 @@ def devperf(root: Path, *arguments: str) -> tuple[int, str, float]:
         env={**os.environ, "DEVPERF_ROOT": str(root)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     return done.returncode, done.stderr + done.stdout, time.monotonic() - began
@@ -164,7 +164,7 @@ class TestBadInput:
         assert 1 == status
         assert f"127.0.0.1:{silent_port}" in said
         assert "Traceback" not in said
-        assert seconds < 30
+        assert seconds < 150
 
 
 class TestDryRun:

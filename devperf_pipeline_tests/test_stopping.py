@@ -101,7 +101,7 @@ class TestStopping:
         with begin(0.2) as running:
             said = first_round(running)
             os.killpg(running.pid, number)
-            said += running.communicate(timeout=30)[0]
+            said += running.communicate(timeout=120)[0]
 
         assert 130 == running.returncode
         assert "Traceback" not in said
@@ -120,7 +120,7 @@ class TestStopping:
         with begin(0.2) as running:
             said = first_round(running)
             os.killpg(running.pid, signal.SIGINT)
-            said += running.communicate(timeout=30)[0]
+            said += running.communicate(timeout=120)[0]
 
         assert 130 == running.returncode
         assert "the password of redis in data/logs/visited-redis.log" in said

@@ -150,7 +150,7 @@ def compared(folder: Path, services: tuple[Service, ...]) -> tuple[dict[str, Ran
     folders = Folders(folder)
     store = SampleStore(folders)
     store.check_writable()
-    profile = Profile(name="quick", rounds=3, seconds=0.1, warmup_s=0.05, about="short")
+    profile = Profile(name="quick", rounds=3, seconds=0.2, warmup_s=0.05, about="short")
     stack = Stack(name="x", path=folder / "x.toml", managed=False, services=services)
     baseline = measure(stack, Wishes(profile=profile, seed=1), host={}, keeper=store)
     warehouse.build(folders)
@@ -251,7 +251,7 @@ class TestRealApis:
         folders = Folders(tmp_path)
         store = SampleStore(folders)
         store.check_writable()
-        profile = Profile(name="quick", rounds=2, seconds=0.1, warmup_s=0.05, about="short")
+        profile = Profile(name="quick", rounds=2, seconds=0.25, warmup_s=0.05, about="short")
         with renaming(broken.address, b'"latency_ms"', b'"latency"') as address:
             services = tuple(replace(api, addresses=(address,)) if api is broken else api for api in apis)
             stack = replace(running_stack, services=services, missing={}, managed=False)

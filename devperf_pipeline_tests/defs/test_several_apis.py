@@ -33,7 +33,7 @@ def measure(folders: Folders, instance: dg.DagsterInstance, stages: Sequence[Sta
         instance=instance,
         asset_selection=[*made, keys.BASELINE, *keys.TABLES, keys.REPORT],
         run_config={
-            "ops": {"measure": {"config": {"stack": "shop", "seconds": 0.02, "services": list(services)}}},
+            "ops": {"measure": {"config": {"stack": "shop", "seconds": 0.1, "services": list(services)}}},
             "resources": {"project": {"config": {"root": str(folders.root)}}},
         },
     )

@@ -38,11 +38,11 @@ class TestOneUser:
         """
         A server that sleeps twice 5 ms is measured with 10 ms and little more, in whatever pieces it answers.
         """
-        one(start(slowly(0.005)), recorder, calls=10)
+        one(start(slowly(0.005)), recorder, calls=30)
         _, latencies, _ = recorder.copy()
 
-        assert min(latencies) >= 10_000_000
-        assert sorted(latencies)[5] < 20_000_000
+        # The quickest of many: on a busy machine others wait for a core, too.
+        assert 10_000_000 <= min(latencies) < 20_000_000
 
     def test_calls_follow_each_other(self, start: Start, recorder: Recorder) -> None:
         """
@@ -62,7 +62,8 @@ class TestOneUser:
         begins, _, _ = recorder.copy()
 
         assert len(begins)
-        assert sorted(begins)[-2] < 50_000_000
+        # Between the look at the clock and the last begin we may have been kept waiting.
+        assert all(begin < 50_000_000 for begin in sorted(begins)[:-1])
 
     def test_error_is_an_outcome_and_the_next_call_is_made(self, start: Start, recorder: Recorder) -> None:
         """
@@ -101,7 +102,7 @@ class TestOneUser:
 
         assert [Outcome.TIMEOUT] == list(recorder.copy()[2])
         assert result.broken
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 8
 
     def test_endless_reply_is_bounded(
         self, start: Start, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
@@ -170,7 +171,7 @@ class TestManyUsers:
         The server has seen exactly the calls that were recorded, those under way at the end included.
         """
         server = start()
-        many(server, recorder, 8, seconds=0.1)
+        many(server, recorder, 8, seconds=0.3)
 
         assert server.lines == recorder.length > 8
 
@@ -182,21 +183,22 @@ class TestManyUsers:
         """
         monkeypatch.delattr(engine.select, "epoll")
         server = start()
-        result = many(server, recorder, 8, seconds=0.1)
+        result = many(server, recorder, 8, seconds=0.3)
 
         assert server.lines == recorder.length > 8
         assert result.problem is None
 
     def test_users_wait_for_their_answers(self, start: Start, recorder: Recorder) -> None:
         """
-        With a server that takes 10 ms, eight users make about eight calls in 10 ms, never more.
+        With a server that takes 10 ms, eight users make never more than eight calls in 10 ms, and about eight are under
+        way all the time.
         """
-        result = many(start(slowly(0.005)), recorder, 8, seconds=0.2)
+        result = many(start(slowly(0.005)), recorder, 8, seconds=0.3)
         _, latencies, _ = recorder.copy()
 
         assert min(latencies) >= 10_000_000
         assert recorder.length <= 8 * (result.elapsed_ns / 10_000_000 + 1)
-        assert recorder.length >= 8 * 5
+        assert 5 * result.elapsed_ns < sum(latencies) <= 8 * result.elapsed_ns
 
     def test_lost_connection_is_an_outcome(self, start: Start, recorder: Recorder) -> None:
         """
@@ -231,7 +233,7 @@ class TestManyUsers:
         monkeypatch.setattr(engine, "CALL_DEADLINE_S", 0.5)
 
         def trickle(connection: socket.socket, line: bytes, number: int) -> bool:
-            for _ in range(40):
+            for _ in range(400):
                 connection.sendall(b"x")
                 time.sleep(0.05)
             return False
@@ -241,7 +243,7 @@ class TestManyUsers:
 
         assert Outcome.TIMEOUT in list(recorder.copy()[2])
         assert result.broken
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 10
 
     def test_call_that_cannot_be_sent_is_an_outcome(self, start: Start, recorder: Recorder) -> None:
         """

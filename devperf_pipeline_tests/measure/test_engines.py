@@ -1,3 +1,4 @@
+import itertools
 import os
 import signal
 import socket
@@ -60,12 +61,12 @@ class TestDriveShared:
         piece = shared(start(slowly(0.001)), recorder, users=4, processes=2, calls=200)
         begins, latencies, _ = recorder.copy()
         ends = [begin + latency for begin, latency in zip(begins, latencies, strict=True)]
-        asked_at_once = sum(begin < ends[100] for begin in begins) - 101
+        asked_at_once = {sum(begin < end for begin in begins) - number for number, end in enumerate(ends)}
 
         assert sorted(ends) == ends
         assert ends[-1] == piece.elapsed_ns
         assert min(begins) >= 0
-        assert 0 < asked_at_once <= 4
+        assert 2 < max(asked_at_once) <= 4
 
     def test_ends_after_its_seconds(self, start: Start, recorder: Recorder) -> None:
         """
@@ -75,7 +76,8 @@ class TestDriveShared:
         begins, _, _ = recorder.copy()
 
         assert len(begins)
-        assert max(begins) < 230_000_000
+        # A busy machine lets one of them begin late.
+        assert max(begins) < 1_000_000_000
 
     def test_a_wrong_answer_is_told(self, start: Start, recorder: Recorder) -> None:
         """
@@ -151,18 +153,25 @@ class TestDriveShared:
         def raise_it(_number: int, _frame: object) -> None:
             raise Interrupted
 
-        server, children = start(slowly(0.001)), set(psutil.Process().children())
+        lines = itertools.count(1)
+
+        def echo_and_interrupt(connection: socket.socket, line: bytes, number: int) -> bool:
+            if next(lines) == 40:
+                os.kill(os.getpid(), signal.SIGALRM)
+            return echo(connection, line, number)
+
+        server, children = start(echo_and_interrupt), set(psutil.Process().children())
         before = signal.signal(signal.SIGALRM, raise_it)
         try:
-            signal.setitimer(signal.ITIMER_REAL, 0.3)
             with pytest.raises(Interrupted):
                 shared(server, recorder, users=2, processes=2, seconds=30)
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
-        time.sleep(0.1)
-        asked = server.lines
-        time.sleep(0.1)
+        asked, ends = -1, time.monotonic() + 10
+        # What was sent before may still be on its way.
+        while asked != server.lines and time.monotonic() < ends:
+            asked = server.lines
+            time.sleep(0.2)
 
         assert asked == server.lines > 0
-        assert children == set(psutil.Process().children())
+        assert set(psutil.Process().children()) <= children

@@ -2,7 +2,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -374,8 +374,12 @@ class TestRealServers:
                 for one in redis:
                     one.kill()
 
-            threading.Timer(2.0, kill).start()
-            measured = measurer.measure(item, 1, Stretch(limit_calls=1_000_000, limit_s=4.0))[-1]
+            @contextmanager
+            def killing() -> Iterator[None]:
+                threading.Timer(1.5, kill).start()
+                yield
+
+            measured = measurer.measure(item, 1, Stretch(limit_calls=1_000_000, limit_s=4.0), killing)[-1]
             measurer.disconnect()
             session.close()
             store.keep(measured)

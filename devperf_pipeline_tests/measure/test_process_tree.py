@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -202,6 +203,7 @@ class TestChildren:
             worker.do("child")
             pid = next(child.pid for child in psutil.Process(worker.process.pid).children())
             worker.see()
+            os.kill(pid, signal.SIGSTOP)  # its orders end with its parent, and with them it would
             os.kill(worker.process.pid, 9)
             worker.process.wait()
             found = worker.look()

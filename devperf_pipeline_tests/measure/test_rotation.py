@@ -256,11 +256,10 @@ class TestTokenThatEnds:
         One of two seconds that cannot be renewed ends in the middle: what needs it says service, path and remedy;
         Vault's health and Redis are measured.
         """
-        vault = self.entered_with(running_stack, api, ttl="2s", renewable=False)
         session = CATALOGUE["vault"].open_session(running_stack.service("vault"))
         session.prepare()
         planned = {item.benchmark.operation: item for item in items("vault", session)}
-        session.renew(vault)
+        session.renew(self.entered_with(running_stack, api, ttl="2s", renewable=False))
         measurer = Measurer(
             Profile(name="quick", rounds=1, seconds=0.02, warmup_s=0.02, about="short"), Placement(list)
         )

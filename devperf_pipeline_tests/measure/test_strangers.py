@@ -119,7 +119,7 @@ class TestLoaded:
 
     def test_a_limit_that_is_met_under_load(self, tmp_path: Path) -> None:
         """From the stretch on in which the limit is met no row is valid, and their reasons say what was answered."""
-        rows, _, _ = swept(limiting(whole, 2_000, LIMITED), tmp_path)
+        rows, _, _ = swept(limiting(whole, 1_000, LIMITED), tmp_path)
         refused = [why for valid, why in rows if not valid]
 
         assert refused

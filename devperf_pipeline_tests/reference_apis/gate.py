@@ -17,6 +17,7 @@ class Gate:
     def __init__(self, to: Address) -> None:
         self._to = to
         self._open: list[socket.socket] = []
+        self._moving = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = Address(*self._listener.getsockname())
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
@@ -28,12 +29,13 @@ class Gate:
         # A blocked accept() holds the port until it is woken.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for sock in self._open:
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-            sock.close()
-        self._open.clear()
+        with self._moving:
+            self._listener.close()
+            for sock in self._open:
+                with suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+                sock.close()
+            self._open.clear()
 
     def open(self) -> None:
         """
@@ -48,7 +50,12 @@ class Gate:
                 near, _ = listener.accept()
                 far = socket.create_connection((self._to.host, self._to.port), timeout=5)
                 far.settimeout(None)
-                self._open += [near, far]
+                with self._moving:
+                    if listener.fileno() < 0:  # it was shut meanwhile
+                        near.close()
+                        far.close()
+                        return
+                    self._open += [near, far]
                 for one, other in ((near, far), (far, near)):
                     threading.Thread(target=_pass_on, args=(one, other), daemon=True).start()
 

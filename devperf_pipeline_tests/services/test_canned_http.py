@@ -16,7 +16,7 @@ class TestCannedServer:
         """Every request on a kept connection gets the same whole answer, also one that comes in two pieces."""
         server = CannedServer()
         try:
-            with socket.create_connection((server.address.host, server.address.port), 2) as connection:
+            with socket.create_connection((server.address.host, server.address.port), 10) as connection:
                 request = encode("GET", "/", str(server.address))
                 for piece in (request, request[:10], request[10:]):
                     connection.sendall(piece)
@@ -69,9 +69,9 @@ class TestCannedServer:
         with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as starter:
             assert starter.stdout is not None
             port = int(starter.stdout.readline())
-            with socket.create_connection(("127.0.0.1", port), 2):
+            with socket.create_connection(("127.0.0.1", port), 10):
                 starter.kill()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) != 0:

@@ -47,7 +47,7 @@ class TestHear:
         began = time.monotonic()
         with pytest.raises(ServiceUnreachable, match="does not answer within"):
             listen_to(listener)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5
 
     def test_ends_in_time_where_it_drips(self, listener: socket.socket) -> None:
         """
@@ -58,7 +58,7 @@ class TestHear:
             connection, _ = listener.accept()
             with connection:
                 try:
-                    for _ in range(100):
+                    for _ in range(400):
                         connection.sendall(b"x")
                         time.sleep(0.05)
                 except OSError:
@@ -67,8 +67,8 @@ class TestHear:
         thread = threading.Thread(target=drip)
         thread.start()
         began = time.monotonic()
-        heard = listen_to(listener)
-        assert time.monotonic() - began < 1
+        heard = listen_to(listener, 1)
+        assert time.monotonic() - began < 10
         thread.join()
         assert heard.strip(b"x") == b""
 
@@ -131,8 +131,8 @@ class TestHungUpAfter:
         """
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            with hung_up_after(ours, 0.05):
+            with hung_up_after(ours, 0.5):
                 pass
-            time.sleep(0.1)
+            time.sleep(0.6)
             ours.sendall(b"x")
             assert theirs.recv(1) == b"x"

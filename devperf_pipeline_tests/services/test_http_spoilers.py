@@ -126,7 +126,7 @@ class TestCaches:
 
         def slow(request: Request) -> Reply:
             if request.path.startswith("/health/"):
-                time.sleep(0.02)
+                time.sleep(0.1)
             return stranger(request)
 
         seen = seen_at(caching(slow, key=lambda request: request.target))

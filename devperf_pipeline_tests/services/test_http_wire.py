@@ -162,7 +162,7 @@ class TestAsk:
         try:
             with pytest.raises(TimeoutError):
                 ask(ours, b"GET / HTTP/1.1\r\n\r\n", 0.2)
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 5
         finally:
             over.set()
             thread.join()

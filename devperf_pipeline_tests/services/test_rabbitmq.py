@@ -103,7 +103,7 @@ class TestOperations:
         results(session, name, "engine", users=1)
         with closing(session.connect()) as connection:
             channel = connection.fresh_channel()
-            ends = monotonic() + 5
+            ends = monotonic() + 30
             found = -1
             while found != left and monotonic() < ends:
                 found = channel.queue_declare(f"devperf.{name}.0", passive=True).method.message_count
@@ -137,7 +137,7 @@ class TestOperations:
             wire.sockets[0].sendall(step.data)
         began = monotonic()
         connection.close()
-        assert monotonic() - began < 1.5
+        assert monotonic() - began < 5
 
 
 @pytest.mark.servers
@@ -281,7 +281,7 @@ class TestRefusals:
         began = monotonic()
         with silence() as address, pytest.raises(ServiceUnreachable, match="does not answer within"):
             open_session(replace(service, addresses=(service.address, address)))
-        assert monotonic() - began < 6
+        assert monotonic() - began < 10
 
 
 Stranger = Callable[[], AbstractContextManager[Address]]
@@ -305,4 +305,4 @@ class TestStrangers:
         began = monotonic()
         with stranger() as address, pytest.raises(error, match=words):
             open_session(Service(name="rabbitmq", kind="rabbitmq", addresses=(address, address)))
-        assert monotonic() - began < 6
+        assert monotonic() - began < 10

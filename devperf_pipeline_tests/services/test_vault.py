@@ -559,7 +559,7 @@ def open_session_when_active(service: Service) -> VaultSession:
     """
     The unseal is answered before the server is active.
     """
-    ends = time.monotonic() + 10
+    ends = time.monotonic() + 60
     while True:
         try:
             return open_session(service)

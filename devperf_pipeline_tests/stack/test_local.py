@@ -86,7 +86,7 @@ def starter(folders: Folders) -> "subprocess.Popen[bytes]":
     )
 
 
-def wait_for(condition: object, seconds: float = 20) -> None:
+def wait_for(condition: object, seconds: float = 60) -> None:
     """
     Wait until the condition, a function without arguments, is true.
     """
@@ -213,7 +213,7 @@ class TestUp:
         began = time.monotonic()
         other.send_signal(signal.SIGINT)
         other.communicate()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
         assert ([], False) == (everything(folders), folders.servers.exists())
 
 

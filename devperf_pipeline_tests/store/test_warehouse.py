@@ -1,6 +1,6 @@
 import json
 import math
-import os
+import random
 import shutil
 import subprocess
 import sys
@@ -343,7 +343,7 @@ class TestBroken:
         next(folders.data.glob("derived/*/*/rounds.parquet")).write_bytes(b"PAR1")
         assert (1, ()) == (warehouse.build(folders).rows, warehouse.build(folders).set_aside)
 
-    @pytest.mark.parametrize("content", [b"", b"hello", os.urandom(20_000), None])
+    @pytest.mark.parametrize("content", [b"", b"hello", random.Random(1).randbytes(20_000), None])  # noqa: S311 - repeatable on purpose
     def test_a_warehouse_that_cannot_be_read_says_what_to_do(
         self, folders: Folders, measure: Store, make_round: MakeRound, content: bytes | None
     ) -> None:
@@ -380,7 +380,7 @@ class TestKilled:
         ended = subprocess.run([sys.executable, "-c", script, str(folders.root)], check=False, timeout=60)
         assert (-9, [(1,)]) == (ended.returncode, ask(folders, "select count(*) from baselines"))
         began = time.monotonic()
-        assert (2, True) == (warehouse.build(folders).baselines, time.monotonic() - began < 10)
+        assert (2, True) == (warehouse.build(folders).baselines, time.monotonic() - began < 30)
         assert [] == list(folders.data.glob(".building-*"))
 
 
