@@ -190,7 +190,7 @@ def knee(view: "Picture", one: Mapping[str, Any]) -> str:
 
 def _doubt(view: "Picture", one: Mapping[str, Any]) -> str:
     reason = show.prose(one["invalid_reason"] or "no reason was stored")
-    return f"~~{show.cell(view.title_of(one['service']))}~~, {show.count(one['users'])} users: {reason}"
+    return f"~~{show.cell(view.title_of(one['service']))}~~, {_users(one['users'])}: {reason}"
 
 
 def _busy(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> list[str]:
