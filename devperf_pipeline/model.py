@@ -133,7 +133,8 @@ def is_routed(service: str) -> bool:
     """
     Whether a service of that name is of that kind, of which a stack may have several: "api", "api_orders".
     """
-    return service == ROUTED or service.startswith(f"{ROUTED}_")
+    prefix, _, own = service.partition("_")
+    return prefix == ROUTED and (service == ROUTED or bool(own))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -411,7 +412,7 @@ class Baseline:
     `id` sorts by time: `20261125T031500Z-3f9a`.
     `host` and `facts` are what was found when it began; `states` and `reasons` are filled when it ended.
     `operations` maps `service/operation` to the title that people know it by.
-    `answers` are those of each reference API's routes, by service: only who answers the same can be compared.
+    `answers` are those of each API's routes, by service: only who answers the same can be compared.
     """
 
     id: str

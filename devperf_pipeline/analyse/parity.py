@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from devperf_pipeline.analyse.contract import Contract
 from devperf_pipeline.model import RouteAnswer, is_routed
+from devperf_pipeline.services import title_of
 
 SHOWN = 3
 """So many differences are named."""
@@ -54,7 +55,7 @@ def _of(route: str, told: Mapping[str, RouteAnswer], contract: Contract | None) 
         if service not in same:
             assert usual is not None
             others[service] = (
-                f"its answer differs from that of {', '.join(same)}: {_difference(answer, usual)}"
+                f"its answer differs from that of {', '.join(map(title_of, same))}: {_difference(answer, usual)}"
             )
     return Parity(route=route, same=same, others=others)
 

@@ -60,25 +60,39 @@ def judged(
         else f"fewest: {min(count.calls.values(), default=0)}",
     )
 
-    wrong = count.ended(Outcome.WRONG, Outcome.LIMITED, Outcome.REDIRECTED, Outcome.DEGRADED)
+    wrong = _calls(counts, Outcome.WRONG, Outcome.LIMITED, Outcome.REDIRECTED, Outcome.DEGRADED)
+    seen = [f"{many} were answered wrongly" for number, many in wrong.values() if number] or (
+        [f"none of {count.total:,} calls was answered wrongly"] if count.problems else []
+    )
     yield _result(
         kind,
         "right_answers",
-        passed=not wrong and not count.problems,
-        why=f"{wrong:,} of {count.total:,} calls were answered wrongly; {'; '.join(count.problems[:5])}".rstrip(
-            "; "
-        )
-        if wrong or count.problems
-        else f"{count.total:,} answers",
+        passed=not seen,
+        why="; ".join([*seen, *count.problems[:5]]) if seen else f"{count.total:,} answers",
     )
 
-    failed = count.ended(Outcome.ERROR, Outcome.TIMEOUT, Outcome.LOST)
+    failed = _calls(counts, Outcome.ERROR, Outcome.TIMEOUT, Outcome.LOST)
     yield _result(
         kind,
         "few_errors",
-        passed=failed <= TOLERATED_FAILURES * count.total,
-        why=f"{failed:,} of {count.total:,} calls failed",
+        # Of each service by itself: the calls of others make no failing one better.
+        passed=all(number <= TOLERATED_FAILURES * counts[name].total for name, (number, _) in failed.items()),
+        why="; ".join(f"{many} failed" for _, many in failed.values()),
     )
+
+
+def _calls(counts: Mapping[str, Count], *outcomes: Outcome) -> dict[str, tuple[int, str]]:
+    """
+    For each service how many calls ended so, and that in words, with its name where there are several.
+    """
+    ended = {service: count.ended(*outcomes) for service, count in counts.items()}
+    return {
+        service: (
+            number,
+            f"{f'{service}: ' if len(counts) > 1 else ''}{number:,} of {counts[service].total:,} calls",
+        )
+        for service, number in ended.items()
+    }
 
 
 def _result(kind: str, name: str, *, passed: bool, why: str) -> dg.AssetCheckResult:

@@ -73,11 +73,13 @@ def _samples(
     counts: dict[str, Count] = {}
     missing: dict[str, str] = {}
     for service in keys.members(kind, stack):
-        if service in tally.services:
+        state = baseline.states.get(service)
+        if state == "measured" and service in tally.services:
             counts[service] = tally.services[service]
-        if baseline.states.get(service) in {"failed", "skipped"}:
-            missing[service] = baseline.reasons[service]
-        if service == kind and kind not in {one.kind for one in stack.services}:
+        elif state:
+            # One that was given up has samples of some rounds; these are kept, and are no newer measurement of it.
+            missing[service] = baseline.reasons.get(service, f"{service} has nothing that could be asked.")
+        elif kind not in {one.kind for one in stack.services}:
             missing[service] = f"{service} is not in the stack {stack.name!r} ({stack.path})."
     if not counts:
         yield from checks.not_measured(kind, missing)
@@ -91,7 +93,7 @@ def _samples(
             "dagster/row_count": sum(count.total for count in counts.values()),
             "dagster/uri": (folders.samples / f"baseline_id={baseline.id}" / "samples.parquet").as_uri(),
             "percentiles": dg.MetadataValue.table(_records(rows)),
-            "latency": dg.MetadataValue.md("\n\n".join(panels.values())),
+            "latency": dg.MetadataValue.md(_named(panels)),
             **_drawn(trends),
         },
         check_results=list(checks.judged(kind, counts, missing)),
@@ -107,16 +109,23 @@ def _staged(
     pages: dict[str, Page] = {service: page(con, baseline.id, stage, service) for service in counts}
     records = _records({service: shown.rows for service, shown in pages.items()})
     panels = {service: shown.panel for service, shown in pages.items() if shown.panel}
-    named = [f"**{service}**\n\n{panel}" if len(counts) > 1 else panel for service, panel in panels.items()]
     return dg.MaterializeResult(
         asset_key=keys.made(stage, kind),
         metadata={
             "dagster/row_count": sum(counts.values()),
             **({"measured": dg.MetadataValue.table(records)} if records else {}),
-            **({"shown": dg.MetadataValue.md("\n\n".join(named))} if named else {}),
+            **({"shown": dg.MetadataValue.md(_named(panels, of=len(counts)))} if panels else {}),
             **_drawn({service: shown.trend for service, shown in pages.items()}),
         },
     )
+
+
+def _named(panels: Mapping[str, str], *, of: int | None = None) -> str:
+    """
+    Panels below each other, each under the name of its service where the asset is `of` several.
+    """
+    several = (of or len(panels)) > 1
+    return "\n\n".join(f"**{service}**\n\n{panel}" if several else panel for service, panel in panels.items())
 
 
 def _records(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dg.TableRecord]:

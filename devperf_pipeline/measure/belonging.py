@@ -98,7 +98,14 @@ def targets(stack: Stack, processes: Callable[[str], Sequence[int]]) -> tuple[li
             found.append(_companion(companion, docker))
         except MeasurementError as error:
             unseen.append(Unseen(companion.name, str(error)))
-    return found, unseen
+    owners = {(one.pids, one.container): one.name for one in reversed(found)}
+    shared = [(one, owners[one.pids, one.container]) for one in found]
+    unseen += [
+        Unseen(one.name, f"{one.name}: runs in the processes of {owner}; what they use is read there, once.")
+        for one, owner in shared
+        if owner != one.name
+    ]
+    return [one for one, owner in shared if owner == one.name], unseen
 
 
 def category_of(kind: str) -> str:

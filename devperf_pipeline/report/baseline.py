@@ -20,6 +20,7 @@ from devperf_pipeline.report.section import Chart
 from devperf_pipeline.report.view import Picture, shown
 from devperf_pipeline.services import role_of
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.private import NAME
 from devperf_pipeline.store.warehouse import connect
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def _markdown(view: Picture, inside: Contents, links: Mapping[str, str], warehou
         links=links,
         warehouse=show.sql(warehouse)[1:-1],
         example=_example(view),
+        named=_named(view),
         sustained=show.sql(inside.sustained) if inside.sustained else None,
     )
 
@@ -117,7 +119,18 @@ def _example(view: Picture) -> dict[str, str] | None:
     rows = [row for part in view.parts for row, _ in shown(part.rows) if row.valid]
     apis = [row for row in rows if role_of(row.service) == "api"]
     row = next(iter(apis or rows), None)
-    return row and {"baseline_id": show.sql(row.baseline_id), "benchmark": show.sql(row.benchmark)}
+    return row and {
+        "baseline_id": show.sql(row.baseline_id),
+        "benchmark": show.sql(row.benchmark),
+    }
+
+
+def _named(view: Picture) -> str | None:
+    """
+    A service of which there is something to list, as it can be written on a command line; None where none can.
+    """
+    names = [row.service for part in view.parts for row, _ in shown(part.rows)]
+    return next((name for name in names if NAME.fullmatch(name)), None)
 
 
 def _write(path: Path, text: str) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from devperf_pipeline.report.drawing import FINE, colour_of, figure_of, svg_of, time_axis
+from devperf_pipeline.report.drawing import FINE, colour_of, colours_of, figure_of, svg_of, time_axis
 from devperf_pipeline.report.format import duration, label, throughput
-from devperf_pipeline.services import kind_of, role_of
+from devperf_pipeline.services import role_of, title_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,7 +65,7 @@ def ranking_bars(places: "Sequence[Reading]") -> str | None:
             axes.text(
                 1.005, y, duration(place.p95_ns), transform=axes.get_yaxis_transform(), va="center", fontsize=8.5
             )  # fmt: skip
-        axes.set_yticks(range(len(places)), [label(_title(place.service), 40) for place in places])
+        axes.set_yticks(range(len(places)), [label(title_of(place.service), 40) for place in places])
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(len(places) - 0.4, -0.6)
         axes.set_xlim(0, furthest / scale * 1.04)
@@ -109,11 +109,12 @@ def sweep(tests: Sequence[Mapping[str, Any]], *, small: bool = False) -> str | N
         for place, (title, chosen) in enumerate(panels):
             row, column = divmod(place, across)
             above, below = grid[2 * row, column], grid[2 * row + 1, column]
+            colours = colours_of({service for service, _ in chosen})
             for (service, _), points in chosen.items():
                 users = [point["users"] for point in points]
-                name = label(f"{_title(service)}, {points[0]['title'] or points[0]['operation']}", 48)
+                name = label(f"{title_of(service)}, {points[0]['title'] or points[0]['operation']}", 48)
                 style: dict[str, Any] = {
-                    "color": colour_of(service),
+                    "color": colours[service],
                     "marker": "o",
                     "markersize": 4,
                     "label": name,
@@ -162,7 +163,7 @@ def timeline(
         time_axis(above, "y")
         above.set_ylabel("latency", labelpad=9)
         above.legend(loc="upper right", frameon=False, ncols=2, fontsize=8, bbox_to_anchor=(1, 1.2))
-        above.set_title(f"{label(_title(service), 50)}, {users} users", fontsize=9, loc="left")
+        above.set_title(f"{label(title_of(service), 50)}, {users} users", fontsize=9, loc="left")
         at = [(row["at_ns"] - began_ns) / _S_NS for row in use]
         cpu = [float("nan") if row["cpu_percent"] is None else row["cpu_percent"] for row in use]
         middle.plot(at, cpu, color=colour, linewidth=1.3)
@@ -216,7 +217,7 @@ def history(rows: Sequence[Mapping[str, Any]], *, small: bool = False) -> str | 
                     [point["p95_high_ns"] for _, point in known],
                     color=colour, alpha=0.25, linewidth=0,
                 )  # fmt: skip
-            axes.set_title(label(f"{_title(service)}: {points[-1]['title']}", 46), fontsize=8, loc="left")
+            axes.set_title(label(f"{title_of(service)}: {points[-1]['title']}", 46), fontsize=8, loc="left")
             time_axis(axes, "y")
         for axes in list(grid.flat)[len(series) :]:
             axes.set_visible(False)
@@ -271,8 +272,3 @@ def _room_above(values: Sequence[float]) -> float:
 
 def _unit(time_ns: int) -> tuple[float, str]:
     return (1e6, "ms") if time_ns >= 1e6 else (1e3, "µs")
-
-
-def _title(service: str) -> str:
-    kind = kind_of(service)
-    return kind.title if kind else service

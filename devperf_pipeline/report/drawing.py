@@ -9,7 +9,7 @@ import base64
 import io
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -43,11 +43,24 @@ COLOURS = (
 
 def colour_of(service: str) -> str:
     """
-    The colour of a service: the same in every picture.
+    The colour of a service: the same in every picture, unless there another has it already.
     """
     # Of APIs with names of their own, those that differ by one letter or number, as versions do, differ in colour.
     place = list(CATALOGUE).index(service) if service in CATALOGUE else sum(service.encode())
     return COLOURS[place % len(COLOURS)]
+
+
+def colours_of(services: Iterable[str]) -> dict[str, str]:
+    """
+    The colours of services that are drawn across each other: their own, or where another one has that already the next
+    that is free. A service of the catalogue keeps its own.
+    """
+    chosen: dict[str, str] = {}
+    for service in sorted(services, key=lambda name: (name not in CATALOGUE, name)):
+        own = COLOURS.index(colour_of(service))
+        in_turn = [*COLOURS[own:], *COLOURS[:own]]
+        chosen[service] = next((one for one in in_turn if one not in chosen.values()), in_turn[0])
+    return chosen
 
 
 _STYLE: dict[Any, Any] = {

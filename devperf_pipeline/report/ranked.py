@@ -223,18 +223,21 @@ def _elsewhere(view: "Picture", rankings: "Sequence[Ranking]") -> str:
     others = [one for one in rankings if one is not headline(rankings) and len(one.places) > 1]
     if not others:
         return ""
-    service, firsts = Counter(one.places[0].service for one in others).most_common(1)[0]
-    sure = sum(_apart(one) for one in others if one.places[0].service == service)
+    firsts = Counter(one.places[0].service for one in others)
+    most = max(firsts.values())
+    leaders = [service for service, count in firsts.items() if count == most]
+    names = _all(show.cell(view.title_of(service)) for service in leaders)
+    sure = sum(_apart(one) for one in others if one.places[0].service in leaders)
     if len(others) == 1:
         bounds = "lie apart" if sure else "overlap or are not known"
+        return f" {names} comes first on the other route, with bounds that {bounds}."
+    if len(leaders) > 1:
         return (
-            f" {show.cell(view.title_of(service))} comes first on the other route, with bounds that {bounds}."
+            f" On the {len(others)} other routes {names} come first as often, on {most} each; "
+            f"on {sure} of all these with bounds that lie apart."
         )
-    many = f"all {len(others)}" if firsts == len(others) else f"{firsts} of the {len(others)}"
-    return (
-        f" {show.cell(view.title_of(service))} comes first on {many} other routes, "
-        f"on {sure} of them with bounds that lie apart."
-    )
+    many = f"all {len(others)}" if most == len(others) else f"{most} of the {len(others)}"
+    return f" {names} comes first on {many} other routes, on {sure} of them with bounds that lie apart."
 
 
 def _places(view: "Picture", rankings: "Sequence[Ranking]") -> Table:

@@ -99,7 +99,8 @@ def about(part: Part) -> str:
         )
         return f"{ran}{measured}{left_out}"
     missed = f"{ran}{show.cell(part.title)} {absence(part)}"
-    return f"{missed} Until then: {measured}" if part.new else missed
+    stop = "" if missed.endswith((".", "!", "?")) else "."
+    return f"{missed}{stop} Until then: {measured}" if part.new else missed
 
 
 def settings(part: Part) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from devperf_pipeline.analyse.ranking import Ranking
 from devperf_pipeline.model import Instrument, ServiceState
-from devperf_pipeline.services import kind_of, role_of
+from devperf_pipeline.services import kind_of, role_of, title_of
 from devperf_pipeline.services.operation import FLOOR
 from devperf_pipeline.store.bounds import LEAST_SAMPLES
 
@@ -131,8 +131,7 @@ class Part:
         """
         How people call it: the catalogue's title, or the name in the stack file.
         """
-        kind = kind_of(self.service)
-        return kind.title if kind else self.service
+        return title_of(self.service)
 
     @property
     def stand_in(self) -> str | None:
@@ -162,10 +161,9 @@ class Picture:
         How people call a service, or a node of one ("redis_cluster/1"); its name where nobody knows it.
         """
         name, _, node = service.partition("/")
-        kind = kind_of(name)
-        if kind is None:
+        if kind_of(name) is None:
             return service
-        return f"{kind.title}, node {node}" if node else kind.title
+        return f"{title_of(name)}, node {node}" if node else title_of(name)
 
     def operation_of(self, service: str, operation: str) -> str:
         """

@@ -125,6 +125,14 @@ def place_of(service: str) -> tuple[int, str]:
     return (list(CATALOGUE).index(kind.name) if kind else len(CATALOGUE), service)
 
 
+def title_of(service: str) -> str:
+    """
+    How people call a service: the catalogue's title, or its name where nobody knows its kind.
+    """
+    kind = kind_of(service)
+    return kind.title if kind else service
+
+
 def role_of(service: str) -> str:
     """
     What a service is for ("api", "database"); empty where nobody knows its kind.

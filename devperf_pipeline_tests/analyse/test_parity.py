@@ -28,7 +28,7 @@ class TestParity:
 
         assert ("actix", "express") == found.same
         assert {
-            "gin": "its answer differs from that of actix, express: dependencies.vault.status is absent, not healthy"
+            "gin": "its answer differs from that of Actix Web, Express: dependencies.vault.status is absent, not healthy"
         } == found.others
 
     def test_a_success_counts_of_two(self) -> None:
@@ -38,7 +38,7 @@ class TestParity:
         found = parity({"gin": told({}, 503), "actix": told(WELL)}, None)[ROUTE]
 
         assert ("actix",) == found.same
-        assert {"gin": "its answer differs from that of actix: status 503, not 200"} == found.others
+        assert {"gin": "its answer differs from that of Actix Web: status 503, not 200"} == found.others
 
     def test_contract_counts_more_than_most(self) -> None:
         """

@@ -150,7 +150,7 @@ def compared(folder: Path, services: tuple[Service, ...]) -> tuple[dict[str, Ran
     folders = Folders(folder)
     store = SampleStore(folders)
     store.check_writable()
-    profile = Profile(name="quick", rounds=3, seconds=0.2, warmup_s=0.05, about="short")
+    profile = Profile(name="quick", rounds=3, seconds=0.3, warmup_s=0.05, about="short")
     stack = Stack(name="x", path=folder / "x.toml", managed=False, services=services)
     baseline = measure(stack, Wishes(profile=profile, seed=1), host={}, keeper=store)
     warehouse.build(folders)
@@ -166,15 +166,15 @@ def compared(folder: Path, services: tuple[Service, ...]) -> tuple[dict[str, Ran
 
 class TestUnknownApis:
     @pytest.mark.parametrize(
-        ("health", "why"),
+        ("name", "health", "why"),
         [
-            (b'{"status": "healthy"}', None),
-            (b'{"state": "healthy"}', "its answer is not as the contract says: no field status"),
-            (b"<h1>healthy</h1>", "its answer is not as the contract says: no JSON object"),
+            ("api", b'{"status": "healthy"}', None),
+            ("api", b'{"state": "healthy"}', "its answer is not as the contract says: no field status"),
+            ("api_next", b"<h1>healthy</h1>", "its answer is not as the contract says: no JSON object"),
         ],
     )
     def test_stand_beside_the_others_where_they_answer_the_same(
-        self, tmp_path: Path, health: bytes, why: str | None
+        self, tmp_path: Path, name: str, health: bytes, why: str | None
     ) -> None:
         """
         An API of which only routes are known is ranked on a path that reference APIs have if its answer has the form of
@@ -190,16 +190,16 @@ class TestUnknownApis:
 
         with serving(known) as there, serving(unknown) as here:
             services = (
-                Service(name="api", kind="api", addresses=(here,), routes=("/", "/health", "/orders/7")),
+                Service(name=name, kind="api", addresses=(here,), routes=("/", "/health", "/orders/7")),
                 Service(name="gin", kind="gin", addresses=(there,)),
             )
             found, macro, _ = compared(tmp_path, services)
 
         assert {"GET /", "GET /health"} == found.keys()
-        assert "its answer is not as the contract says: no JSON object" == found["GET /"].left_out["api"]
+        assert "its answer is not as the contract says: no JSON object" == found["GET /"].left_out[name]
         places = {place.service for place in found["GET /health"].places}
-        assert {"gin", "api"} - ({"api"} if why else set()) == places == macro
-        assert str(found["GET /health"].left_out.get("api")).startswith(str(why))
+        assert {"gin", name} - ({name} if why else set()) == places == macro
+        assert str(found["GET /health"].left_out.get(name)).startswith(str(why))
 
     def test_are_ranked_among_themselves(self, tmp_path: Path) -> None:
         """
@@ -229,9 +229,10 @@ class TestUnknownApis:
         assert {"api", "api_next"} == {place.service for place in found["GET /health"].places}
         assert {"api", "api_next"} == macro
         assert {
-            "api_other": "its answer differs from that of api, api_next: there is up_ms, there is no up_s"
+            "api_other": "its answer differs from that of Your API, API next: there is up_ms, there is no up_s"
         } == found["GET /health"].left_out
         assert "API other on GET /health: its answer differs" in report
+        assert "![p95 of GET /, each implementation]" in report
         assert all(f"### {title}" in report for title in ("Your API", "API next", "API other"))
 
 

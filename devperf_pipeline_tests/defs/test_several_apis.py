@@ -1,4 +1,5 @@
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
 import dagster as dg
@@ -6,10 +7,16 @@ import pytest
 
 from devperf_pipeline.definitions import defs
 from devperf_pipeline.defs import keys
+from devperf_pipeline.defs.checks import judged
+from devperf_pipeline.defs.results import results
 from devperf_pipeline.defs.running import prepare_home, run_baseline
 from devperf_pipeline.errors import MeasurementError
-from devperf_pipeline.model import Stage
+from devperf_pipeline.measure.tally import Count, Tally
+from devperf_pipeline.model import Baseline, Outcome, ServiceState, Stage
+from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline_tests.measure.test_sitting import ListKeeper
 from devperf_pipeline_tests.services.odd_apis import Reply, Request, serving
 
 API = """
@@ -37,6 +44,10 @@ def measure(folders: Folders, instance: dg.DagsterInstance, stages: Sequence[Sta
             "resources": {"project": {"config": {"root": str(folders.root)}}},
         },
     )
+
+
+def seen(check: dg.AssetCheckResult) -> str:
+    return str((check.metadata or {})["what was seen"].value)
 
 
 def made_of(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, object]:
@@ -76,6 +87,50 @@ def _instance(project: Folders) -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
+def counted(outcomes: Mapping[int, int], *problems: str) -> Count:
+    return Count(
+        calls=Counter({"x": sum(outcomes.values())}), outcomes=Counter[int](outcomes), problems=list(problems)
+    )
+
+
+class TestChecks:
+    def test_no_api_hides_behind_others(self) -> None:
+        """
+        Failures are held against the calls of the API that failed, not of all, and it is named.
+        """
+        counts = {
+            "api_now": counted({Outcome.OK: 9_900}),
+            "api_next": counted({Outcome.OK: 90, Outcome.ERROR: 10}),
+        }
+        told = {check.check_name: check for check in judged("api", counts, {})}
+
+        assert not told["few_errors"].passed
+        assert "api_now: 0 of 9,900 calls failed; api_next: 10 of 100 calls failed" == seen(
+            told["few_errors"]
+        )
+        assert told["right_answers"].passed
+
+    @pytest.mark.parametrize(
+        ("counts", "expected"),
+        [
+            ({"redis": counted({Outcome.OK: 8, Outcome.WRONG: 2})}, "2 of 10 calls were answered wrongly"),
+            (
+                {"api": counted({Outcome.OK: 9}), "api_b": counted({Outcome.LIMITED: 2}, "api_b/x: odd")},
+                "api_b: 2 of 2 calls were answered wrongly; api_b/x: odd",
+            ),
+            ({"api": counted({Outcome.OK: 9}, "odd")}, "none of 9 calls was answered wrongly; odd"),
+        ],
+    )
+    def test_wrong_answers(self, counts: Mapping[str, Count], expected: str) -> None:
+        """
+        What was answered wrongly is said with its service where there are several, and what else was wrong.
+        """
+        told = {check.check_name: check for check in judged("api", counts, {})}
+
+        assert not told["right_answers"].passed
+        assert expected == seen(told["right_answers"])
+
+
 @pytest.mark.servers
 class TestSeveralApis:
     def test_have_one_asset(self, instance: dg.DagsterInstance) -> None:
@@ -84,11 +139,13 @@ class TestSeveralApis:
         """
         made = made_of(instance, keys.samples("api"))
         tests = made_of(instance, keys.made("load_tests", "api"))
-        table = made["percentiles"]
+        table, latency = made["percentiles"], str(made["latency"])
 
         assert isinstance(table, dg.TableMetadataValue)
         assert {"api_now", "api_next"} == {record.data["service"] for record in table.records}
         assert {"api_now: p50 ms, GET /orders/7", "api_next: p95 ms, GET /orders/7"} <= made.keys()
+        assert latency.startswith("**api_now**")
+        assert "**api_next**" in latency
         assert {"api_now: calls/s, 100 users", "api_next: calls/s, 100 users"} <= tests.keys()
 
     def test_one_that_is_missing_fails_the_check(self, instance: dg.DagsterInstance) -> None:
@@ -97,14 +154,64 @@ class TestSeveralApis:
         """
         checks = {name: dg.AssetCheckKey(keys.samples("api"), name) for name in ("measured", "right_answers")}
         records = instance.event_log_storage.get_latest_asset_check_execution_by_key([*checks.values()])
-        judged = {
+        found = {
             name: records[key].event.dagster_event.asset_check_evaluation_data  # type: ignore[union-attr]
             for name, key in checks.items()
         }
 
-        assert not judged["measured"].passed
-        assert "api_gone" in str(judged["measured"].metadata["what was seen"].value)
-        assert judged["right_answers"].passed
+        assert not found["measured"].passed
+        assert "api_gone" in str(found["measured"].metadata["what was seen"].value)
+        assert found["right_answers"].passed
+
+    @pytest.mark.parametrize(
+        ("states", "made", "passed", "expected"),
+        [
+            ({"api_now": "measured", "api_next": "failed"}, {"api_now"}, False, "api_next was given up."),
+            ({"api_now": "failed", "api_next": "failed"}, set(), False, "api_now was given up."),
+            ({"api_next": "measured"}, {"api_next"}, True, "1 calls in 1 benchmarks"),
+        ],
+    )
+    def test_one_that_is_given_up(
+        self,
+        project: Folders,
+        states: Mapping[str, ServiceState],
+        made: set[str],
+        *,
+        passed: bool,
+        expected: str,
+    ) -> None:
+        """
+        What was kept of an API before it was given up is no measurement of it: only the others are told of.
+        """
+        stack = load_stack("shop", project, CATALOGUE)
+        tally = Tally(ListKeeper())
+        tally.services = {
+            service: Count(calls=Counter({f"{service}/x": 1}), outcomes=Counter({0: 1})) for service in states
+        }
+        baseline = Baseline(
+            id=min(project.samples.glob("baseline_id=*")).name.partition("=")[2],
+            stack="shop",
+            profile="quick",
+            seed=1,
+            began_at_ns=0,
+            host={},
+            facts={},
+            states=states,
+            reasons={name: f"{name} was given up." for name, state in states.items() if state == "failed"},
+        )
+        rows: list[object] = []
+        checks: list[dg.AssetCheckResult] = []
+        for one in results({keys.samples("api")}, project, stack, baseline, tally):
+            if isinstance(one, dg.AssetCheckResult):
+                checks.append(one)
+                continue
+            rows += [(one.metadata or {})["dagster/row_count"]]
+            checks += one.check_results or ()
+        measured = next(check for check in checks if check.check_name == "measured")
+
+        assert ([len(made)] if made else []) == rows
+        assert passed == measured.passed
+        assert expected in seen(measured)
 
     def test_are_compared(self, project: Folders) -> None:
         """

@@ -69,6 +69,21 @@ class TestServices:
 
         assert ([(os.getpid(),)], []) == ([one.pids for one in found], unseen)
 
+    def test_of_two_services_in_one_process_one_is_read(self, listening: int) -> None:
+        """
+        Two APIs behind one server would be counted twice: the first has the readings, and of the other it is said.
+        """
+        apis = [
+            Service(name=name, kind="api", addresses=(Address("127.0.0.1", listening),))
+            for name in ("api", "api_next")
+        ]
+        found, unseen = targets(stack(*apis), nobody)
+
+        assert ["api"] == [target.name for target in found]
+        assert [
+            ("api_next", "api_next: runs in the processes of api; what they use is read there, once.")
+        ] == [(one.name, one.why) for one in unseen]
+
     def test_nobody_listens(self, listening: int) -> None:
         """
         What cannot be seen is said, with what to write in the stack file; the others are found.

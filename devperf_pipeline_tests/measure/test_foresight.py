@@ -1,6 +1,7 @@
 import pickle
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from devperf_pipeline.measure.foresight import Foreseen, Swept, foresee
 from devperf_pipeline.measure.plan import PROFILES, Profile
 from devperf_pipeline.measure.progress import Progress
 from devperf_pipeline.measure.sitting import Wishes, measure
-from devperf_pipeline.measure.tools.foresight import ToolsAsked
+from devperf_pipeline.measure.tools.foresight import ToolsAsked, foreseen
 from devperf_pipeline.model import Address, Service, Stack, Stated
 from devperf_pipeline.report.foresight import foresight as told
 from devperf_pipeline.services import CATALOGUE
@@ -19,6 +20,7 @@ from devperf_pipeline.services.cleaning import clean
 from devperf_pipeline_tests.measure.endless import Nowhere
 from devperf_pipeline_tests.measure.fake_service import FakeSession
 from devperf_pipeline_tests.measure.listing import listed, unannounced, unmade
+from devperf_pipeline_tests.services.odd_apis import Reply, Request, serving
 
 SHORT = Wishes(profile=Profile(name="quick", rounds=1, seconds=0.02, warmup_s=0.02, about="short"), seed=7)
 ROOT = Path(__file__).parents[2]
@@ -102,6 +104,26 @@ class TestStages:
             in text
         )
         assert "tools: ab, in alternation with the engine: about 0.6 s measured, at most 60,000 calls" in text
+
+    def test_tools_without_a_row_are_not_told(self) -> None:
+        """
+        Where what the tools would ask of an API is answered wrongly, none is announced; otherwise those that are here.
+        """
+
+        def answering(request: Request) -> Reply:
+            return (200, {}, {"up": True}) if request.path == "/health" else (404, {}, {})
+
+        def asked(address: Address, *routes: str) -> ToolsAsked:
+            api = Service(name="api", kind="api", addresses=(address,), routes=routes)
+            with closing(CATALOGUE["api"].open_session(api)) as session:
+                session.assume()
+                return foreseen(api, session, managed=False, profile="quick", here={"ab"})
+
+        with serving(answering) as address:
+            nothing, something = asked(address, "/gone", "/health"), asked(address, "/health", "/gone")
+
+        assert ToolsAsked() == nothing
+        assert (("ab",), True) == (tuple(something.tools), something.measured_s > 0)
 
 
 @pytest.fixture(name="stack")

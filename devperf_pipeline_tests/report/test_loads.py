@@ -49,6 +49,15 @@ class TestLoadTests:
         assert ["Gin", "100", "1.00 ms", "2.00 ms", "3.00 ms"] == ladder[0][:5]
         assert section.blocks[-1] == Lines(["~~Gin~~, 200 users: 2 answers were a limit's"])
 
+    def test_what_does_not_count_with_one_user(self) -> None:
+        """
+        One user is one, also where the load does not count.
+        """
+        tests = [loaded(1, valid=False, invalid_reason="a limit answered")]
+        [section] = load_tests(VIEW, tests, [], [])
+
+        assert section.blocks[-1] == Lines(["~~Gin~~, 1 user: a limit answered"])
+
     def test_names_loads_that_were_not_alone(self) -> None:
         """
         What others did meanwhile was measured too, and the service and its users are named.

@@ -104,17 +104,18 @@ class TestPublication:
 
     def test_an_api_that_nobody_else_knows(self, warehouse: "Warehouse") -> None:
         """
-        A stack that is nothing but such an API has no place beside what is published, though the machine has one.
+        A stack that is nothing but such APIs has no place beside what is published, though the machine has one.
         """
         host = cell("model", "Mac", "PC")
         alone, beside = warehouse.baseline(22), warehouse.baseline(25)
         warehouse.service(alone, "api")
-        warehouse.service(beside, "api")
+        warehouse.service(alone, "api_next")
+        warehouse.service(beside, "api_next")
         warehouse.service(beside, "redis")
         with connect(warehouse.folders) as con:
             first, second = picture(con, alone), picture(con, beside)
 
-        assert {"api"} == {part.service for part in first.parts}
+        assert {"api", "api_next"} == {part.service for part in first.parts}
         assert publication(first, [host]) is None
         assert publication(second, [host])
 

@@ -105,6 +105,27 @@ class TestWinner:
             " Actix Web comes first on 2 of the 3 other routes, on 1 of them with bounds that lie apart."
         )
 
+    def test_who_comes_first_as_often_is_named_too(self) -> None:
+        """
+        Of two that come first on as many of the other routes neither is told of alone.
+        """
+        one, other = reading("gin", 1_000_000), reading("actix", 2_000_000)
+        faster = reading("actix", 300_000)
+        said = winner(
+            VIEW,
+            [
+                ranking(one, other),
+                ranking(one, other, route="GET /"),
+                ranking(faster, one, route="GET /health"),
+            ],
+        )
+
+        assert said
+        assert said.endswith(
+            " On the 2 other routes Gin and Actix Web come first as often, on 1 each; on 2 of all these with bounds "
+            "that lie apart."
+        )
+
     def test_whoever_comes_before_a_tie_is_part_of_it(self) -> None:
         """
         A third whose wide bounds reach the first's does not push the faster second out; nothing lies apart then.

@@ -12,6 +12,7 @@ class TestNames:
             ("api_orders_v2", "API orders_v2", "api"),
             ("prometheus", None, ""),
             ("apidog", None, ""),
+            ("api_", None, ""),
         ],
     )
     def test_say_the_kind(self, service: str, title: str | None, role: str) -> None:

@@ -156,6 +156,7 @@ class TestRoutes:
         ("name", "kind", "expected"),
         [
             ("orders", "api", "[services.api] or, where there are several, [services.api_<name>]"),
+            ("api_", "api", "[services.api] or, where there are several, [services.api_<name>]"),
             ("api_2", "gin", "[services.gin]"),
         ],
     )

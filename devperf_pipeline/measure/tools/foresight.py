@@ -55,6 +55,8 @@ def foreseen(
     if "ab" in tools and length.new_connections:
         measured_s += operations * length.seconds
         calls += operations * MOST_CALLS
+    if not measured_s and not calls:
+        return ToolsAsked()  # none of what they would ask can be measured
     return ToolsAsked(tools=tools, objects=objects, measured_s=measured_s, most_calls=calls)
 
 
