@@ -37,6 +37,18 @@ def shared(
     return drive_shared(crowd, recorder, seconds=seconds, calls=calls, processes=processes, verify=verify)
 
 
+def rests(server: LineServer) -> bool:
+    """
+    Whether the server is asked nothing any more, at the latest in ten seconds.
+    """
+    asked, ends = -1, time.monotonic() + 10
+    # What was sent before may still be on its way.
+    while asked != server.lines and time.monotonic() < ends:
+        asked = server.lines
+        time.sleep(0.2)
+    return asked == server.lines > 0
+
+
 class TestDriveShared:
     @pytest.mark.parametrize("processes", [1, 2, 3])
     def test_makes_as_many_calls_as_were_wished_for(
@@ -167,11 +179,25 @@ class TestDriveShared:
                 shared(server, recorder, users=2, processes=2, seconds=30)
         finally:
             signal.signal(signal.SIGALRM, before)
-        asked, ends = -1, time.monotonic() + 10
-        # What was sent before may still be on its way.
-        while asked != server.lines and time.monotonic() < ends:
-            asked = server.lines
-            time.sleep(0.2)
-
-        assert asked == server.lines > 0
+        assert rests(server)
         assert set(psutil.Process().children()) <= children
+
+    def test_no_process_asks_on_when_its_parent_is_killed(self, start: Start, recorder: Recorder) -> None:
+        """
+        After SIGKILL nobody can end the engine's processes; they end by themselves, long before their stretch does.
+        """
+        server = start(slowly(0.001))
+        parent = os.fork()
+        if not parent:
+            try:
+                shared(server, recorder, users=2, processes=2, seconds=60)
+            finally:
+                os._exit(0)
+        ends = time.monotonic() + 30
+        while server.lines < 20 and time.monotonic() < ends:
+            time.sleep(0.01)
+        os.kill(parent, signal.SIGKILL)
+        os.waitpid(parent, 0)
+
+        assert server.lines >= 20
+        assert rests(server)
