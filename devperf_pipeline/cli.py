@@ -236,7 +236,9 @@ def doctor(stack: str, *, get: bool) -> None:
         obtain(described, say)
     running = local.running(described, folders) if described.managed else with_credentials(described)
     if running is None:
-        click.echo(f"{described.name} does not run. These programs would start it; devperf up does:")
+        click.echo(
+            f"{described.name} does not run. devperf up --stack {stack} starts it, with these programs:"
+        )
         for service in described.services:
             found = find_server(service.kind)
             told = found or f"missing. To get it: {how_to_get(service.kind)}"

@@ -218,7 +218,7 @@ class TestDoctor:
         status, said, _ = devperf(tmp_path, "doctor")
 
         assert 0 == status
-        assert said.startswith("local does not run.")
+        assert said.startswith("local does not run. devperf up --stack local starts it, ")
         assert re.search(r"\nredis +(/\S*redis-server|missing\. To get it: .+)\n", said)
 
 

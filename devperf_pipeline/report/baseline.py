@@ -119,10 +119,7 @@ def _example(view: Picture) -> dict[str, str] | None:
     rows = [row for part in view.parts for row, _ in shown(part.rows) if row.valid]
     apis = [row for row in rows if role_of(row.service) == "api"]
     row = next(iter(apis or rows), None)
-    return row and {
-        "baseline_id": show.sql(row.baseline_id),
-        "benchmark": show.sql(row.benchmark),
-    }
+    return row and {"baseline_id": show.sql(row.baseline_id), "benchmark": show.sql(row.benchmark)}
 
 
 def _named(view: Picture) -> str | None:
