@@ -11,14 +11,14 @@ brings. Times are this machine's, the ratio is the result.
 
 import statistics
 
+from devperf_pipeline.local.ownership import standing
 from devperf_pipeline.measure.engine import User
-from devperf_pipeline.measure.engines import drive_shared
+from devperf_pipeline.measure.engine_processes import drive_shared
 from devperf_pipeline.measure.lock import only_one
 from devperf_pipeline.measure.recorder import Recorder
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline.stack.standing import standing
+from devperf_pipeline.stack.stack_file import load_stack
 
 USERS = 100
 PAIRS = 7

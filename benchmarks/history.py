@@ -25,10 +25,10 @@ import polars as pl
 
 from benchmarks.peak import peak_bytes
 from devperf_pipeline.model import Baseline, Benchmark, Facts, Load, Round
-from devperf_pipeline.report.baseline import render
+from devperf_pipeline.report.render import render
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline.store import derived, warehouse
-from devperf_pipeline.store.record import NAME, baseline_to_json
+from devperf_pipeline.store import summaries, warehouse
+from devperf_pipeline.store.baseline_file import NAME, baseline_to_json
 from devperf_pipeline.store.samples import SampleStore
 
 BASELINES = 1000
@@ -118,9 +118,9 @@ def repeat(folders: Folders, origin: Path, made: Path, frames: dict[str, pl.Data
             pl.col(when) + pl.duration(days=day),
             *((pl.col(column) * factor).round().cast(frame.schema[column]) for column in times),
         ).write_parquet(place / f"{name}.parquet", compression="zstd", compression_level=3)
-    for name in derived.SUMMARIES.keys() - frames.keys():
+    for name in summaries.SUMMARIES.keys() - frames.keys():
         os.link(made / f"{name}.parquet", place / f"{name}.parquet")  # nothing of the kind was measured
-    stamps = derived._stamps(folder, place)  # noqa: SLF001 - what tells the store that a summary is fresh
+    stamps = summaries._stamps(folder, place)  # noqa: SLF001 - what tells the store that a summary is fresh
     (place / "stamp.json").write_text(json.dumps(stamps), encoding="utf-8")
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.peak import peak_bytes
-from devperf_pipeline.store.statements import statement
+from devperf_pipeline.store.sql_files import statement
 
 MILLIONS = 100
 FILE_CALLS = 5_000_000

@@ -16,21 +16,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from devperf_pipeline.local import lifecycle
+from devperf_pipeline.local.ownership import standing
+from devperf_pipeline.measure.cpu_affinity import Placement
 from devperf_pipeline.measure.engine import drive_one, driver_of
 from devperf_pipeline.measure.lock import only_one
-from devperf_pipeline.measure.placement import Placement
 from devperf_pipeline.measure.recorder import Recorder
 from devperf_pipeline.measure.tools import pgbench, redis_benchmark, sysbench, sysbench_runs, wrk
-from devperf_pipeline.measure.tools.running import ToolFailed, run
+from devperf_pipeline.measure.tools.execution import ToolFailed, run
 from devperf_pipeline.measure.tools.stage import find_tools
 from devperf_pipeline.measure.tools.text import Text
 from devperf_pipeline.model import Service, Stack, Tool
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.operation import GuestHost, Operation, Session, ToolTarget
-from devperf_pipeline.stack import local
-from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline.stack.standing import standing
+from devperf_pipeline.stack.stack_file import load_stack
 
 PAIRS = 11
 SECONDS = 1.0
@@ -224,7 +224,7 @@ def main(names: Sequence[str]) -> None:
     folders = Folders.find()
     described = load_stack("local", folders, CATALOGUE)
     with only_one(), standing(described, folders, print, only=names) as stack:
-        roots = [pid for service in stack.services for pid in local.processes(folders, service.name)]
+        roots = [pid for service in stack.services for pid in lifecycle.processes(folders, service.name)]
         placement = Placement(lambda: roots)
         for contest in CONTESTS:
             if not names or contest.service in names:

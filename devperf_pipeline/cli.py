@@ -18,13 +18,13 @@ from devperf_pipeline.errors import (
 )
 from devperf_pipeline.measure.interrupts import interrupted_once, no_more
 from devperf_pipeline.measure.plan import PROFILES, profile_named
-from devperf_pipeline.measure.sitting import wishes_of
+from devperf_pipeline.measure.run import wishes_of
 from devperf_pipeline.model import Stack, Stage
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.folders import Folders
 
 if TYPE_CHECKING:
-    from devperf_pipeline.services.examining import Examined
+    from devperf_pipeline.services.preflight import Examined
 
 
 def say(message: str) -> None:
@@ -86,10 +86,10 @@ def baseline(
     """
     Start what is needed, measure, derive the tables, render the report, stop what was started.
     """
-    from devperf_pipeline.stack.config import load_stack  # noqa: PLC0415 - each command imports what it needs
-    from devperf_pipeline.stack.obtain import obtain, obtain_tools  # noqa: PLC0415
-    from devperf_pipeline.stack.private import make_folder  # noqa: PLC0415
-    from devperf_pipeline.stack.standing import with_needs  # noqa: PLC0415
+    from devperf_pipeline.local.install import obtain, obtain_tools  # noqa: PLC0415
+    from devperf_pipeline.local.ownership import with_needs  # noqa: PLC0415
+    from devperf_pipeline.stack.private_folders import make_folder  # noqa: PLC0415
+    from devperf_pipeline.stack.stack_file import load_stack  # noqa: PLC0415 - each command imports what it needs
     from devperf_pipeline.store.samples import SampleStore  # noqa: PLC0415
 
     folders = Folders.find()
@@ -116,8 +116,8 @@ def baseline(
         obtain_tools([tool for service in wanted.services for tool in CATALOGUE[service.kind].tools], say)
 
     from devperf_pipeline.definitions import defs  # noqa: PLC0415 - importing Dagster takes seconds
-    from devperf_pipeline.defs.running import run_baseline  # noqa: PLC0415
-    from devperf_pipeline.report.ending import ending  # noqa: PLC0415
+    from devperf_pipeline.defs.command_line import run_baseline  # noqa: PLC0415
+    from devperf_pipeline.report.run_ending import ending  # noqa: PLC0415
 
     job = defs.resolve_job_def("baseline")
     wanted_names = services or tuple(names)
@@ -134,16 +134,16 @@ def _foreseen(
     """
     What a baseline would do: of a stack that runs everything, of another one what would be started.
     """
-    from devperf_pipeline.measure.foresight import foresee  # noqa: PLC0415
-    from devperf_pipeline.report.foresight import foresight, would_start  # noqa: PLC0415
-    from devperf_pipeline.stack import local  # noqa: PLC0415
+    from devperf_pipeline.local import lifecycle  # noqa: PLC0415
+    from devperf_pipeline.local.ownership import with_needs  # noqa: PLC0415
+    from devperf_pipeline.measure.dry_run import foresee  # noqa: PLC0415
+    from devperf_pipeline.report.dry_run import foresight, would_start  # noqa: PLC0415
     from devperf_pipeline.stack.credentials import with_credentials  # noqa: PLC0415
-    from devperf_pipeline.stack.standing import with_needs  # noqa: PLC0415
 
-    running = local.running(described, folders) if described.managed else with_credentials(described)
+    running = lifecycle.running(described, folders) if described.managed else with_credentials(described)
     if running is None:
         wanted = with_needs(described, services) if services else described
-        return would_start(described.name, local.would_run(wanted))
+        return would_start(described.name, lifecycle.would_run(wanted))
     names = services or tuple(service.name for service in running.services)
     return foresight(
         *foresee(running, wishes_of(profile, dict.fromkeys(get_args(Stage), names), seconds or 0))
@@ -157,14 +157,14 @@ def up(stack: str) -> None:
     """
     Start the servers of a stack and leave them running.
     """
-    from devperf_pipeline.stack import local  # noqa: PLC0415
-    from devperf_pipeline.stack.config import load_stack  # noqa: PLC0415
-    from devperf_pipeline.stack.obtain import obtain  # noqa: PLC0415
+    from devperf_pipeline.local import lifecycle  # noqa: PLC0415
+    from devperf_pipeline.local.install import obtain  # noqa: PLC0415
+    from devperf_pipeline.stack.stack_file import load_stack  # noqa: PLC0415
 
     folders = Folders.find()
     described = load_stack(stack, folders, CATALOGUE)
     obtain(described, say)
-    started = local.running(described, folders) or local.up(described, folders, say)
+    started = lifecycle.running(described, folders) or lifecycle.up(described, folders, say)
     for service in started.services:
         where = (
             ", ".join(map(str, service.addresses))
@@ -180,10 +180,10 @@ def down() -> None:
     Stop every server that this project started, and the Dagster UI, also after a kill.
     """
     from devperf_pipeline.defs import ui as dagster_ui  # noqa: PLC0415
-    from devperf_pipeline.stack import local  # noqa: PLC0415
+    from devperf_pipeline.local import lifecycle  # noqa: PLC0415
 
     folders = Folders.find()
-    stopped = local.down_all(folders)
+    stopped = lifecycle.down_all(folders)
     dagsters = dagster_ui.stop(folders)
     click.echo(f"stopped: {', '.join(stopped) or 'no server'}; {dagsters or 'no'} Dagster processes")
 
@@ -195,15 +195,15 @@ def clean(stack: str) -> None:
     """
     Remove everything of ours from a stack that runs, after a baseline that was killed.
     """
+    from devperf_pipeline.local import lifecycle  # noqa: PLC0415
     from devperf_pipeline.measure.lock import only_one  # noqa: PLC0415
-    from devperf_pipeline.services.cleaning import clean as remove_ours  # noqa: PLC0415
-    from devperf_pipeline.stack import local  # noqa: PLC0415
-    from devperf_pipeline.stack.config import load_stack  # noqa: PLC0415
+    from devperf_pipeline.services.cleanup import clean as remove_ours  # noqa: PLC0415
     from devperf_pipeline.stack.credentials import with_credentials  # noqa: PLC0415
+    from devperf_pipeline.stack.stack_file import load_stack  # noqa: PLC0415
 
     folders = Folders.find()
     described = load_stack(stack, folders, CATALOGUE)
-    running = local.running(described, folders) if described.managed else with_credentials(described)
+    running = lifecycle.running(described, folders) if described.managed else with_credentials(described)
     if running is None:
         click.echo(f"{described.name} does not run: its servers and their data are gone.")
         return
@@ -224,17 +224,17 @@ def doctor(stack: str, *, get: bool) -> None:
     """
     Say service by service whether it can be measured, what it is, and what would spoil the figures.
     """
-    from devperf_pipeline.services.examining import examine  # noqa: PLC0415
-    from devperf_pipeline.stack import local  # noqa: PLC0415
-    from devperf_pipeline.stack.config import load_stack  # noqa: PLC0415
+    from devperf_pipeline.local import lifecycle  # noqa: PLC0415
+    from devperf_pipeline.local.install import find_server, how_to_get, obtain  # noqa: PLC0415
+    from devperf_pipeline.services.preflight import examine  # noqa: PLC0415
     from devperf_pipeline.stack.credentials import with_credentials  # noqa: PLC0415
-    from devperf_pipeline.stack.obtain import find_server, how_to_get, obtain  # noqa: PLC0415
+    from devperf_pipeline.stack.stack_file import load_stack  # noqa: PLC0415
 
     folders = Folders.find()
     described = load_stack(stack, folders, CATALOGUE)
     if get:
         obtain(described, say)
-    running = local.running(described, folders) if described.managed else with_credentials(described)
+    running = lifecycle.running(described, folders) if described.managed else with_credentials(described)
     if running is None:
         click.echo(
             f"{described.name} does not run. devperf up --stack {stack} starts it, with these programs:"
@@ -268,7 +268,7 @@ def report(baseline_id: str | None) -> None:
     """
     Render the report of a baseline (the newest, if none is named) from the tables.
     """
-    from devperf_pipeline.report.baseline import render  # noqa: PLC0415
+    from devperf_pipeline.report.render import render  # noqa: PLC0415
 
     rendered = render(Folders.find(), baseline_id)
     click.echo(rendered.report)
@@ -284,7 +284,7 @@ def import_results(files: tuple[Path, ...]) -> None:
     They become one baseline of the stack "imported", never shown among what was measured here. All files or none.
     """
     from devperf_pipeline.measure.tools import importing  # noqa: PLC0415
-    from devperf_pipeline.store.beside import beside  # noqa: PLC0415
+    from devperf_pipeline.store.import_baseline import beside  # noqa: PLC0415
     from devperf_pipeline.store.samples import SampleStore  # noqa: PLC0415
     from devperf_pipeline.store.warehouse import build  # noqa: PLC0415
 
@@ -330,17 +330,17 @@ def sql(question: str, *, as_csv: bool) -> None:
     """
     Ask the tables a question in SQL (DuckDB's), for example: devperf sql "from slowest(5)".
     """
-    from devperf_pipeline.report import console  # noqa: PLC0415
-    from devperf_pipeline.store.asking import ask  # noqa: PLC0415
+    from devperf_pipeline.report import terminal  # noqa: PLC0415
+    from devperf_pipeline.store.question import ask  # noqa: PLC0415
     from devperf_pipeline.store.warehouse import connect  # noqa: PLC0415
 
     with connect(Folders.find()) as con:
         answer = ask(con, question)
         if as_csv:
-            for line in console.csv_lines(answer.columns, answer.rows):
+            for line in terminal.csv_lines(answer.columns, answer.rows):
                 click.echo(line)
         else:
-            click.echo(console.table(answer.columns, answer.rows))
+            click.echo(terminal.table(answer.columns, answer.rows))
 
 
 @main.command()

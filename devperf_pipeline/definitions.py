@@ -12,7 +12,7 @@ from devperf_pipeline.defs.automation import baseline_job, infrastructure_change
 from devperf_pipeline.defs.measuring import measuring
 from devperf_pipeline.defs.project import Project
 from devperf_pipeline.defs.reports import baseline_report
-from devperf_pipeline.defs.secrecy import no_secret_leaked
+from devperf_pipeline.defs.secret_check import no_secret_leaked
 from devperf_pipeline.defs.tables import tables
 
 defs = dg.Definitions(

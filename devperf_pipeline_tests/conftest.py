@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from devperf_pipeline.local.install import find_server
+from devperf_pipeline.local.lifecycle import down, up
 from devperf_pipeline.model import Stack
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline.stack.local import down, up
-from devperf_pipeline.stack.obtain import find_server
+from devperf_pipeline.stack.stack_file import load_stack
 
 # A suite that was started in the background ignores Ctrl-C, and so would the servers and tests that are to hear it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

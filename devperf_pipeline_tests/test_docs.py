@@ -7,11 +7,12 @@ import pytest
 from devperf_pipeline.cli import main
 from devperf_pipeline.measure.plan import PROFILES
 from devperf_pipeline.model import Outcome
-from devperf_pipeline.report.dictionary import dictionary
-from devperf_pipeline.services import CATALOGUE, redis_commands
-from devperf_pipeline.services.redis_keys import Keys
-from devperf_pipeline.stack.config import load_stack
+from devperf_pipeline.report.data_dictionary import dictionary
+from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.services.redis import workload
+from devperf_pipeline.services.redis.keys import Keys
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.stack_file import load_stack
 from devperf_pipeline.store import warehouse
 
 ROOT = Path(__file__).parents[1]
@@ -59,7 +60,7 @@ class TestReadme:
         The operation that it shows asks, is seeded and is checked as those of the module that it names.
         """
         [text] = blocks("python")
-        made = eval(text, {**vars(redis_commands), "keys": Keys("redis")})  # noqa: S307 - our own README
+        made = eval(text, {**vars(workload), "keys": Keys("redis")})  # noqa: S307 - our own README
         assert made.seed is not None
         held = {name: value for _, name, value in made.seed(1, 10)}
         wire = made.wire([], 0, 10)
@@ -68,7 +69,7 @@ class TestReadme:
         assert (10, Outcome.OK) == (len(wire.calls), wire.check([b":100\r\n"]))
         assert (None, Outcome.WRONG) == (wire.verify([b":100\r\n"]), wire.check([b":99\r\n"]))
         assert "_one_key" in README
-        assert hasattr(redis_commands, "_one_key")
+        assert hasattr(workload, "_one_key")
 
     def test_names_every_command(self) -> None:
         """

@@ -9,12 +9,12 @@ import dagster as dg
 
 from devperf_pipeline.definitions import defs
 from devperf_pipeline.defs import keys
-from devperf_pipeline.defs.running import run_baseline
+from devperf_pipeline.defs.command_line import run_baseline
 from devperf_pipeline.model import Service, Stack
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.services.vault_api import VaultApi
-from devperf_pipeline.stack.config import load_stack
+from devperf_pipeline.services.vault.client import VaultApi
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.stack_file import load_stack
 
 REDIS = """
 name = "visited"

@@ -6,7 +6,7 @@ Write docs/data.md anew, from the comments of an empty warehouse.
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from devperf_pipeline.report.dictionary import dictionary
+from devperf_pipeline.report.data_dictionary import dictionary
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import warehouse
 

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from devperf_pipeline.model import RouteAnswer
-from devperf_pipeline.services.reference_api_shape import WHOLE
+from devperf_pipeline.services.reference_api.answer_shape import WHOLE
 
 JSON_NUMBERS = {"integer": "number"}
 """JSON has one type of numbers."""

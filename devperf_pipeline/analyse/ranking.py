@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from devperf_pipeline.analyse.contract import load
 from devperf_pipeline.analyse.parity import Parity, parity
 from devperf_pipeline.model import RouteAnswer
-from devperf_pipeline.store.bounds import LEAST_SAMPLES
+from devperf_pipeline.store.confidence import LEAST_SAMPLES
 from devperf_pipeline.store.warehouse import query
 
 if TYPE_CHECKING:

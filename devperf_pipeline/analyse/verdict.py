@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from devperf_pipeline.store.bounds import t_quantile
+from devperf_pipeline.store.confidence import t_quantile
 
 Word = Literal["slower", "faster", "no change", "cannot tell", "not comparable", "invalid"]
 Metric = Literal["p50", "p95"]

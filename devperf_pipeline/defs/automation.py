@@ -17,13 +17,13 @@ import dagster as dg
 from devperf_pipeline.defs import keys
 from devperf_pipeline.defs.project import Project
 from devperf_pipeline.errors import DevperfError, ServiceError
+from devperf_pipeline.local import lifecycle
 from devperf_pipeline.model import Stack
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.stack import local
-from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.credentials import with_credentials
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.host import host_facts
+from devperf_pipeline.stack.stack_file import load_stack
 
 LATE = dt.timedelta(minutes=30)
 SETTLE_S = 60
@@ -71,7 +71,7 @@ def fingerprints(stack: Stack, folders: Folders) -> dict[str, str]:
     """
     host = {key: value for key, value in host_facts(folders.data).items() if key in HOST_FACTS}
     if stack.managed:
-        seen: Mapping[str, object] = local.would_run(stack)
+        seen: Mapping[str, object] = lifecycle.would_run(stack)
     else:
         seen = dict(_asked(stack))
     return {

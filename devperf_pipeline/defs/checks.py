@@ -9,7 +9,7 @@ import dagster as dg
 from devperf_pipeline.defs import keys
 from devperf_pipeline.measure.tally import Count
 from devperf_pipeline.model import TOLERATED_FAILURES, Outcome
-from devperf_pipeline.store.bounds import LEAST_SAMPLES
+from devperf_pipeline.store.confidence import LEAST_SAMPLES
 
 CHECKS = {
     "measured": "The service was there and was measured.",

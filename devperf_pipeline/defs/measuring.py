@@ -16,27 +16,27 @@ from enum import Enum
 import dagster as dg
 from pydantic import Field
 
-from devperf_pipeline.defs import checks, keys, secrecy
+from devperf_pipeline.defs import checks, keys, secret_check
+from devperf_pipeline.defs.materialisations import results
 from devperf_pipeline.defs.project import Project
 from devperf_pipeline.defs.reports import report_metadata
-from devperf_pipeline.defs.results import results
 from devperf_pipeline.errors import ConfigurationError, DevperfError, StoreError
+from devperf_pipeline.local import lifecycle
+from devperf_pipeline.local.ownership import standing
 from devperf_pipeline.measure.interrupts import interrupted_once
 from devperf_pipeline.measure.lock import only_one
 from devperf_pipeline.measure.plan import PROFILES
 from devperf_pipeline.measure.progress import Progress
-from devperf_pipeline.measure.sitting import Wishes, measure, wishes_of
+from devperf_pipeline.measure.run import Wishes, measure, wishes_of
+from devperf_pipeline.measure.run_context import Cancelled
 from devperf_pipeline.measure.tally import Tally
-from devperf_pipeline.measure.visit import Cancelled
 from devperf_pipeline.model import Stack, Stage
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.stack import local
-from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.credentials import Reader
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.host import host_facts
 from devperf_pipeline.stack.secret import secrets_of
-from devperf_pipeline.stack.standing import standing
+from devperf_pipeline.stack.stack_file import load_stack
 from devperf_pipeline.store import warehouse
 from devperf_pipeline.store.samples import SampleStore
 
@@ -177,16 +177,16 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
                 reader = Reader(described)
                 with standing(described, folders, say, only=wishes.services) as stack:
                     roots = {
-                        service.name: local.processes(folders, service.name)
+                        service.name: lifecycle.processes(folders, service.name)
                         for service in stack.services
                         if stack.managed
                     }
-                    lines = local.command_lines(stack.name, folders) if stack.managed else {}
-                    secrecy.remember(
+                    lines = lifecycle.command_lines(stack.name, folders) if stack.managed else {}
+                    secret_check.remember(
                         context.run.run_id,
                         lambda: (
                             tally.baseline
-                            and secrecy.Used(
+                            and secret_check.Used(
                                 baseline=tally.baseline,
                                 secrets=secrets_of(stack, reader.used),
                                 command_lines=lines,
@@ -224,9 +224,9 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
         ) from error
     if keys.BASELINE not in context.selected_asset_keys:
         # Otherwise the check of the baseline looks, when the report is there too.
-        found = secrecy.found_in(context.instance, context.run, folders)
+        found = secret_check.found_in(context.instance, context.run, folders)
         if found:
-            raise secrecy.failure(found)
+            raise secret_check.failure(found)
 
 
 @contextmanager
@@ -257,7 +257,7 @@ def _told_when_cut_short(
     try:
         yield
     except (Cancelled, dg.DagsterExecutionInterruptedError, DevperfError) as cut:
-        secrecy.tell_of_cut_short(
+        secret_check.tell_of_cut_short(
             context, folders, _to_terminal if CLI_TAG in context.run.tags else context.log.error
         )
         if isinstance(cut, DevperfError):

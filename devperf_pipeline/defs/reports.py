@@ -9,8 +9,8 @@ import dagster as dg
 from devperf_pipeline.defs import keys
 from devperf_pipeline.defs.project import Project
 from devperf_pipeline.errors import DevperfError
-from devperf_pipeline.report.baseline import render
-from devperf_pipeline.report.panel import report_panel, report_picture
+from devperf_pipeline.report.render import render
+from devperf_pipeline.report.service_pages import report_panel, report_picture
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store.warehouse import connect
 

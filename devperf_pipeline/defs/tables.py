@@ -9,7 +9,7 @@ import dagster as dg
 from devperf_pipeline.defs import keys
 from devperf_pipeline.defs.project import Project
 from devperf_pipeline.errors import DevperfError
-from devperf_pipeline.report.panel import table_panel
+from devperf_pipeline.report.service_pages import table_panel
 from devperf_pipeline.store import warehouse
 
 ABOUT = {

@@ -17,10 +17,10 @@ from pathlib import Path
 import dagster as dg
 import psutil
 
-from devperf_pipeline.defs.running import LOCATION, bury_the_dead, prepare_home
+from devperf_pipeline.defs.command_line import LOCATION, bury_the_dead, prepare_home
 from devperf_pipeline.errors import ConfigurationError
+from devperf_pipeline.local.ports import free_port
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline.stack.ports import free_port
 
 PROGRAMS = ("dagster-webserver", "dagster-daemon", "dagster code-server", "dagster api grpc")
 

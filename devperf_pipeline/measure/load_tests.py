@@ -20,8 +20,8 @@ from devperf_pipeline.measure.plan import Item, Profile
 from devperf_pipeline.measure.progress import Progress, Watch
 from devperf_pipeline.measure.recorder import CAPACITY
 from devperf_pipeline.measure.resources import watching
-from devperf_pipeline.measure.slices import Measurer
-from devperf_pipeline.measure.visit import Visit
+from devperf_pipeline.measure.rounds import Measurer
+from devperf_pipeline.measure.run_context import Visit
 from devperf_pipeline.model import Benchmark, Load, Round, Service, Stretch
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.operation import Session

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from devperf_pipeline.measure.placement import tree
+from devperf_pipeline.measure.cpu_affinity import tree
 
 KIB = 1024
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from devperf_pipeline.errors import MeasurementError
-from devperf_pipeline.measure.belonging import targets
-from devperf_pipeline.measure.held import USERS, Holder, sweep
+from devperf_pipeline.measure.collector import Sampler
+from devperf_pipeline.measure.in_flight import USERS, Holder, sweep
 from devperf_pipeline.measure.progress import Progress
-from devperf_pipeline.measure.sampler import Sampler
-from devperf_pipeline.measure.visit import Visit
+from devperf_pipeline.measure.run_context import Visit
+from devperf_pipeline.measure.service_processes import targets
 from devperf_pipeline.model import ResourcePhase
 
 SETTLE = 0.2

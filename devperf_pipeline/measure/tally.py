@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from devperf_pipeline.measure.visit import Keeper
+from devperf_pipeline.measure.run_context import Keeper
 from devperf_pipeline.model import Baseline, Outcome, ResourceReading, Round, Stage, Stated
 
 

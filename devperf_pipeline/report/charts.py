@@ -9,9 +9,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from devperf_pipeline.report.drawing import COLOURS, INK, colour_of, figure_of, svg_of, time_axis
+from devperf_pipeline.report.chart_style import COLOURS, INK, colour_of, figure_of, svg_of, time_axis
 from devperf_pipeline.report.format import duration, label
-from devperf_pipeline.report.view import Part, Row, shown
+from devperf_pipeline.report.report_data import Part, Row, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,33 +8,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from devperf_pipeline.analyse.changes import changes
-from devperf_pipeline.analyse.findings import findings, layers
+from devperf_pipeline.analyse.changes import changes as changes_of
+from devperf_pipeline.analyse.findings import findings as findings_of
+from devperf_pipeline.analyse.findings import layers
 from devperf_pipeline.analyse.lint import Contradiction, contradictions
-from devperf_pipeline.report import (
-    beside,
-    changed,
-    comparing_charts,
-    found,
-    loads,
-    past,
-    publication,
-    ranked,
-    summary,
-    tables,
-    usage,
-)
+from devperf_pipeline.report import comparison_charts, table_cells
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report.charts import latency_curve, overview
 from devperf_pipeline.report.coverage import cells
-from devperf_pipeline.report.rows import asked, curves, has, optional
+from devperf_pipeline.report.queries import asked, curves, has, optional
+from devperf_pipeline.report.report_data import ENOUGH_FOR_P95, ENOUGH_FOR_P99, ENOUGH_FOR_P999
 from devperf_pipeline.report.section import Chart, Lines, Section
-from devperf_pipeline.report.services import drivers, how_to_read, services, settings
-from devperf_pipeline.report.view import ENOUGH_FOR_P95, ENOUGH_FOR_P99, ENOUGH_FOR_P999
+from devperf_pipeline.report.sections import (
+    changes,
+    findings,
+    history,
+    load_tests,
+    published,
+    ranking,
+    reference_tools,
+    resources,
+    summary,
+)
+from devperf_pipeline.report.sections.services import drivers, how_to_read, services, settings
 
 if TYPE_CHECKING:
     from devperf_pipeline.analyse.ranking import Ranking
-    from devperf_pipeline.report.view import Picture
+    from devperf_pipeline.report.report_data import Picture
     from devperf_pipeline.store.warehouse import Connection
 
 
@@ -61,7 +61,7 @@ def contents(con: "Connection", view: "Picture") -> Contents:
     """
     id_ = view.sitting.baseline_id
     rankings = view.rankings
-    searched = findings(con, id_)
+    searched = findings_of(con, id_)
     tests = optional(con, "load_tests", "report_load_tests", baseline_id=id_)
     used = optional(con, "resources", "report_resources", baseline_id=id_)
     held = optional(con, "memory_per_request", "report_memory", baseline_id=id_)
@@ -77,36 +77,36 @@ def contents(con: "Connection", view: "Picture") -> Contents:
     def of(role: str) -> list[Section]:
         return services(view, role, lambda part: latency_curve(part, curves(con, part)))
 
-    first = [ranked.winner(view, rankings, tests), found.worst(view, searched)]
+    first = [ranking.winner(view, rankings, tests), findings.worst(view, searched)]
     sections = [
-        changed.changed(view, changes(con, id_)),
-        ranked.ranked(view, rankings, _bars(rankings)),
-        found.found(view, searched),
+        changes.changed(view, changes_of(con, id_)),
+        ranking.ranked(view, rankings, _bars(rankings)),
+        findings.found(view, searched),
         _overview(view),
-        Section("Environment", [*tables.host(view), tables.services(view)]),
+        Section("Environment", [*table_cells.host(view), table_cells.services(view)]),
         how_to_read(view, (str(ENOUGH_FOR_P95), str(ENOUGH_FOR_P99), f"{ENOUGH_FOR_P999:,}")),
         *of("api"),
-        ranked.compared(view, rankings),
-        found.layered(view, layers(con, id_)),
-        *usage.memory(view, held),
+        ranking.compared(view, rankings),
+        findings.layered(view, layers(con, id_)),
+        *resources.memory(view, held),
         *of("database"),
         *of("cache"),
         *of("queue"),
         *of("secrets"),
         *of(""),
-        *usage.usage(view, used),
-        *loads.load_tests(
+        *resources.usage(view, used),
+        *load_tests.load_tests(
             view,
             tests,
             optional(con, "knees", "report_knees", baseline_id=id_),
             [*_sweep(tests), *_timelines(con, view, tests)],
         ),
-        *beside.beside(view, tools),
-        *past.tuning(view),
-        past.past(asked(con, "report_baselines", baseline_id=id_), _history(con, id_)),
+        *reference_tools.beside(view, tools),
+        *history.tuning(view),
+        history.past(asked(con, "report_baselines", baseline_id=id_), _history(con, id_)),
         *drivers(view),
         *settings(view),
-        publication.publication(view, cells(con, id_) if has(con, "coverage") else []),
+        published.publication(view, cells(con, id_) if has(con, "coverage") else []),
         _notes(
             view,
             [
@@ -115,14 +115,14 @@ def contents(con: "Connection", view: "Picture") -> Contents:
                     for title, missing in absent.items()
                     if missing
                 ),
-                *(publication.contradicted(id_, _contradictions(con, view)) if has(con, "lint") else ()),
+                *(published.contradicted(id_, _contradictions(con, view)) if has(con, "lint") else ()),
             ],
         ),
     ]
     return Contents(
         [sentence for sentence in first if sentence],
         [section for section in sections if section is not None],
-        next((one["benchmark"] for one in loads.longest(tests)), None),
+        next((one["benchmark"] for one in load_tests.longest(tests)), None),
     )
 
 
@@ -136,15 +136,15 @@ def _overview(view: "Picture") -> Section | None:
 
 
 def _bars(rankings: "Sequence[Ranking]") -> Chart | None:
-    one = ranked.headline(rankings)
-    svg = comparing_charts.ranking_bars(one.places) if one else None
+    one = ranking.headline(rankings)
+    svg = comparison_charts.ranking_bars(one.places) if one else None
     return (
         Chart(f"p95 of {show.cell(one.route)}, each implementation", "ranking", svg) if one and svg else None
     )
 
 
 def _sweep(tests: Sequence[Mapping[str, Any]]) -> list[Chart]:
-    svg = comparing_charts.sweep(tests)
+    svg = comparison_charts.sweep(tests)
     return [Chart("Throughput and p95, from one user to most", "sweep", svg)] if svg else []
 
 
@@ -154,14 +154,14 @@ def _timelines(con: "Connection", view: "Picture", tests: Sequence[Mapping[str, 
     """
     baseline_id = view.sitting.baseline_id
     charts: list[Chart] = []
-    for one in loads.longest(tests):
+    for one in load_tests.longest(tests):
         service = one["service"]
         where = {"baseline_id": baseline_id, "benchmark": one["benchmark"]}
         bucket_ns = max(_BUCKET_NS, one["elapsed_ns"] // _BUCKETS)
-        svg = comparing_charts.timeline(
+        svg = comparison_charts.timeline(
             service,
             one["users"],
-            loads.before_the_end(
+            load_tests.before_the_end(
                 asked(con, "report_timeline_latency", **where, bucket_ns=bucket_ns), one, bucket_ns
             ),
             asked(con, "report_timeline_use", **where, service=service),
@@ -173,7 +173,7 @@ def _timelines(con: "Connection", view: "Picture", tests: Sequence[Mapping[str, 
 
 
 def _history(con: "Connection", baseline_id: str) -> Chart | None:
-    svg = comparing_charts.history(asked(con, "report_history", baseline_id=baseline_id))
+    svg = comparison_charts.history(asked(con, "report_history", baseline_id=baseline_id))
     return Chart("p50 over baselines, one benchmark of each service", "history", svg) if svg else None
 
 
@@ -181,7 +181,7 @@ def _contradictions(con: "Connection", view: "Picture") -> list[Contradiction]:
     """
     Figures that contradict each other; published ones only where something of the stack is in what is published.
     """
-    return [one for one in contradictions(con) if not (one.published and publication.unheard_of(view))]
+    return [one for one in contradictions(con) if not (one.published and published.unheard_of(view))]
 
 
 def _notes(view: "Picture", said: Sequence[str]) -> Section:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from devperf_pipeline.analyse.lint import contradictions
 from devperf_pipeline.errors import StoreError
-from devperf_pipeline.report import console
 from devperf_pipeline.report import format as show
+from devperf_pipeline.report import terminal
 from devperf_pipeline.store.warehouse import connect, query
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _chosen(con: "Connection", baseline_id: str | None) -> str | None:
 def _page(cells: Sequence[Cell], baseline_id: str | None, found: "Sequence[Contradiction]") -> list[str]:
     names = ", ".join(sorted({cell.published_id for cell in cells})) or "none"
     lines = [f"Published baseline {names} against baseline {baseline_id or '(none is measured yet)'}", ""]
-    lines += [console.table(("table", "filled", "of", "does not apply"), _counts(cells)), ""]
+    lines += [terminal.table(("table", "filled", "of", "does not apply"), _counts(cells)), ""]
     gaps = [cell for cell in cells if not cell.filled and cell.applies]
     if gaps:
         lines += ["Empty, and why:", *_grouped(gaps), ""]

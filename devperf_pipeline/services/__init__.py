@@ -33,7 +33,7 @@ class Kind:
         """
         The module's way in. The driver is imported only when it is needed.
         """
-        return import_module(f"devperf_pipeline.services.{self.module}").open_session
+        return import_module(f"devperf_pipeline.services.{self.module}.session").open_session
 
 
 def _api(name: str, title: str, icon: str | None = None, *, module: str = "reference_api") -> Kind:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from devperf_pipeline.stack.virtual import virtual_facts
+from devperf_pipeline.stack.virtualization import virtual_facts
 
 UNKNOWN = "unknown"
 ALIKE = "all alike"

@@ -14,10 +14,17 @@ import polars as pl
 
 from devperf_pipeline.errors import StoreError
 from devperf_pipeline.model import Baseline
-from devperf_pipeline.store.disk import PARTIAL, not_written, set_aside, sync_file, sync_folder, write_whole
+from devperf_pipeline.store.baseline_file import NAME, baseline_to_json, round_from_json
 from devperf_pipeline.store.readings import gather
-from devperf_pipeline.store.record import NAME, baseline_to_json, round_from_json
-from devperf_pipeline.store.statements import statement
+from devperf_pipeline.store.sql_files import statement
+from devperf_pipeline.store.whole_files import (
+    PARTIAL,
+    not_written,
+    set_aside,
+    sync_file,
+    sync_folder,
+    write_whole,
+)
 
 ROUNDS = {
     "benchmark": pl.String,

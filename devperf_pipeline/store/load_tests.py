@@ -11,7 +11,7 @@ import duckdb
 import polars as pl
 
 from devperf_pipeline.model import CLIENT_FULL
-from devperf_pipeline.store.knee import Point, knee_of
+from devperf_pipeline.store.saturation import Point, knee_of
 from devperf_pipeline.store.summary import Row, read_rows
 
 LADDER = ("p50", "p66", "p75", "p80", "p90", "p95", "p98", "p99", "max")

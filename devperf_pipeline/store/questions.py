@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from devperf_pipeline.store.statements import statement
+from devperf_pipeline.store.sql_files import statement
 
 PUBLISHED = {
     "published_cells": "cells.csv",

@@ -14,7 +14,7 @@ import polars as pl
 
 from devperf_pipeline.errors import StoreError
 from devperf_pipeline.model import ResourceReading, Stated
-from devperf_pipeline.store.disk import set_aside
+from devperf_pipeline.store.whole_files import set_aside
 
 RESOURCES = {
     "service": pl.String,

@@ -17,8 +17,10 @@ import polars as pl
 from devperf_pipeline.errors import ConfigurationError, StoreError
 from devperf_pipeline.model import Baseline, ResourceReading, Round, Stated
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.store.baseline_file import NAME, baseline_to_json, read_baseline, round_to_json
 from devperf_pipeline.store.compaction import compact
-from devperf_pipeline.store.disk import (
+from devperf_pipeline.store.readings import resources_part, stated_part
+from devperf_pipeline.store.whole_files import (
     BROKEN,
     PARTIAL,
     free_bytes,
@@ -28,8 +30,6 @@ from devperf_pipeline.store.disk import (
     sync_folder,
     write_whole,
 )
-from devperf_pipeline.store.readings import resources_part, stated_part
-from devperf_pipeline.store.record import NAME, baseline_to_json, read_baseline, round_to_json
 
 ROUND_KEY = "round"
 """Where a part's metadata says what its round was."""

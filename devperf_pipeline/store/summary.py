@@ -16,8 +16,8 @@ import polars as pl
 from devperf_pipeline.errors import StoreError
 from devperf_pipeline.model import Baseline, Outcome
 from devperf_pipeline.services.operation import FLOOR
-from devperf_pipeline.store import bounds
-from devperf_pipeline.store.statements import statement
+from devperf_pipeline.store import confidence
+from devperf_pipeline.store.sql_files import statement
 from devperf_pipeline.store.validity import Evidence, why_invalid
 
 Row = dict[str, Any]
@@ -235,11 +235,11 @@ def _bound(
     wanted: dict[str, tuple[int, int]] = {}
     for row in percentiles:
         rounds = groups[row["benchmark"]]
-        enough = all(found["n"] >= bounds.LEAST_SAMPLES for found in rounds)
-        interval = bounds.from_rounds([found["p95_ns"] for found in rounds]) if enough else None
+        enough = all(found["n"] >= confidence.LEAST_SAMPLES for found in rounds)
+        interval = confidence.from_rounds([found["p95_ns"] for found in rounds]) if enough else None
         row["p95_low_ns"], row["p95_high_ns"] = _possible(row, interval) if interval else (None, None)
         row["p95_bounds"] = "rounds" if interval else None
-        ranks = None if interval else bounds.ranks(row["n"])
+        ranks = None if interval else confidence.ranks(row["n"])
         if ranks:
             wanted[row["benchmark"]] = ranks
     if samples is None or not wanted:
@@ -259,4 +259,4 @@ def _bound(
 
 
 def _possible(row: Row, interval: tuple[int, int]) -> tuple[int, int]:
-    return bounds.possible(interval, p50_ns=row["p50_ns"], p95_ns=row["p95_ns"], max_ns=row["max_ns"])
+    return confidence.possible(interval, p50_ns=row["p50_ns"], p95_ns=row["p95_ns"], max_ns=row["max_ns"])

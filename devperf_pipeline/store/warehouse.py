@@ -20,10 +20,10 @@ import duckdb
 
 from devperf_pipeline.errors import StoreError
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline.store import derived
-from devperf_pipeline.store.disk import REBUILD, not_written, sync_file, sync_folder
+from devperf_pipeline.store import summaries
 from devperf_pipeline.store.questions import MACROS, PUBLISHED, add_questions
-from devperf_pipeline.store.statements import literal, meanings, statement
+from devperf_pipeline.store.sql_files import literal, meanings, statement
+from devperf_pipeline.store.whole_files import REBUILD, not_written, sync_file, sync_folder
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -90,11 +90,11 @@ def build(folders: Folders, *, anew: bool = False) -> BuildReport:
     began = time.monotonic()
     with _only_one(folders), _workshop(folders) as workshop:
         if anew:
-            derived.forget(folders)
+            summaries.forget(folders)
         beside = workshop / "devperf.duckdb"
         try:
-            found = derived.collect(folders)
-            samples, rows = _fill(beside, folders, derived.staged(found, workshop))
+            found = summaries.collect(folders)
+            samples, rows = _fill(beside, folders, summaries.staged(found, workshop))
             sync_file(beside)
             # A log of the old file beside the new one would make the new one unreadable.
             folders.warehouse.with_name(folders.warehouse.name + ".wal").unlink(missing_ok=True)

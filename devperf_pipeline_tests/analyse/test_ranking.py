@@ -13,9 +13,9 @@ import pytest
 from devperf_pipeline.analyse.parity import Parity
 from devperf_pipeline.analyse.ranking import AGGREGATED, Ranking, Reading, ranked, rankings
 from devperf_pipeline.measure.plan import Profile
-from devperf_pipeline.measure.sitting import Wishes, measure
+from devperf_pipeline.measure.run import Wishes, measure
 from devperf_pipeline.model import Address, Service, Stack
-from devperf_pipeline.report.baseline import render
+from devperf_pipeline.report.render import render
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import warehouse
 from devperf_pipeline.store.samples import SampleStore

@@ -10,8 +10,8 @@ from devperf_pipeline.defs import automation
 from devperf_pipeline.defs.automation import changed_since, fingerprints, infrastructure_changed, weekly
 from devperf_pipeline.defs.project import Project
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.stack_file import load_stack
 
 STACK = """
 name = "local"

@@ -8,8 +8,8 @@ import pytest
 
 from devperf_pipeline.definitions import defs
 from devperf_pipeline.defs import keys
+from devperf_pipeline.defs.command_line import bury_the_dead, prepare_home
 from devperf_pipeline.defs.measuring import CLI_TAG
-from devperf_pipeline.defs.running import bury_the_dead, prepare_home
 from devperf_pipeline.model import Stack
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline_tests import visited

@@ -8,15 +8,15 @@ import pytest
 from devperf_pipeline.definitions import defs
 from devperf_pipeline.defs import keys
 from devperf_pipeline.defs.checks import judged
-from devperf_pipeline.defs.results import results
-from devperf_pipeline.defs.running import prepare_home, run_baseline
+from devperf_pipeline.defs.command_line import prepare_home, run_baseline
+from devperf_pipeline.defs.materialisations import results
 from devperf_pipeline.errors import MeasurementError
 from devperf_pipeline.measure.tally import Count, Tally
 from devperf_pipeline.model import Baseline, Outcome, ServiceState, Stage
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline_tests.measure.test_sitting import ListKeeper
+from devperf_pipeline.stack.stack_file import load_stack
+from devperf_pipeline_tests.measure.test_run import ListKeeper
 from devperf_pipeline_tests.services.odd_apis import Reply, Request, serving
 
 API = """

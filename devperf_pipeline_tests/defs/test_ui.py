@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from devperf_pipeline.defs.ui import ours, stop
+from devperf_pipeline.local.ports import free_port
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline.stack.ports import free_port
 
 pytestmark = pytest.mark.servers
 

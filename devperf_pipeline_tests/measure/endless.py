@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from devperf_pipeline.measure.plan import Profile
 from devperf_pipeline.measure.progress import Progress
-from devperf_pipeline.measure.sitting import Wishes, measure
+from devperf_pipeline.measure.run import Wishes, measure
 from devperf_pipeline.model import Baseline, ResourceReading, Round, Stated
 
 

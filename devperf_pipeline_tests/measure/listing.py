@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 from redis import Redis
 
 from devperf_pipeline.model import Service, Stack
-from devperf_pipeline.services.rabbitmq_management import Management
-from devperf_pipeline.services.vault_api import VaultApi
+from devperf_pipeline.services.rabbitmq.management import Management
+from devperf_pipeline.services.vault.client import VaultApi
 from devperf_pipeline_tests import administrators
 from devperf_pipeline_tests.administrators import ask
 

@@ -11,13 +11,14 @@ import pytest
 from psycopg import sql
 
 from devperf_pipeline.errors import ServiceRefused
+from devperf_pipeline.local.lifecycle import down, processes, up
 from devperf_pipeline.measure import load_tests
+from devperf_pipeline.measure.cpu_affinity import Placement
 from devperf_pipeline.measure.load_tests import SWEEP, engines_after, limits
-from devperf_pipeline.measure.placement import Placement
 from devperf_pipeline.measure.plan import PROFILES, Profile
 from devperf_pipeline.measure.progress import Progress
-from devperf_pipeline.measure.slices import Measurer
-from devperf_pipeline.measure.visit import Cancelled, Visit
+from devperf_pipeline.measure.rounds import Measurer
+from devperf_pipeline.measure.run_context import Cancelled, Visit
 from devperf_pipeline.model import (
     Address,
     Baseline,
@@ -33,15 +34,14 @@ from devperf_pipeline.model import (
 )
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.operation import Operation, Session
-from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline.stack.local import down, processes, up
+from devperf_pipeline.stack.stack_file import load_stack
 from devperf_pipeline.store import warehouse
 from devperf_pipeline.store.samples import SampleStore
 from devperf_pipeline_tests import administrators
 from devperf_pipeline_tests.measure.fake_service import FakeConnection, FakeSession
 from devperf_pipeline_tests.measure.line_server import Answer, echo
-from devperf_pipeline_tests.measure.test_sitting import ListKeeper
+from devperf_pipeline_tests.measure.test_run import ListKeeper
 
 SHORT = Profile(
     name="short", rounds=1, seconds=0.02, warmup_s=0.05, about="for tests", sweep_s=0.05, load_test_s=0.1

@@ -4,18 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from devperf_pipeline.measure import sitting
-from devperf_pipeline.measure.held import USERS
+from devperf_pipeline.local import lifecycle
+from devperf_pipeline.measure import run
+from devperf_pipeline.measure.in_flight import USERS
 from devperf_pipeline.measure.plan import PROFILES, Profile
-from devperf_pipeline.measure.sitting import Wishes, measure
+from devperf_pipeline.measure.run import Wishes, measure
+from devperf_pipeline.measure.run_context import Visit
 from devperf_pipeline.measure.tally import Tally
-from devperf_pipeline.measure.visit import Visit
 from devperf_pipeline.model import Address, Service, Stack
-from devperf_pipeline.stack import local
+from devperf_pipeline.stack.companions import RESERVED
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline.stack.footprint import RESERVED
 from devperf_pipeline_tests.measure.fake_service import FakeSession
-from devperf_pipeline_tests.measure.test_sitting import FakeKind, ListKeeper
+from devperf_pipeline_tests.measure.test_run import FakeKind, ListKeeper
 
 SHORT = Profile(
     name="short", rounds=1, seconds=0.02, warmup_s=0.1, about="for tests", idle_s=0.6, reading_s=0.1
@@ -31,7 +31,7 @@ def _described(monkeypatch: pytest.MonkeyPatch) -> Stack:
     def open_session(_: Service) -> FakeSession:
         return FakeSession()
 
-    monkeypatch.setattr(sitting, "CATALOGUE", {"fake": FakeKind(open_session)})
+    monkeypatch.setattr(run, "CATALOGUE", {"fake": FakeKind(open_session)})
     service = Service(name="a", kind="fake", addresses=(Address("127.0.0.1", 9),))
     return Stack(name="test", path=Path("test.toml"), managed=True, services=(service,))
 
@@ -100,7 +100,7 @@ class TestRealStack:
             Wishes(profile=SHORT, services=("gin", "redis_cluster"), stages={"resources": ()}),
             host={},
             keeper=keeper,
-            processes=lambda name: local.processes(stack_folders, name),
+            processes=lambda name: lifecycle.processes(stack_folders, name),
         )
         idle = {one.service: one for one in keeper.readings if one.phase == "idle"}
         here = {one.name for one in running_stack.services} - running_stack.missing.keys()

@@ -9,15 +9,15 @@ import pytest
 from psycopg import sql
 from redis import Redis
 
-from devperf_pipeline.measure.placement import Placement
+from devperf_pipeline.measure.cpu_affinity import Placement
 from devperf_pipeline.measure.plan import Profile, items
 from devperf_pipeline.measure.progress import Progress
-from devperf_pipeline.measure.sitting import Wishes, measure
-from devperf_pipeline.measure.slices import Measurer
+from devperf_pipeline.measure.rounds import Measurer
+from devperf_pipeline.measure.run import Wishes, measure
 from devperf_pipeline.model import Baseline, Credentials, ResourceReading, Round, Service, Stack, Stated
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.services.rabbitmq_management import Management
-from devperf_pipeline.services.vault_api import VaultApi
+from devperf_pipeline.services.rabbitmq.management import Management
+from devperf_pipeline.services.vault.client import VaultApi
 from devperf_pipeline.stack.credentials import Reader, with_credentials
 from devperf_pipeline_tests import administrators
 from devperf_pipeline_tests.visited import vaulted

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from devperf_pipeline.measure.plan import Profile
-from devperf_pipeline.measure.sitting import Wishes, measure
+from devperf_pipeline.measure.run import Wishes, measure
 from devperf_pipeline.model import Baseline, Outcome, ResourceReading, Round, Service, Stack, Stated
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import warehouse

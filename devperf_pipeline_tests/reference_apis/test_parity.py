@@ -15,12 +15,12 @@ import pytest
 import yaml
 
 from devperf_pipeline.model import Address, Service, Stack
-from devperf_pipeline.services import http_wire
+from devperf_pipeline.services.http import protocol
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline.stack.obtain import find_server
-from devperf_pipeline.stack.ports import free_port
-from devperf_pipeline.stack.servers import reference_api
-from devperf_pipeline.stack.servers.reference_api_build import RECIPES, command
+from devperf_pipeline.local.install import find_server
+from devperf_pipeline.local.ports import free_port
+from devperf_pipeline.local.servers import reference_api
+from devperf_pipeline.local.servers.reference_api_build import RECIPES, command
 from devperf_pipeline_tests.reference_apis.gate import Gate
 from devperf_pipeline_tests.services.odd_users import entered_oddly
 
@@ -311,8 +311,8 @@ class TestContract:
         """Many requests, also refused ones, go over one connection."""
         with socket.create_connection((api.base_url.host, api.base_url.port or 0), timeout=5) as kept:
             for path in ("/health", "/nothing", "/health/mongodb", "/examples/cache/%20", "/health"):
-                request = http_wire.encode("GET", path, "localhost")
-                assert http_wire.ask(kept, request, 5).status in {200, 404, 422, 503}
+                request = protocol.encode("GET", path, "localhost")
+                assert protocol.ask(kept, request, 5).status in {200, 404, 422, 503}
 
     def test_messaging(self, api: httpx.Client) -> None:
         """What was confirmed is in the queue, and a queue that somebody deleted is made again."""

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline.store.statements import statement
+from devperf_pipeline.store.sql_files import statement
 from devperf_pipeline.store.warehouse import DERIVED_TABLES, DERIVED_VIEWS, TABLES
 
 CALLS = """

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from devperf_pipeline.report.charts import latency_curve, overview
-from devperf_pipeline.report.rows import curves, picture
+from devperf_pipeline.report.queries import curves, picture
 from devperf_pipeline.store.warehouse import connect
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class TestImport:
         Reading the definitions does not pay for pictures that nobody draws.
         """
         code = (
-            "import sys, devperf_pipeline.report.baseline, devperf_pipeline.report.panel;"
+            "import sys, devperf_pipeline.report.render, devperf_pipeline.report.service_pages;"
             "sys.exit('matplotlib' in sys.modules)"
         )
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

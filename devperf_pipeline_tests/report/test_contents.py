@@ -2,8 +2,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from devperf_pipeline.report.baseline import render
-from devperf_pipeline.store.asking import ask
+from devperf_pipeline.report.render import render
+from devperf_pipeline.store.question import ask
 from devperf_pipeline.store.warehouse import connect
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from devperf_pipeline.model import Address
-from devperf_pipeline.services.devstack_core_routes import FIRST_NODE
+from devperf_pipeline.services.reference_api.devstack_core import FIRST_NODE
 
 Reply = tuple[int, Mapping[str, str], Any]
 """Status, headers, and a body: bytes as they are, all else as JSON."""

@@ -16,7 +16,7 @@ from psycopg import sql
 from redis import Redis
 
 from devperf_pipeline.model import Credentials, Service
-from devperf_pipeline.services.rabbitmq_management import Management
+from devperf_pipeline.services.rabbitmq.management import Management
 
 ODD = " p'w \"%@:/?&$`\\n\\ #;=äλ素\u00a0e\u0301[x] "
 """Quotes, spaces (at both ends too), signs, backslashes, a space and an accent that SCRAM writes otherwise."""

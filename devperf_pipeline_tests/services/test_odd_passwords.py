@@ -6,7 +6,7 @@ import pytest
 
 from devperf_pipeline.model import Stack
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.services.vault_api import VaultApi
+from devperf_pipeline.services.vault.client import VaultApi
 from devperf_pipeline.stack.credentials import with_credentials
 from devperf_pipeline_tests.services.calls import RIGHT, by_driver, by_engine
 from devperf_pipeline_tests.services.odd_users import WAYS, entered_oddly

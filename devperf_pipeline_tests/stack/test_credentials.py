@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 
 from devperf_pipeline.errors import ConfigurationError, ServiceRefused, WrongAnswer
+from devperf_pipeline.local.ownership import standing
 from devperf_pipeline.model import Credentials, Stack, VaultField
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.services.vault_api import VaultApi
-from devperf_pipeline.stack.config import load_stack
+from devperf_pipeline.services.vault.client import VaultApi
 from devperf_pipeline.stack.credentials import Keeper, with_credentials
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline.stack.standing import standing
+from devperf_pipeline.stack.stack_file import load_stack
 from devperf_pipeline_tests.services.strangers import nobody, talker
 from devperf_pipeline_tests.vault_answers import DENIED, NOTHING, SEALED, Answer, vault_that_says
 

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from devperf_pipeline.stack import virtual
+from devperf_pipeline.stack import virtualization
 from devperf_pipeline.stack.host import host_facts
 
 
@@ -29,7 +29,7 @@ class TestHostFacts:
             "filesystem",
             "python",
             "docker",
-            *virtual.KEYS,
+            *virtualization.KEYS,
         ]
         assert all(facts.values())
 

@@ -5,8 +5,8 @@ import pytest
 from devperf_pipeline.errors import ConfigurationError
 from devperf_pipeline.model import ROUTED
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.stack_file import load_stack
 
 VISITED = """name = "mine"
 managed = false

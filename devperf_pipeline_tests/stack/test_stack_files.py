@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.stack.config import load_stack
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.stack_file import load_stack
 
 STACKS = Path(__file__).parents[2] / "stacks"
 TEXT = (STACKS / "compose.yaml").read_text(encoding="utf-8")

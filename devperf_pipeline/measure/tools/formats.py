@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devperf_pipeline.errors import ForeignResults
-from devperf_pipeline.measure.tools import ab, foreign, h2load, pgbench, redis_benchmark, sysbench, wrk
+from devperf_pipeline.measure.tools import ab, h2load, other_tools, pgbench, redis_benchmark, sysbench, wrk
 from devperf_pipeline.measure.tools.result import Result
 from devperf_pipeline.measure.tools.text import Text
 from devperf_pipeline.model import ImportedTool, Tool
@@ -80,9 +80,11 @@ FORMATS = (
         redis_benchmark.from_full,
     ),
     _form("a summary of sysbench", "sysbench", "mysql", sysbench.is_summary, _one(sysbench.summary)),
-    _form("calls of hey (-o csv)", "hey", "http", foreign.is_hey, _one(foreign.hey)),
-    _form("JSON of autocannon", "autocannon", "http", foreign.is_autocannon, _one(foreign.autocannon)),
-    _form("CSV of mysqlslap", "mysqlslap", "mysql", foreign.is_mysqlslap, foreign.mysqlslap),
+    _form("calls of hey (-o csv)", "hey", "http", other_tools.is_hey, _one(other_tools.hey)),
+    _form(
+        "JSON of autocannon", "autocannon", "http", other_tools.is_autocannon, _one(other_tools.autocannon)
+    ),
+    _form("CSV of mysqlslap", "mysqlslap", "mysql", other_tools.is_mysqlslap, other_tools.mysqlslap),
 )
 
 

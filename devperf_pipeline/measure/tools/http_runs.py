@@ -7,9 +7,9 @@ from functools import partial
 from typing import cast
 
 from devperf_pipeline.measure.tools import ab, h2load, wrk
-from devperf_pipeline.measure.tools.bench import Attempt, Bench
+from devperf_pipeline.measure.tools.alternation import Attempt, Bench
+from devperf_pipeline.measure.tools.execution import Finished, run
 from devperf_pipeline.measure.tools.result import Result
-from devperf_pipeline.measure.tools.running import Finished, run
 from devperf_pipeline.measure.tools.text import Text
 from devperf_pipeline.model import Tool
 from devperf_pipeline.services.operation import ToolTarget

@@ -11,11 +11,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from devperf_pipeline.measure.sitting import new_id
+from devperf_pipeline.measure.run import new_id
+from devperf_pipeline.measure.run_context import Keeper
 from devperf_pipeline.measure.tools.formats import Format, read, recognised
 from devperf_pipeline.measure.tools.result import Result
 from devperf_pipeline.measure.tools.text import shown, slug
-from devperf_pipeline.measure.visit import Keeper
 from devperf_pipeline.model import IMPORTED, Baseline, Benchmark, Facts, Load
 
 CONTENT = "sha256 of file "

@@ -8,9 +8,9 @@ from typing import cast
 
 from devperf_pipeline.errors import ForeignResults
 from devperf_pipeline.measure.tools import redis_benchmark
-from devperf_pipeline.measure.tools.bench import Bench
+from devperf_pipeline.measure.tools.alternation import Bench
+from devperf_pipeline.measure.tools.execution import Finished, ToolFailed, run
 from devperf_pipeline.measure.tools.result import Result
-from devperf_pipeline.measure.tools.running import Finished, ToolFailed, run
 from devperf_pipeline.measure.tools.text import Text, slug
 from devperf_pipeline.services.operation import GuestHost, ToolTarget
 

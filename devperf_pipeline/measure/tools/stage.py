@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from devperf_pipeline.errors import ServiceError
+from devperf_pipeline.local.install import find_server, how_to_get_tool
 from devperf_pipeline.measure.progress import Progress
+from devperf_pipeline.measure.run_context import Visit
 from devperf_pipeline.measure.tools import http_runs, pgbench_runs, redis_runs, sysbench_runs
-from devperf_pipeline.measure.tools.bench import Bench
-from devperf_pipeline.measure.tools.running import find_program
-from devperf_pipeline.measure.visit import Visit
+from devperf_pipeline.measure.tools.alternation import Bench
+from devperf_pipeline.measure.tools.execution import find_program
 from devperf_pipeline.model import Tool
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.stack.obtain import find_server, how_to_get_tool
 
 RUNS: Mapping[Tool, Callable[[Bench], None]] = {
     "ab": http_runs.measure,

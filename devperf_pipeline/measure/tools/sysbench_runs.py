@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import cast
 
 from devperf_pipeline.measure.tools import sysbench
-from devperf_pipeline.measure.tools.bench import Bench
+from devperf_pipeline.measure.tools.alternation import Bench
+from devperf_pipeline.measure.tools.execution import Finished, ToolFailed, run
 from devperf_pipeline.measure.tools.result import Result
-from devperf_pipeline.measure.tools.running import Finished, ToolFailed, run
 from devperf_pipeline.measure.tools.text import Text
 from devperf_pipeline.model import Service
 from devperf_pipeline.services.operation import OUR_NAME, ToolTarget

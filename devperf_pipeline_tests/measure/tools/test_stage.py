@@ -10,16 +10,16 @@ import pytest
 import redis
 
 from devperf_pipeline.measure.plan import profile_named
-from devperf_pipeline.measure.sitting import Wishes, measure
-from devperf_pipeline.measure.tools import running, stage
+from devperf_pipeline.measure.run import Wishes, measure
+from devperf_pipeline.measure.tools import execution, stage
+from devperf_pipeline.measure.tools.execution import ToolFailed, run
 from devperf_pipeline.measure.tools.redis_runs import BLOCK, operation_of
-from devperf_pipeline.measure.tools.running import ToolFailed, run
 from devperf_pipeline.measure.tools.stage import find_tools
 from devperf_pipeline.model import Baseline, ResourceReading, Round, Stack, Stated
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.services.cleaning import clean
-from devperf_pipeline.services.redis_guest import BLOCK as BLOCK_KEYS
-from devperf_pipeline.services.redis_guest import GUEST, admit
+from devperf_pipeline.services.cleanup import clean
+from devperf_pipeline.services.redis.guest import BLOCK as BLOCK_KEYS
+from devperf_pipeline.services.redis.guest import GUEST, admit
 from devperf_pipeline_tests.services.odd_users import ODD, entered_oddly
 
 pytestmark = pytest.mark.servers
@@ -233,7 +233,7 @@ class TestRefused:
         """
         Against a port where nobody listens it tries for ever; our deadline ends it, and what it said is the reason.
         """
-        monkeypatch.setattr(running, "GRACE_S", 0.5)
+        monkeypatch.setattr(execution, "GRACE_S", 0.5)
         program = find_tools()[0]["redis-benchmark"]
         with socket.create_server(("127.0.0.1", 0)) as closed:
             port = closed.getsockname()[1]

@@ -1,0 +1,102 @@
+"""
+How does the command line run the same job on the same instance as the UI?
+"""
+
+import os
+import shutil
+import warnings
+from pathlib import Path
+
+import dagster as dg
+import psutil
+
+from devperf_pipeline.defs import keys
+from devperf_pipeline.defs.measuring import CLI_TAG
+from devperf_pipeline.errors import MeasurementError
+from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.private_folders import make_folder
+
+LOCATION = "devperf_pipeline"
+"""The name of the code location, as in workspace.yaml: schedules that were turned on are remembered by it."""
+
+REPOSITORY_TAG = ".dagster/repository"
+"""By this tag the UI knows that a run is one of our job's, and lists it there."""
+
+
+def prepare_home(folders: Folders) -> None:
+    """
+    Make the project's DAGSTER_HOME and open it once.
+
+    Two processes that open a fresh home at the same moment can break it for good, so it is opened here first.
+
+    Raises:
+        ConfigurationError: the folder cannot be made or written to.
+
+    """
+    home = folders.dagster_home
+    make_folder(home)
+    shutil.copyfile(Path(__file__).parents[2] / "dagster.yaml", home / "dagster.yaml")
+    os.environ["DAGSTER_HOME"] = str(home)
+    with dg.DagsterInstance.get():
+        pass
+
+
+def bury_the_dead(instance: dg.DagsterInstance) -> None:
+    """
+    Report runs of killed command lines as failed: nobody else would, and the queue would wait for them for ever.
+    """
+    alive = [
+        dg.DagsterRunStatus.NOT_STARTED,
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.STARTED,
+        dg.DagsterRunStatus.CANCELING,
+    ]
+    for record in instance.get_run_records(dg.RunsFilter(statuses=alive)):
+        pid = record.dagster_run.tags.get(CLI_TAG)
+        if pid is not None and not _is_its_process(int(pid), record.create_timestamp.timestamp()):
+            instance.report_run_failed(record.dagster_run, "its process is gone")
+
+
+def _is_its_process(pid: int, run_created: float) -> bool:
+    try:
+        return psutil.Process(pid).create_time() <= run_created
+    except psutil.NoSuchProcess:
+        return False
+
+
+def run_baseline(
+    job: dg.JobDefinition,
+    folders: Folders,
+    *,
+    stack: str,
+    profile: str,
+    services: tuple[str, ...],
+    seconds: float,
+) -> None:
+    """
+    Measure, derive, render: the job `baseline` of `definitions.py`, in this process, visible in the UI.
+
+    Raises:
+        MeasurementError: the run failed; the message is the one of the step.
+        KeyboardInterrupt: it was interrupted; what was measured is kept.
+
+    """
+    prepare_home(folders)
+    with dg.DagsterInstance.get() as instance, warnings.catch_warnings():
+        bury_the_dead(instance)
+        measured = {"profile": profile, "stack": stack, "seconds": seconds, "services": list(services)}
+        try:
+            job.execute_in_process(
+                instance=instance,
+                asset_selection=keys.selection(services or keys.SERVICES),
+                run_config={
+                    "ops": {"measure": {"config": measured}},
+                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                    "resources": {"project": {"config": {"root": str(folders.root)}}},
+                },
+                tags={CLI_TAG: str(os.getpid()), REPOSITORY_TAG: f"__repository__@{LOCATION}"},
+            )
+        except dg.Failure as failure:
+            raise MeasurementError(failure.description or "the run failed without a word") from failure
+        except dg.DagsterExecutionInterruptedError:
+            raise KeyboardInterrupt from None

@@ -1,0 +1,168 @@
+"""
+Did a secret get into anything that a run wrote?
+
+The measuring step leaves what it used in this process's memory, never on disk; every step of a run is in one process.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from devperf_pipeline.defs import keys
+from devperf_pipeline.defs.project import Project
+from devperf_pipeline.errors import DevperfError
+from devperf_pipeline.model import Baseline
+from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.secret import Secrets
+from devperf_pipeline.store.secret_search import Leak, Search, leaks
+
+CHECK = "no_secret_leaked"
+SHOWN = 20
+"""So many places are named; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """
+    What the search needs to know of a sitting: its baseline, its secrets, and the command lines of our servers.
+    """
+
+    baseline: Baseline
+    secrets: Secrets = field(repr=False)
+    command_lines: dict[str, str] = field(repr=False)
+
+
+_used: dict[str, Callable[[], Used | None]] = {}
+
+
+def remember(run_id: str, used: Callable[[], Used | None]) -> None:
+    """
+    Keep how to know what a sitting has used by the time of this run's search, in memory alone; None before it began.
+    """
+    _used[run_id] = used
+
+
+@dg.multi_asset_check(
+    name=CHECK,
+    specs=[
+        dg.AssetCheckSpec(
+            CHECK,
+            asset=keys.BASELINE,
+            additional_deps=[keys.REPORT],
+            description="No password or token that the run used is in its logs, events, samples, tables, reports "
+            "or on a command line, however it is spelled.",
+        )
+    ],
+)
+def no_secret_leaked(
+    context: dg.AssetCheckExecutionContext, project: Project
+) -> Iterator[dg.AssetCheckResult]:
+    """
+    Look for every secret of the run in everything that it wrote; one that is found fails the run.
+    """
+    run = context.run
+    used = _used[run.run_id]() if run.run_id in _used else None
+    if used is None:
+        raise dg.Failure(
+            "The secrets of a run are known while it measures, and this run has not measured. "
+            "Materialise the samples together with the baseline.",
+            allow_retries=False,
+        )
+    found = found_in(context.instance, run, project.folders)
+    yield dg.AssetCheckResult(
+        passed=not found,
+        asset_key=keys.BASELINE,
+        check_name=CHECK,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={
+            "what was seen": told(found)
+            if found
+            else f"{len(used.secrets.sought)} secrets sought, none found",
+            **used.secrets.unsought,
+        },
+    )
+    if found:
+        raise failure(found)
+
+
+def found_in(instance: dg.DagsterInstance, run: dg.DagsterRun, folders: Folders) -> list[Leak]:
+    """
+    Every place where a secret of that run is found; none where it has begun nothing, or was searched before.
+    Its secrets are forgotten afterwards.
+
+    Raises:
+        dg.Failure: something cannot be read, so nobody knows.
+
+    """
+    used = _used.pop(run.run_id, lambda: None)()
+    if used is None:
+        return []
+    search = Search(used.secrets)
+    try:
+        found = set(leaks(folders, used.baseline.id, used.baseline.began_at_ns, search))
+    except DevperfError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    for place, text in used.command_lines.items():
+        found |= search.text(place, text)
+    for place, text in _dagster(instance, run):
+        found |= search.text(place, text)
+    for path in _captured(folders.dagster_home / "storage" / run.run_id):
+        found |= search.text(str(path.relative_to(folders.root)), path.read_bytes())
+    return sorted(found)
+
+
+def tell_of_cut_short(
+    context: dg.AssetExecutionContext, folders: Folders, say: Callable[[str], None]
+) -> None:
+    """
+    Say which secrets are in what a run wrote that ends before its check; nothing must hide why it ends.
+    """
+    try:
+        found = found_in(context.instance, context.run, folders)
+    except dg.Failure as unread:
+        say(unread.description or "")
+        return
+    except OSError as unread:
+        say(f"What this run wrote could not be searched for secrets to the end: {unread}")
+        return
+    if found:
+        say(failure(found).description or "")
+
+
+def told(found: list[Leak]) -> str:
+    """
+    Where secrets were found, one sentence; the secrets themselves are never told.
+    """
+    more = f" and {len(found) - SHOWN} more places" if len(found) > SHOWN else ""
+    return f"Found {'; '.join(map(str, found[:SHOWN]))}{more}."
+
+
+def failure(found: list[Leak]) -> dg.Failure:
+    """
+    What ends a run that wrote a secret down.
+    """
+    return dg.Failure(
+        f"No secret may be in anything that a run writes. {told(found)} What was measured is kept. Change those secrets, "
+        "remove those files, and report how the secret came there.",
+        allow_retries=False,
+    )
+
+
+def _dagster(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[tuple[str, str]]:
+    """
+    What Dagster keeps of a run: its configuration and tags, and every event and line of its log.
+    """
+    yield "Dagster's record of the run", dg.serialize_value(run)
+    for number, entry in enumerate(instance.all_logs(run.run_id), start=1):
+        kind: Any = entry.dagster_event.event_type_value if entry.dagster_event else "a line of the log"
+        yield f"event {number} of the run ({kind})", dg.serialize_value(entry)
+
+
+def _captured(folder: Path) -> Iterator[Path]:
+    """
+    What steps wrote to their terminal, where Dagster keeps that.
+    """
+    return (path for path in sorted(folder.rglob("*")) if path.is_file())

@@ -1,0 +1,187 @@
+"""
+How is the local stack started, found again, and stopped?
+
+Every server is a private instance: an ordinary process on a free loopback port, its data in a private folder,
+and written down right after its start, so that the next run can stop what a killed one left.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from devperf_pipeline.errors import ConfigurationError
+from devperf_pipeline.local import process, process_record
+from devperf_pipeline.local.install import find_server
+from devperf_pipeline.local.launch import start_all
+from devperf_pipeline.local.process_record import Record
+from devperf_pipeline.local.servers.reference_api_build import RECIPES, sources
+from devperf_pipeline.model import Stack
+from devperf_pipeline.stack import private_folders
+from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.private_folders import stack_folder
+
+RECORD = "record.json"
+
+
+def up(stack: Stack, folders: Folders, say: Callable[[str], None] = print) -> Stack:
+    """
+    Start every service, each as soon as what it needs has started, and return the stack as it runs.
+
+    A stack that already runs is returned as it is. What could not be started is in `missing`, with the reason.
+    Interrupted, it stops what it started.
+
+    Raises:
+        ConfigurationError: the stack is not managed, or a folder is not as it must be.
+
+    """
+    if not stack.managed:
+        raise ConfigurationError(
+            f"Expected a stack that this project starts; {stack.path} says managed = false. "
+            "Start its services yourself; the baseline visits them."
+        )
+    with private_folders.held(stack.name, folders):
+        found = running(stack, folders)
+        if found and not found.missing:
+            say(f"Stack '{stack.name}' is already up.")
+            return found
+        _clear(stack.name, folders)
+        private_folders.make_folder(folders.logs)
+        started = Record(path=_record_path(stack.name, folders), asked=_asked(stack))
+        private_folders.make_private(stack_folder(stack.name, folders))
+        stopping, done = Event(), False
+        try:
+            start_all(stack, folders, started, stopping, say)
+            started.close()
+            done = True
+        finally:
+            # Also on Ctrl-C and SystemExit: nothing half-started stays behind.
+            if not done:
+                stopping.set()
+                _clear(stack.name, folders)
+        return _as_it_runs(stack, started)
+
+
+def down(stack_name: str, folders: Folders, say: Callable[[str], None] = print) -> list[str]:
+    """
+    Stop every server of that stack and remove its data. Returns the names of the services that ran.
+
+    Safe to call at any time: when nothing runs, and after a run that was killed.
+    """
+    with private_folders.held(stack_name, folders):
+        found = process_record.read(_record_path(stack_name, folders))
+        ran = [] if found is None else [one.service for one in found.processes if process.find(one)]
+        ended = _clear(stack_name, folders)
+        names = list(dict.fromkeys(ran))
+        say(
+            f"Stopped {', '.join(names)}."
+            if names
+            else f"Stopped {ended} leftover processes."
+            if ended
+            else "Nothing was up."
+        )
+        return names
+
+
+def down_all(folders: Folders) -> list[str]:
+    """
+    The same for every stack of this project, whatever its file is called and whether it still exists.
+
+    Raises:
+        ConfigurationError: the servers' folder is not ours.
+
+    """
+    if not folders.servers.is_dir():
+        return []
+    private_folders.make_private(folders.servers)
+    here = folders.servers.iterdir()
+    names = sorted(path.name for path in here if path.is_dir() and private_folders.NAME.fullmatch(path.name))
+    return [service for name in names for service in down(name, folders, lambda _: None)]
+
+
+def running(stack: Stack, folders: Folders) -> Stack | None:
+    """
+    The stack as it runs, if every process of it is alive and the stack file still asks for the same.
+    """
+    found = process_record.read(_record_path(stack.name, folders))
+    if found is None or not found.whole or found.asked != _asked(stack):
+        return None
+    if not all(process.find(one) for one in found.processes):
+        return None
+    return _as_it_runs(stack, found)
+
+
+def processes(folders: Folders, service_name: str) -> list[int]:
+    """
+    The ids of the processes that do that service's work, in whichever stack of ours it runs.
+    """
+    found = [process_record.read(path) for path in sorted(folders.servers.glob(f"*/{RECORD}"))]
+    everything = [one for each in found if each for one in each.processes]
+    return [one.pid for one in everything if one.service == service_name and one.main and process.find(one)]
+
+
+def command_lines(stack_name: str, folders: Folders) -> dict[str, str]:
+    """
+    What everybody on this machine can read of the servers that we started: their command lines, by process.
+    """
+    found = process_record.read(_record_path(stack_name, folders))
+    return process.command_lines(found.processes if found else (), stack_folder(stack_name, folders))
+
+
+def would_run(stack: Stack) -> dict[str, dict[str, str]]:
+    """
+    What would be started for each service, told without starting anything: programs, their age, the settings.
+    """
+    told: dict[str, dict[str, str]] = {}
+    for service in stack.services:
+        facts = {f"setting {name}": str(value) for name, value in service.settings.items()}
+        facts["kind"] = service.kind
+        for name, path in _what_runs(service.kind).items():
+            seen = path.stat()
+            facts[name] = f"{path} {seen.st_size} bytes of {seen.st_mtime_ns}"
+        told[service.name] = facts
+    return told
+
+
+def _what_runs(kind: str) -> dict[str, Path]:
+    """
+    The files that decide how a service of this kind behaves: its programs, or for an API its source.
+    """
+    if kind in RECIPES:
+        apis = Folders.find().reference_apis
+        return {f"source {path.relative_to(apis)}": path for path in sources(kind, apis)}
+    found = find_server(kind)
+    return {f"program {name}": path.resolve() for name, path in found.programs.items()} if found else {}
+
+
+def _record_path(stack_name: str, folders: Folders) -> Path:
+    return stack_folder(stack_name, folders) / RECORD
+
+
+def _clear(stack_name: str, folders: Folders) -> int:
+    """
+    End whatever runs of that stack, remove its data. Returns how many processes were ended.
+    """
+    folder = stack_folder(stack_name, folders)
+    found = process_record.read(_record_path(stack_name, folders)) if folder.exists() else None
+    if folder.exists():
+        private_folders.make_private(folder)
+    ended = process.end(found.processes if found else (), folder)
+    private_folders.remove(folder)
+    return ended
+
+
+def _as_it_runs(stack: Stack, found: Record) -> Stack:
+    services = tuple(found.services.get(service.name, service) for service in stack.services)
+    return replace(stack, services=services, missing=dict(found.missing))
+
+
+def _asked(stack: Stack) -> dict[str, Any]:
+    """
+    What the stack file asks for, as it is compared with what runs.
+    """
+    return {
+        service.name: {"kind": service.kind, "settings": dict(service.settings), "needs": list(service.needs)}
+        for service in stack.services
+    }

@@ -1,0 +1,132 @@
+"""
+How is a private Vault started, unsealed, and given something to keep?
+
+Not in development mode, which takes its token on the command line or in the environment: the same server with a
+configuration file and storage in memory is initialised over its API, so the token is nowhere but in our record.
+"""
+
+import http.client
+import json
+from typing import Any
+
+from devperf_pipeline.errors import ServiceUnreachable
+from devperf_pipeline.local.ports import LOOPBACK, free_port
+from devperf_pipeline.local.server_setup import Site
+from devperf_pipeline.model import Credentials, Service
+
+PROGRAMS = ("vault",)
+READY_S = 20.0
+ANSWER_S = 15.0
+"""How long one answer may take: initialising raft storage took six seconds once."""
+
+TOKEN_USERNAME = "token"  # noqa: S105 - a name, not a token
+"""Vault's tokens have no user name."""
+
+UNSEAL_KEY = "unseal-key"
+"""The file in the server's folder that unseals it."""
+
+SECRET_MOUNT = "secret"  # noqa: S105 - a path, not a secret
+
+SAMPLES = ("postgres", "mysql", "mongodb", "redis", "rabbitmq")
+"""Whose secrets the reference APIs are asked for. These hold nothing that opens anything."""
+
+
+def start(site: Site) -> Service:
+    """
+    Start the server, initialise and unseal it, mount KV version 2 at `secret/` and lay sample secrets in.
+
+    Raises:
+        ServiceUnreachable: it does not answer, or not as Vault does.
+
+    """
+    port, cluster = free_port(), free_port()
+    settings = dict(site.service.settings)
+    config = {
+        "storage": _storage(site, str(settings.pop("storage", "inmem"))),
+        "listener": {"tcp": {"address": f"{LOOPBACK}:{port}", "tls_disable": True}},
+        "api_addr": f"http://{LOOPBACK}:{port}",
+        "cluster_addr": f"http://{LOOPBACK}:{cluster}",
+        # Locking memory needs a privilege, and there is nothing here worth hiding from a swap file.
+        "disable_mlock": True,
+        **settings,
+    }
+    path = site.write("vault.json", json.dumps(config))
+    process = site.start([site.programs["vault"], "server", f"-config={path}"])
+    site.wait(lambda: _asked(port, "GET", "/sys/seal-status")[0] == 200, [process], seconds=READY_S)
+    made = _do(site, port, "PUT", "/sys/init", {"secret_shares": 1, "secret_threshold": 1})
+    token, key = made["root_token"], made["keys_base64"][0]
+    site.write(UNSEAL_KEY, key)
+    _do(site, port, "PUT", "/sys/unseal", {"key": key})
+    # The unseal is answered before the server is active.
+    site.wait(lambda: _asked(port, "GET", "/sys/health")[0] == 200, [process], seconds=READY_S)
+    _do(
+        site,
+        port,
+        "POST",
+        f"/sys/mounts/{SECRET_MOUNT}",
+        {"type": "kv", "options": {"version": "2"}},
+        token=token,
+    )
+    site.wait(lambda: _lay_in(port, token), [process], seconds=READY_S)
+    return Service(
+        name=site.service.name,
+        kind=site.service.kind,
+        addresses=site.running_at(port).addresses,
+        credentials=Credentials(TOKEN_USERNAME, token),
+        settings=site.service.settings,
+        needs=site.service.needs,
+    )
+
+
+def _storage(site: Site, kind: str) -> dict[str, Any]:
+    if kind == "raft":
+        return {"raft": {"path": str(site.make_folder("raft")), "node_id": "devperf"}}
+    return {kind: {}}
+
+
+def _lay_in(port: int, token: str) -> bool:
+    """
+    Whether all sample secrets could be written: a new mount takes a moment to become ready for version 2.
+    """
+    for name in SAMPLES:
+        data = {"username": "sample", "password": "opens nothing", "database": "sample"}
+        status, _ = _asked(port, "POST", f"/{SECRET_MOUNT}/data/{name}", {"data": data}, token)
+        if status != http.client.OK:
+            return False
+    return True
+
+
+def _do(site: Site, port: int, method: str, path: str, body: dict[str, Any], *, token: str = "") -> Any:
+    """
+    An answer that must be a success.
+    """
+    try:
+        status, answer = _asked(port, method, path, body, token)
+    except OSError as error:
+        raise ServiceUnreachable(site.told(f"{method} {path} was not answered ({error})")) from error
+    if status // 100 != 2:
+        raise ServiceUnreachable(site.told(f"{method} {path} was answered with {status}"))
+    return answer
+
+
+def _asked(
+    port: int, method: str, path: str, body: dict[str, Any] | None = None, token: str = ""
+) -> tuple[int, Any]:
+    """
+    Status and decoded body.
+
+    Raises:
+        OSError: nobody answers there, or nobody who speaks HTTP and JSON.
+
+    """
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=ANSWER_S)
+    try:
+        text = None if body is None else json.dumps(body)
+        connection.request(method, f"/v1{path}", text, {"X-Vault-Token": token} if token else {})
+        answer = connection.getresponse()
+        found = answer.read()
+        return answer.status, json.loads(found) if found else {}
+    except (http.client.HTTPException, ValueError) as error:
+        raise OSError(f"no answer of a Vault: {error}") from error
+    finally:
+        connection.close()

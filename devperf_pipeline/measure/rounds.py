@@ -1,0 +1,294 @@
+"""
+How is one round of one benchmark measured?
+
+Users are connected once for a sitting and kept; a round puts the data in its state, prepares the calls, warms up,
+measures, and looks whether sampled answers were right.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from devperf_pipeline.errors import ServiceError
+from devperf_pipeline.measure.cpu_affinity import LoadGate, Placement
+from devperf_pipeline.measure.engine import Slice, User, drive_one, driver_of
+from devperf_pipeline.measure.engine_processes import drive_shared
+from devperf_pipeline.measure.plan import Item, Profile
+from devperf_pipeline.measure.recorder import Recorder
+from devperf_pipeline.measure.steady_state import BLOCK_CALLS, BLOCK_S, Steadiness
+from devperf_pipeline.model import TOLERATED_FAILURES, Outcome, Phase, Round, Stretch
+from devperf_pipeline.services.operation import Connection, Driver
+
+CYCLE = 4_000
+"""Calls of all users together that are prepared where they can be cycled."""
+
+LONGEST_CYCLE = 1_000
+"""Calls of one user."""
+
+LEAST_PREPARED = 10
+"""Calls of one user where each call consumes something."""
+
+FIRST_CALLS = 4 * BLOCK_CALLS
+"""Calls of all users together that are laid in for the first warm-up, when nobody knows how fast the service is."""
+
+MARGIN = 1.5
+"""How much more than expected is laid in where each call consumes something."""
+
+
+class Drive(Protocol):
+    """
+    Makes the prepared calls of all users, for `seconds` or `calls`, by so many engine processes.
+    """
+
+    def __call__(self, seconds: float, calls: int | None, processes: int = 1) -> Slice:
+        """
+        How it went.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class _Prepared:
+    """
+    Calls that are ready to be made: how to drive them, and how to tell what is wrong with a kept reply.
+    """
+
+    drive: Drive
+    verify: Callable[[object], str | None]
+
+
+class Measurer:
+    """
+    Measures rounds: keeps the users' connections, the rates seen so far, and which benchmarks are warm.
+    """
+
+    def __init__(self, profile: Profile, placement: Placement) -> None:
+        self._profile = profile
+        self._placement = placement
+        self._recorder = Recorder()
+        self._users: dict[tuple[str, str], list[Connection]] = {}
+        self._rates: dict[str, float] = {}
+        self.client_share: float | None = None
+        """The share of one core that this process used in the last measured slice."""
+
+    def measure(
+        self,
+        item: Item,
+        number: int,
+        stretch: Stretch | None = None,
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> list[Round]:
+        """
+        One round, with the warm-up that came before it. What fails ends in a round that says why.
+
+        A sustained load is driven as `stretch` says; what the client used is added to it.
+        `around` is entered when everything is warm, and left when the last call has ended.
+        """
+        engines = stretch.engine_processes if stretch else 1
+        # A sweep of users is one curve: its first point is placed as the others are.
+        users = max(2, item.benchmark.load.users) if stretch else item.benchmark.load.users
+        placement = self._placement.choose(users, engines)
+        began = time.time_ns()
+        rounds: list[Round] = []
+
+        def ended(phase: Phase, piece: Slice, problem: str | None, other_cpu: float | None = None) -> Round:
+            begin_ns, latency_ns, outcome = self._recorder.copy()
+            self._recorder.clear()
+            return Round(
+                benchmark=item.benchmark,
+                number=number,
+                phase=phase,
+                began_at_ns=began,
+                elapsed_ns=piece.elapsed_ns,
+                begin_ns=begin_ns,
+                latency_ns=latency_ns,
+                outcome=outcome,
+                placement=placement,
+                other_cpu=other_cpu,
+                problem=problem,
+                stretch=stretch if phase == "measured" else None,
+            )
+
+        self._recorder.clear()
+        piece = Slice()
+        try:
+            prepared, warm = self._warm(item)
+            rounds.append(ended("warmup", warm, warm.problem))
+            began = time.time_ns()
+            if warm.broken:
+                # A late answer to the warm-up's last call would be taken for the answer to the first one measured.
+                self.disconnect(item.benchmark.service)
+                return [*rounds, ended("measured", piece, f"the warm-up ended early: {warm.problem}")]
+            gate = LoadGate(self._placement)
+            with around():
+                began = time.time_ns()
+                gate.begin()
+                used_ns = time.process_time_ns()
+                if stretch:
+                    piece = prepared.drive(stretch.limit_s, stretch.limit_calls, engines)
+                    stretch = _as_driven(stretch, piece, gate.idle_cores(piece.elapsed_ns))
+                else:
+                    piece = prepared.drive(self._seconds(item), None)
+                used_ns = time.process_time_ns() - used_ns
+                other_cpu = gate.end(piece.elapsed_ns, sum(piece.cpu_ns) if engines > 1 else 0)
+            if piece.elapsed_ns:
+                self._rates[item.benchmark.id] = self._recorder.length / piece.elapsed_ns * 1e9
+                self.client_share = used_ns / piece.elapsed_ns
+            problem = (
+                piece.problem
+                or _first_wrong(piece, prepared)
+                or _refusal(piece, prepared, self._recorder.outcome[: self._recorder.length])
+            )
+            if piece.broken:
+                self.disconnect(item.benchmark.service)
+            rounds.append(ended("measured", piece, problem, other_cpu))
+        except (ServiceError, OSError, *item.session.exceptions) as error:
+            self.disconnect(item.benchmark.service)
+            if not rounds:
+                rounds.append(ended("warmup", piece, None))  # its calls are no measured ones
+            rounds.append(ended("measured", piece, f"{type(error).__name__}: {error}"))
+        return rounds
+
+    def disconnect(self, service: str | None = None) -> None:
+        """
+        Close the users of one service, or of all; the next round connects anew.
+        """
+        for key in [key for key in self._users if service in {None, key[0]}]:
+            for connection in self._users.pop(key):
+                connection.close()
+
+    def _warm(self, item: Item) -> tuple[_Prepared, Slice]:
+        """
+        Prepare the calls and warm up: until steady the first time, one block in later rounds.
+        """
+        benchmark, users = item.benchmark, item.benchmark.load.users
+        rate = self._rates.get(benchmark.id)
+        first_time = rate is None
+        total = Slice()
+        if first_time:
+            prepared = self._prepare(item, self._size(item, None))
+            give_up = time.monotonic() + self._profile.warmup_s
+            steadiness = Steadiness()
+            while time.monotonic() < give_up:
+                piece, latencies = self._block(prepared)
+                total.elapsed_ns += piece.elapsed_ns
+                total.problem, total.broken = piece.problem, piece.broken
+                if piece.broken or not len(latencies) or steadiness.add(latencies):
+                    break
+            if not item.operation.finite or total.problem:
+                return prepared, total
+            rate = self._recorder.length / max(total.elapsed_ns, 1) * 1e9
+        prepared = self._prepare(item, self._size(item, rate))
+        piece, _ = self._block(prepared, calls=max(users, BLOCK_CALLS // 4) if first_time else BLOCK_CALLS)
+        total.elapsed_ns += piece.elapsed_ns
+        total.problem, total.broken = piece.problem, piece.broken
+        return prepared, total
+
+    def _block(self, prepared: _Prepared, calls: int = BLOCK_CALLS) -> tuple[Slice, Sequence[int]]:
+        before = self._recorder.length
+        piece = prepared.drive(BLOCK_S, calls)
+        return piece, self._recorder.latency_ns[before : self._recorder.length]
+
+    def _seconds(self, item: Item) -> float:
+        """
+        How long a round of this benchmark lasts.
+        """
+        return max(self._profile.seconds, item.operation.least_s)
+
+    def _size(self, item: Item, rate: float | None) -> int:
+        """
+        How many calls a user needs prepared.
+        """
+        users = item.benchmark.load.users
+        if not item.operation.finite:
+            return min(LONGEST_CYCLE, CYCLE // users)
+        if rate is None:
+            expected: float = FIRST_CALLS
+        else:
+            # Laying one in may take as long as the call itself: no more than the block and the round will need.
+            block = min(BLOCK_CALLS, rate * BLOCK_S)
+            expected = MARGIN * (block + rate * self._seconds(item)) + users
+        return max(LEAST_PREPARED, min(math.ceil(expected / users), item.operation.largest // users))
+
+    def _prepare(self, item: Item, size: int) -> _Prepared:
+        operation, users = item.operation, item.benchmark.load.users
+        connections = self._connections(item)
+        if operation.reset is not None:
+            operation.reset(users, size)
+        if item.benchmark.instrument == "engine":
+            assert operation.wire is not None
+            wires = [operation.wire(connections[user], user, size) for user in range(users)]
+            if users > 1:
+                many = [User(wire, finite=operation.finite) for wire in wires]
+
+                def drive(seconds: float, calls: int | None, processes: int = 1) -> Slice:
+                    return drive_shared(
+                        many,
+                        self._recorder,
+                        seconds=seconds,
+                        calls=calls,
+                        processes=min(processes, users),
+                        verify=_verify_one_of_many,
+                    )
+
+                return _Prepared(drive, _verify_one_of_many)
+            return self._one(driver_of(wires[0], finite=operation.finite))
+        assert operation.driver is not None
+        return self._one(operation.driver(connections[0], 0, size))
+
+    def _one(self, driver: Driver) -> _Prepared:
+        made = 0
+
+        def drive(seconds: float, calls: int | None, processes: int = 1) -> Slice:
+            nonlocal made
+            assert processes == 1
+            before = self._recorder.length
+            piece = drive_one(driver, self._recorder, seconds=seconds, first=made, calls=calls)
+            made += self._recorder.length - before
+            return piece
+
+        return _Prepared(drive, driver.verify)
+
+    def _connections(self, item: Item) -> list[Connection]:
+        kept = self._users.setdefault((item.benchmark.service, item.benchmark.instrument), [])
+        while len(kept) < item.benchmark.load.users:
+            kept.append(item.session.connect())
+        return kept
+
+
+def _verify_one_of_many(kept: Any) -> str | None:
+    """
+    What is wrong with a reply that was kept with the calls it belongs to.
+    """
+    wire, replies = kept
+    return wire.verify(replies)
+
+
+def _as_driven(stretch: Stretch, piece: Slice, idle_cores: float | None) -> Stretch:
+    """
+    The stretch with what the client used.
+    """
+    share = max(piece.cpu_ns, default=0) / max(piece.elapsed_ns, 1)
+    return replace(stretch, client_share=round(share, 3), idle_cores=idle_cores)
+
+
+def _first_wrong(piece: Slice, prepared: _Prepared) -> str | None:
+    for reply in piece.replies:
+        wrong = prepared.verify(reply)
+        if wrong is not None:
+            return f"a sampled answer was wrong: {wrong}"
+    return None
+
+
+def _refusal(piece: Slice, prepared: _Prepared, outcomes: Sequence[int]) -> str | None:
+    """
+    What a service said that failed more calls than are tolerated.
+    """
+    failed = sum(outcome != Outcome.OK for outcome in outcomes)
+    if failed <= TOLERATED_FAILURES * len(outcomes):
+        return None
+    said = piece.raised if piece.refused is None else prepared.verify(piece.refused)
+    return f"{failed:,} of {len(outcomes):,} calls were not answered right, such as: {said}"

@@ -1,0 +1,65 @@
+"""
+What does the command line say when a baseline has ended?
+"""
+
+from dataclasses import dataclass
+
+from devperf_pipeline.report import format as show
+from devperf_pipeline.report.queries import picture
+from devperf_pipeline.report.report_data import Part
+from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.store.warehouse import connect
+
+LONGEST_REASON = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """
+    A few lines for a terminal, and how many services have been measured.
+    """
+
+    text: str
+    measured: int
+
+
+def ending(folders: Folders) -> Ending:
+    """
+    What the newest baseline measured, what it did not and why, and where to look.
+    """
+    con = connect(folders)
+    try:
+        view = picture(con, None)
+    finally:
+        con.close()
+    measured = [part for part in view.parts if part.new]
+    failed = [part for part in view.parts if part.asked and part.state != "measured"]
+    folder = folders.samples / f"baseline_id={view.sitting.baseline_id}"
+    lines = [
+        "",
+        f"Baseline {view.sitting.baseline_id}",
+        *map(_measured, measured),
+        *(f"  {part.service:<17} {part.state or 'cut short'}: {_reason(part)}" for part in failed),
+        *(
+            f"  {part.service:<17} in part: {_reason(part)}"
+            for part in measured
+            if part.state == "measured" and part.reason
+        ),
+        "",
+        f"  report   {folders.reports / 'latest.md'}",
+        f"  samples  {folder / 'samples.parquet'}",
+        f"  tables   {folders.warehouse}  (any DuckDB client, for example: from current)",
+    ]
+    return Ending("\n".join(lines), len(measured))
+
+
+def _measured(part: Part) -> str:
+    calls = show.count(sum(row.n for row in part.new))
+    invalid = sum(not row.valid for row in part.new)
+    readings = "1 reading does" if invalid == 1 else f"{invalid} readings do"
+    doubt = f"; {readings} not count, the report says why" if invalid else ""
+    return f"  {part.service:<17} {show.plain(part.product or '', 44):<45} {calls:>9} calls{doubt}"
+
+
+def _reason(part: Part) -> str:
+    return show.plain(part.reason or "no reason was stored", LONGEST_REASON)

@@ -1,0 +1,232 @@
+"""
+What stands in the cells of a report's tables?
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from devperf_pipeline.report import format as show
+from devperf_pipeline.report.report_data import Part, Picture, Row, shown
+from devperf_pipeline.report.section import Block, Table
+from devperf_pipeline.services import role_of
+
+_CONDITIONS = ("users", "errors", "instrument", "floor", "age")
+"""Columns that leave a table where all rows say the same."""
+
+_WORTH_IT = 3
+"""With fewer rows a sentence would be longer than the columns."""
+
+_HOST = ("host", "cpu_model", "cpu_cores", "memory_bytes", "os", "kernel")
+"""What a reader asks first of a machine; all its other facts follow."""
+
+_NOT = {"none": "Not there", "unknown": "Could not be told"}
+"""What is found of a machine that has no such thing or does not tell, and how that is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """
+    A service's tables, and a note for each reading that does not count.
+
+    `driver` has what the driver measured beside the engine, None where the first table already says all.
+    What is the same in all rows of a table is said once, in its `…_alike`.
+    """
+
+    engine: Table | None
+    engine_alike: str
+    driver: Table | None
+    driver_alike: str
+    notes: Sequence[str]
+
+
+def end_ns(picture: Picture) -> int:
+    """
+    The moment that ages count from: the end of the baseline, or its last measurement where it was cut short.
+    """
+    sitting = picture.sitting
+    new = [row.measured_at_ns for part in picture.parts for row in part.new]
+    return sitting.ended_at_ns or max([sitting.began_at_ns, *new])
+
+
+def readings(part: Part, now_ns: int) -> Readings:
+    """
+    Everything measured of one service, valid or not, with ages counted back from `now_ns`.
+    """
+    lines = shown(part.rows)
+    beside = [(driver, None) for _, driver in lines if driver]
+    engine, engine_alike = _alike(_table(part.service, lines, now_ns)) if lines else (None, "")
+    driver, driver_alike = _alike(_table(part.service, beside, now_ns)) if beside else (None, "")
+    return Readings(
+        engine=engine,
+        engine_alike=engine_alike,
+        driver=driver,
+        driver_alike=driver_alike,
+        notes=[_note(row) for row in part.rows if not row.valid],
+    )
+
+
+def host(picture: Picture) -> list[Block]:
+    """
+    The machine, as it was found: a table of what is there, and a sentence about what is not or could not be found.
+    """
+    first = [key for key in _HOST if key in picture.host]
+    keys = [*first, *(key for key in picture.host if key not in first)]
+    rows = [[_fact_name(key), _fact(key, picture.host[key])] for key in keys if picture.host[key] not in _NOT]
+    missing = [
+        f"{words}: {', '.join(those)}."
+        for value, words in _NOT.items()
+        if (those := [_fact_name(key) for key in keys if picture.host[key] == value])
+    ]
+    return [
+        Table(("of the host", "found"), (":--", ":--"), rows),
+        *([" ".join(missing)] if missing else []),
+    ]
+
+
+def services(picture: Picture) -> Table:
+    """
+    What really ran, service by service, and what became of it in this baseline.
+    """
+    head = ("service", "what ran", "version", "this baseline")
+    rows = [
+        [
+            show.cell(part.title),
+            show.cell(part.product or show.DASH),
+            show.cell(part.version or show.DASH),
+            part.state or ("cut short" if part.asked else "not asked"),
+        ]
+        for part in picture.parts
+    ]
+    return Table(head, (":--",) * len(head), rows)
+
+
+def records(rows: Sequence[Row]) -> list[dict[str, str | int | float | None]]:
+    """
+    The same lines for Dagster's own table: few columns, numbers that sort, milliseconds; None where there is no number.
+    """
+
+    def ms(time_ns: int | None) -> float | None:
+        return None if time_ns is None else float(show.number(time_ns / 1_000_000))
+
+    return [
+        {
+            "operation": show.plain(row.title, 60),
+            "users": row.users,
+            "calls/s": show.number(row.throughput_per_s or 0),
+            "p50 ms": ms(row.p50_ns),
+            "p95 ms": ms(row.trusted_p95_ns),
+            "p99 ms": ms(row.trusted_p99_ns),
+            "max ms": ms(row.max_ns),
+            "n": row.n,
+            "errors": row.errors,
+            "instrument": row.instrument,
+            "driver p50 ms": ms(driver.p50_ns if driver else None),
+            "valid": "yes" if row.valid else show.plain(row.invalid_reason or "no", 120),
+        }
+        for row, driver in shown(rows)
+    ]
+
+
+def _table(service: str, lines: Sequence[tuple[Row, Row | None]], now_ns: int) -> Table:
+    """
+    One line an operation and number of users; a table of an API starts with its percentiles, as they are published.
+    """
+    unit = show.unit_for(row.p50_ns for row, _ in lines)
+
+    def time(pick: Callable[[Row], int | None]) -> Callable[[Row, Row | None], str]:
+        return lambda row, _: show.in_unit(pick(row), unit)
+
+    def p95(row: Row, _: Row | None) -> str:
+        if row.trusted_p95_ns is None or row.p95_low_ns is None or row.p95_high_ns is None:
+            return show.in_unit(row.trusted_p95_ns, unit)
+        bounds = f"{show.in_unit(row.p95_low_ns, unit)} to {show.in_unit(row.p95_high_ns, unit)}"
+        return f"{show.in_unit(row.p95_ns, unit)} ({bounds}){'†' if row.p95_bounds == 'samples' else ''}"
+
+    def driver_p50(row: Row, driver: Row | None) -> str:
+        if driver is None:
+            return show.DASH
+        text = show.in_unit(driver.p50_ns, unit)
+        return text if driver.baseline_id == row.baseline_id else f"{text} ({_age(driver, now_ns)})"
+
+    api = role_of(service) == "api"
+    name: dict[str, Callable[[Row, Row | None], str]] = {
+        "endpoint" if api else "operation": lambda row, _: show.cell(row.title),
+        "users": lambda row, _: show.count(row.users),
+    }
+    rate: dict[str, Callable[[Row, Row | None], str]] = {
+        "throughput": lambda row, _: show.throughput(row.throughput_per_s),
+        f"mean ({unit})": time(lambda row: row.mean_ns),
+    }
+    latency: dict[str, Callable[[Row, Row | None], str]] = {
+        f"p50 ({unit})": time(lambda row: row.p50_ns),
+        f"p95 ({unit}, bounds)": p95,
+        f"p99 ({unit})": time(lambda row: row.trusted_p99_ns),
+        f"p99.9 ({unit})": time(lambda row: row.trusted_p999_ns),
+        f"max ({unit})": time(lambda row: row.max_ns),
+    }
+    origin: dict[str, Callable[[Row, Row | None], str]] = {
+        "n": lambda row, _: show.count(row.n),
+        "errors": _errors,
+        "instrument": lambda row, _: row.instrument,
+        f"floor ({unit})": time(lambda row: row.floor_p50_ns),
+        f"driver p50 ({unit})": driver_p50,
+        "age": lambda row, _: _age(row, now_ns),
+    }
+    if all(driver is None for _, driver in lines):
+        del origin[f"driver p50 ({unit})"]
+    columns = name | (latency | rate if api else rate | latency) | origin
+    words = {"endpoint", "operation", "instrument"}
+    return Table(
+        head=list(columns),
+        rule=[":--" if head in words else "--:" for head in columns],
+        rows=[[_struck(row, write(row, driver)) for write in columns.values()] for row, driver in lines],
+    )
+
+
+def _alike(table: Table) -> tuple[Table, str]:
+    """
+    The table without columns that say the same in every row, and a sentence that says it: narrow tables are read.
+    """
+    if len(table.rows) < _WORTH_IT:
+        return table, ""
+    same = {
+        place: table.rows[0][place]
+        for place, head in enumerate(table.head)
+        if head.split(" ")[0] in _CONDITIONS and len({row[place] for row in table.rows}) == 1
+    }
+    kept = [place for place in range(len(table.head)) if place not in same]
+    said = ", ".join(f"{table.head[place]} {text}" for place, text in same.items())
+    narrow = Table(
+        [table.head[place] for place in kept],
+        [table.rule[place] for place in kept],
+        [[row[place] for place in kept] for row in table.rows],
+    )
+    return narrow, f"The same in all rows: {said}." if said else ""
+
+
+def _struck(row: Row, text: str) -> str:
+    """
+    A reading that does not count is struck through, and stays where it is.
+    """
+    return text if row.valid or text == show.DASH else f"~~{text}~~"
+
+
+def _errors(row: Row, _: Row | None) -> str:
+    return f"{row.errors:,} ({show.percent(row.errors / row.n)})" if row.errors and row.n else "0"
+
+
+def _age(row: Row, now_ns: int) -> str:
+    return "new" if row.is_new else show.age(now_ns - row.measured_at_ns)
+
+
+def _note(row: Row) -> str:
+    reason = show.prose(row.invalid_reason or "no reason was stored")
+    return f"~~{show.cell(row.title)}~~, {show.users(row.users)}, {row.instrument}: {reason}"
+
+
+def _fact_name(key: str) -> str:
+    return show.cell(key.removesuffix("_bytes").replace("_", " "))
+
+
+def _fact(key: str, value: str) -> str:
+    return show.size(int(value)) if key.endswith("_bytes") and value.isdecimal() else show.cell(value, 160)

@@ -1,0 +1,168 @@
+"""
+What is a right answer of a route of which nothing is known, and what is the operation called that asks for it?
+
+The first answer teaches it: later ones must not say less, or tell of a failure.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from devperf_pipeline.model import Outcome
+from devperf_pipeline.services.http import protocol
+from devperf_pipeline.services.http.protocol import END, Answer, says_hit
+from devperf_pipeline.services.http.route import HttpRoute, pointing
+
+FAILURES: Mapping[bytes, re.Pattern[bytes] | None] = {
+    b'"degraded"': None,
+    b'"unhealthy"': None,
+    b'"error"': re.compile(rb'"error"\s*:'),
+    b'"errors"': re.compile(rb'"errors"\s*:'),
+}
+"""Words of failure as they stand in JSON; where a pattern is given, only what it finds is one (a key, not a value)."""
+
+UNWELL = ("error", "fail", "failed", "down", "degraded", "unhealthy")
+"""What a `status` says where something is not well."""
+
+LONGEST_NAME = 60
+OWN_ENDINGS = ("-cached", "-new-connections")
+"""What the names of other rows of a route end in."""
+
+SHOWN = 120
+
+
+def name_of(target: str) -> str:
+    """
+    What the operation that asks for a path is called: "/orders/7" is "route-orders-7".
+
+    The name depends on the path alone. Where it could be that of another path, too, a digest makes it its own.
+    No name is one of the contract's, so no rule about these is applied to what only looks alike.
+    """
+    if target == "/":
+        return "route-root"
+    words = "-".join(re.findall(r"[a-z0-9]+", target.lower()))
+    only = target == f"/{words.replace('-', '/')}" and not f"/{words}".endswith(("/root", *OWN_ENDINGS))
+    if only and len(words) <= LONGEST_NAME:
+        return f"route-{words}"
+    digest = hashlib.sha256(target.encode()).hexdigest()[:8]
+    return "-".join(filter(None, ("route", words[:LONGEST_NAME].strip("-"), digest)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearntRoute(HttpRoute):
+    """
+    One path, and what its first answer taught: whether it had a body, which words stood in it, and how long it took.
+    """
+
+    had_body: bool = False
+    forbidden: tuple[bytes, ...] = tuple(FAILURES)
+    took_s: float = 0.0
+
+    def learn(self, answer: Answer) -> "LearntRoute":
+        """
+        The same, knowing its first good answer.
+        """
+        allowed = set(_failures(answer.body, 0, tuple(FAILURES)))
+        return replace(
+            self,
+            had_body=bool(answer.body),
+            forbidden=tuple(word for word in FAILURES if word not in allowed),
+        )
+
+    def check(self, received: bytes) -> Outcome:
+        """
+        How a call ended, by status and words.
+        """
+        outcome = protocol.check(received)
+        if outcome is not Outcome.OK:
+            return outcome
+        if self.cache and not self.from_cache(says_hit(received)):
+            return Outcome.WRONG
+        return self._said(received, received.find(END) + len(END))
+
+    def check_body(self, body: bytes) -> Outcome:
+        """
+        How a call ended whose status is right.
+        """
+        return self._said(body, 0)
+
+    def _said(self, received: bytes, begin: int) -> Outcome:
+        if self.had_body and len(received) <= begin:
+            return Outcome.WRONG
+        return Outcome.DEGRADED if _failures(received, begin, self.forbidden) else Outcome.OK
+
+    def verify(self, answer: Answer) -> str | None:
+        """
+        What is wrong with a whole answer, or None.
+        """
+        success = 200 <= answer.status < 300
+        return (self.wrong_source(answer) if success else None) or self.wrong(answer)
+
+    def wrong(self, answer: Answer) -> str | None:
+        """
+        What is wrong with a whole answer, whoever gave it. One that is no JSON is right whatever it says.
+        """
+        try:
+            decoded = json.loads(answer.body)
+        except (ValueError, RecursionError):
+            decoded = None
+        found: Mapping[str, Any] = decoded if isinstance(decoded, dict) else {}
+        if not 200 <= answer.status < 300:
+            return f"expected status 200, found {answer.status}{pointing(answer)}{_reason(found)}"
+        if self.had_body and not answer.body:
+            return "expected a body, as in the first answer, found none"
+        if wrong := _failure(found):
+            return f"expected success, found {wrong}"
+        if words := _failures(answer.body, 0, self.forbidden):
+            return f"expected an answer like the first, found {words[0].decode()} in {answer.body[:SHOWN]!r}"
+        return None
+
+
+def _failures(received: bytes, begin: int, words: Sequence[bytes]) -> list[bytes]:
+    """
+    Which of these words of failure stand there.
+    """
+    found: list[bytes] = []
+    for word in words:
+        at = received.find(word, begin)
+        if at >= 0 and ((pattern := FAILURES[word]) is None or pattern.search(received, at)):
+            found.append(word)
+    return found
+
+
+def _failure(found: Mapping[str, Any]) -> str | None:
+    """
+    Where a JSON object says that something failed.
+    """
+    for name in ("error", "errors"):
+        if found.get(name):
+            return f"{name}: {_shown(found[name])}"
+    for name in ("success", "ok"):
+        if found.get(name) is False:
+            return f"{name}: false{_reason(found)}"
+    status = found.get("status")
+    if isinstance(status, str) and status.lower() in UNWELL:
+        return f"status: {_shown(status)}{_reason(found)}"
+    return None
+
+
+def _reason(found: Mapping[str, Any]) -> str:
+    """
+    What an answer gives as its reason.
+    """
+    said = next((found[name] for name in ("error", "detail", "message") if found.get(name)), None)
+    return f": {_shown(said)}" if said else ""
+
+
+def _shown(value: Any) -> str:
+    return plain(value if isinstance(value, str) else json.dumps(value))
+
+
+def plain(value: Any) -> str:
+    """
+    What somebody else wrote, short, and without anything that a terminal would obey.
+    """
+    return "".join(letter if letter.isprintable() else " " for letter in str(value)[:SHOWN])

@@ -1,0 +1,299 @@
+"""
+Does an API answer for itself and as often as it is asked, or do a rate limit or a cache stand before it?
+
+Found by asking, before anything is measured: what headers say, and what answers of the same question have in common
+that they should not. A limit that says nothing until it is reached is found on every call (`http_wire.check`).
+"""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from devperf_pipeline.errors import ServiceError
+from devperf_pipeline.model import Outcome
+from devperf_pipeline.services.http.protocol import NONE, Answer, cached_by, outcome_of
+
+PASSING: Mapping[str, str] = {"Cache-Control": "no-cache"}
+"""What asks a cache to let a request pass."""
+
+ENOUGH_CALLS = 5_000
+"""A limit from here on is not refused at once: rounds may fit into it, and every call tells when they do not."""
+
+ASKED = 3
+"""How often each way of asking is tried."""
+
+SURELY = 8
+"""How often again where only the time that it takes speaks."""
+
+PAUSE_S = 1.1
+"""After so long, a clock that counts seconds has moved."""
+
+CLIFF = 5
+CLIFF_NS = 2_000_000
+"""So many times, and so much, slower is an answer that a cache does not give."""
+
+OLD_S = 2
+RECENT_S = 3_600
+LIMIT_HEADER = re.compile(r"ratelimit|(x-)?rate-?limit-(limit|policy)(-\w+)?")
+ALLOWED = re.compile(r"(?:(?<=q=)|(?<=r=)|(?<=limit=)|^)\d+")
+MOMENT = re.compile(r"time|now|date|^at$|checked|generated", re.IGNORECASE)
+OTHER_MOMENT = re.compile(
+    r"start|boot|creat|built|build|since|expir|modif|updat|deploy|zone|out", re.IGNORECASE
+)
+IDENTITY = re.compile(r"(request|trace|correlation)_?id|nonce", re.IGNORECASE)
+
+Ask = Callable[[str, Mapping[str, str]], Answer]
+"""Ask the same route again: what is put behind its target, and more headers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoiler:
+    """
+    What stands before a route: a "limit" or a "cache", and what was seen of it.
+
+    A cache that says so in a header can be told call by call; a `passable` one lets requests through that ask for it.
+    """
+
+    kind: str
+    seen: str
+    told: bool = False
+    passable: bool = False
+
+
+def limited_by(answer: Answer) -> str | None:
+    """
+    What an answer says of a rate limit that no benchmark fits into, or None.
+    """
+    if outcome_of(answer.status, retry_after="retry-after" in answer.headers) is Outcome.LIMITED:
+        waits = answer.headers.get("retry-after")
+        when = f", Retry-After: {waits[:40]}" if waits else ""
+        return f"status {answer.status}{when}"
+    for name, value in answer.headers.items():
+        if LIMIT_HEADER.fullmatch(name):
+            allowed = [int(number) for number in ALLOWED.findall(value)]
+            if allowed and min(allowed) < ENOUGH_CALLS:
+                return f"{name}: {value[:60]}"
+    return None
+
+
+def declared_by(answer: Answer) -> str | None:
+    """
+    What an answer says of being kept for a while, unless it says as well that no cache had it.
+    """
+    headers = answer.headers
+    kept = re.search(r"max-age=[1-9]\d*", headers.get("cache-control", ""))
+    missed = any("cache" in name and "miss" in value.lower() for name, value in headers.items())
+    return f"cache-control: {kept[0]}, with an etag" if kept and "etag" in headers and not missed else None
+
+
+@dataclass(slots=True)
+class Trial:
+    """
+    A few answers of one route, and what they give away. Only for what can be asked without changing anything.
+
+    Of a route that is not `known`, a field may be called time or id and be that of an order: it tells of a cache only
+    where it changes as soon as caches are passed.
+    """
+
+    ask: Ask
+    known: bool = True
+    plain: list[Answer] = field(default_factory=list[Answer])
+    plain_ns: list[int] = field(default_factory=list[int])
+    began_s: float = 0.0
+
+    def begin(self) -> Spoiler | None:
+        """
+        What is found without waiting.
+
+        Raises:
+            ServiceError: the API does not answer.
+
+        """
+        self.began_s = time.monotonic()
+        for _ in range(ASKED):
+            self._ask_plainly()
+            if seen := limited_by(self.plain[-1]):
+                return Spoiler("limit", seen)
+        for answer in self.plain:
+            if seen := cached_by(answer.headers):
+                passed = all(cached_by(self.ask("", PASSING).headers) is None for _ in range(2))
+                return Spoiler("cache", seen, told=True, passable=passed)
+        if any(answer.status != 200 for answer in self.plain):
+            return None
+        return self._contrast() or (self._repeated() or self._declared() if self.known else None)
+
+    def end(self) -> Spoiler | None:
+        """
+        What is found when time has passed, if there is anything in the answers that should have moved with it.
+        """
+        still = set(_moments(self.plain[0])) & set(_moments(self.plain[-1]))
+        if not still:
+            return None
+        time.sleep(max(0.0, self.began_s + PAUSE_S - time.monotonic()))
+        self._ask_plainly()
+        stood = still & set(_moments(self.plain[-1]))
+        if stood and not self.known:
+            [passed], _ = self._ask_past_caches(1)
+            stood = stood - set(_leaves(passed)) if passed.status == 200 else set[tuple[str, Any]]()
+        for path, value in sorted(stood, key=str):
+            return Spoiler("cache", f"{path} was {str(value)[:40]} in every answer of {PAUSE_S:g} s")
+        return None
+
+    def _ask_plainly(self) -> None:
+        began = time.perf_counter_ns()
+        self.plain.append(self.ask("", NONE))
+        self.plain_ns.append(time.perf_counter_ns() - began)
+
+    def _contrast(self) -> Spoiler | None:
+        """
+        What is other when the same is asked in a way that no cache has seen.
+        """
+        passed, passed_ns = self._ask_past_caches(ASKED)
+        if any(answer.status != 200 for answer in passed):
+            return None
+        # Once more, after the others: what only happened to stand still has moved by now.
+        self._ask_plainly()
+        held = dict(set.intersection(*(set(_leaves(answer)) for answer in self.plain)))
+        told = [dict(_leaves(answer)) for answer in passed]
+        for path in sorted(held):
+            values = {str(leaves.get(path)) for leaves in told}
+            echoed = any("devperf=" in value for value in values)
+            if len(values) == ASKED and str(held[path]) not in values and not echoed:
+                return Spoiler(
+                    "cache", f"{path} was the same in {ASKED} answers, and another in each that passes caches"
+                )
+        return self._cliff() if _is_cliff(min(self.plain_ns), min(passed_ns)) else None
+
+    def _cliff(self) -> Spoiler | None:
+        """
+        Whether passing caches takes longer every time, asked in turn: a busy machine makes both kinds late.
+        """
+        slow: list[int] = []
+        for _ in range(SURELY):
+            self._ask_plainly()
+            slow += self._ask_past_caches(1)[1]
+        fast_ns, slow_ns = sorted(self.plain_ns[-SURELY:])[SURELY // 2], min(slow)
+        if not _is_cliff(fast_ns, slow_ns):
+            return None
+        return Spoiler(
+            "cache",
+            f"the same request took {fast_ns / 1e6:.1f} ms, and {slow_ns / 1e6:.1f} ms when it passes caches",
+        )
+
+    def _ask_past_caches(self, times: int) -> tuple[list[Answer], list[int]]:
+        """
+        Answers to requests that no cache has seen, and how long each took.
+        """
+        answers: list[Answer] = []
+        took_ns: list[int] = []
+        for _ in range(times):
+            began = time.perf_counter_ns()
+            answers.append(self.ask(f"?devperf={began}", PASSING))
+            took_ns.append(time.perf_counter_ns() - began)
+        return answers, took_ns
+
+    def _repeated(self) -> Spoiler | None:
+        """
+        What names one request and came in answers to several.
+        """
+        for path, value in set(_leaves(self.plain[0])) & set(_leaves(self.plain[-1])):
+            if IDENTITY.search(path.rpartition(".")[2]) and value:
+                return Spoiler("cache", f"{path} was {str(value)[:40]} in the answers to {ASKED} requests")
+        return None
+
+    def _declared(self) -> Spoiler | None:
+        """
+        What says that it may be kept, and does not say whether it was.
+        """
+        seen = declared_by(self.plain[-1])
+        return Spoiler("cache", seen) if seen else None
+
+
+def spoilers_of(asks: Sequence[Ask], *, known: bool = True) -> list[Spoiler | None]:
+    """
+    What stands before each route, None where nothing was found. All routes are waited for together.
+
+    A route that does not answer when it is asked again costs the others nothing. For `known` see `Trial`.
+    """
+    trials = [Trial(ask, known=known) for ask in asks]
+    found = [_unless_silent(trial.begin) for trial in trials]
+    return [
+        seen or _unless_silent(trial.end) if trial.plain else seen
+        for seen, trial in zip(found, trials, strict=True)
+    ]
+
+
+def _unless_silent(look: Callable[[], Spoiler | None]) -> Spoiler | None:
+    try:
+        return look()
+    except ServiceError as error:
+        return Spoiler("silence", str(error))
+
+
+def _is_cliff(fast_ns: int, slow_ns: int) -> bool:
+    return slow_ns > CLIFF * fast_ns and slow_ns - fast_ns > CLIFF_NS
+
+
+def _leaves(answer: Answer) -> Iterator[tuple[str, Any]]:
+    """
+    Every plain value of a JSON body with its place: `("services.vault.status", "healthy")`.
+    """
+    try:
+        yield from _leaves_of("", json.loads(answer.body))
+    except (ValueError, RecursionError):
+        return
+
+
+def _leaves_of(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    match value:
+        case dict():
+            for key, each in value.items():
+                yield from _leaves_of(f"{path}.{key}" if path else str(key), each)
+        case list():
+            for number, each in enumerate(value):
+                yield from _leaves_of(f"{path}.{number}", each)
+        case _:
+            yield path, value
+
+
+def _moments(answer: Answer) -> Iterator[tuple[str, Any]]:
+    """
+    What in an answer should move with the clock: times of the answer itself, and how long the API is up.
+    """
+    # A cache between us and the API repeats its old date, too.
+    if _is_old(date := answer.headers.get("date", "")):
+        yield "the header date", date
+    for path, value in _leaves(answer):
+        key = path.rpartition(".")[2]
+        if "uptime" in key.lower():
+            if value:
+                yield path, value
+        elif MOMENT.search(key) and not OTHER_MOMENT.search(key) and _is_recent(value):
+            yield path, value
+
+
+def _is_old(date: str) -> bool:
+    try:
+        return parsedate_to_datetime(date).timestamp() < time.time() - OLD_S
+    except ValueError:
+        return False
+
+
+def _is_recent(value: Any) -> bool:
+    now = time.time()
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            return False
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = value // 1_000 if value > 100 * now else value
+    else:
+        return False
+    return now - RECENT_S < seconds < now + 60

@@ -1,0 +1,87 @@
+"""
+What is a route that an API is asked for, and how is told whether the API itself answered, or a cache before it?
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self
+
+from devperf_pipeline.model import Outcome
+from devperf_pipeline.services.http.preflight import PASSING
+from devperf_pipeline.services.http.protocol import NONE, Answer, cached_by, check, says_hit
+
+Method = Literal["GET", "POST", "DELETE"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRoute(ABC):
+    """
+    One row of an API's table: `title` is what people call it, `target` what is really asked for.
+
+    `cache` is set where the API caches this route: it is asked to be "passed", or "asked" on purpose.
+    """
+
+    name: str
+    title: str
+    method: Method
+    target: str
+    headers: Mapping[str, str] = field(default_factory=lambda: NONE)
+    cache: Literal["", "passed", "asked"] = ""
+
+    def cold(self) -> Self:
+        """
+        The same row of a route that is cached, answered by the API itself.
+        """
+        return replace(self, headers=PASSING, cache="passed")
+
+    def cached(self) -> Self:
+        """
+        The row of its own that a cache's answers get.
+        """
+        return replace(self, name=f"{self.name}-cached", title=f"{self.title} (cached)", cache="asked")
+
+    def check(self, received: bytes) -> Outcome:
+        """
+        How a call ended, by a few bytes of the answer.
+        """
+        outcome = check(received)
+        if outcome is not Outcome.OK:
+            return outcome
+        return self.check_body(received) if self.from_cache(says_hit(received)) else Outcome.WRONG
+
+    def from_cache(self, hit: bool) -> bool:
+        """
+        Whether an answer came from where this row's answers come from.
+        """
+        return not self.cache or hit == (self.cache == "asked")
+
+    @abstractmethod
+    def check_body(self, body: bytes) -> Outcome:
+        """
+        How a call ended whose status is right.
+        """
+
+    @abstractmethod
+    def verify(self, answer: Answer) -> str | None:
+        """
+        What is wrong with a whole answer, or None.
+        """
+
+    def wrong_source(self, answer: Answer) -> str | None:
+        """
+        Who answered in whose place, if that is not as this row says.
+        """
+        cached = cached_by(answer.headers)
+        if bool(cached) == (self.cache == "asked"):
+            return None
+        found = f"a cache's answer ({cached[:60]})" if cached else "the API's own answer"
+        return f"expected {'a cache' if self.cache == 'asked' else 'the API'} to answer, found {found}"
+
+
+def pointing(answer: Answer) -> str:
+    """
+    Where a redirect points.
+    """
+    where = answer.headers.get("location")
+    return f", which points to {where[:100]}" if where and answer.status // 100 == 3 else ""

@@ -1,0 +1,170 @@
+"""
+How is one connection to MySQL made, shared between driver and engine, and what do its errors mean?
+"""
+
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import pymysql
+from pymysql.cursors import Cursor
+
+from devperf_pipeline.errors import ServiceError, ServiceRefused, ServiceUnreachable, WrongAnswer
+from devperf_pipeline.model import Outcome, Service
+from devperf_pipeline.services.mysql import protocol as wire_format
+from devperf_pipeline.services.operation import DEADLINE_S, OUR_NAME
+from devperf_pipeline.services.probe import greeting_in_http, growing, not_in_time
+
+LOST = {0, 1053, 1927, 2006, 2013, 2055}
+"""Error codes after which a connection is gone: shutdown, killed, gone away, lost."""
+
+TOO_MANY = {1040, 1129, 1203, 1226}
+
+
+@dataclass(slots=True, kw_only=True)
+class MysqlConnection:
+    """
+    One user's connection: the driver's, and a second handle on its socket for the engine.
+
+    `numbers` are the statements that were prepared on it, by text.
+    """
+
+    driver: "pymysql.Connection[Cursor]"
+    socket: socket.socket
+    numbers: dict[str, int] = field(default_factory=dict[str, int])
+
+    def give_back(self) -> None:
+        """
+        Leave the socket as pymysql needs it; the engine may have made it blocking.
+        """
+        self.socket.settimeout(DEADLINE_S)
+
+    def close(self) -> None:
+        """
+        End it; never raises.
+        """
+        self.socket.close()
+        with suppress(pymysql.Error):
+            self.driver.close()
+
+
+def connect(service: Service) -> MysqlConnection:
+    """
+    A new connection, authenticated.
+
+    Raises:
+        ServiceUnreachable, ServiceRefused, WrongAnswer: as they say.
+
+    """
+    who = service.credentials
+    try:
+        driver = pymysql.connect(
+            host=service.address.host,
+            port=service.address.port,
+            user=who.username if who else "",
+            password=who.password.encode() if who else b"",  # the driver would encode it as Latin-1
+            charset="utf8mb4",
+            autocommit=True,
+            connect_timeout=int(DEADLINE_S),
+            read_timeout=int(DEADLINE_S),
+            write_timeout=int(DEADLINE_S),
+            ssl_disabled=True,  # the engine cannot take over an encrypted socket
+        )
+    except pymysql.Error as error:
+        raise _explanation(service, error) from error
+    except (ValueError, IndexError, struct.error) as error:  # a greeting that only begins like one
+        raise _other_protocol(service, f"a greeting that cannot be read ({error})") from error
+    except RuntimeError as error:
+        raise ServiceRefused(
+            f"{service.name} at {service.address} asks for a way to log in that the driver does not have: {error}. "
+            f"Install what it names, or let this user log in by mysql_native_password."
+        ) from error
+    # The driver has no public way to its socket.
+    own: socket.socket = driver._sock  # noqa: SLF001  # pyright: ignore[reportAttributeAccessIssue]
+    return MysqlConnection(driver=driver, socket=own.dup())
+
+
+def _other_protocol(service: Service, said: str) -> WrongAnswer:
+    return WrongAnswer(
+        f"{service.name} at {service.address} should speak MySQL's protocol, but answered {said}. "
+        f"Is another server listening there? Correct host and port in the stack file."
+    )
+
+
+@contextmanager
+def explained(service: Service) -> Iterator[None]:
+    """
+    Turn what the driver raises into a `ServiceError`.
+    """
+    try:
+        yield
+    except pymysql.Error as error:
+        raise _explanation(service, error) from error
+
+
+def _explanation(service: Service, error: pymysql.Error) -> ServiceError:
+    """
+    The driver's error in our words. The driver's text never holds a password.
+    """
+    where = f"{service.name} at {service.address}"
+    code = error.args[0] if error.args and isinstance(error.args[0], int) else None
+    said = str(error.args[-1]) if error.args else type(error).__name__
+    user = service.credentials.username if service.credentials else "no user"
+    if code is None:  # not the server's words but the driver's, about packets that make no sense
+        return _other_protocol(service, greeting_in_http(service) or repr(said))
+    if code in LOST | {2003}:
+        speaks = greeting_in_http(service) if code != 2003 else None
+        # A MySQL that is only slow greets with a packet, whose length and number hold zeros.
+        if speaks is not None and "\\x00" not in speaks:
+            return _other_protocol(service, speaks)
+        return not_in_time(service, said)
+    if code in TOO_MANY:
+        return ServiceRefused(
+            f"{where} has no room for another connection: {code} {said}. "
+            f"Close some, or raise max_connections on the server."
+        )
+    return ServiceRefused(
+        f"{where} should let {user} in and do as asked, but said: {code} {said}. Check user, password and "
+        f"privileges (it needs GRANT ALL ON {OUR_NAME}.*) in the stack file and on the server."
+    )
+
+
+def failure(error: Exception) -> int:
+    """
+    How a call ended that the driver raised.
+    """
+    code = error.args[0] if error.args else None
+    if isinstance(error.__context__, TimeoutError):
+        return Outcome.TIMEOUT
+    return Outcome.LOST if code in LOST else Outcome.ERROR
+
+
+def number_of(text: str, connection: MysqlConnection, where: str) -> int:
+    """
+    The number of a statement on this connection, prepared if it was not yet.
+
+    Raises:
+        ServiceUnreachable, WrongAnswer: the server does not prepare it.
+
+    """
+    if text not in connection.numbers:
+        command = wire_format.command(wire_format.PREPARE, text.replace("%s", "?").encode())
+        reply = b""
+        try:
+            for reply in growing(connection.socket, command):
+                number, whole = wire_format.prepared(reply)
+                if whole:
+                    connection.numbers[text] = number
+                    break
+        except OSError as error:
+            raise ServiceUnreachable(
+                f"{where} should have prepared a statement, but: {error}. Look at the server's log."
+            ) from error
+        except ValueError as error:
+            said = wire_format.error_of(reply) or str(error)
+            raise WrongAnswer(
+                f"{where} should have prepared {text!r} and said: {said}. Is its database still there?"
+            ) from error
+    return connection.numbers[text]

@@ -1,0 +1,179 @@
+"""
+How is one connection to PostgreSQL made, shared between driver and engine, and what do its errors mean?
+"""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from devperf_pipeline.errors import ServiceError, ServiceRefused, ServiceUnreachable, WrongAnswer
+from devperf_pipeline.model import Outcome, Service
+from devperf_pipeline.services.operation import DEADLINE_S, OUR_NAME
+from devperf_pipeline.services.postgresql import protocol as wire_format
+from devperf_pipeline.services.probe import greeting_in_http, growing, not_in_time
+from devperf_pipeline.services.relational.rows import Arguments
+
+
+class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
+    """
+    A connection on which every wait ends; psycopg alone would wait for a silent server for ever.
+    """
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = DEADLINE_S) -> Any:
+        return super().wait(gen, interval, timeout)
+
+
+@dataclass(slots=True, kw_only=True)
+class PostgresConnection:
+    """
+    One user's connection: the driver's, and a second handle on its socket for the engine.
+
+    `names` are the statements that were parsed on it, by text.
+    """
+
+    driver: BoundedConnection
+    socket: socket.socket
+    names: dict[str, str] = field(default_factory=dict[str, str])
+
+    def give_back(self) -> None:
+        """
+        Leave the socket as psycopg needs it; the engine may have made it blocking.
+        """
+        os.set_blocking(self.driver.fileno(), False)
+
+    def close(self) -> None:
+        """
+        End it; never raises.
+        """
+        self.socket.close()
+        with suppress(psycopg.Error):
+            self.driver.close()
+
+
+def driver_to(service: Service, database: str | None) -> BoundedConnection:
+    """
+    A connection of the driver to one database, authenticated.
+
+    Raises:
+        psycopg.Error: whatever stands in the way.
+
+    """
+    who = service.credentials
+    return BoundedConnection.connect(
+        host=service.address.host,
+        port=service.address.port,
+        user=who.username if who else None,
+        password=who.password if who else None,
+        dbname=database,
+        autocommit=True,
+        prepare_threshold=None,
+        connect_timeout=int(DEADLINE_S),
+        sslmode="disable",  # the engine cannot take over an encrypted socket
+        gssencmode="disable",
+        client_encoding="utf8",
+        application_name=OUR_NAME,
+        options="",
+    )
+
+
+def connect(service: Service) -> PostgresConnection:
+    """
+    A new connection whose way to the database was tried.
+
+    Raises:
+        ServiceUnreachable, ServiceRefused, WrongAnswer: as they say.
+
+    """
+    with explained(service):
+        driver = driver_to(service, service.database)
+        try:
+            driver.execute("SELECT 1")  # PgBouncer lets us in before it knows whether its server is there
+        except psycopg.Error:
+            driver.close()
+            raise
+    return PostgresConnection(driver=driver, socket=socket.socket(fileno=os.dup(driver.fileno())))
+
+
+@contextmanager
+def explained(service: Service) -> Iterator[None]:
+    """
+    Turn what the driver raises into a `ServiceError`.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        raise _explanation(service, error) from error
+
+
+def _explanation(service: Service, error: psycopg.Error) -> ServiceError:
+    """
+    The driver's error in our words. The driver's text never holds a password.
+    """
+    where, said = f"{service.name} at {service.address}", " ".join(str(error).split())
+    user = service.credentials.username if service.credentials else "no user"
+    state = error.sqlstate or ""
+    if "received invalid response" in said or "expected authentication request" in said:
+        speaks = greeting_in_http(service)
+        return WrongAnswer(
+            f"{where} should speak PostgreSQL's protocol, but answered {speaks or repr(said)}. "
+            f"Is another server listening there? Correct host and port in the stack file."
+        )
+    if state.startswith(("08", "57P")) or "starting up" in said or "shutting down" in said:
+        return ServiceUnreachable(f"{where} is not ready: {said}. Wait, or look at the server's log.")
+    if "FATAL:" in said or "ERROR:" in said or state:
+        return ServiceRefused(
+            f"{where} should let {user} in and do as asked, but said: {said}. "
+            f"Check user, password, database and privileges in the stack file and on the server."
+        )
+    if isinstance(error, psycopg.errors.ConnectionTimeout) and (speaks := greeting_in_http(service)):
+        return WrongAnswer(
+            f"{where} should speak PostgreSQL's protocol, but answered {speaks}. "
+            f"Correct host and port in the stack file."
+        )
+    return not_in_time(service, said)
+
+
+def failure_of(driver: BoundedConnection) -> Callable[[Exception], int]:
+    """
+    How a call ended that the driver raised.
+    """
+
+    def failure(error: Exception) -> int:
+        state = error.sqlstate if isinstance(error, psycopg.Error) else None
+        if driver.closed or (state or "").startswith(("08", "57P")):
+            return Outcome.LOST
+        timeout = isinstance(error, psycopg.OperationalError) and state is None
+        return Outcome.TIMEOUT if timeout else Outcome.ERROR
+
+    return failure
+
+
+def name_of(text: str, arguments: Arguments, connection: PostgresConnection, where: str) -> str:
+    """
+    The name of a statement on this connection, parsed if it was not yet.
+
+    Raises:
+        ServiceUnreachable, WrongAnswer: the server does not parse it.
+
+    """
+    if text not in connection.names:
+        name = f"{OUR_NAME}_{len(connection.names)}"
+        parse = wire_format.parse(name, text, arguments) + wire_format.SYNC
+        try:
+            replies = growing(connection.socket, parse)
+            whole = next(reply for reply in replies if wire_format.complete(reply))
+        except OSError as error:
+            raise ServiceUnreachable(
+                f"{where} should have parsed a statement, but: {error}. Look at the server's log."
+            ) from error
+        if (problem := wire_format.error_of(whole)) is not None:
+            raise WrongAnswer(
+                f"{where} should have parsed {text!r} and said: {problem}. Is its schema still there?"
+            )
+        connection.names[text] = name
+    return connection.names[text]

@@ -1,0 +1,180 @@
+"""
+How is Vault visited and measured?
+
+Five users read, write and list secrets, have certificates issued, create tokens, and ask how the server is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from devperf_pipeline.errors import WrongAnswer
+from devperf_pipeline.model import Facts, Service
+from devperf_pipeline.services.http.canned_server import CannedServer
+from devperf_pipeline.services.operation import Operation
+from devperf_pipeline.services.vault.client import VaultApi
+from devperf_pipeline.services.vault.connection import EXCEPTIONS, VaultConnection
+from devperf_pipeline.services.vault.objects import KEY_BITS, KEY_TYPE, TOKEN_TTL_S, VaultObjects
+from devperf_pipeline.services.vault.workload import floor_of, operation, questions
+
+NEEDS = {"pki-issue": "certificates", "token-create": "tokens"}
+"""Which operations need more than a KV mount."""
+
+
+def open_session(service: Service) -> "VaultSession":
+    """
+    Visit a Vault.
+
+    Raises:
+        ServiceUnreachable, ServiceRefused, WrongAnswer: as they say.
+
+    """
+    api = VaultApi(service)
+    try:
+        api.ready()
+        return VaultSession(service, api, VaultObjects(service, api))
+    finally:
+        # Between here and the first question minutes may pass; it then connects anew.
+        api.close()
+
+
+class VaultSession:
+    """
+    One visit to one Vault.
+
+    `unmeasurable` says of each published row that has no operation here why not.
+    """
+
+    exceptions = EXCEPTIONS
+
+    def __init__(self, service: Service, api: VaultApi, objects: VaultObjects) -> None:
+        self._service = service
+        self._api = api
+        self._objects = objects
+        self._canned: CannedServer | None = None
+        self.unmeasurable: dict[str, str] = {}
+
+    def facts(self) -> Facts:
+        """
+        Version and storage, and what is measured with.
+        """
+        said = self._api.do("GET", "/sys/seal-status")
+        health = self._api.do("GET", "/sys/health")
+        version, storage = str(said["version"]), str(said.get("storage_type", "unknown"))
+        # OpenBao began to count at 2 and says nothing of an edition.
+        product = "OpenBao (Vault's API)" if version >= "2" and "enterprise" not in health else "Vault"
+        whose = "our own" if self._objects.own_kv else "shared: our token may not mount one"
+        return Facts(
+            product=f"{product} {version}",
+            version=version,
+            settings={
+                "storage": f"{storage} (in memory, as in development mode)"
+                if storage == "inmem"
+                else storage,
+                "seal": str(said.get("type", "unknown")),
+                "kv": f"version 2, mount {self._objects.kv}/ ({whose})",
+                "certificates": f"{KEY_TYPE} {KEY_BITS}, issued with their key, not stored",
+                "tokens": f"service tokens of {TOKEN_TTL_S // 3600} h, children of one parent",
+            },
+        )
+
+    def objects(self) -> Sequence[str]:
+        """
+        Our mounts, our policy and our tokens, as far as our token may make them.
+        """
+        return self._objects.names()
+
+    def assume(self) -> None:
+        """
+        Start our own server, which is the floor, and nothing in Vault.
+        """
+        self._stop_canned()
+        self._canned = CannedServer()
+        self._objects.absent = self._objects.unmade()
+
+    def spoilers(self) -> Sequence[str]:
+        """
+        What would spoil a measurement; see `operation.Forewarning`.
+        """
+        return list(self._objects.spoilers())
+
+    def prepare(self) -> None:
+        """
+        Remove what an earlier visit left, make our mounts, our policy and our secrets.
+
+        Raises:
+            ServiceRefused: something of our name is not ours, or there is no KV version 2 that we may use.
+
+        """
+        self.clean()
+        self._canned = CannedServer()
+        self._objects.claim()
+        titles = {question.name: question.title for question in questions(self._objects.kv)}
+        self.unmeasurable = {
+            titles[name]: self._objects.absent[what]
+            for name, what in NEEDS.items()
+            if what in self._objects.absent
+        }
+
+    def operations(self) -> Sequence[Operation]:
+        """
+        The floor and the published rows that can be measured with our token.
+        """
+        if self._canned is None:
+            raise WrongAnswer("the operations of a session are known after prepare(), and until clean()")
+        measurable = [
+            question
+            for question in questions(self._objects.kv)
+            if NEEDS.get(question.name) not in self._objects.absent
+        ]
+        made = {
+            question: operation(question, self._service.address, self._api.headers, self._objects)
+            for question in measurable
+        }
+        # What needs no token is measured also when ours has ended.
+        kept_alive = [each if question.open else self._kept_alive(each) for question, each in made.items()]
+        return [floor_of(self._canned), *kept_alive]
+
+    def _kept_alive(self, operation: Operation) -> Operation:
+        """
+        The operation, before each round of which our token is renewed where it is time.
+        """
+        reset = operation.reset
+
+        def renewed(users: int, size: int) -> None:
+            self._api.keep_alive()
+            if reset is not None:
+                reset(users, size)
+
+        return replace(operation, reset=renewed)
+
+    def connect(self) -> VaultConnection:
+        """
+        One user's connections.
+        """
+        return VaultConnection()
+
+    def renew(self, service: Service) -> None:
+        """
+        Go on with other credentials.
+        """
+        self._api.enter(service)
+        self._service = service
+
+    def clean(self) -> None:
+        """
+        Remove our mounts, our policy and our tokens, and stop our own server.
+        """
+        self._stop_canned()
+        self._objects.remove()
+
+    def close(self) -> None:
+        """
+        End the visit.
+        """
+        self._stop_canned()
+        self._api.close()
+
+    def _stop_canned(self) -> None:
+        if self._canned is not None:
+            self._canned.stop()
+            self._canned = None

@@ -1,0 +1,320 @@
+"""
+What is Vault asked for, by prepared bytes and by the driver, and which answers are right?
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from devperf_pipeline.errors import WrongAnswer
+from devperf_pipeline.model import Address, Outcome
+from devperf_pipeline.services.http import protocol
+from devperf_pipeline.services.http.canned_server import CannedServer
+from devperf_pipeline.services.http.floor import floor
+from devperf_pipeline.services.operation import Driver, Operation, Step, Wire
+from devperf_pipeline.services.vault.connection import EXCEPTIONS, VaultClient, VaultConnection, failure
+from devperf_pipeline.services.vault.objects import (
+    DOMAIN,
+    KEPT,
+    KEY_TYPE,
+    OUR_NAME,
+    PKI,
+    POLICY,
+    ROLE,
+    TOKEN_TTL_S,
+    VaultObjects,
+    kept,
+    secret_of,
+)
+
+USERS = (5,)
+"""The published 1,200 reads a second of 4.2 ms each are five at the same time."""
+
+WRITTEN = 10
+"""How many keys a user writes in turn. Vault keeps ten versions of each, so they stop growing at once."""
+
+TOKENS = 20_000
+"""How many tokens a round may create; they are revoked before the next one."""
+
+ISSUING_S = 0.6
+"""A key is found in 20 to 150 ms: shorter rounds would end before enough were."""
+
+STRIDE = 7
+"""Users begin at different secrets."""
+
+Expectation = Callable[[Mapping[str, Any]], str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """
+    One operation: `asked` gives path and body of a user's call, `ask` makes the same call through the driver.
+
+    `says` are bytes that are in every right answer, looked at on every call; `wrong` judges the decoded answer.
+    `cycle` is after how many calls the same is asked again. An `open` question needs no token.
+    `least_s` is as in `Operation`.
+    """
+
+    name: str
+    title: str
+    method: str
+    asked: Callable[[int, int], tuple[str, dict[str, Any] | None]]
+    ask: Callable[[VaultClient, int, int], Any]
+    says: bytes
+    wrong: Expectation
+    cycle: int = 1
+    open: bool = False
+    least_s: float = 0.0
+
+
+def questions(kv: str) -> Sequence[Question]:
+    """
+    The published rows, in their order.
+    """
+    issued = {"common_name": f"service.{DOMAIN}", "ttl": "1h"}
+    wanted = {"policies": [POLICY], "ttl": f"{TOKEN_TTL_S}s"}
+    return (
+        Question(
+            name="kv-read",
+            title="KV read (secret/data/*)",
+            method="GET",
+            asked=lambda user, call: (f"/{kv}/data/{kept(_spread(user, call))}", None),
+            ask=lambda vault, user, call: vault.secrets.kv.v2.read_secret_version(
+                kept(_spread(user, call)), mount_point=kv, raise_on_deleted_version=True
+            ),
+            says=b'"password":"',
+            wrong=_wrong_secret,
+            cycle=KEPT,
+        ),
+        Question(
+            name="kv-write",
+            title="KV write (secret/data/*)",
+            method="POST",
+            asked=lambda user, call: (
+                f"/{kv}/data/{_written(user, call)}",
+                {"data": secret_of(_spread(user, call))},
+            ),
+            ask=lambda vault, user, call: vault.secrets.kv.v2.create_or_update_secret(
+                _written(user, call), secret_of(_spread(user, call)), mount_point=kv
+            ),
+            says=b'"version":',
+            wrong=_wrong_version,
+            cycle=KEPT,
+        ),
+        Question(
+            name="kv-list",
+            title="KV list",
+            method="LIST",
+            asked=lambda _user, _call: (f"/{kv}/metadata/{OUR_NAME}/kept", None),
+            ask=lambda vault, _user, _call: vault.secrets.kv.v2.list_secrets(
+                f"{OUR_NAME}/kept", mount_point=kv
+            ),
+            says=f'"{KEPT - 1:03d}"'.encode(),
+            wrong=_wrong_keys,
+        ),
+        Question(
+            name="pki-issue",
+            title="Certificate issue (PKI)",
+            method="POST",
+            asked=lambda _user, _call: (f"/{PKI}/issue/{ROLE}", issued),
+            ask=lambda vault, _user, _call: vault.secrets.pki.generate_certificate(
+                ROLE, issued["common_name"], {"ttl": issued["ttl"]}, mount_point=PKI
+            ),
+            says=b"-----BEGIN CERTIFICATE-----",
+            wrong=_wrong_certificate,
+            least_s=ISSUING_S,
+        ),
+        Question(
+            name="token-create",
+            title="Token create",
+            method="POST",
+            asked=lambda _user, _call: ("/auth/token/create", wanted),
+            ask=lambda vault, _user, _call: vault.auth.token.create(**wanted),
+            says=b'"client_token":"',
+            wrong=_wrong_token,
+        ),
+        Question(
+            name="health",
+            title="Health check (sys/health)",
+            method="GET",
+            asked=lambda _user, _call: ("/sys/health", None),
+            ask=lambda vault, _user, _call: vault.sys.read_health_status(method="GET"),
+            says=b'"sealed":false',
+            wrong=_wrong_health,
+            open=True,
+        ),
+        Question(
+            name="seal-status",
+            title="Seal status",
+            method="GET",
+            asked=lambda _user, _call: ("/sys/seal-status", None),
+            ask=lambda vault, _user, _call: vault.sys.read_seal_status(),
+            says=b'"sealed":false',
+            wrong=lambda said: (
+                None if said.get("sealed") is False else _unexpected("an unsealed Vault", said)
+            ),
+            open=True,
+        ),
+    )
+
+
+def floor_of(server: CannedServer) -> Operation:
+    """
+    An empty 200 of a server that does nothing, through prepared bytes and through our driver.
+    """
+
+    def driver(connection: VaultConnection, _user: int, _size: int) -> Driver:
+        server.stand_with_us()
+        vault = connection.vault(server.address, "none")
+
+        def wrong(answer: Any) -> str | None:
+            status, body = getattr(answer, "status_code", None), getattr(answer, "content", None)
+            return None if (status, body) == (200, b"") else f"expected an empty 200, found {answer!r:.100}"
+
+        return Driver(
+            call=lambda _call: vault.adapter.get("/v1/"),
+            check=lambda answer: Outcome.OK if wrong(answer) is None else Outcome.WRONG,
+            verify=wrong,
+            exceptions=EXCEPTIONS,
+            failure=failure,
+        )
+
+    return replace(floor(server), driver=driver)
+
+
+def operation(
+    question: Question,
+    address: Address,
+    headers: Callable[[str | None], dict[str, str]],
+    objects: VaultObjects,
+) -> Operation:
+    """
+    A question as an operation. Tokens are asked for with the token of their parent, which each round has anew.
+    """
+    creates = question.name == "token-create"
+
+    def wire(connection: VaultConnection, user: int, size: int) -> Wire:
+        given = {} if question.open else headers(objects.parent if creates else None)
+        prepared: list[bytes] = []
+        for call in range(min(size, question.cycle)):
+            path, body = question.asked(user, call)
+            text = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+            prepared.append(protocol.encode(question.method, f"/v1{path}", str(address), text, headers=given))
+        calls = [(Step(data, protocol.complete),) for data in prepared]
+        return Wire(
+            sockets=[connection.take_socket(address)],
+            calls=calls * size if creates else calls,
+            check=lambda replies: _check(replies[0], question.says),
+            verify=lambda replies: _wrong_reply(replies[0], question.wrong),
+        )
+
+    def driver(connection: VaultConnection, user: int, size: int) -> Driver:
+        vault = connection.vault(address, objects.parent if creates else headers(None)["X-Vault-Token"])
+
+        def wrong(answer: Any) -> str | None:
+            # Where the status is not 200 the driver returns its response in the place of what it says.
+            return (
+                question.wrong(answer) if isinstance(answer, dict) else f"the driver returned {answer!r:.100}"
+            )
+
+        return Driver(
+            call=lambda call: question.ask(vault, user, call),
+            check=lambda answer: Outcome.OK if wrong(answer) is None else Outcome.WRONG,
+            verify=wrong,
+            exceptions=EXCEPTIONS,
+            failure=failure,
+            size=size if creates else None,
+        )
+
+    return Operation(
+        name=question.name,
+        title=question.title,
+        users=USERS,
+        wire=wire,
+        driver=driver,
+        reset=(lambda _users, _size: objects.new_parent()) if creates else None,
+        finite=creates,
+        largest=TOKENS,
+        least_s=question.least_s,
+    )
+
+
+def _spread(user: int, call: int) -> int:
+    return (user * STRIDE + call) % KEPT
+
+
+def _written(user: int, call: int) -> str:
+    return f"{OUR_NAME}/written/{user}-{call % WRITTEN}"
+
+
+def _check(reply: bytes, says: bytes) -> Outcome:
+    outcome = protocol.check(reply)
+    return Outcome.WRONG if outcome is Outcome.OK and says not in reply else outcome
+
+
+def _wrong_reply(reply: bytes, wrong: Expectation) -> str | None:
+    try:
+        answer = protocol.parse(reply)
+        said = json.loads(answer.body)
+    except (WrongAnswer, ValueError) as error:
+        return str(error)
+    if answer.status != 200 or not isinstance(said, dict):
+        # Errors of Vault repeat nothing that is secret.
+        return f"expected status 200, found {answer.status}: {answer.body[:200]!r}"
+    return wrong(said)
+
+
+def _unexpected(expected: str, said: Mapping[str, Any]) -> str:
+    """
+    What was found is told by the names of its fields: among the values may be tokens and keys.
+    """
+    return f"expected {expected}, found an answer with {', '.join(sorted(said)[:12]) or 'nothing'}"
+
+
+def _wrong_secret(said: Mapping[str, Any]) -> str | None:
+    data = (said.get("data") or {}).get("data") or {}
+    number = str(data.get("password", ""))[:3]
+    right = number.isdecimal() and data == secret_of(int(number))
+    return None if right else _unexpected("one of our secrets", data)
+
+
+def _wrong_version(said: Mapping[str, Any]) -> str | None:
+    data = said.get("data") or {}
+    version = data.get("version")
+    right = isinstance(version, int) and version > 0 and data.get("destroyed") is False
+    return None if right else _unexpected("the version that was written", data)
+
+
+def _wrong_keys(said: Mapping[str, Any]) -> str | None:
+    keys = (said.get("data") or {}).get("keys") or []
+    expected = [f"{number:03d}" for number in range(KEPT)]
+    return None if keys == expected else f"expected our {KEPT} keys, found {len(keys)}: {keys!r:.100}"
+
+
+def _wrong_certificate(said: Mapping[str, Any]) -> str | None:
+    data = said.get("data") or {}
+    right = (
+        str(data.get("certificate", "")).startswith("-----BEGIN CERTIFICATE-----")
+        and "PRIVATE KEY-----" in str(data.get("private_key", ""))
+        and data.get("private_key_type") == KEY_TYPE
+    )
+    return None if right else _unexpected(f"a certificate and its {KEY_TYPE} key", data)
+
+
+def _wrong_token(said: Mapping[str, Any]) -> str | None:
+    auth = said.get("auth") or {}
+    right = (
+        bool(auth.get("client_token"))
+        and auth.get("policies") == ["default", POLICY]
+        and 0 < int(auth.get("lease_duration", 0)) <= TOKEN_TTL_S
+        and auth.get("orphan") is False
+    )
+    return None if right else _unexpected("a child token with our policy", auth)
+
+
+def _wrong_health(said: Mapping[str, Any]) -> str | None:
+    state = [said.get(name) for name in ("initialized", "sealed", "standby")]
+    return (
+        None if state == [True, False, False] else f"expected a Vault that is well, found {dict(said)!r:.200}"
+    )

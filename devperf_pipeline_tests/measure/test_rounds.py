@@ -1,0 +1,148 @@
+import itertools
+import socket
+from dataclasses import replace
+
+import pytest
+
+from devperf_pipeline.errors import ServiceRefused
+from devperf_pipeline.measure import engine
+from devperf_pipeline.measure.cpu_affinity import Placement
+from devperf_pipeline.measure.plan import Item, Profile
+from devperf_pipeline.measure.rounds import Measurer
+from devperf_pipeline.model import Benchmark, Load, Outcome, Round, Stretch
+from devperf_pipeline_tests.measure.fake_service import FakeSession
+from devperf_pipeline_tests.measure.line_server import Answer, echo
+
+SHORT = Profile(name="short", rounds=1, seconds=0.1, warmup_s=0.1, about="for tests")
+
+THOUSAND = Stretch(limit_calls=1_000, limit_s=30.0)
+"""So many calls, however long a busy machine takes for them."""
+
+
+def item(session: FakeSession, users: int = 1) -> Item:
+    operation = session.operations()[0]
+    return Item(Benchmark("fake", operation.name, Load(users), "engine"), operation, session)
+
+
+def measured(one: Item, stretch: Stretch | None = None) -> list[Round]:
+    measurer = Measurer(SHORT, Placement(list))
+    try:
+        return measurer.measure(one, 1, stretch)
+    finally:
+        measurer.disconnect()
+
+
+def late(answers: int) -> Answer:
+    """
+    Echo so many lines, then answer each call only when the next one comes.
+    """
+    held: list[bytes] = []
+
+    def answer(connection: socket.socket, line: bytes, number: int) -> bool:
+        if number < answers:
+            return echo(connection, line, number)
+        if held:
+            connection.sendall(held.pop())
+        held.append(line)
+        return True
+
+    return answer
+
+
+def refusing(every: int) -> Answer:
+    """
+    Echo lines, and refuse one in so many of all connections together.
+    """
+    lines = itertools.count(1)
+
+    def answer(connection: socket.socket, line: bytes, number: int) -> bool:
+        if next(lines) % every:
+            return echo(connection, line, number)
+        connection.sendall(b"no\n")
+        return True
+
+    return answer
+
+
+class TestMeasure:
+    def test_nothing_is_measured_after_a_broken_warm_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        A warm-up that timed out leaves an answer under way: the round says so and has no calls.
+        """
+        monkeypatch.setattr(engine, "CALL_DEADLINE_S", 0.5)
+        with FakeSession(late(0)) as session:
+            warmup, round_ = measured(item(session))
+
+        assert Outcome.TIMEOUT == warmup.outcome[-1]
+        assert ("measured", 0) == (round_.phase, len(round_.latency_ns))
+        assert "the warm-up ended early: CallTimeout" == round_.problem
+
+    def test_calls_of_a_warm_up_are_never_measured_ones(self) -> None:
+        """
+        Where the service refuses after some warm-up calls, these stay warm-up calls.
+        """
+
+        def refuse_the_second_time(_users: int, _size: int) -> None:
+            resets.append(1)
+            if len(resets) > 1:
+                raise ServiceRefused("no more room")
+
+        resets: list[int] = []
+        with FakeSession() as session:
+            one = item(session)
+            operation = replace(one.operation, finite=True, reset=refuse_the_second_time)
+            warmup, round_ = measured(replace(one, operation=operation))
+
+        assert ("warmup", "measured") == (warmup.phase, round_.phase)
+        assert len(warmup.latency_ns) > 0
+        assert 0 == len(round_.latency_ns)
+        assert "ServiceRefused: no more room" == round_.problem
+
+    @pytest.mark.parametrize("users", [1, 4])
+    def test_an_error_now_and_then_is_no_problem(self, users: int) -> None:
+        """
+        Few enough failed calls are counted in their row, and do not make it say nothing.
+        """
+        with FakeSession(refusing(every=300)) as session:
+            _, round_ = measured(item(session, users), THOUSAND)
+
+        assert Outcome.ERROR in round_.outcome
+        assert round_.problem is None
+
+    @pytest.mark.parametrize("users", [1, 4])
+    def test_errors_beyond_that_are_told_in_the_words_of_the_service(self, users: int) -> None:
+        """
+        Who looks for the reason finds how many calls failed, and an answer that was not right.
+        """
+        with FakeSession(refusing(every=10)) as session:
+            _, round_ = measured(item(session, users), THOUSAND)
+        failed = list(round_.outcome).count(Outcome.ERROR)
+
+        assert str(round_.problem).startswith(
+            f"{failed:,} of {len(round_.outcome):,} calls were not answered right"
+        )
+        assert "b'no\\n'" in str(round_.problem)
+
+
+class TestStretch:
+    @pytest.mark.parametrize("engine_processes", [1, 2])
+    def test_is_driven_as_it_says_and_tells_what_the_client_used(self, engine_processes: int) -> None:
+        """
+        A sustained load of several users makes exactly the calls of its limit, by so many processes.
+        """
+        stretch = Stretch(limit_calls=500, limit_s=5.0, engine_processes=engine_processes)
+        with FakeSession() as session:
+            one = item(session, users=4)
+            measurer = Measurer(SHORT, Placement(list))
+            warmup, round_ = measurer.measure(one, 1, stretch)
+            measurer.disconnect()
+
+        assert (500, None) == (len(round_.latency_ns), round_.problem)
+        assert round_.stretch is not None
+        assert (500, 5.0, engine_processes) == (
+            round_.stretch.limit_calls,
+            round_.stretch.limit_s,
+            round_.stretch.engine_processes,
+        )
+        assert 0 < round_.stretch.client_share <= 1.1
+        assert warmup.stretch is None

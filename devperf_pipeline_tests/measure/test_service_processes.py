@@ -1,0 +1,160 @@
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from devperf_pipeline.measure.service_processes import targets
+from devperf_pipeline.model import Address, Companion, Service, Stack
+from devperf_pipeline_tests.measure.docker_server import ID, DockerServer, answers
+
+
+@pytest.fixture(name="listening")
+def _listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """
+    A port at which this process listens, on a machine without Docker.
+    """
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def stack(*services: Service, footprint: tuple[Companion, ...] = ()) -> Stack:
+    return Stack(name="it", path=Path("it.toml"), managed=False, services=services, footprint=footprint)
+
+
+def redis(*ports: int, kind: str = "redis") -> Service:
+    return Service(name=kind, kind=kind, addresses=tuple(Address("127.0.0.1", port) for port in ports))
+
+
+def nobody(_: str) -> list[int]:
+    return []
+
+
+class TestServices:
+    def test_ours_are_known(self, listening: int) -> None:
+        """
+        Of a stack that we started the main processes are taken as they are; nodes are numbered.
+        """
+        found, unseen = targets(
+            stack(redis(listening), redis(1, 2, kind="redis_cluster")),
+            lambda name: [11] if name == "redis" else [12, 13],
+        )
+
+        assert [] == unseen
+        assert [
+            ("redis", "caching", (11,)),
+            ("redis_cluster/1", "caching", (12,)),
+            ("redis_cluster/2", "caching", (13,)),
+        ] == [(one.name, one.category, one.pids) for one in found]
+
+    def test_doors_of_one_server_are_no_nodes(self, listening: int) -> None:
+        """
+        A broker and its management API at two ports of one process are one service.
+        """
+        with socket.create_server(("127.0.0.1", 0)) as door:
+            visited, _ = targets(stack(redis(listening, door.getsockname()[1], kind="rabbitmq")), nobody)
+        ours, _ = targets(stack(redis(1, 2, kind="rabbitmq")), lambda _: [11])
+
+        assert [("rabbitmq", (os.getpid(),))] == [(one.name, one.pids) for one in visited]
+        assert [("rabbitmq", (11,))] == [(one.name, one.pids) for one in ours]
+
+    def test_who_listens_at_the_address(self, listening: int) -> None:
+        """
+        Of somebody else's stack it is the process that listens there.
+        """
+        found, unseen = targets(stack(redis(listening)), nobody)
+
+        assert ([(os.getpid(),)], []) == ([one.pids for one in found], unseen)
+
+    def test_of_two_services_in_one_process_one_is_read(self, listening: int) -> None:
+        """
+        Two APIs behind one server would be counted twice: the first has the readings, and of the other it is said.
+        """
+        apis = [
+            Service(name=name, kind="api", addresses=(Address("127.0.0.1", listening),))
+            for name in ("api", "api_next")
+        ]
+        found, unseen = targets(stack(*apis), nobody)
+
+        assert ["api"] == [target.name for target in found]
+        assert [
+            ("api_next", "api_next: runs in the processes of api; what they use is read there, once.")
+        ] == [(one.name, one.why) for one in unseen]
+
+    def test_nobody_listens(self, listening: int) -> None:
+        """
+        What cannot be seen is said, with what to write in the stack file; the others are found.
+        """
+        found, unseen = targets(stack(redis(9), redis(listening, kind="vault")), nobody)
+
+        assert ["vault"] == [one.name for one in found]
+        assert ["redis"] == [one.name for one in unseen]
+        assert "[footprint.redis] process" in unseen[0].why
+
+    def test_the_container_at_the_address(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        Docker is asked first: what listens for a container only forwards to it.
+        """
+        path = tmp_path / "docker.sock"
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+        with DockerServer(path, answers(port=6379)):
+            found, _ = targets(stack(redis(6379)), nobody)
+
+        assert [("redis", (), ID, str(path))] == [
+            (one.name, one.pids, one.container, one.docker) for one in found
+        ]
+
+    def test_docker_that_does_not_answer(
+        self, listening: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        A socket that may not be used hides no process that is seen.
+        """
+        path = tmp_path / "docker.sock"
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+        with DockerServer(path, {}):
+            found, unseen = targets(stack(redis(listening)), nobody)
+
+        assert ([(os.getpid(),)], []) == ([one.pids for one in found], unseen)
+
+
+class TestCompanions:
+    def test_by_name_and_by_pid_file(self, listening: int, tmp_path: Path) -> None:
+        """
+        A process is found by the name of its program, or by the file in which its id is.
+        """
+        (tmp_path / "it.pid").write_text(f"{os.getpid()}\n")
+        program = psutil.Process().name()
+        named = Companion(name="prometheus", category="observability", process=program)
+        filed = Companion(name="forgejo", category="git server", process=str(tmp_path / "it.pid"))
+        # Each by itself: where this is the only process of its name, both are the same one, which is read once.
+        [by_name], [by_file] = (targets(stack(footprint=(one,)), nobody)[0] for one in (named, filed))
+
+        assert ["observability", "git server"] == [by_name.category, by_file.category]
+        assert os.getpid() in by_name.pids
+        assert (os.getpid(),) == by_file.pids
+
+    def test_a_service_is_where_the_file_says(self, listening: int, tmp_path: Path) -> None:
+        """
+        One that is called as a service is that service, in its own category.
+        """
+        (tmp_path / "it.pid").write_text(str(os.getpid()))
+        where = Companion(name="redis", category="other", process=str(tmp_path / "it.pid"))
+        found, _ = targets(stack(redis(9), footprint=(where,)), nobody)
+
+        assert [("redis", "caching", (os.getpid(),))] == [(o.name, o.category, o.pids) for o in found]
+
+    def test_one_that_does_not_run(self, listening: int) -> None:
+        """
+        It is said which, and where it is named.
+        """
+        gone = Companion(name="loki", category="observability", process="no-such-program")
+        contained = Companion(name="grafana", category="observability", container="dev-grafana")
+        _, unseen = targets(stack(footprint=(gone, contained)), nobody)
+
+        assert ["loki", "grafana"] == [one.name for one in unseen]
+        assert "a process called no-such-program" in unseen[0].why
+        assert "found no Docker" in unseen[1].why

@@ -1,0 +1,83 @@
+from typing import TYPE_CHECKING
+
+from devperf_pipeline.report.queries import curves, picture
+from devperf_pipeline.report.report_data import Row, shown
+from devperf_pipeline.store.warehouse import connect
+
+if TYPE_CHECKING:
+    from devperf_pipeline_tests.report.conftest import Warehouse
+
+
+class TestPicture:
+    def test_services_stand_in_the_order_of_the_catalogue(self, warehouse: "Warehouse") -> None:
+        """
+        Databases first and APIs last, as everywhere; what the catalogue does not know follows.
+        """
+        sitting = warehouse.baseline(25)
+        for service in ("zebra", "fastapi", "redis", "postgresql"):
+            warehouse.service(sitting, service)
+        with connect(warehouse.folders) as con:
+            found = [part.service for part in picture(con).parts]
+
+        expected = ["postgresql", "redis", "fastapi", "zebra"]
+        assert expected == found
+
+    def test_what_ran_is_remembered_from_the_last_look(self, warehouse: "Warehouse") -> None:
+        """
+        A service that this baseline was not about keeps product, version and settings of its rows.
+        """
+        first, second = warehouse.baseline(22), warehouse.baseline(25)
+        warehouse.service(first, "redis", product="Valkey", version="8.0")
+        warehouse.fact(first, "redis", "maxmemory", "256mb")
+        warehouse.service(second, "rabbitmq")
+        with connect(warehouse.folders) as con:
+            part = picture(con, second).parts[0]
+
+        assert (part.service, part.state, part.product, part.version) == ("redis", None, "Valkey", "8.0")
+        assert part.settings == {"maxmemory": "256mb"}
+
+
+class TestShown:
+    def test_a_driver_stands_in_where_the_engine_could_not_ask(self, warehouse: "Warehouse") -> None:
+        """
+        A driver's reading is beside the engine's, or alone where the engine has no valid one.
+        """
+        sitting = warehouse.baseline(25)
+        warehouse.reading(sitting, "redis", "a")
+        warehouse.reading(sitting, "redis", "a", instrument="driver")
+        warehouse.reading(sitting, "redis", "a", users=10)
+        warehouse.reading(sitting, "redis", "b", valid=False)
+        warehouse.reading(sitting, "redis", "b", instrument="driver")
+        warehouse.reading(sitting, "redis", "c", instrument="driver")
+        warehouse.reading(sitting, "redis", "floor")
+        with connect(warehouse.folders) as con:
+            lines = shown(picture(con).parts[0].rows)
+
+        def name(row: Row | None) -> str | None:
+            return row.benchmark.removeprefix("redis/") if row else None
+
+        expected = [
+            ("a/closed-1/engine", "a/closed-1/driver"),
+            ("a/closed-10/engine", None),
+            ("b/closed-1/engine", None),
+            ("b/closed-1/driver", None),
+            ("c/closed-1/driver", None),
+        ]
+        assert expected == [(name(row), name(driver)) for row, driver in lines]
+
+
+class TestCurves:
+    def test_points_are_exact_up_to_the_slowest_call(self, warehouse: "Warehouse") -> None:
+        """
+        Every point is a call that was made, no share finer than one call, the last one is the slowest.
+        """
+        sitting = warehouse.baseline(25)
+        benchmark = warehouse.reading(sitting, "redis", "get", n=200)
+        with connect(warehouse.folders) as con:
+            curve = dict(curves(con, picture(con).parts[0])[sitting, benchmark])
+
+        # The reading's calls take 20 µs, 40 µs, … 4 ms.
+        assert [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99, 0.995, 1.0] == list(curve)
+        assert (2_000_000, 3_800_000, 3_960_000, 4_000_000) == tuple(
+            curve[share] for share in (0.5, 0.95, 0.99, 1.0)
+        )

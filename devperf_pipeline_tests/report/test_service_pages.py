@@ -1,0 +1,109 @@
+import base64
+import re
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from devperf_pipeline.report.service_pages import service_panel, service_rows
+from devperf_pipeline.store.warehouse import connect
+
+if TYPE_CHECKING:
+    from devperf_pipeline_tests.report.conftest import Warehouse
+
+
+class TestPanel:
+    def test_the_chart_is_inline_and_fits_the_dialog(self, warehouse: "Warehouse") -> None:
+        """
+        The picture is part of the Markdown, at most 450 pixels wide.
+        """
+        sitting = warehouse.baseline(25)
+        warehouse.service(sitting, "redis")
+        warehouse.reading(sitting, "redis", "get")
+        warehouse.reading(sitting, "redis", "get", users=10)
+        with connect(warehouse.folders) as con:
+            panel = service_panel(con, sitting, "redis")
+
+        found = re.search(r"\(data:image/svg\+xml;base64,([^)]+)\)", panel)
+        assert found
+        picture = ET.fromstring(base64.b64decode(found[1]))  # noqa: S314 - our own picture
+        assert 0 < float(picture.attrib["width"]) <= 450
+        assert panel.startswith(
+            "Redis, version 7.0.15. 1,000 calls in this baseline, load tests not counted."
+        )
+
+    def test_what_does_not_count_is_said(self, warehouse: "Warehouse") -> None:
+        """
+        A service with nothing but invalid readings has no chart and a reason.
+        """
+        sitting = warehouse.baseline(25)
+        warehouse.reading(sitting, "redis", "get", valid=False, invalid_reason="wrong answers")
+        with connect(warehouse.folders) as con:
+            panel = service_panel(con, sitting, "redis")
+
+        assert "- ~~GET~~, 1 user, engine: wrong answers" in panel.splitlines()
+        assert "data:image" not in panel
+
+    def test_a_service_nobody_measured(self, warehouse: "Warehouse") -> None:
+        """
+        A service without any row has a sentence and no rows.
+        """
+        sitting = warehouse.baseline(25)
+        with connect(warehouse.folders) as con:
+            assert service_panel(con, sitting, "redis") == "**redis** has no measurement yet."
+            assert [] == service_rows(con, sitting, "redis")
+
+
+class TestRows:
+    def test_numbers_are_rounded_and_sortable(self, warehouse: "Warehouse") -> None:
+        """
+        Dagster's table has numbers in milliseconds, and the driver's median beside the engine's.
+        """
+        sitting = warehouse.baseline(25)
+        warehouse.reading(sitting, "redis", "get", p50_ns=20_123, errors=1)
+        warehouse.reading(sitting, "redis", "get", instrument="driver", p50_ns=44_100)
+        with connect(warehouse.folders) as con:
+            rows = service_rows(con, sitting, "redis")
+
+        expected = {
+            "operation": "GET",
+            "users": 1,
+            "calls/s": 18_000,
+            "p50 ms": 0.0201,
+            "p95 ms": 0.03,
+            "p99 ms": 0.05,
+            "max ms": 0.09,
+            "n": 500,
+            "errors": 1,
+            "instrument": "engine",
+            "driver p50 ms": 0.0441,
+            "valid": "yes",
+        }
+        assert [expected] == rows
+
+    def test_too_few_calls_give_no_number(self, warehouse: "Warehouse") -> None:
+        """
+        The table on the asset's page is as careful as the report.
+        """
+        sitting = warehouse.baseline(25)
+        warehouse.reading(sitting, "redis", "get", n=50)
+        with connect(warehouse.folders) as con:
+            row = service_rows(con, sitting, "redis")[0]
+
+        assert (None, None) == (row["p95 ms"], row["p99 ms"])
+
+    def test_older_readings_belong_to_older_materialisations(self, warehouse: "Warehouse") -> None:
+        """
+        What an earlier baseline measured is neither in the rows nor in the panel of this one.
+        """
+        first, second = warehouse.baseline(22), warehouse.baseline(25)
+        warehouse.reading(first, "redis", "get")
+        warehouse.reading(first, "redis", "set")
+        warehouse.reading(second, "redis", "set")
+        warehouse.service(second, "rabbitmq", state="failed", reason="no answer")
+        warehouse.service(second, "redis")
+        warehouse.reading(first, "rabbitmq", "publish")
+        with connect(warehouse.folders) as con:
+            rows = service_rows(con, second, "redis")
+            panel = service_panel(con, second, "rabbitmq")
+
+        assert ["SET"] == [row["operation"] for row in rows]
+        assert panel == "Redis, version 7.0.15. RabbitMQ failed: no answer"

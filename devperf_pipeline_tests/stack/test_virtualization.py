@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import pytest
+
+from devperf_pipeline.stack.virtualization import KEYS, virtual_facts
+
+GIB = 1 << 30
+
+COLIMA = """#!/bin/sh
+case "$1" in
+version) echo "colima version 0.8.0" ;;
+list) echo '{"name":"other","status":"Stopped"}'
+    echo '{"name":"default","status":"Running","arch":"aarch64","cpus":4,"memory":8589934592,"disk":64424509440,"runtime":"docker"}' ;;
+esac
+"""
+
+
+def facts(virtualization: str, limits: Path) -> dict[str, str]:
+    return virtual_facts(
+        virtualization=virtualization, cores=4, memory_bytes=8 * GIB, disk_bytes=100 * GIB, limits=limits
+    )
+
+
+class TestVirtualFacts:
+    def test_bare_metal_has_none(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        Where nothing stands between, every fact says none.
+        """
+        monkeypatch.setenv("PATH", str(tmp_path))
+
+        assert dict.fromkeys(("docker", *KEYS), "none") == facts("none", tmp_path)
+
+    @pytest.mark.parametrize(
+        ("files", "cpus", "memory"),
+        [
+            ({}, "4", 8 * GIB),
+            ({"cpu.max": "150000 100000", "memory.max": str(2 * GIB)}, "1.5", 2 * GIB),
+            ({"cpu.max": "max 100000", "memory.max": "max"}, "4", 8 * GIB),
+            (
+                {
+                    "cpu/cpu.cfs_quota_us": "200000",
+                    "cpu/cpu.cfs_period_us": "100000",
+                    "memory/memory.limit_in_bytes": "9223372036854771712",
+                },
+                "2",
+                8 * GIB,
+            ),
+            ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, "4", 8 * GIB),
+        ],
+    )
+    def test_limits_of_a_container_come_first(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], cpus: str, memory: int
+    ) -> None:
+        """
+        What a container may use is what its servers have, by either version of cgroups.
+        """
+        monkeypatch.setenv("PATH", str(tmp_path))
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(text + "\n", encoding="utf-8")
+        found = facts("docker", tmp_path)
+
+        assert (cpus, str(memory), "docker") == (
+            found["vm_cpus"],
+            found["vm_memory_bytes"],
+            found["vm_type"],
+        )
+
+    def test_colima_tells_of_its_machine(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        The first profile that runs, with what its settings say of the kind of machine.
+        """
+        program = tmp_path / "colima"
+        program.write_text(COLIMA, encoding="utf-8")
+        program.chmod(0o755)
+        settings = tmp_path / ".colima" / "default" / "colima.yaml"
+        settings.parent.mkdir(parents=True)
+        settings.write_text("cpu: 4\nvmType: vz\nrosetta: true\n", encoding="utf-8")
+        monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+        monkeypatch.setenv("HOME", str(tmp_path))
+        found = facts("none", tmp_path)
+
+        assert ["Colima 0.8.0", "docker", "aarch64", "4", str(8 * GIB), str(60 * GIB), "vz", "true"] == [
+            found[key] for key in KEYS
+        ]
