@@ -26,9 +26,7 @@ SECONDS = 1.0
 
 
 def main() -> None:
-    """
-    Run the pairs and print the line.
-    """
+    """Run the pairs and print the line."""
     folders = Folders.find()
     described = load_stack("local", folders, CATALOGUE)
     with only_one(), standing(described, folders, print, only=["redis"]) as stack:

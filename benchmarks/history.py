@@ -51,9 +51,7 @@ STEPS = {
 
 
 def main() -> None:
-    """
-    Make the history, time each step in a process of its own, print the table.
-    """
+    """Make the history, time each step in a process of its own, print the table."""
     if len(sys.argv) == 4:
         step(sys.argv[2], Folders(Path(sys.argv[3])))
         return
@@ -78,9 +76,7 @@ def main() -> None:
 
 
 def make(folders: Folders, count: int) -> None:
-    """
-    One baseline through the store, and its like under `count` - 1 other ids.
-    """
+    """One baseline through the store, and its like under `count` - 1 other ids."""
     store = SampleStore(folders)
     first = baseline(0)
     store.begin(first)
@@ -98,9 +94,7 @@ def make(folders: Folders, count: int) -> None:
 
 
 def repeat(folders: Folders, origin: Path, made: Path, frames: dict[str, pl.DataFrame], day: int) -> None:
-    """
-    Samples are the same file under another name; figures are up to 3 % others, and summarised already.
-    """
+    """Samples are the same file under another name; figures are up to 3 % others, and summarised already."""
     one = baseline(day)
     folder, place = folders.samples / f"baseline_id={one.id}", made.with_name(one.id)
     folder.mkdir()
@@ -125,9 +119,7 @@ def repeat(folders: Folders, origin: Path, made: Path, frames: dict[str, pl.Data
 
 
 def baseline(day: int) -> Baseline:
-    """
-    A day's baseline; all are of one machine.
-    """
+    """A day's baseline; all are of one machine."""
     facts = {
         f"service{number}": Facts(
             product=f"Service {number}", version="1.0", settings={f"setting{k}": "on" for k in range(12)}
@@ -150,16 +142,12 @@ def baseline(day: int) -> Baseline:
 
 
 def benchmark(place: int) -> Benchmark:
-    """
-    One of 150, spread over thirteen services.
-    """
+    """One of 150, spread over thirteen services."""
     return Benchmark(f"service{place % 13}", f"operation-{place}", Load(1), "engine")
 
 
 def one_round(place: int, number: int) -> Round:
-    """
-    A few hundred calls one after another.
-    """
+    """A few hundred calls one after another."""
     drawn = random.Random(f"{place}/{number}")  # noqa: S311 - repeatable on purpose
     latency = array("q", (int(20_000 * (1 + place) * drawn.lognormvariate(0, 0.1)) for _ in range(CALLS)))
     begin, now = array("q"), 0
@@ -181,9 +169,7 @@ def one_round(place: int, number: int) -> Round:
 
 
 def step(name: str, folders: Folders) -> None:
-    """
-    Do one step, and print its seconds, those of CPU, and the peak memory of this process in bytes.
-    """
+    """Do one step, and print its seconds, those of CPU, and the peak memory of this process in bytes."""
     ids = sorted(path.name.removeprefix("baseline_id=") for path in folders.samples.glob("baseline_id=*"))
     questions = {
         "compare": f"from compare('{ids[-2]}', '{ids[-1]}')",

@@ -1,6 +1,4 @@
-"""
-How much memory has this process had at most?
-"""
+"""How much memory has this process had at most?"""
 
 import re
 import resource

@@ -65,9 +65,7 @@ group by benchmark, round
 
 
 def main() -> None:
-    """
-    Make the files, time both sides in alternation, print their ratio.
-    """
+    """Make the files, time both sides in alternation, print their ratio."""
     if len(sys.argv) == 4:
         one(sys.argv[2], Path(sys.argv[3]))
         return
@@ -99,9 +97,7 @@ def main() -> None:
 
 
 def make(folder: Path, calls: int) -> int:
-    """
-    Write the files; how many there are.
-    """
+    """Write the files; how many there are."""
     whole = max(1, calls // FILE_CALLS)
     with duckdb.connect() as con:
         con.execute("set threads = 2")
@@ -111,9 +107,7 @@ def make(folder: Path, calls: int) -> int:
 
 
 def one(side: str, folder: Path) -> None:
-    """
-    All files, one after another; prints seconds and the peak memory of this process in bytes.
-    """
+    """All files, one after another; prints seconds and the peak memory of this process in bytes."""
     text = statement("summary_rounds") if side == "ours" else ALONE
     began = time.perf_counter()
     with duckdb.connect() as con:

@@ -42,9 +42,7 @@ Run = Callable[[Service, Session, Path], float]
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """
-    One operation, asked by the engine and by a tool.
-    """
+    """One operation, asked by the engine and by a tool."""
 
     service: str
     operation: str
@@ -71,9 +69,7 @@ def redis_benchmark_run(service: Service, session: Session, folder: Path) -> flo
 
 
 def wrk_run(path: str) -> Run:
-    """
-    GET of a path on one connection.
-    """
+    """GET of a path on one connection."""
 
     def run_once(service: Service, _session: Session, folder: Path) -> float:
         url = f"http://{service.address}{path}"
@@ -84,9 +80,7 @@ def wrk_run(path: str) -> Run:
 
 
 def pgbench_run(service: Service, session: Session, folder: Path) -> float:
-    """
-    SELECT by key, prepared, every transaction logged in microseconds.
-    """
+    """SELECT by key, prepared, every transaction logged in microseconds."""
     assert service.credentials
     file = folder / "select.sql"
     file.write_text(script(session, "select-by-key"), encoding="utf-8")
@@ -106,9 +100,7 @@ def pgbench_run(service: Service, session: Session, folder: Path) -> float:
 
 
 def sysbench_run(service: Service, session: Session, folder: Path) -> float:
-    """
-    SELECT by key, prepared; the median of its histogram, whose steps are about 2 %.
-    """
+    """SELECT by key, prepared; the median of its histogram, whose steps are about 2 %."""
     file = folder / "select.lua"
     file.write_text(
         sysbench_runs.SCRIPT.format(statement=script(session, "select-by-key"), rows=sysbench_runs.ROWS),
@@ -122,9 +114,7 @@ def sysbench_run(service: Service, session: Session, folder: Path) -> float:
 
 
 def output_of(folder: Path, *arguments: str, **environment: str) -> Text:
-    """
-    What a tool prints, within a deadline. Passwords go through the environment, never the command line.
-    """
+    """What a tool prints, within a deadline. Passwords go through the environment, never the command line."""
     try:
         finished = run(arguments, folder=folder, expected_s=DEADLINE_S, environment=environment)
     except ToolFailed as error:
@@ -133,9 +123,7 @@ def output_of(folder: Path, *arguments: str, **environment: str) -> Text:
 
 
 def program(name: Tool) -> str:
-    """
-    The program of that name.
-    """
+    """The program of that name."""
     programs, absent = find_tools()
     if name not in programs:
         raise SystemExit(absent[name])
@@ -143,9 +131,7 @@ def program(name: Tool) -> str:
 
 
 def script(session: Session, operation: str) -> str:
-    """
-    An operation in the words of the service's tool.
-    """
+    """An operation in the words of the service's tool."""
     assert isinstance(session, ToolTarget)
     return session.tool_scripts()[operation]
 
@@ -160,9 +146,7 @@ CONTESTS = (
 
 
 def engine_side(service: Service, operation: Operation, connection: object, recorder: Recorder) -> float:
-    """
-    The engine's p50 of one run in microseconds (its mean for Redis, see `redis_benchmark`).
-    """
+    """The engine's p50 of one run in microseconds (its mean for Redis, see `redis_benchmark`)."""
     assert operation.wire
     if operation.reset:
         operation.reset(1, 1000)
@@ -178,9 +162,7 @@ def engine_side(service: Service, operation: Operation, connection: object, reco
 
 
 def compare(contest: Contest, stack: Stack, placement: Placement) -> None:
-    """
-    Run the pairs of one contest and print its line.
-    """
+    """Run the pairs of one contest and print its line."""
     service = stack.service(contest.service)
     if service.name in stack.missing:
         print(f"{contest.service:<12} skipped: {stack.missing[service.name]}")
@@ -218,9 +200,7 @@ def compare(contest: Contest, stack: Stack, placement: Placement) -> None:
 
 
 def main(names: Sequence[str]) -> None:
-    """
-    Run every contest, or those of the services that are named.
-    """
+    """Run every contest, or those of the services that are named."""
     folders = Folders.find()
     described = load_stack("local", folders, CATALOGUE)
     with only_one(), standing(described, folders, print, only=names) as stack:

@@ -1,6 +1,4 @@
-"""
-What can be asked for from the shell? Each command is one call.
-"""
+"""What can be asked for from the shell? Each command is one call."""
 
 import functools
 import sys
@@ -18,26 +16,22 @@ from devperf_pipeline.errors import (
 )
 from devperf_pipeline.measure.interrupts import interrupted_once, no_more
 from devperf_pipeline.measure.plan import PROFILES, profile_named
-from devperf_pipeline.measure.run import wishes_of
+from devperf_pipeline.measure.run import options_of
 from devperf_pipeline.model import Stack, Stage
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.folders import Folders
 
 if TYPE_CHECKING:
-    from devperf_pipeline.services.preflight import Examined
+    from devperf_pipeline.services.preflight import PreflightResult
 
 
 def say(message: str) -> None:
-    """
-    Tell what is going on, beside what was asked for.
-    """
+    """Tell what is going on, beside what was asked for."""
     click.echo(message, err=True)
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
-    """
-    Turn our errors into one paragraph and exit status 1, Ctrl-C into 130.
-    """
+    """Turn our errors into one paragraph and exit status 1, Ctrl-C into 130."""
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -64,9 +58,7 @@ STACK = click.option(
 
 @click.group()
 def main() -> None:
-    """
-    Measure a development stack, keep every timing, render the baseline report.
-    """
+    """Measure a development stack, keep every timing, render the baseline report."""
 
 
 @main.command()
@@ -83,9 +75,7 @@ def main() -> None:
 def baseline(
     *, stack: str, profile: str, services: tuple[str, ...], seconds: float | None, dry_run: bool
 ) -> None:
-    """
-    Start what is needed, measure, derive the tables, render the report, stop what was started.
-    """
+    """Start what is needed, measure, derive the tables, render the report, stop what was started."""
     from devperf_pipeline.local.install import obtain, obtain_tools  # noqa: PLC0415
     from devperf_pipeline.local.ownership import with_needs  # noqa: PLC0415
     from devperf_pipeline.stack.private_folders import make_folder  # noqa: PLC0415
@@ -131,9 +121,7 @@ def baseline(
 def _foreseen(
     described: Stack, folders: Folders, profile: str, services: tuple[str, ...], seconds: float | None
 ) -> str:
-    """
-    What a baseline would do: of a stack that runs everything, of another one what would be started.
-    """
+    """What a baseline would do: of a stack that runs everything, of another one what would be started."""
     from devperf_pipeline.local import lifecycle  # noqa: PLC0415
     from devperf_pipeline.local.ownership import with_needs  # noqa: PLC0415
     from devperf_pipeline.measure.dry_run import foresee  # noqa: PLC0415
@@ -146,7 +134,7 @@ def _foreseen(
         return would_start(described.name, lifecycle.would_run(wanted))
     names = services or tuple(service.name for service in running.services)
     return foresight(
-        *foresee(running, wishes_of(profile, dict.fromkeys(get_args(Stage), names), seconds or 0))
+        *foresee(running, options_of(profile, dict.fromkeys(get_args(Stage), names), seconds or 0))
     )
 
 
@@ -154,9 +142,7 @@ def _foreseen(
 @STACK
 @command
 def up(stack: str) -> None:
-    """
-    Start the servers of a stack and leave them running.
-    """
+    """Start the servers of a stack and leave them running."""
     from devperf_pipeline.local import lifecycle  # noqa: PLC0415
     from devperf_pipeline.local.install import obtain  # noqa: PLC0415
     from devperf_pipeline.stack.stack_file import load_stack  # noqa: PLC0415
@@ -176,9 +162,7 @@ def up(stack: str) -> None:
 @main.command()
 @command
 def down() -> None:
-    """
-    Stop every server that this project started, and the Dagster UI, also after a kill.
-    """
+    """Stop every server that this project started, and the Dagster UI, also after a kill."""
     from devperf_pipeline.defs import ui as dagster_ui  # noqa: PLC0415
     from devperf_pipeline.local import lifecycle  # noqa: PLC0415
 
@@ -192,9 +176,7 @@ def down() -> None:
 @STACK
 @command
 def clean(stack: str) -> None:
-    """
-    Remove everything of ours from a stack that runs, after a baseline that was killed.
-    """
+    """Remove everything of ours from a stack that runs, after a baseline that was killed."""
     from devperf_pipeline.local import lifecycle  # noqa: PLC0415
     from devperf_pipeline.measure.lock import only_one  # noqa: PLC0415
     from devperf_pipeline.services.cleanup import clean as remove_ours  # noqa: PLC0415
@@ -221,12 +203,10 @@ def clean(stack: str) -> None:
 @click.option("--get", is_flag=True, help="Get the servers that are missing, where that needs no password.")
 @command
 def doctor(stack: str, *, get: bool) -> None:
-    """
-    Say service by service whether it can be measured, what it is, and what would spoil the figures.
-    """
+    """Say service by service whether it can be measured, what it is, and what would spoil the figures."""
     from devperf_pipeline.local import lifecycle  # noqa: PLC0415
     from devperf_pipeline.local.install import find_server, how_to_get, obtain  # noqa: PLC0415
-    from devperf_pipeline.services.preflight import examine  # noqa: PLC0415
+    from devperf_pipeline.services.preflight import run_preflight  # noqa: PLC0415
     from devperf_pipeline.stack.credentials import with_credentials  # noqa: PLC0415
     from devperf_pipeline.stack.stack_file import load_stack  # noqa: PLC0415
 
@@ -244,30 +224,26 @@ def doctor(stack: str, *, get: bool) -> None:
             told = found or f"missing. To get it: {how_to_get(service.kind)}"
             click.echo(f"{service.name:<17} {told}")
         return
-    for examined in examine(running):
-        click.echo("\n".join(_told(examined)))
+    for checked in run_preflight(running):
+        click.echo("\n".join(_told(checked)))
 
 
-def _told(examined: "Examined") -> Iterator[str]:
-    """
-    The lines of one service: what it is, the settings that matter, what would spoil a measurement.
-    """
-    service, facts = examined.service, examined.facts
+def _told(checked: "PreflightResult") -> Iterator[str]:
+    """The lines of one service: what it is, the settings that matter, what would spoil a measurement."""
+    service, facts = checked.service, checked.facts
     where = ", ".join(map(str, service.addresses))
-    yield f"{service.name:<17} {f'{facts.product} at {where}' if facts else examined.problem}"
+    yield f"{service.name:<17} {f'{facts.product} at {where}' if facts else checked.problem}"
     if facts and facts.settings:
         yield f"{'':<17} {', '.join(f'{name}={value}' for name, value in facts.settings.items())}"
-    for spoiler in examined.spoilers:
-        yield f"{'':<17} ! {spoiler}"
+    for warning in checked.warnings:
+        yield f"{'':<17} ! {warning}"
 
 
 @main.command()
 @click.argument("baseline_id", required=False)
 @command
 def report(baseline_id: str | None) -> None:
-    """
-    Render the report of a baseline (the newest, if none is named) from the tables.
-    """
+    """Render the report of a baseline (the newest, if none is named) from the tables."""
     from devperf_pipeline.report.render import render  # noqa: PLC0415
 
     rendered = render(Folders.find(), baseline_id)
@@ -314,9 +290,7 @@ def import_results(files: tuple[Path, ...]) -> None:
 @click.argument("baseline_id", required=False)
 @command
 def coverage(baseline_id: str | None) -> None:
-    """
-    Say which cells of the published baseline a baseline (the newest, if none is named) fills, and why not the others.
-    """
+    """Say which cells of the published baseline a baseline (the newest, if none is named) fills, and why not the others."""
     from devperf_pipeline.report import coverage as page  # noqa: PLC0415
 
     click.echo(page.coverage(Folders.find(), baseline_id))
@@ -327,9 +301,7 @@ def coverage(baseline_id: str | None) -> None:
 @click.option("--csv", "as_csv", is_flag=True, help="All rows, as CSV.")
 @command
 def sql(question: str, *, as_csv: bool) -> None:
-    """
-    Ask the tables a question in SQL (DuckDB's), for example: devperf sql "from slowest(5)".
-    """
+    """Ask the tables a question in SQL (DuckDB's), for example: devperf sql "from slowest(5)"."""
     from devperf_pipeline.report import terminal  # noqa: PLC0415
     from devperf_pipeline.store.question import ask  # noqa: PLC0415
     from devperf_pipeline.store.warehouse import connect  # noqa: PLC0415
@@ -346,16 +318,14 @@ def sql(question: str, *, as_csv: bool) -> None:
 @main.command()
 @command
 def rebuild() -> None:
-    """
-    Derive data/devperf.duckdb anew from every sample.
-    """
+    """Derive data/devperf.duckdb anew from every sample."""
     from devperf_pipeline.measure.lock import only_one  # noqa: PLC0415
     from devperf_pipeline.store.samples import SampleStore  # noqa: PLC0415
     from devperf_pipeline.store.warehouse import rebuild as build_anew  # noqa: PLC0415
 
     folders = Folders.find()
     try:
-        # To whoever does not hold the lock, the rounds of a sitting under way look like what a crash left.
+        # To whoever does not hold the lock, the rounds of a run under way look like what a crash left.
         with only_one(wait_s=0):
             for message in SampleStore(folders).recover():
                 say(message)
@@ -379,9 +349,7 @@ def rebuild() -> None:
 )
 @command
 def ui(port: int) -> None:
-    """
-    Start the Dagster UI and its daemon, on the same home that the command line uses.
-    """
+    """Start the Dagster UI and its daemon, on the same home that the command line uses."""
     from devperf_pipeline.defs.ui import serve  # noqa: PLC0415
 
     serve(Folders.find(), port, say)

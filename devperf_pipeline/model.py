@@ -2,7 +2,7 @@
 What are the words of this project, as plain data?
 
 Read top to bottom: where things run (`Stack`, `Service`), what is asked of them (`Load`, `Benchmark`),
-what came back (`Round`), and the sitting that holds it all together (`Baseline`).
+what came back (`Round`), and the run that holds it all together (`Baseline`).
 Times are integer nanoseconds, sizes are integer bytes.
 """
 
@@ -26,7 +26,7 @@ IMPORTED = "imported"
 
 Stage = Literal["samples", "resources", "load_tests", "tools"]
 """
-What a sitting does: what everything that runs uses (first: nothing was asked of it yet), interleaved rounds of all
+What a run does: what everything that runs uses (first: nothing was asked of it yet), interleaved rounds of all
 benchmarks, sustained loads, reference tools. Each is a group of assets.
 """
 
@@ -36,9 +36,7 @@ ServiceState = Literal["measured", "failed", "skipped"]
 
 
 class Outcome(IntEnum):
-    """
-    How one call ended. Everything but OK counts as an error, and every call is kept.
-    """
+    """How one call ended. Everything but OK counts as an error, and every call is kept."""
 
     OK = 0
     ERROR = 1
@@ -67,9 +65,7 @@ CLIENT_FULL = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """
-    Where a service listens: a loopback host and a port.
-    """
+    """Where a service listens: a loopback host and a port."""
 
     host: str
     port: int
@@ -81,9 +77,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """
-    Who we are to a service. The password is masked wherever this is shown.
-    """
+    """Who we are to a service. The password is masked wherever this is shown."""
 
     username: str
     password: str = field(repr=False)
@@ -130,9 +124,7 @@ ROUTED = "api"
 
 
 def is_routed(service: str) -> bool:
-    """
-    Whether a service of that name is of that kind, of which a stack may have several: "api", "api_orders".
-    """
+    """Whether a service of that name is of that kind, of which a stack may have several: "api", "api_orders"."""
     prefix, _, own = service.partition("_")
     return prefix == ROUTED and (service == ROUTED or bool(own))
 
@@ -161,9 +153,7 @@ class Service:
 
     @property
     def address(self) -> Address:
-        """
-        Where the service is asked first.
-        """
+        """Where the service is asked first."""
         return self.addresses[0]
 
 
@@ -233,7 +223,7 @@ class Load:
     """
     How an operation is driven: a closed load of `users`, each of whom waits for the answer.
 
-    A `sustained` load runs in one uninterrupted stretch (a load test); others run in short slices, interleaved with
+    A `sustained` load runs in one uninterrupted window (a load test); others run in short slices, interleaved with
     those of every other benchmark.
     """
 
@@ -246,9 +236,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """
-    Operation x load x instrument. Its id is stable; every comparison joins on it.
-    """
+    """Operation x load x instrument. Its id is stable; every comparison joins on it."""
 
     service: str
     operation: str
@@ -257,23 +245,19 @@ class Benchmark:
 
     @property
     def id(self) -> str:
-        """
-        For example `redis/get-hit/closed-10/engine`.
-        """
+        """For example `redis/get-hit/closed-10/engine`."""
         return f"{self.service}/{self.operation}/{self.load}/{self.instrument}"
 
     @property
     def stage(self) -> Stage:
-        """
-        The stage of a sitting that measures it.
-        """
+        """The stage of a run that measures it."""
         if self.instrument not in ("engine", "driver"):
             return "tools"
         return "load_tests" if self.load.sustained else "samples"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stretch:
+class SustainedLoad:
     """
     How a sustained load was driven: it was to end after `limit_calls` or `limit_s`, whichever came first.
 
@@ -289,9 +273,7 @@ class Stretch:
 
     @property
     def at_limit(self) -> bool:
-        """
-        Whether the client could not have asked for much more.
-        """
+        """Whether the client could not have asked for much more."""
         return self.client_share >= CLIENT_FULL
 
 
@@ -306,7 +288,7 @@ class Round:
     `placement` says on which cores client and servers ran ("together:1", "apart:1|0", "free").
     `other_cpu` is the share (0 to 1) of all cores that other processes used meanwhile, None if unknown.
     `problem` is set where the round says nothing about the service ("connection lost after 12 calls").
-    `stretch` says how a sustained load was driven; None for other loads and for warm-ups.
+    `sustained` says how a sustained load was driven; None for other loads and for warm-ups.
     """
 
     benchmark: Benchmark
@@ -320,7 +302,7 @@ class Round:
     placement: str
     other_cpu: float | None = None
     problem: str | None = None
-    stretch: Stretch | None = None
+    sustained: SustainedLoad | None = None
 
 
 ResourcePhase = Literal["idle", "load", "held"]
@@ -407,7 +389,7 @@ class RouteAnswer:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
     """
-    Everything measured in one sitting on one infrastructure.
+    Everything measured in one run on one infrastructure.
 
     `id` sorts by time: `20261125T031500Z-3f9a`.
     `host` and `facts` are what was found when it began; `states` and `reasons` are filled when it ended.

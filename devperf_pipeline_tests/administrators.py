@@ -1,6 +1,4 @@
-"""
-What does an administrator of a database see and do there, beside the session that is tested?
-"""
+"""What does an administrator of a database see and do there, beside the session that is tested?"""
 
 from typing import Any
 
@@ -15,9 +13,7 @@ Mongo = pymongo.MongoClient[dict[str, Any]]
 
 
 def postgresql(service: Service) -> psycopg.Connection[tuple[Any, ...]]:
-    """
-    A connection that commits each statement, directly or through PgBouncer.
-    """
+    """A connection that commits each statement, directly or through PgBouncer."""
     assert service.credentials is not None
     return psycopg.connect(
         host=service.address.host,
@@ -31,9 +27,7 @@ def postgresql(service: Service) -> psycopg.Connection[tuple[Any, ...]]:
 
 
 def mysql(service: Service) -> "pymysql.Connection[Cursor]":
-    """
-    A connection that commits each statement.
-    """
+    """A connection that commits each statement."""
     assert service.credentials is not None
     return pymysql.connect(
         host=service.address.host,
@@ -46,9 +40,7 @@ def mysql(service: Service) -> "pymysql.Connection[Cursor]":
 
 
 def mongodb(service: Service) -> Mongo:
-    """
-    A client of that server alone.
-    """
+    """A client of that server alone."""
     assert service.credentials is not None
     return Mongo(
         service.address.host,
@@ -60,9 +52,7 @@ def mongodb(service: Service) -> Mongo:
 
 
 def ask(service: Service, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
-    """
-    What a relational database answers.
-    """
+    """What a relational database answers."""
     if service.kind == "mysql":
         with mysql(service) as connection, connection.cursor() as cursor:
             cursor.execute(query, arguments or None)

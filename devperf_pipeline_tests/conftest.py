@@ -1,6 +1,4 @@
-"""
-What do tests share: one local stack of real servers for the whole session.
-"""
+"""What do tests share: one local stack of real servers for the whole session."""
 
 import os
 import signal
@@ -22,9 +20,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.fixture(scope="session")
 def stack_folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
-    """
-    A project folder of the session's own, where `running_stack` keeps its logs and its record.
-    """
+    """A project folder of the session's own, where `running_stack` keeps its logs and its record."""
     root = tmp_path_factory.mktemp("devperf")
     # The reference APIs take minutes to build: what the project keeps is used, or the folder that is named.
     kept = Path(os.environ.get("DEVPERF_TEST_CACHE") or Folders.find().cache).resolve()

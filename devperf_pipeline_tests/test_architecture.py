@@ -60,9 +60,7 @@ def room(dotted: str) -> str:
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 class TestImports:
     def test_go_down_only(self, path: Path) -> None:
-        """
-        A module imports from its own room and the rooms below it; cli stands beside definitions.
-        """
+        """A module imports from its own room and the rooms below it; cli stands beside definitions."""
         own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
         allowed = ROOMS if own in {"cli", "__init__"} else ROOMS[: ROOMS.index(own) + 1]
         ours = [name for name in imported(path) if name.startswith("devperf_pipeline.")]
@@ -70,9 +68,7 @@ class TestImports:
         assert [] == [name for name in ours if room(name) not in allowed]
 
     def test_libraries_have_owners(self, path: Path) -> None:
-        """
-        Only the owner of a library imports it.
-        """
+        """Only the owner of a library imports it."""
         here = str(path.relative_to(PACKAGE))
         foreign = [
             name
@@ -86,9 +82,7 @@ class TestImports:
 
 class TestFiles:
     def test_packages_do_nothing_at_import(self) -> None:
-        """
-        __init__.py files are empty, except the catalogue of services.
-        """
+        """__init__.py files are empty, except the catalogue of services."""
         filled = [
             path.parent.name
             for path in PACKAGE.rglob("__init__.py")
@@ -98,9 +92,7 @@ class TestFiles:
         assert ["services"] == filled
 
     def test_modules_begin_with_their_question(self) -> None:
-        """
-        The first line of each module's docstring asks the question that the module answers.
-        """
+        """The first line of each module's docstring asks the question that the module answers."""
         silent = [
             str(path.relative_to(PACKAGE))
             for path in modules()

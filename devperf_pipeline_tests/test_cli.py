@@ -36,9 +36,7 @@ def _root(tmp_path: Path) -> Path:
 
 
 def devperf(root: Path, *arguments: str) -> tuple[int, str, float]:
-    """
-    Run the command; its exit status, what it said, and how long it took.
-    """
+    """Run the command; its exit status, what it said, and how long it took."""
     began = time.monotonic()
     done = subprocess.run(
         [Path(sys.executable).with_name("devperf"), *arguments],
@@ -53,9 +51,7 @@ def devperf(root: Path, *arguments: str) -> tuple[int, str, float]:
 
 @pytest.fixture(name="silent_port")
 def _silent_port() -> Iterator[int]:
-    """
-    A port that accepts and never answers.
-    """
+    """A port that accepts and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         kept: list[socket.socket] = []
 
@@ -74,9 +70,7 @@ def _silent_port() -> Iterator[int]:
 
 class TestBadInput:
     def test_unknown_profile(self, root: Path) -> None:
-        """
-        PROFILE=nonsense is answered with the profiles that exist, before anything is started.
-        """
+        """PROFILE=nonsense is answered with the profiles that exist, before anything is started."""
         (root / "stacks" / "local.toml").write_text(VISITED.format(kind="redis", port=1), encoding="utf-8")
         status, said, _ = devperf(root, "baseline", "--profile", "nonsense")
 
@@ -85,9 +79,7 @@ class TestBadInput:
         assert "Traceback" not in said
 
     def test_typo_in_a_stack_file(self, root: Path) -> None:
-        """
-        A wrong key is named with file, line and the nearest right one.
-        """
+        """A wrong key is named with file, line and the nearest right one."""
         text = VISITED.format(kind="redis", port=1).replace("address", "adress")
         (root / "stacks" / "visited.toml").write_text(text, encoding="utf-8")
         status, said, _ = devperf(root, "baseline", "--stack", "visited")
@@ -98,9 +90,7 @@ class TestBadInput:
         assert "'address'" in said
 
     def test_unknown_service(self, root: Path) -> None:
-        """
-        A service that the stack does not have is answered with those it has.
-        """
+        """A service that the stack does not have is answered with those it has."""
         (root / "stacks" / "visited.toml").write_text(VISITED.format(kind="redis", port=1), encoding="utf-8")
         status, said, _ = devperf(root, "baseline", "--stack", "visited", "--service", "reddis")
 
@@ -110,9 +100,7 @@ class TestBadInput:
 
     @pytest.mark.parametrize("name", ["data", "reports", ".dagster"])
     def test_a_file_in_the_place_of_a_folder(self, root: Path, name: str) -> None:
-        """
-        A file where a folder must be is found before anything is started.
-        """
+        """A file where a folder must be is found before anything is started."""
         (root / "stacks" / "visited.toml").write_text(VISITED.format(kind="redis", port=1), encoding="utf-8")
         (root / name).write_text("not a folder", encoding="utf-8")
         status, said, _ = devperf(root, "baseline", "--stack", "visited")
@@ -123,9 +111,7 @@ class TestBadInput:
 
     @pytest.mark.parametrize("seconds", ["nan", "-1", "0", "1e9"])
     def test_rounds_of_no_length(self, root: Path, seconds: str) -> None:
-        """
-        A length that no round can have is answered with those it can have.
-        """
+        """A length that no round can have is answered with those it can have."""
         (root / "stacks" / "visited.toml").write_text(VISITED.format(kind="redis", port=1), encoding="utf-8")
         status, said, _ = devperf(root, "baseline", "--stack", "visited", "--seconds", seconds)
 
@@ -134,9 +120,7 @@ class TestBadInput:
         assert "Traceback" not in said
 
     def test_port_that_there_is_not(self, root: Path) -> None:
-        """
-        A port beyond the last is answered with the range.
-        """
+        """A port beyond the last is answered with the range."""
         status, said, _ = devperf(root, "ui", "--port", "99999")
 
         assert 2 == status
@@ -146,9 +130,7 @@ class TestBadInput:
         "kind", ["redis", "postgresql", "mysql", "mongodb", "rabbitmq", "vault", "fastapi"]
     )
     def test_port_that_never_answers(self, root: Path, silent_port: int, kind: str) -> None:
-        """
-        A port that accepts and never answers ends within the deadline, and says which service and where.
-        """
+        """A port that accepts and never answers ends within the deadline, and says which service and where."""
         text = VISITED.format(kind=kind, port=silent_port)
         if kind == "rabbitmq":
             text = text.replace("address = ", "addresses = [").replace(
@@ -169,9 +151,7 @@ class TestBadInput:
 
 class TestDryRun:
     def test_tells_what_would_be_started(self, root: Path) -> None:
-        """
-        Of a stack that does not run it is told which servers would be started, and nothing is, nor written.
-        """
+        """Of a stack that does not run it is told which servers would be started, and nothing is, nor written."""
         (root / "stacks" / "small.toml").write_text(
             'name = "small"\nmanaged = true\n[services.redis]\nkind = "redis"\n[services.redis.settings]\nmaxmemory = "64mb"\n'
         )
@@ -184,9 +164,7 @@ class TestDryRun:
         assert [root / "stacks"] == list(root.iterdir())
 
     def test_tells_who_cannot_be_measured(self, root: Path, silent_port: int) -> None:
-        """
-        Of a visited stack each service is asked; one that does not answer is told with the reason.
-        """
+        """Of a visited stack each service is asked; one that does not answer is told with the reason."""
         (root / "stacks" / "visited.toml").write_text(VISITED.format(kind="redis", port=silent_port))
         status, said, _ = devperf(root, "baseline", "--stack", "visited", "--dry-run")
 
@@ -197,9 +175,7 @@ class TestDryRun:
 
 class TestDoctor:
     def test_asks_the_services_of_a_visited_stack(self, root: Path, silent_port: int) -> None:
-        """
-        Whether a service that somebody else started can be measured is its own answer, not what is installed here.
-        """
+        """Whether a service that somebody else started can be measured is its own answer, not what is installed here."""
         text = VISITED.format(kind="redis", port=silent_port)
         (root / "stacks" / "visited.toml").write_text(text, encoding="utf-8")
         status, said, _ = devperf(root, "doctor", "--stack", "visited")
@@ -208,9 +184,7 @@ class TestDoctor:
         assert f"127.0.0.1:{silent_port} accepts connections and does not answer" in said
 
     def test_stack_that_does_not_run(self, tmp_path: Path) -> None:
-        """
-        Of a stack that is not up, each service has a line: the paths of what would start it, or how to get that.
-        """
+        """Of a stack that is not up, each service has a line: the paths of what would start it, or how to get that."""
         (tmp_path / "stacks").mkdir()
         (tmp_path / "stacks" / "local.toml").write_text(
             'name = "local"\nmanaged = true\n[services.redis]\nkind = "redis"\n', encoding="utf-8"
@@ -223,10 +197,8 @@ class TestDoctor:
 
 
 class TestRebuild:
-    def test_leaves_a_sitting_under_way_alone(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """
-        The rounds of a baseline that is being measured are no leftovers; once nobody measures, they are.
-        """
+    def test_leaves_a_run_under_way_alone(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The rounds of a baseline that is being measured are no leftovers; once nobody measures, they are."""
         monkeypatch.setattr(lock, "lock_path", lambda: root / "measuring.lock")
         monkeypatch.setenv("DEVPERF_ROOT", str(root))
         begun = Baseline(

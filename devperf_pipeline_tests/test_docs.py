@@ -28,9 +28,7 @@ def blocks(language: str) -> list[str]:
 
 class TestReadme:
     def test_its_sql_runs(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """
-        Every statement that the README shows runs in a DuckDB client, in the project's folder.
-        """
+        """Every statement that the README shows runs in a DuckDB client, in the project's folder."""
         warehouse.build(Folders(tmp_path))
         monkeypatch.chdir(tmp_path)
         with duckdb.connect() as con:
@@ -45,9 +43,7 @@ class TestReadme:
         assert commented[0] > 50
 
     def test_its_stack_file_is_valid(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """
-        The stack file that it shows, in pieces, is read without a complaint.
-        """
+        """The stack file that it shows, in pieces, is read without a complaint."""
         monkeypatch.setenv("REDIS_PASSWORD", "secret")
         (tmp_path / "my-stack.toml").write_text("\n".join(blocks("toml")), encoding="utf-8")
         stack = load_stack(str(tmp_path / "my-stack.toml"), Folders(tmp_path), CATALOGUE)
@@ -56,9 +52,7 @@ class TestReadme:
         assert {"username", "password", "database"} == set(stack.service("postgresql").kept)
 
     def test_its_operation_is_one(self) -> None:
-        """
-        The operation that it shows asks, is seeded and is checked as those of the module that it names.
-        """
+        """The operation that it shows asks, is seeded and is checked as those of the module that it names."""
         [text] = blocks("python")
         made = eval(text, {**vars(workload), "keys": Keys("redis")})  # noqa: S307 - our own README
         assert made.seed is not None
@@ -72,9 +66,7 @@ class TestReadme:
         assert hasattr(workload, "_one_key")
 
     def test_names_every_command(self) -> None:
-        """
-        Each command of the shell is shown, as `make X` or `devperf X`.
-        """
+        """Each command of the shell is shown, as `make X` or `devperf X`."""
         missing = [
             name for name in main.commands if f"devperf {name}" not in README and f"make {name}" not in README
         ]
@@ -82,15 +74,11 @@ class TestReadme:
         assert [] == missing
 
     def test_names_every_profile(self) -> None:
-        """
-        Each profile is named.
-        """
+        """Each profile is named."""
         assert [] == [name for name in PROFILES if name not in README and name != "quick"]
 
     def test_names_every_table(self, tmp_path: Path) -> None:
-        """
-        Each table and view of the warehouse is named.
-        """
+        """Each table and view of the warehouse is named."""
         warehouse.build(Folders(tmp_path))
         con = warehouse.connect(Folders(tmp_path))
         try:
@@ -105,9 +93,7 @@ class TestReadme:
 
 class TestData:
     def test_is_made_from_the_comments(self, tmp_path: Path) -> None:
-        """
-        docs/data.md is what `make docs` would write now.
-        """
+        """docs/data.md is what `make docs` would write now."""
         warehouse.build(Folders(tmp_path))
         with warehouse.connect(Folders(tmp_path)) as con:
             page = dictionary(con)
@@ -115,9 +101,7 @@ class TestData:
         assert page == DATA
 
     def test_its_questions_have_answers(self, tmp_path: Path) -> None:
-        """
-        Ten questions and more, each of which the warehouse answers.
-        """
+        """Ten questions and more, each of which the warehouse answers."""
         warehouse.build(Folders(tmp_path))
         questions = re.findall(r"```sql\n(.*?)```", DATA, re.DOTALL)
         with warehouse.connect(Folders(tmp_path)) as con:
@@ -129,15 +113,11 @@ class TestData:
 
 class TestStacks:
     def test_names_every_kind(self) -> None:
-        """
-        Each kind of service can be described in a stack file, and is named where that is explained.
-        """
+        """Each kind of service can be described in a stack file, and is named where that is explained."""
         assert [] == [name for name in CATALOGUE if f"`{name}`" not in STACKS]
 
     def test_its_api_is_described_as_it_must_be(self, tmp_path: Path) -> None:
-        """
-        The stack file that is shown for any API is read without a complaint.
-        """
+        """The stack file that is shown for any API is read without a complaint."""
         [block] = [text for text in re.findall(r"```toml\n(.*?)```", STACKS, re.DOTALL) if "routes" in text]
         (tmp_path / "shop.toml").write_text(block, encoding="utf-8")
         service = load_stack(str(tmp_path / "shop.toml"), Folders(tmp_path), CATALOGUE).service("api")
@@ -147,9 +127,7 @@ class TestStacks:
 
 class TestArchitecture:
     def test_names_only_what_exists(self) -> None:
-        """
-        Every module that the page names is there.
-        """
+        """Every module that the page names is there."""
         named = re.findall(r"`((?:stack|services|measure|store|analyse|report|defs)/[\w./]+)`", ARCHITECTURE)
 
         assert len(named) > 8

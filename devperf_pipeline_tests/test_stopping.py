@@ -23,9 +23,7 @@ LARGEST_FILE = 2 * 2**20
 
 @pytest.fixture(name="folders")
 def _folders(running_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
-    """
-    A project whose stack is one running Redis.
-    """
+    """A project whose stack is one running Redis."""
     folders = Folders(tmp_path)
     password = visited.describe(folders, running_stack.service("redis"))
     monkeypatch.setenv("TEST_REDIS_PASSWORD", password)
@@ -35,9 +33,7 @@ def _folders(running_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def begin(seconds: float) -> subprocess.Popen[str]:
-    """
-    A baseline of that stack, in a process group of its own as a shell would make it.
-    """
+    """A baseline of that stack, in a process group of its own as a shell would make it."""
     return subprocess.Popen(
         [
             Path(sys.executable).with_name("devperf"),
@@ -56,9 +52,7 @@ def begin(seconds: float) -> subprocess.Popen[str]:
 
 @contextmanager
 def small_files() -> Iterator[None]:
-    """
-    Whoever is started meanwhile may write files as large as the samples of a short baseline, not as a warehouse.
-    """
+    """Whoever is started meanwhile may write files as large as the samples of a short baseline, not as a warehouse."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, hard))
     try:
@@ -68,9 +62,7 @@ def small_files() -> Iterator[None]:
 
 
 def first_round(running: subprocess.Popen[str]) -> str:
-    """
-    Wait until one round is kept; what was said up to there.
-    """
+    """Wait until one round is kept; what was said up to there."""
     said = ""
     assert running.stdout
     while " to go " not in said:
@@ -81,9 +73,7 @@ def first_round(running: subprocess.Popen[str]) -> str:
 
 
 def baselines(folders: Folders) -> list[tuple[str, bool]]:
-    """
-    State of each baseline, and whether it has samples.
-    """
+    """State of each baseline, and whether it has samples."""
     with duckdb.connect(str(folders.warehouse), read_only=True) as con:
         return con.execute(
             "select state, exists (from samples s where s.baseline_id = b.baseline_id) from baselines b order by baseline_id"
@@ -95,9 +85,7 @@ class TestStopping:
     def test_what_was_measured_is_in_the_tables_at_once(
         self, folders: Folders, number: signal.Signals
     ) -> None:
-        """
-        Ctrl-C ends with status 130 and no traceback, and finished rounds can be asked for right away.
-        """
+        """Ctrl-C ends with status 130 and no traceback, and finished rounds can be asked for right away."""
         with begin(0.2) as running:
             said = first_round(running)
             os.killpg(running.pid, number)
@@ -111,9 +99,7 @@ class TestStopping:
         assert [] == list(folders.incoming.iterdir())
 
     def test_what_was_written_is_searched_for_secrets(self, folders: Folders) -> None:
-        """
-        A baseline that is interrupted says which secret is in which file of it, and not what it is.
-        """
+        """A baseline that is interrupted says which secret is in which file of it, and not what it is."""
         secret = os.environ["TEST_REDIS_PASSWORD"]
         folders.logs.mkdir(parents=True)
         (folders.logs / "visited-redis.log").write_text(f"AUTH {secret}\n", encoding="utf-8")
@@ -127,9 +113,7 @@ class TestStopping:
         assert secret not in said
 
     def test_next_baseline_takes_in_what_a_killed_one_left(self, folders: Folders) -> None:
-        """
-        SIGKILL in the middle loses no finished round, and neither samples, tables nor Dagster's queue keep a wound.
-        """
+        """SIGKILL in the middle loses no finished round, and neither samples, tables nor Dagster's queue keep a wound."""
         with begin(0.2) as running:
             first_round(running)
             running.kill()
@@ -145,9 +129,7 @@ class TestStopping:
 
 class TestFull:
     def test_tables_that_cannot_be_made_cost_no_sample(self, folders: Folders) -> None:
-        """
-        Where the disk is full for the tables alone, the end says that samples are safe, where, and how to go on.
-        """
+        """Where the disk is full for the tables alone, the end says that samples are safe, where, and how to go on."""
         with small_files():
             running = begin(0.01)
         with running:

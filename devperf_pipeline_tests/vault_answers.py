@@ -1,6 +1,4 @@
-"""
-How does a Vault answer that is never there when it is needed: sealed, standing by, with another token?
-"""
+"""How does a Vault answer that is never there when it is needed: sealed, standing by, with another token?"""
 
 import json
 import threading
@@ -42,9 +40,7 @@ class Told:
 
 @contextmanager
 def vault_that_says(answers: dict[str, Answer | list[Answer]]) -> Iterator[Told]:
-    """
-    A server that speaks HTTP and JSON as Vault does. Keys are as "GET secret/data/postgres".
-    """
+    """A server that speaks HTTP and JSON as Vault does. Keys are as "GET secret/data/postgres"."""
     told = Told(answers)
 
     class Handler(BaseHTTPRequestHandler):

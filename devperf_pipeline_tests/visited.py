@@ -1,6 +1,4 @@
-"""
-How do tests visit a stack that others started: a running Redis, a MySQL that is not there, a password in a Vault?
-"""
+"""How do tests visit a stack that others started: a running Redis, a MySQL that is not there, a password in a Vault?"""
 
 import socket
 from pathlib import Path
@@ -54,9 +52,7 @@ password = {{ vault = "secret/data/{path}", field = "password" }}
 
 
 def vaulted(folder: Path, service: Service, api: VaultApi, *, username: str, path: str) -> Stack:
-    """
-    The stack of one service, entered with the password that the Vault keeps under `path`, as its file describes it.
-    """
+    """The stack of one service, entered with the password that the Vault keeps under `path`, as its file describes it."""
     (folder / "token").touch(mode=0o600)
     (folder / "token").write_text(api.token, encoding="utf-8")
     text = VAULTED.format(
@@ -91,9 +87,7 @@ def describe(folders: Folders, redis: Service, *, absent: str | None = None) -> 
 
 
 def measure(folders: Folders, seconds: float) -> None:
-    """
-    One baseline of it.
-    """
+    """One baseline of it."""
     run_baseline(
         defs.resolve_job_def("baseline"),
         folders,
@@ -105,9 +99,7 @@ def measure(folders: Folders, seconds: float) -> None:
 
 
 def measure_redis_alone(folders: Folders, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
-    """
-    Its samples, as somebody materialises them in the UI.
-    """
+    """Its samples, as somebody materialises them in the UI."""
     return defs.resolve_job_def("baseline").execute_in_process(
         instance=instance,
         asset_selection=[keys.samples("redis")],

@@ -1,6 +1,4 @@
-"""
-What changed since the reference? Every benchmark that two baselines share, with its verdicts.
-"""
+"""What changed since the reference? Every benchmark that two baselines share, with its verdicts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,9 +16,7 @@ MACHINE = ("cpu_model", "cpu_cores", "cpu_cores_usable", "memory_bytes", "archit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """
-    One metric of one benchmark in both baselines.
-    """
+    """One metric of one benchmark in both baselines."""
 
     service: str
     operation: str
@@ -46,9 +42,7 @@ class Changes:
 
 
 def changes(con: "Connection", baseline_id: str, reference_id: str | None = None) -> Changes | None:
-    """
-    A baseline against another, or against the newest complete one before it; None where there is none.
-    """
+    """A baseline against another, or against the newest complete one before it; None where there is none."""
     if reference_id is None:
         found = query(con, "analyse_reference", baseline_id=baseline_id)
     else:
@@ -104,9 +98,7 @@ def _change(row: Mapping[str, Any], metric: Metric, another_machine: Sequence[st
 
 
 def _facts_that_differ(con: "Connection", before_id: str, after_id: str) -> list[tuple[str, str, str, str]]:
-    """
-    Facts that both baselines have and that are not the same: service or host, key, before, now.
-    """
+    """Facts that both baselines have and that are not the same: service or host, key, before, now."""
     before, after = (
         {
             (str(row["service"]), str(row["key"])): str(row["value"])

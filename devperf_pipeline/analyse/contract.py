@@ -20,16 +20,12 @@ JSON_NUMBERS = {"integer": "number"}
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """
-    A contract in OpenAPI, as far as forms of answers go.
-    """
+    """A contract in OpenAPI, as far as forms of answers go."""
 
     document: Mapping[str, Any]
 
     def wrong(self, answer: RouteAnswer) -> str | None:
-        """
-        What of an answer is not as the contract says, or None; also None where it says nothing of that route.
-        """
+        """What of an answer is not as the contract says, or None; also None where it says nothing of that route."""
         told = self._responses(answer.route)
         if told is None:
             return None
@@ -82,9 +78,7 @@ class Contract:
 
 
 def load(path: Path) -> Contract | None:
-    """
-    The contract in that file, or None where there is no such file.
-    """
+    """The contract in that file, or None where there is no such file."""
     try:
         return Contract(yaml.safe_load(path.read_text("utf-8")))
     except FileNotFoundError:
@@ -99,18 +93,14 @@ def _matches(template: str, path: str) -> bool:
 
 
 def _children(path: str, shape: Mapping[str, str]) -> set[str]:
-    """
-    The names of the fields right below a path.
-    """
+    """The names of the fields right below a path."""
     begin = f"{path}." if path else ""
     names = (each.removeprefix(begin) for each in shape if each.startswith(begin))
     return {name for name in names if name and "." not in name and "[" not in name}
 
 
 def _types(schema: Mapping[str, Any]) -> set[str]:
-    """
-    The JSON types that a field may have; empty where any will do.
-    """
+    """The JSON types that a field may have; empty where any will do."""
     told = schema.get("type")
     if told is None:
         examples = [schema["const"]] if "const" in schema else list(schema.get("enum", ()))

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """
-    A bottleneck or a cost that was searched for, as `findings` has it. Impacts and p50 are of one call.
-    """
+    """A bottleneck or a cost that was searched for, as `findings` has it. Impacts and p50 are of one call."""
 
     finding: str
     kind: Literal["bottleneck", "choice"]
@@ -48,9 +46,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """
-    What one layer adds to a task: the service to the way there, the driver to the service, an API to the service.
-    """
+    """What one layer adds to a task: the service to the way there, the driver to the service, an API to the service."""
 
     task: str
     layer: Literal["service", "driver", "api"]
@@ -64,9 +60,7 @@ class Layer:
 
 
 def findings(con: "Connection", baseline_id: str) -> "Sequence[Finding]":
-    """
-    All that this baseline was searched for, whether it was found or not; what should be repaired comes first.
-    """
+    """All that this baseline was searched for, whether it was found or not; what should be repaired comes first."""
     return [
         Finding(**cast("dict[str, Any]", row))
         for row in query(con, "analyse_findings", baseline_id=baseline_id)
@@ -74,9 +68,7 @@ def findings(con: "Connection", baseline_id: str) -> "Sequence[Finding]":
 
 
 def layers(con: "Connection", baseline_id: str) -> "Sequence[Layer]":
-    """
-    The layers of each task of which this baseline has the rows.
-    """
+    """The layers of each task of which this baseline has the rows."""
     return [
         Layer(**cast("dict[str, Any]", row)) for row in query(con, "analyse_layers", baseline_id=baseline_id)
     ]

@@ -35,9 +35,7 @@ class Contradiction:
 
     @property
     def published(self) -> bool:
-        """
-        Whether somebody else wrote it.
-        """
+        """Whether somebody else wrote it."""
         return self.source.startswith(PUBLISHED)
 
 

@@ -17,9 +17,7 @@ SHOWN = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parity:
-    """
-    One route: the services that answered the same, and of each other one why not, as the rest of a sentence.
-    """
+    """One route: the services that answered the same, and of each other one why not, as the rest of a sentence."""
 
     route: str
     same: tuple[str, ...]
@@ -61,9 +59,7 @@ def _of(route: str, told: Mapping[str, RouteAnswer], contract: Contract | None) 
 
 
 def _most(answers: Sequence[RouteAnswer]) -> RouteAnswer | None:
-    """
-    What most answered; of two that as many answered, a success first, then the one that came first.
-    """
+    """What most answered; of two that as many answered, a success first, then the one that came first."""
     return max(answers, key=lambda each: (answers.count(each), each.status // 100 == 2), default=None)
 
 

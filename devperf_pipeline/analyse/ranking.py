@@ -50,9 +50,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
-    """
-    One route: the readings that can be compared, the least p95 first; of each other service why it is left out.
-    """
+    """One route: the readings that can be compared, the least p95 first; of each other service why it is left out."""
 
     route: str
     places: tuple[Reading, ...]
@@ -87,9 +85,7 @@ def rankings(con: "Connection", baseline_id: str, contract: Path) -> list[Rankin
 
 
 def ranked(same: Parity, readings: Sequence[Reading]) -> Ranking:
-    """
-    The ranking of one route, from its readings in one baseline.
-    """
+    """The ranking of one route, from its readings in one baseline."""
     left_out = dict(same.others)
     here = {reading.service: reading for reading in readings}
     for service in same.same:
@@ -115,9 +111,7 @@ def ranked(same: Parity, readings: Sequence[Reading]) -> Ranking:
 
 
 def _uncounted(reading: Reading | None) -> str | None:
-    """
-    Why a reading does not count, as the rest of a sentence, or None.
-    """
+    """Why a reading does not count, as the rest of a sentence, or None."""
     if reading is None:
         return "it has no reading in this baseline"
     if not reading.valid:
@@ -132,8 +126,6 @@ def _how(aggregation: str | None) -> str:
 
 
 def _usual(values: Any) -> Any:
-    """
-    What most have; of two that as many have, the one that came first.
-    """
+    """What most have; of two that as many have, the one that came first."""
     most = Counter(values).most_common(1)
     return most[0][0] if most else None

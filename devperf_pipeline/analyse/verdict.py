@@ -1,7 +1,7 @@
 """
 Did a benchmark change between two baselines? Slower, faster, no change, cannot tell, not comparable, or invalid.
 
-Rounds are the unit: a test over pooled calls calls everything changed. Two sittings differ more than the rounds within
+Rounds are the unit: a test over pooled calls calls everything changed. Two runs differ more than the rounds within
 one do, so the floor that a difference must exceed comes from repeat baselines of the same machine where there are
 three, and is assumed to be wide until then. Figures are the median of the rounds' p50 and the least of their p95.
 """
@@ -21,7 +21,7 @@ LEAST_ROUNDS = 3
 """Fewer quiet rounds say nothing of how far they spread."""
 
 LEAST_ROUNDS_UNKNOWN = 5
-"""Where no repeats say how far sittings differ: so many of each side lie apart by chance once in 126 times."""
+"""Where no repeats say how far runs differ: so many of each side lie apart by chance once in 126 times."""
 
 LEAST_CHANGE = math.log(1.05)
 """A smaller change is not worth a word, however sure it is."""
@@ -35,7 +35,7 @@ FIRM_REPEATS = 8
 """With fewer repeat baselines a verdict is provisional."""
 
 ASSUMED_FLOOR = math.log(1.5)
-"""What two sittings may differ by, as long as too few repeats say how much these do."""
+"""What two runs may differ by, as long as too few repeats say how much these do."""
 
 
 MOST_DRIFT = math.log(1.2)
@@ -47,9 +47,7 @@ LEAST_FOR_DRIFT = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """
-    A benchmark in one baseline: `values_ns` are its quiet rounds' figures, of `rounds` that it had.
-    """
+    """A benchmark in one baseline: `values_ns` are its quiet rounds' figures, of `rounds` that it had."""
 
     valid: bool
     invalid_reason: str | None
@@ -60,9 +58,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """
-    How many repeat baselines there are, and the standard deviation of the logarithm of their figures.
-    """
+    """How many repeat baselines there are, and the standard deviation of the logarithm of their figures."""
 
     count: int
     sd: float | None
@@ -75,7 +71,7 @@ class Verdict:
 
     `ratio` is after / before (1.1: 10 % slower), None where nothing was compared. `visible` is the smallest ratio
     above 1 that could have been told. `reason` says why there is no comparison; `repeats` how many baselines told how
-    far sittings differ, `provisional` that these are few.
+    far runs differ, `provisional` that these are few.
     """
 
     word: Word
@@ -135,9 +131,7 @@ def judge(metric: Metric, before: Side, after: Side, repeats: Repeats) -> Verdic
 
 
 def drift(ratios: Sequence[float]) -> float | None:
-    """
-    By how much all benchmarks together moved: the median of their p50 ratios; None of too few.
-    """
+    """By how much all benchmarks together moved: the median of their p50 ratios; None of too few."""
     return statistics.median(ratios) if len(ratios) >= LEAST_FOR_DRIFT else None
 
 
@@ -158,23 +152,17 @@ def beside(verdict: Verdict, drifted: float | None) -> Verdict:
 
 
 def figure(metric: Metric, values_ns: Sequence[int]) -> int:
-    """
-    What stands for all rounds: the median of p50, the least p95 (tails only ever get longer by what disturbs them).
-    """
+    """What stands for all rounds: the median of p50, the least p95 (tails only ever get longer by what disturbs them)."""
     return round(statistics.median(values_ns)) if metric == "p50" else min(values_ns)
 
 
 def _between(repeats: Repeats) -> float:
-    """
-    How far two sittings of an unchanged service lie apart, in logarithms, 19 times of 20.
-    """
+    """How far two runs of an unchanged service lie apart, in logarithms, 19 times of 20."""
     assert repeats.sd is not None
     return t_quantile(repeats.count - 1) * math.sqrt(2) * repeats.sd
 
 
 def _within(values_ns: Sequence[int]) -> float:
-    """
-    Half the width of the 95 % interval across one sitting's rounds, in logarithms.
-    """
+    """Half the width of the 95 % interval across one run's rounds, in logarithms."""
     logs = [math.log(value) for value in values_ns]
     return t_quantile(len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))

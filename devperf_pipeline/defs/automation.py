@@ -53,9 +53,7 @@ baseline_job = dg.define_asset_job(
     default_status=dg.DefaultScheduleStatus.STOPPED,
 )
 def weekly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """
-    A baseline of everything, Sundays at 03:00 UTC; one that is due while the machine sleeps is not made up for.
-    """
+    """A baseline of everything, Sundays at 03:00 UTC; one that is due while the machine sleeps is not made up for."""
     late = dt.datetime.now(dt.UTC) - context.scheduled_execution_time
     if late > LATE:
         return dg.SkipReason(f"missed: it was due {late} ago, and the machine may be in use now")
@@ -121,9 +119,7 @@ def changed_since(
     default_status=dg.DefaultSensorStatus.STOPPED,
 )
 def infrastructure_changed(context: dg.SensorEvaluationContext, project: Project) -> dg.SensorResult:
-    """
-    A baseline of the services whose version, settings or machine changed, once the change has settled.
-    """
+    """A baseline of the services whose version, settings or machine changed, once the change has settled."""
     state = json.loads(context.cursor) if context.cursor else {"seen": {}, "asked": {}}
     folders = project.folders
     try:

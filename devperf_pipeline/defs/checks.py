@@ -1,6 +1,4 @@
-"""
-Can the samples of a service be believed? Each check says what was seen, and what to do.
-"""
+"""Can the samples of a service be believed? Each check says what was seen, and what to do."""
 
 from collections.abc import Iterator, Mapping
 
@@ -20,18 +18,14 @@ CHECKS = {
 
 
 def specs(kind: str) -> list[dg.AssetCheckSpec]:
-    """
-    The checks of one kind of service's samples.
-    """
+    """The checks of one kind of service's samples."""
     return [
         dg.AssetCheckSpec(name, asset=keys.samples(kind), description=about) for name, about in CHECKS.items()
     ]
 
 
 def not_measured(kind: str, missing: Mapping[str, str]) -> Iterator[dg.AssetCheckResult]:
-    """
-    The failed checks of services that could not be measured, none of that kind; `missing` says of each why.
-    """
+    """The failed checks of services that could not be measured, none of that kind; `missing` says of each why."""
     for name in CHECKS if missing else ():
         yield _result(kind, name, passed=False, why=" ".join(missing.values()))
 
@@ -39,9 +33,7 @@ def not_measured(kind: str, missing: Mapping[str, str]) -> Iterator[dg.AssetChec
 def judged(
     kind: str, counts: Mapping[str, Count], missing: Mapping[str, str]
 ) -> Iterator[dg.AssetCheckResult]:
-    """
-    The checks of the services of one kind that were measured, all of them together.
-    """
+    """The checks of the services of one kind that were measured, all of them together."""
     count = Count()
     for one in counts.values():
         count.calls.update(one.calls)
@@ -82,9 +74,7 @@ def judged(
 
 
 def _calls(counts: Mapping[str, Count], *outcomes: Outcome) -> dict[str, tuple[int, str]]:
-    """
-    For each service how many calls ended so, and that in words, with its name where there are several.
-    """
+    """For each service how many calls ended so, and that in words, with its name where there are several."""
     ended = {service: count.ended(*outcomes) for service, count in counts.items()}
     return {
         service: (

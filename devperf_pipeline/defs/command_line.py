@@ -1,6 +1,4 @@
-"""
-How does the command line run the same job on the same instance as the UI?
-"""
+"""How does the command line run the same job on the same instance as the UI?"""
 
 import os
 import shutil
@@ -41,10 +39,8 @@ def prepare_home(folders: Folders) -> None:
         pass
 
 
-def bury_the_dead(instance: dg.DagsterInstance) -> None:
-    """
-    Report runs of killed command lines as failed: nobody else would, and the queue would wait for them for ever.
-    """
+def fail_dead_runs(instance: dg.DagsterInstance) -> None:
+    """Report runs of killed command lines as failed: nobody else would, and the queue would wait for them for ever."""
     alive = [
         dg.DagsterRunStatus.NOT_STARTED,
         dg.DagsterRunStatus.STARTING,
@@ -83,7 +79,7 @@ def run_baseline(
     """
     prepare_home(folders)
     with dg.DagsterInstance.get() as instance, warnings.catch_warnings():
-        bury_the_dead(instance)
+        fail_dead_runs(instance)
         measured = {"profile": profile, "stack": stack, "seconds": seconds, "services": list(services)}
         try:
             job.execute_in_process(

@@ -1,5 +1,5 @@
 """
-What is Dagster told of a sitting?
+What is Dagster told of a run?
 
 An asset is about a kind of service. A stack may have several APIs whose routes it names: they are told of together, each
 by its name.
@@ -67,9 +67,7 @@ def results(
 def _samples(
     con: "Connection", folders: Folders, stack: Stack, baseline: Baseline, tally: Tally, *, kind: str
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
-    """
-    The samples of one kind: materialised where any of its services was measured, with what they show, and checked.
-    """
+    """The samples of one kind: materialised where any of its services was measured, with what they show, and checked."""
     counts: dict[str, Count] = {}
     missing: dict[str, str] = {}
     for service in keys.members(kind, stack):
@@ -103,9 +101,7 @@ def _samples(
 def _staged(
     con: "Connection", baseline: Baseline, stage: Stage, kind: str, counts: Mapping[str, int]
 ) -> dg.MaterializeResult[Any]:
-    """
-    What another stage made of the services of one kind: what the page of a load test, of resources or of tools has.
-    """
+    """What another stage made of the services of one kind: what the page of a load test, of resources or of tools has."""
     pages: dict[str, Page] = {service: page(con, baseline.id, stage, service) for service in counts}
     records = _records({service: shown.rows for service, shown in pages.items()})
     panels = {service: shown.panel for service, shown in pages.items() if shown.panel}
@@ -121,17 +117,13 @@ def _staged(
 
 
 def _named(panels: Mapping[str, str], *, of: int | None = None) -> str:
-    """
-    Panels below each other, each under the name of its service where the asset is `of` several.
-    """
+    """Panels below each other, each under the name of its service where the asset is `of` several."""
     several = (of or len(panels)) > 1
     return "\n\n".join(f"**{service}**\n\n{panel}" if several else panel for service, panel in panels.items())
 
 
 def _records(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dg.TableRecord]:
-    """
-    The lines of all services in one table; with a column for their names where there are several.
-    """
+    """The lines of all services in one table; with a column for their names where there are several."""
     return [
         dg.TableRecord({**({"service": service} if len(rows) > 1 else {}), **row})
         for service, those in rows.items()
@@ -140,9 +132,7 @@ def _records(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dg.TableRe
 
 
 def _drawn(trends: Mapping[str, Mapping[str, float]]) -> dict[str, dg.FloatMetadataValue]:
-    """
-    The numbers that Dagster draws over time, named by their service where there are several.
-    """
+    """The numbers that Dagster draws over time, named by their service where there are several."""
     write: Callable[[str, str], str] = (
         (lambda service, name: f"{service}: {name}") if len(trends) > 1 else (lambda _, name: name)
     )
@@ -154,9 +144,7 @@ def _drawn(trends: Mapping[str, Mapping[str, float]]) -> dict[str, dg.FloatMetad
 
 
 def _trend(rows: Sequence[Mapping[str, object]]) -> dict[str, float]:
-    """
-    The few numbers that Dagster draws over time: p50 and p95 of the engine's rows with one user, in milliseconds.
-    """
+    """The few numbers that Dagster draws over time: p50 and p95 of the engine's rows with one user, in milliseconds."""
     return {
         f"{quantile} ms, {row['operation']}": float(row[f"{quantile} ms"])  # type: ignore[arg-type]
         for row in rows

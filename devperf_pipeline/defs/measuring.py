@@ -1,7 +1,7 @@
 """
 What happens when samples are materialised?
 
-One step measures any subset of the services in one sitting, so that their rounds can be interleaved; it starts the
+One step measures any subset of the services in one run, so that their rounds can be interleaved; it starts the
 local stack when nobody has, and stops what it started.
 A service that fails gets failed checks and no materialisation: its older samples stay, and the others go on.
 """
@@ -27,7 +27,7 @@ from devperf_pipeline.measure.interrupts import interrupted_once
 from devperf_pipeline.measure.lock import only_one
 from devperf_pipeline.measure.plan import PROFILES
 from devperf_pipeline.measure.progress import Progress
-from devperf_pipeline.measure.run import Wishes, measure, wishes_of
+from devperf_pipeline.measure.run import RunOptions, measure, options_of
 from devperf_pipeline.measure.run_context import Cancelled
 from devperf_pipeline.measure.tally import Tally
 from devperf_pipeline.model import Stack, Stage
@@ -47,9 +47,7 @@ TELL_EVERY_S = 15.0
 
 
 class ProfileName(Enum):
-    """
-    The profiles of `measure/plan.py`, as the launchpad offers them.
-    """
+    """The profiles of `measure/plan.py`, as the launchpad offers them."""
 
     quick = "quick"
     standard = "standard"
@@ -57,9 +55,7 @@ class ProfileName(Enum):
 
 
 class MeasureConfig(dg.Config):
-    """
-    What to measure, and for how long.
-    """
+    """What to measure, and for how long."""
 
     profile: ProfileName = Field(
         default=ProfileName.quick,
@@ -71,7 +67,7 @@ class MeasureConfig(dg.Config):
     )
     stack: str = Field(default="local", description="The stack file to measure, by its name in stacks/.")
 
-    def wishes(self, selected: Mapping[Stage, tuple[str, ...]], stack: Stack) -> Wishes:
+    def options(self, selected: Mapping[Stage, tuple[str, ...]], stack: Stack) -> RunOptions:
         """
         The same in the words of `measure/`: of the kinds that are selected, the services that the stack has.
 
@@ -94,7 +90,7 @@ class MeasureConfig(dg.Config):
             )
             for stage, those in selected.items()
         }
-        return wishes_of(self.profile.value, stages, self.seconds)
+        return options_of(self.profile.value, stages, self.seconds)
 
 
 ABOUT: Mapping[Stage, str] = {
@@ -130,7 +126,7 @@ def _specs() -> Iterator[dg.AssetSpec]:
         group_name="baseline",
         deps=[keys.made(stage, service) for stage, those in keys.STAGES.items() for service in those],
         kinds={"parquet"},
-        description="One sitting: everything that was measured together, and what was skipped or failed, and why.",
+        description="One run: everything that was measured together, and what was skipped or failed, and why.",
     )
 
 
@@ -141,9 +137,7 @@ def _specs() -> Iterator[dg.AssetSpec]:
     check_specs=[spec for service in keys.SERVICES for spec in checks.specs(service)],
 )
 def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project: Project) -> Iterator[object]:
-    """
-    Measure the selected services in one sitting, rounds interleaved, one sitting at a time on this machine.
-    """
+    """Measure the selected services in one run, rounds interleaved, one run at a time on this machine."""
     folders = project.folders
     selected: dict[Stage, tuple[str, ...]] = {
         stage: tuple(kind for kind in those if keys.made(stage, kind) in context.selected_asset_keys)
@@ -173,9 +167,9 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
                 for message in store.recover():
                     say(message)
                 described = load_stack(config.stack, folders, CATALOGUE)
-                wishes = config.wishes(selected, described)
+                options = config.options(selected, described)
                 reader = Reader(described)
-                with standing(described, folders, say, only=wishes.services) as stack:
+                with standing(described, folders, say, only=options.services) as stack:
                     roots = {
                         service.name: lifecycle.processes(folders, service.name)
                         for service in stack.services
@@ -195,9 +189,9 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
                     )
                     baseline = measure(
                         stack,
-                        wishes,
+                        options,
                         host=host_facts(folders.data),
-                        keeper=tally,
+                        sink=tally,
                         processes=lambda service: roots.get(service, []),
                         tell=_teller(context),
                         say=say,
@@ -233,9 +227,7 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
 def _kept_when_interrupted(
     folders: Folders, store: SampleStore, say: Callable[[str], None]
 ) -> Iterator[None]:
-    """
-    Whoever interrupts a sitting finds what was measured in the tables at once, not only after the next one.
-    """
+    """Whoever interrupts a run finds what was measured in the tables at once, not only after the next one."""
     try:
         yield
     except (Cancelled, dg.DagsterExecutionInterruptedError):
@@ -274,9 +266,7 @@ def _to_terminal(message: str) -> None:
 
 
 def _teller(context: dg.AssetExecutionContext) -> Callable[[Progress], None]:
-    """
-    Tell of progress: on the terminal of a command line each round, in the run's log now and then.
-    """
+    """Tell of progress: on the terminal of a command line each round, in the run's log now and then."""
     last = 0.0
     in_place = sys.stderr.isatty()
 

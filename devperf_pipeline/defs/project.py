@@ -1,6 +1,4 @@
-"""
-Where is the project, for everything that Dagster runs?
-"""
+"""Where is the project, for everything that Dagster runs?"""
 
 from pathlib import Path
 
@@ -10,9 +8,7 @@ from devperf_pipeline.stack.folders import Folders
 
 
 class Project(dg.ConfigurableResource):
-    """
-    The project's folder. Empty: the one around this package.
-    """
+    """The project's folder. Empty: the one around this package."""
 
     root: str = ""
 

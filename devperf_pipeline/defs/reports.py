@@ -1,6 +1,4 @@
-"""
-What happens when the report is materialised? It is rendered from the tables, and a page shows it.
-"""
+"""What happens when the report is materialised? It is rendered from the tables, and a page shows it."""
 
 from typing import Any
 
@@ -22,9 +20,7 @@ from devperf_pipeline.store.warehouse import connect
     kinds={"markdown", "duckdb"},
 )
 def baseline_report(project: Project) -> dg.MaterializeResult:
-    """
-    The baseline report: what was measured, on what, how fast, how sure, and what could not be measured.
-    """
+    """The baseline report: what was measured, on what, how fast, how sure, and what could not be measured."""
     try:
         return dg.MaterializeResult(metadata=report_metadata(project.folders))
     except DevperfError as error:
@@ -32,9 +28,7 @@ def baseline_report(project: Project) -> dg.MaterializeResult:
 
 
 def report_metadata(folders: Folders) -> dict[str, Any]:
-    """
-    Render the report of the newest baseline; what its page shows.
-    """
+    """Render the report of the newest baseline; what its page shows."""
     rendered = render(folders)
     con = connect(folders)
     try:

@@ -26,9 +26,7 @@ SHOWN = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
-    """
-    What the search needs to know of a sitting: its baseline, its secrets, and the command lines of our servers.
-    """
+    """What the search needs to know of a run: its baseline, its secrets, and the command lines of our servers."""
 
     baseline: Baseline
     secrets: Secrets = field(repr=False)
@@ -39,9 +37,7 @@ _used: dict[str, Callable[[], Used | None]] = {}
 
 
 def remember(run_id: str, used: Callable[[], Used | None]) -> None:
-    """
-    Keep how to know what a sitting has used by the time of this run's search, in memory alone; None before it began.
-    """
+    """Keep how to know what a run has used by the time of this run's search, in memory alone; None before it began."""
     _used[run_id] = used
 
 
@@ -60,9 +56,7 @@ def remember(run_id: str, used: Callable[[], Used | None]) -> None:
 def no_secret_leaked(
     context: dg.AssetCheckExecutionContext, project: Project
 ) -> Iterator[dg.AssetCheckResult]:
-    """
-    Look for every secret of the run in everything that it wrote; one that is found fails the run.
-    """
+    """Look for every secret of the run in everything that it wrote; one that is found fails the run."""
     run = context.run
     used = _used[run.run_id]() if run.run_id in _used else None
     if used is None:
@@ -117,9 +111,7 @@ def found_in(instance: dg.DagsterInstance, run: dg.DagsterRun, folders: Folders)
 def tell_of_cut_short(
     context: dg.AssetExecutionContext, folders: Folders, say: Callable[[str], None]
 ) -> None:
-    """
-    Say which secrets are in what a run wrote that ends before its check; nothing must hide why it ends.
-    """
+    """Say which secrets are in what a run wrote that ends before its check; nothing must hide why it ends."""
     try:
         found = found_in(context.instance, context.run, folders)
     except dg.Failure as unread:
@@ -133,17 +125,13 @@ def tell_of_cut_short(
 
 
 def told(found: list[Leak]) -> str:
-    """
-    Where secrets were found, one sentence; the secrets themselves are never told.
-    """
+    """Where secrets were found, one sentence; the secrets themselves are never told."""
     more = f" and {len(found) - SHOWN} more places" if len(found) > SHOWN else ""
     return f"Found {'; '.join(map(str, found[:SHOWN]))}{more}."
 
 
 def failure(found: list[Leak]) -> dg.Failure:
-    """
-    What ends a run that wrote a secret down.
-    """
+    """What ends a run that wrote a secret down."""
     return dg.Failure(
         f"No secret may be in anything that a run writes. {told(found)} What was measured is kept. Change those secrets, "
         "remove those files, and report how the secret came there.",
@@ -152,9 +140,7 @@ def failure(found: list[Leak]) -> dg.Failure:
 
 
 def _dagster(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[tuple[str, str]]:
-    """
-    What Dagster keeps of a run: its configuration and tags, and every event and line of its log.
-    """
+    """What Dagster keeps of a run: its configuration and tags, and every event and line of its log."""
     yield "Dagster's record of the run", dg.serialize_value(run)
     for number, entry in enumerate(instance.all_logs(run.run_id), start=1):
         kind: Any = entry.dagster_event.event_type_value if entry.dagster_event else "a line of the log"
@@ -162,7 +148,5 @@ def _dagster(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[tuple
 
 
 def _captured(folder: Path) -> Iterator[Path]:
-    """
-    What steps wrote to their terminal, where Dagster keeps that.
-    """
+    """What steps wrote to their terminal, where Dagster keeps that."""
     return (path for path in sorted(folder.rglob("*")) if path.is_file())

@@ -1,6 +1,4 @@
-"""
-What happens when the tables are materialised? The warehouse is derived from all samples anew.
-"""
+"""What happens when the tables are materialised? The warehouse is derived from all samples anew."""
 
 from collections.abc import Iterator
 
@@ -13,7 +11,7 @@ from devperf_pipeline.report.service_pages import table_panel
 from devperf_pipeline.store import warehouse
 
 ABOUT = {
-    "baselines": "One row a sitting: when, which stack and profile, how many samples.",
+    "baselines": "One row a run: when, which stack and profile, how many samples.",
     "rounds": "One row a round of a benchmark: its percentiles, where it ran, what else was going on.",
     "percentiles": "One row a benchmark of a baseline: exact percentiles over all its calls, and whether it is valid.",
     "load_tests": "One row a sustained load: throughput, the ladder of percentiles, failures, and whether it is valid.",
@@ -34,9 +32,7 @@ ABOUT = {
     ],
 )
 def tables(project: Project) -> Iterator[dg.MaterializeResult]:
-    """
-    Build data/devperf.duckdb beside the old one and put it in its place.
-    """
+    """Build data/devperf.duckdb beside the old one and put it in its place."""
     folders = project.folders
     try:
         built = warehouse.build(folders)

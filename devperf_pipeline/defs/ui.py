@@ -17,7 +17,7 @@ from pathlib import Path
 import dagster as dg
 import psutil
 
-from devperf_pipeline.defs.command_line import LOCATION, bury_the_dead, prepare_home
+from devperf_pipeline.defs.command_line import LOCATION, fail_dead_runs, prepare_home
 from devperf_pipeline.errors import ConfigurationError
 from devperf_pipeline.local.ports import free_port
 from devperf_pipeline.stack.folders import Folders
@@ -51,7 +51,7 @@ def serve(folders: Folders, port: int, say: Callable[[str], None]) -> None:
             ) from error
     prepare_home(folders)
     with dg.DagsterInstance.get() as instance:
-        bury_the_dead(instance)
+        fail_dead_runs(instance)
     code_port = free_port()
     workspace = folders.dagster_home / "workspace.yaml"
     workspace.write_text(
@@ -84,9 +84,7 @@ def serve(folders: Folders, port: int, say: Callable[[str], None]) -> None:
 
 
 def _wait_for(code_server: subprocess.Popen[bytes], port: int) -> None:
-    """
-    Wait until the code server answers at its port.
-    """
+    """Wait until the code server answers at its port."""
     deadline = time.monotonic() + LOADS_S
     while code_server.poll() is None and time.monotonic() < deadline:
         with socket.socket() as probe:
@@ -101,9 +99,7 @@ def _wait_for(code_server: subprocess.Popen[bytes], port: int) -> None:
 
 
 def ours(folders: Folders) -> list[psutil.Process]:
-    """
-    Webservers, daemons and their code servers that run on this project's home.
-    """
+    """Webservers, daemons and their code servers that run on this project's home."""
     found: list[psutil.Process] = []
     for process in psutil.process_iter():
         try:
@@ -118,9 +114,7 @@ def ours(folders: Folders) -> list[psutil.Process]:
 
 
 def stop(folders: Folders) -> int:
-    """
-    Stop what `ours` finds; how many there were.
-    """
+    """Stop what `ours` finds; how many there were."""
     found = ours(folders)
     for process in found:
         with suppress(psutil.NoSuchProcess):  # it may have ended with the one before it

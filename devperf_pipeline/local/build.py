@@ -94,9 +94,7 @@ RECIPES: Mapping[str, Recipe] = {
 
 
 def built(kind: str, folders: Folders) -> Path | None:
-    """
-    The program that an earlier build left, or None: there is none, or its sources have changed since.
-    """
+    """The program that an earlier build left, or None: there is none, or its sources have changed since."""
     if kind not in RECIPES:
         return None
     program = _program(kind, folders)
@@ -141,9 +139,7 @@ def build(kind: str, folders: Folders, tools: Mapping[str, Path], say: Say) -> b
 
 
 def _compile(recipe: Recipe, builder: Path, sources: Path, scratch: Path, say: Say) -> str | None:
-    """
-    Run the compiler. None, or the last words of one that failed.
-    """
+    """Run the compiler. None, or the last words of one that failed."""
     nice = shutil.which("nice")
     command = [*([nice, "-n", "19"] if nice else []), str(builder), *recipe.arguments(scratch)]
     lines: list[str] = []
@@ -186,9 +182,7 @@ def _compile(recipe: Recipe, builder: Path, sources: Path, scratch: Path, say: S
 
 
 def _progress(lines: list[str], recipe: Recipe) -> str:
-    """
-    How far a build is, by what its tool said: what it fetched, and what it compiled.
-    """
+    """How far a build is, by what its tool said: what it fetched, and what it compiled."""
     said = [line.strip() for line in list(lines)]
     fetched = sum(line.startswith(recipe.fetched) for line in said)
     compiled = sum(line.startswith(recipe.compiled) for line in said) - (0 if recipe.compiled else fetched)
@@ -201,8 +195,6 @@ def _program(kind: str, folders: Folders) -> Path:
 
 
 def _digest(kind: str, folders: Folders) -> str:
-    """
-    A name for the sources: another module, another version or another main is another one.
-    """
+    """A name for the sources: another module, another version or another main is another one."""
     text = b"\0".join((folders.server_sources / kind / name).read_bytes() for name in RECIPES[kind].sources)
     return hashlib.sha256(text).hexdigest()

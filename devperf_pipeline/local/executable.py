@@ -30,17 +30,13 @@ def within_reach(
 
 
 def _reachable(program: Path) -> bool:
-    """
-    Whether everybody may pass through every folder on the way and execute the program.
-    """
+    """Whether everybody may pass through every folder on the way and execute the program."""
     whole = program.resolve()
     return all(place.stat().st_mode & stat.S_IXOTH for place in (whole, *whole.parents))
 
 
 def _copied(program: Path, folder: Path, user: str) -> Path:
-    """
-    The program's place in a copy of its install tree, its bundled libraries beside it as its links expect them.
-    """
+    """The program's place in a copy of its install tree, its bundled libraries beside it as its links expect them."""
     packages = next(
         (place for place in program.parents if place.name in {"site-packages", "dist-packages"}), None
     )

@@ -130,9 +130,7 @@ TOOLCHAIN_FOLDERS = (".local/bin", ".cargo/bin", "/usr/local/go/bin", "/opt/home
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """
-    The programs of one kind of service, by name, and whether a package, a wheel or a build brought them.
-    """
+    """The programs of one kind of service, by name, and whether a package, a wheel or a build brought them."""
 
     kind: str
     programs: Mapping[str, Path]
@@ -144,9 +142,7 @@ class Found:
 
 
 def find_server(kind: str) -> Found | None:
-    """
-    All the programs that a service of this kind needs, or None if one of them is not on this machine.
-    """
+    """All the programs that a service of this kind needs, or None if one of them is not on this machine."""
     names = PROGRAMS.get(kind, ())
     if not names:
         return None
@@ -162,9 +158,7 @@ def find_server(kind: str) -> Found | None:
 
 
 def how_to_get(kind: str) -> str:
-    """
-    The exact command that brings the server of this kind to this machine, between backticks; or what to do instead.
-    """
+    """The exact command that brings the server of this kind to this machine, between backticks; or what to do instead."""
     if kind in APIS:
         programs = APIS[kind].programs
         absent = next((name for name in programs if _in_system(name) is None), programs[0])
@@ -176,9 +170,7 @@ def how_to_get(kind: str) -> str:
 
 
 def how_to_get_tool(name: str) -> str:
-    """
-    The exact command that brings a reference tool to this machine, between backticks; or what to do instead.
-    """
+    """The exact command that brings a reference tool to this machine, between backticks; or what to do instead."""
     if _brew():
         return f"`brew install {TOOLS_BREW[name]}`"
     if shutil.which("apt-get"):
@@ -207,9 +199,7 @@ def _how_to_get_toolchain(name: str) -> str:
 
 
 def _for_this_user(command: str) -> str:
-    """
-    Root needs no sudo, and often has none.
-    """
+    """Root needs no sudo, and often has none."""
     return command.replace("sudo ", "") if os.geteuid() == 0 else command
 
 
@@ -255,9 +245,7 @@ def obtain(stack: Stack, say: Callable[[str], None] = print) -> None:
 
 
 def find_uv() -> Path | None:
-    """
-    The uv that runs us, or the one on PATH or in the folders that its installer uses.
-    """
+    """The uv that runs us, or the one on PATH or in the folders that its installer uses."""
     return _first(os.environ.get("UV"), _find_tool("uv"))
 
 
@@ -267,9 +255,7 @@ def _missing(stack: Stack) -> list[str]:
 
 
 def _package_commands(kinds: list[str]) -> list[list[str]]:
-    """
-    What to run, in order, to install all of them at once; nothing where we may not.
-    """
+    """What to run, in order, to install all of them at once; nothing where we may not."""
     brew = _brew()
     if brew:
         formulas = list(dict.fromkeys(BREW[kind] for kind in kinds if kind in BREW))
@@ -282,9 +268,7 @@ def _package_commands(kinds: list[str]) -> list[list[str]]:
 
 
 def _apt_get() -> list[str] | None:
-    """
-    How Debian's package manager is called without a question, or None: it is not here, or we may not.
-    """
+    """How Debian's package manager is called without a question, or None: it is not here, or we may not."""
     apt = shutil.which("apt-get")
     if not apt or not _may_install():
         return None
@@ -293,9 +277,7 @@ def _apt_get() -> list[str] | None:
 
 
 def _apt_tools(kinds: list[str]) -> list[str]:
-    """
-    The packages of tools that a server is built with, if what no package brings (the language) is there.
-    """
+    """The packages of tools that a server is built with, if what no package brings (the language) is there."""
     absent = {
         kind: [name for name in BUILT[kind].tools if _in_system(name) is None]
         for kind in kinds
@@ -318,9 +300,7 @@ def _may_install() -> bool:
 
 
 def _runs(command: list[str], say: Callable[[str], None], *, cwd: Path | None = None) -> bool:
-    """
-    Whether the command succeeded; the end of what it said is told if it did not.
-    """
+    """Whether the command succeeded; the end of what it said is told if it did not."""
     try:
         finished = subprocess.run(
             command,
@@ -354,9 +334,7 @@ def _in_system(name: str) -> Path | None:
 
 
 def _system_folders() -> Iterable[Path]:
-    """
-    Where packages put servers: Debian keeps some off PATH on purpose, brew keeps versions apart.
-    """
+    """Where packages put servers: Debian keeps some off PATH on purpose, brew keeps versions apart."""
     # Debian's command of the same name on PATH accepts only its own user; the real one lies here.
     yield Path("/usr/lib/rabbitmq/bin")
     debian = Path("/usr/lib/postgresql")

@@ -1,6 +1,4 @@
-"""
-In which order do the services of a stack start, and what does one need to start?
-"""
+"""In which order do the services of a stack start, and what does one need to start?"""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -49,9 +47,7 @@ OURSELVES = frozenset({"vault", "mongodb", *RECIPES})
 def start_all(
     stack: Stack, folders: Folders, started: Record, stopping: Event, say: Callable[[str], None]
 ) -> None:
-    """
-    One thread a service; each first waits for those it needs, which come earlier or have no needs in a circle.
-    """
+    """One thread a service; each first waits for those it needs, which come earlier or have no needs in a circle."""
     speaking = Lock()
 
     def tell(message: str) -> None:
@@ -112,9 +108,7 @@ def _site(
     runs: Mapping[str, Service],
     say: Callable[[str], None],
 ) -> Site:
-    """
-    The place where one service will live: programs, an empty folder, an empty log.
-    """
+    """The place where one service will live: programs, an empty folder, an empty log."""
     found = find_server(service.kind)
     if found is None:
         raise ServiceMissing(
@@ -143,9 +137,7 @@ def _site(
 
 
 def _in_order(services: tuple[Service, ...]) -> list[Service]:
-    """
-    The services, each after those that it needs.
-    """
+    """The services, each after those that it needs."""
     named = {service.name: service for service in services}
     graph = {name: [need for need in service.needs if need in named] for name, service in named.items()}
     return [named[name] for name in TopologicalSorter(graph).static_order()]

@@ -101,9 +101,7 @@ def down_all(folders: Folders) -> list[str]:
 
 
 def running(stack: Stack, folders: Folders) -> Stack | None:
-    """
-    The stack as it runs, if every process of it is alive and the stack file still asks for the same.
-    """
+    """The stack as it runs, if every process of it is alive and the stack file still asks for the same."""
     found = process_record.read(_record_path(stack.name, folders))
     if found is None or not found.whole or found.asked != _asked(stack):
         return None
@@ -113,26 +111,20 @@ def running(stack: Stack, folders: Folders) -> Stack | None:
 
 
 def processes(folders: Folders, service_name: str) -> list[int]:
-    """
-    The ids of the processes that do that service's work, in whichever stack of ours it runs.
-    """
+    """The ids of the processes that do that service's work, in whichever stack of ours it runs."""
     found = [process_record.read(path) for path in sorted(folders.servers.glob(f"*/{RECORD}"))]
     everything = [one for each in found if each for one in each.processes]
     return [one.pid for one in everything if one.service == service_name and one.main and process.find(one)]
 
 
 def command_lines(stack_name: str, folders: Folders) -> dict[str, str]:
-    """
-    What everybody on this machine can read of the servers that we started: their command lines, by process.
-    """
+    """What everybody on this machine can read of the servers that we started: their command lines, by process."""
     found = process_record.read(_record_path(stack_name, folders))
     return process.command_lines(found.processes if found else (), stack_folder(stack_name, folders))
 
 
 def would_run(stack: Stack) -> dict[str, dict[str, str]]:
-    """
-    What would be started for each service, told without starting anything: programs, their age, the settings.
-    """
+    """What would be started for each service, told without starting anything: programs, their age, the settings."""
     told: dict[str, dict[str, str]] = {}
     for service in stack.services:
         facts = {f"setting {name}": str(value) for name, value in service.settings.items()}
@@ -145,9 +137,7 @@ def would_run(stack: Stack) -> dict[str, dict[str, str]]:
 
 
 def _what_runs(kind: str) -> dict[str, Path]:
-    """
-    The files that decide how a service of this kind behaves: its programs, or for an API its source.
-    """
+    """The files that decide how a service of this kind behaves: its programs, or for an API its source."""
     if kind in RECIPES:
         apis = Folders.find().reference_apis
         return {f"source {path.relative_to(apis)}": path for path in sources(kind, apis)}
@@ -160,9 +150,7 @@ def _record_path(stack_name: str, folders: Folders) -> Path:
 
 
 def _clear(stack_name: str, folders: Folders) -> int:
-    """
-    End whatever runs of that stack, remove its data. Returns how many processes were ended.
-    """
+    """End whatever runs of that stack, remove its data. Returns how many processes were ended."""
     folder = stack_folder(stack_name, folders)
     found = process_record.read(_record_path(stack_name, folders)) if folder.exists() else None
     if folder.exists():
@@ -178,9 +166,7 @@ def _as_it_runs(stack: Stack, found: Record) -> Stack:
 
 
 def _asked(stack: Stack) -> dict[str, Any]:
-    """
-    What the stack file asks for, as it is compared with what runs.
-    """
+    """What the stack file asks for, as it is compared with what runs."""
     return {
         service.name: {"kind": service.kind, "settings": dict(service.settings), "needs": list(service.needs)}
         for service in stack.services

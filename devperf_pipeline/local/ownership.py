@@ -1,6 +1,4 @@
-"""
-Who stops the stack? Whoever started it.
-"""
+"""Who stops the stack? Whoever started it."""
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -38,9 +36,7 @@ def standing(
 
 
 def with_needs(stack: Stack, wanted: Collection[str]) -> Stack:
-    """
-    The stack cut down to some services and, transitively, what they need.
-    """
+    """The stack cut down to some services and, transitively, what they need."""
     needs = {service.name: service.needs for service in stack.services}
     kept: set[str] = set()
     waiting = [name for name in wanted if name in needs]

@@ -1,6 +1,4 @@
-"""
-Which loopback port is free?
-"""
+"""Which loopback port is free?"""
 
 import random
 import socket

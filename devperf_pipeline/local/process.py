@@ -45,16 +45,12 @@ class Recorded:
 
 
 def account() -> pwd.struct_passwd | None:
-    """
-    The user that servers run as: nobody when we are root, since some refuse root; otherwise ourselves (None).
-    """
+    """The user that servers run as: nobody when we are root, since some refuse root; otherwise ourselves (None)."""
     return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
 
 
 def small_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """
-    A small environment of our own: nothing that the caller's shell holds reaches a server.
-    """
+    """A small environment of our own: nothing that the caller's shell holds reaches a server."""
     kept = {name: os.environ[name] for name in ("PATH", "TZ") if name in os.environ}
     return {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", **kept, **extra}
 
@@ -96,9 +92,7 @@ def spawn(
 
 
 def born_s(pid: int) -> float:
-    """
-    When that process began, in seconds of the wall clock; 0 if it is gone already.
-    """
+    """When that process began, in seconds of the wall clock; 0 if it is gone already."""
     try:
         return psutil.Process(pid).create_time()
     except psutil.NoSuchProcess:
@@ -106,9 +100,7 @@ def born_s(pid: int) -> float:
 
 
 def find(recorded: Recorded) -> psutil.Process | None:
-    """
-    The living process of that record, or None: it ended, or its id belongs to somebody else now.
-    """
+    """The living process of that record, or None: it ended, or its id belongs to somebody else now."""
     if recorded.pid in _children:
         _children[recorded.pid].poll()
     try:
@@ -143,9 +135,7 @@ def strays(folder: Path) -> list[psutil.Process]:
 
 
 def command_lines(recorded: Iterable[Recorded], folder: Path) -> dict[str, str]:
-    """
-    The command line of every recorded process, of its children, and of whatever else lives in `folder`.
-    """
+    """The command line of every recorded process, of its children, and of whatever else lives in `folder`."""
     mains = [(record.service, process) for record in recorded if (process := find(record)) is not None]
     everyone = [(name, child) for name, main in mains for child in (main, *_descendants(main))]
     everyone += [("the stack", stray) for stray in strays(folder)]
@@ -186,9 +176,7 @@ def end(recorded: Iterable[Recorded], folder: Path | None = None) -> int:
 
 
 def _kill(processes: list[psutil.Process], deadline: float) -> None:
-    """
-    Wait for them until the deadline (monotonic clock); kill those that are still there, and wait for that.
-    """
+    """Wait for them until the deadline (monotonic clock); kill those that are still there, and wait for that."""
     left = _still_there(processes, deadline)
     for process in left:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -224,8 +212,6 @@ def _descendants(process: psutil.Process) -> list[psutil.Process]:
 
 
 def _inside(place: str, folder: str) -> bool:
-    """
-    Whether the folder or something in it is named, and not another one whose name merely begins alike.
-    """
+    """Whether the folder or something in it is named, and not another one whose name merely begins alike."""
     begin = place.find(folder)
     return begin >= 0 and place[begin + len(folder) :][:1] in {"", "/", " ", "'", '"', ":", ","}

@@ -32,33 +32,25 @@ class Record:
     lock: Lock = field(default_factory=Lock, repr=False)
 
     def append(self, process: Recorded) -> None:
-        """
-        Note a process, before anything else is done with it. The caller holds the lock since before it started it.
-        """
+        """Note a process, before anything else is done with it. The caller holds the lock since before it started it."""
         self.processes.append(process)
         self._save()
 
     def note(self, service: Service) -> None:
-        """
-        Note where a service is and how it is entered.
-        """
+        """Note where a service is and how it is entered."""
         with self.lock:
             self.services[service.name] = service
             self._save()
 
     def miss(self, service: str, reason: str) -> None:
-        """
-        Note that a service could not be started; its processes were ended.
-        """
+        """Note that a service could not be started; its processes were ended."""
         with self.lock:
             self.processes = [one for one in self.processes if one.service != service]
             self.missing[service] = reason
             self._save()
 
     def close(self) -> None:
-        """
-        Note that every service was tried.
-        """
+        """Note that every service was tried."""
         with self.lock:
             self.whole = True
             self._save()
@@ -83,9 +75,7 @@ class Record:
 
 
 def read(path: Path) -> Record | None:
-    """
-    The record that an earlier run left, or None: there is none of ours, or it cannot be understood.
-    """
+    """The record that an earlier run left, or None: there is none of ours, or it cannot be understood."""
     try:
         if path.stat().st_uid != os.geteuid():
             return None

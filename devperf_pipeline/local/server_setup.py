@@ -1,6 +1,4 @@
-"""
-What does a server get from us while it is set up: a folder, a log, ports, a password, and a way to start?
-"""
+"""What does a server get from us while it is set up: a folder, a log, ports, a password, and a way to start?"""
 
 import contextlib
 import os
@@ -57,15 +55,11 @@ class Site:
     password: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
 
     def needed(self, kind: str) -> Service | None:
-        """
-        The running service of that kind among those that this one needs.
-        """
+        """The running service of that kind among those that this one needs."""
         return next((service for service in self.running.values() if service.kind == kind), None)
 
     def write(self, name: str, text: str) -> Path:
-        """
-        Write a file into the folder that only the server's user can read.
-        """
+        """Write a file into the folder that only the server's user can read."""
         path = self.folder / name
         path.touch(mode=0o600)
         self.own(path)
@@ -73,18 +67,14 @@ class Site:
         return path
 
     def make_folder(self, name: str) -> Path:
-        """
-        Create a folder that only the server's user can enter.
-        """
+        """Create a folder that only the server's user can enter."""
         path = self.folder / name
         path.mkdir(mode=0o700)
         self.own(path)
         return path
 
     def own(self, path: Path) -> None:
-        """
-        Give a path to the server's user.
-        """
+        """Give a path to the server's user."""
         if self.user:
             os.chown(path, self.user.pw_uid, self.user.pw_gid)
 
@@ -177,9 +167,7 @@ class Site:
         raise ServiceUnreachable(f"{self.service.name} was not started: the start was called off.")
 
     def running_at(self, *ports: int, username: str = USERNAME, database: str | None = None) -> Service:
-        """
-        The service as others will find it.
-        """
+        """The service as others will find it."""
         return Service(
             name=self.service.name,
             kind=self.service.kind,
@@ -215,9 +203,7 @@ class Site:
             raise ServiceMissing(self.told(f"{argv[0]} could not be run: {error}")) from error
 
     def told(self, what: str) -> str:
-        """
-        What happened, with the end of the log and without any password.
-        """
+        """What happened, with the end of the log and without any password."""
         text = self.log.read_text(encoding="utf-8", errors="replace")
         # Colours and other orders to a terminal have no place in a message.
         text = NOT_TEXT.sub("", text)
@@ -246,7 +232,5 @@ def _end_group(child: Popen[bytes]) -> None:
 
 
 def setting(value: str | int | bool) -> str:
-    """
-    A setting of the stack file as servers write it: booleans are on and off.
-    """
+    """A setting of the stack file as servers write it: booleans are on and off."""
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)

@@ -1,6 +1,4 @@
-"""
-What does the kernel say of a control group (version 2): who is in it, what it used, what it may use?
-"""
+"""What does the kernel say of a control group (version 2): who is in it, what it used, what it may use?"""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -17,18 +15,14 @@ CONTAINERS = ("docker", "libpod", "containerd", "crio", "kubepods", "lxc")
 
 @dataclass(frozen=True, slots=True)
 class Cgroup:
-    """
-    One group, by its folder; `pid` is a process inside, through which its network is seen.
-    """
+    """One group, by its folder; `pid` is a process inside, through which its network is seen."""
 
     folder: Path
     pid: int
     proc: Path = PROC
 
     def members(self) -> set[int]:
-        """
-        Every process in it and in the groups below; none if it is gone.
-        """
+        """Every process in it and in the groups below; none if it is gone."""
         found: set[int] = set()
         for file in self.folder.rglob("cgroup.procs"):
             found |= {int(line) for line in _text(file).split()}
@@ -81,9 +75,7 @@ def _is_of_one(path: str) -> bool:
 
 
 def _disk(file: Path) -> tuple[int | None, int | None]:
-    """
-    Bytes read from and written to all devices; None if the group does not count them.
-    """
+    """Bytes read from and written to all devices; None if the group does not count them."""
     if not file.exists():
         return None, None
     words = [word.split("=") for word in _text(file).split() if "=" in word]
@@ -91,9 +83,7 @@ def _disk(file: Path) -> tuple[int | None, int | None]:
 
 
 def _network(proc: Path, pid: int) -> tuple[int | None, int | None]:
-    """
-    Bytes received and sent by all devices but loopback; None in the machine's own network, where all share them.
-    """
+    """Bytes received and sent by all devices but loopback; None in the machine's own network, where all share them."""
     try:
         own = (proc / str(pid) / "ns" / "net").readlink() != (proc / "self" / "ns" / "net").readlink()
     except OSError:
@@ -115,9 +105,7 @@ def _fields(file: Path) -> dict[str, int]:
 
 
 def _text(file: Path) -> str:
-    """
-    What is in the file, nothing if it is gone or may not be read.
-    """
+    """What is in the file, nothing if it is gone or may not be read."""
     try:
         return file.read_text(encoding="utf-8")
     except OSError:

@@ -1,7 +1,7 @@
 """
 How is what everything uses read beside a measurement, without disturbing it?
 
-By a process of its own, which lives as long as the sitting and reads only between `begin` and `end`.
+By a process of its own, which lives as long as the run and reads only between `begin` and `end`.
 """
 
 import json
@@ -104,9 +104,7 @@ class Sampler:
             raise self._failed
 
     def close(self) -> None:
-        """
-        End the process. Safe to call twice.
-        """
+        """End the process. Safe to call twice."""
         assert self._child.stdin is not None
         assert self._child.stdout is not None
         assert self._child.stderr is not None

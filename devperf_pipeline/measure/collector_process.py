@@ -50,16 +50,12 @@ class Watch:
     only: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def benchmark_of(self, name: str) -> str | None:
-        """
-        The benchmark of a target's readings; "redis_cluster/2" is a node of a service.
-        """
+        """The benchmark of a target's readings; "redis_cluster/2" is a node of a service."""
         return self.only.get(name.partition("/")[0], self.benchmark)
 
 
 class Reader:
-    """
-    Reads one target, wherever it is.
-    """
+    """Reads one target, wherever it is."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -69,17 +65,13 @@ class Reader:
         self.source = "docker" if self._docker else "cgroup" if self._cgroup else "processes"
 
     def members(self, family: dict[int, int]) -> set[int]:
-        """
-        The processes that are its own now.
-        """
+        """The processes that are its own now."""
         if self._cgroup:
             return self._cgroup.members()
         return self._tree.members(family) if self.target.pids else set()
 
     def use(self, members: Collection[int], *, walk: bool) -> Use | None:
-        """
-        What it uses now; None if it is gone, or cannot be read. `walk` is as in `ProcessTree.look`.
-        """
+        """What it uses now; None if it is gone, or cannot be read. `walk` is as in `ProcessTree.look`."""
         if self._docker and self.target.container:
             try:
                 return self._docker.use(self.target.container)
@@ -90,9 +82,7 @@ class Reader:
 
 
 class Sampling:
-    """
-    The readers of everything, and what they read last.
-    """
+    """The readers of everything, and what they read last."""
 
     def __init__(self, targets: Collection[Target]) -> None:
         # Whoever comes first owns a process: this one and servers that we started are children of the engine, too.
@@ -104,9 +94,7 @@ class Sampling:
         self._walked: float | None = None
 
     def look(self, watch: Watch) -> Iterator[ResourceReading]:
-        """
-        Read everybody once. Those that were not read before give no reading: CPU is told between two looks.
-        """
+        """Read everybody once. Those that were not read before give no reading: CPU is told between two looks."""
         at_ns = time.time_ns()
         walk = self._walked is None or time.monotonic() - self._walked > WALK_S
         if walk:
@@ -130,18 +118,14 @@ class Sampling:
             yield from self._machine(len(claimed), len(self._family), used_percent, watch, at_ns)
 
     def forget(self) -> None:
-        """
-        Begin anew: the next look is the first.
-        """
+        """Begin anew: the next look is the first."""
         self._last.clear()
         self._walked = None
 
     def _machine(
         self, known: int, processes: int, used_percent: float, watch: Watch, at_ns: int
     ) -> Iterator[ResourceReading]:
-        """
-        The whole machine, and what of it is neither the stack's nor ours.
-        """
+        """The whole machine, and what of it is neither the stack's nor ours."""
         memory = psutil.virtual_memory()
         use = Use(
             cpu_s=_busy_s(),

@@ -18,9 +18,7 @@ PROC = Path("/proc")
 
 
 def tree(roots: Iterable[int], parents: Mapping[int, int]) -> set[int]:
-    """
-    The processes of `roots` and all their descendants, from a map of process to parent.
-    """
+    """The processes of `roots` and all their descendants, from a map of process to parent."""
     children: dict[int, list[int]] = {}
     for pid, parent in parents.items():
         children.setdefault(parent, []).append(pid)
@@ -35,9 +33,7 @@ def tree(roots: Iterable[int], parents: Mapping[int, int]) -> set[int]:
 
 
 class Processes:
-    """
-    One look at all processes of this machine (Linux): who is whose child, and CPU ticks used so far.
-    """
+    """One look at all processes of this machine (Linux): who is whose child, and CPU ticks used so far."""
 
     __slots__ = ("parents", "ticks", "total_ticks")
 
@@ -61,7 +57,7 @@ class Placement:
     """
     Moves this process and the servers of our stack between cores, and says where they are.
 
-    `roots` returns the main processes of the stack (none for a stack that we visit).
+    `roots` returns the main processes of the stack (none for a stack that we context).
     """
 
     def __init__(self, roots: Callable[[], list[int]]) -> None:
@@ -79,9 +75,7 @@ class Placement:
         return set(self._cores[:-1]) if self.available else set()
 
     def room(self, engines: int) -> bool:
-        """
-        Whether so many engine processes can have a core each and leave one to the servers.
-        """
+        """Whether so many engine processes can have a core each and leave one to the servers."""
         return len(self._cores) > engines
 
     def choose(self, users: int, engines: int = 1) -> str:
@@ -105,15 +99,11 @@ class Placement:
         return name
 
     def servers(self, seen: Processes) -> set[int]:
-        """
-        Every process of the stack.
-        """
+        """Every process of the stack."""
         return tree(self._roots(), seen.parents)
 
     def release(self) -> None:
-        """
-        Let everything run everywhere again.
-        """
+        """Let everything run everywhere again."""
         if self.available and self._moved:
             os.sched_setaffinity(0, self._cores)
             for pid in self.servers(Processes()):
@@ -126,9 +116,7 @@ def _listed(cores: Iterable[int]) -> str:
 
 
 def move(pid: int, cores: set[int]) -> None:
-    """
-    Bind every thread of a process to `cores`. A thread that ends meanwhile, or is not ours to move, is left.
-    """
+    """Bind every thread of a process to `cores`. A thread that ends meanwhile, or is not ours to move, is left."""
     try:
         threads = [int(entry.name) for entry in os.scandir(f"/proc/{pid}/task")]
     except (FileNotFoundError, ProcessLookupError):
@@ -141,9 +129,7 @@ def move(pid: int, cores: set[int]) -> None:
 
 
 class LoadGate:
-    """
-    How much of the machine did others use during a slice, and how much nobody? `None` where it cannot be told.
-    """
+    """How much of the machine did others use during a slice, and how much nobody? `None` where it cannot be told."""
 
     __slots__ = ("_before", "_cores", "_idle_s", "_placement")
 
@@ -154,16 +140,12 @@ class LoadGate:
         self._idle_s = 0.0
 
     def begin(self) -> None:
-        """
-        Look before the slice.
-        """
+        """Look before the slice."""
         self._before = Processes() if self._placement.available else None
         self._idle_s = psutil.cpu_times().idle
 
     def idle_cores(self, elapsed_ns: int) -> float | None:
-        """
-        Look after it: how many cores' worth of time nobody used. Under 100 ms nothing is said.
-        """
+        """Look after it: how many cores' worth of time nobody used. Under 100 ms nothing is said."""
         if elapsed_ns < 100_000_000:
             return None
         return max(0.0, round((psutil.cpu_times().idle - self._idle_s) / (elapsed_ns / 1e9), 2))

@@ -22,9 +22,7 @@ SCHEME = "unix://"
 
 
 def find_docker() -> "Docker | None":
-    """
-    The daemon that `DOCKER_HOST` names, or one at the places where it usually is; None if there is none.
-    """
+    """The daemon that `DOCKER_HOST` names, or one at the places where it usually is; None if there is none."""
     named = os.environ.get("DOCKER_HOST", "")
     places = (
         [Path(named.removeprefix(SCHEME))]
@@ -40,9 +38,7 @@ def find_docker() -> "Docker | None":
 
 @dataclass(frozen=True, slots=True)
 class Docker:
-    """
-    The daemon that listens at `socket_path`.
-    """
+    """The daemon that listens at `socket_path`."""
 
     socket_path: Path
 

@@ -13,7 +13,7 @@ from devperf_pipeline.errors import ServiceError
 from devperf_pipeline.measure import in_flight, load_tests
 from devperf_pipeline.measure.plan import BETWEEN_S, WARMING_S, Item, Profile, items
 from devperf_pipeline.measure.rounds import FIRST_CALLS, LEAST_PREPARED
-from devperf_pipeline.measure.run import Wishes
+from devperf_pipeline.measure.run import RunOptions
 from devperf_pipeline.measure.steady_state import BLOCK_S
 from devperf_pipeline.measure.tools.dry_run import ToolsAsked, foreseen
 from devperf_pipeline.measure.tools.stage import RUNS, find_tools
@@ -72,9 +72,7 @@ class Foreseen:
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """
-    What a session said: objects, the plan of its benchmarks and load tests, how many requests it can hold, the tools.
-    """
+    """What a session said: objects, the plan of its benchmarks and load tests, how many requests it can hold, the tools."""
 
     objects: Sequence[str]
     planned: Sequence[Item]
@@ -83,16 +81,16 @@ class _Told:
     tools: ToolsAsked
 
 
-def foresee(stack: Stack, wishes: Wishes) -> tuple[Profile, list[Foreseen]]:
-    """
-    What measuring a running stack would do, service by service, and the profile as it fits so many benchmarks.
-    """
-    wanted = [service for service in stack.services if not wishes.services or service.name in wishes.services]
+def foresee(stack: Stack, options: RunOptions) -> tuple[Profile, list[Foreseen]]:
+    """What measuring a running stack would do, service by service, and the profile as it fits so many benchmarks."""
+    wanted = [
+        service for service in stack.services if not options.services or service.name in options.services
+    ]
     # Of a stack of ours a baseline gets the tools that are missing before it begins.
     tools = set(RUNS) if stack.managed else set(find_tools()[0])
-    told = {service.name: _asked_of(service, stack, wishes, tools) for service in wanted}
+    told = {service.name: _asked_of(service, stack, options, tools) for service in wanted}
     planned = {name: found for name, found in told.items() if not isinstance(found, str)}
-    profile = wishes.profile.fitted(sum(len(found.planned) for found in planned.values()))
+    profile = options.profile.fitted(sum(len(found.planned) for found in planned.values()))
     share_s = (profile.sweeps_budget_s or math.inf) / max(
         1, sum(bool(found.swept) for found in planned.values())
     )
@@ -112,17 +110,15 @@ def foresee(stack: Stack, wishes: Wishes) -> tuple[Profile, list[Foreseen]]:
     ]
 
 
-def _asked_of(service: Service, stack: Stack, wishes: Wishes, tools: Collection[Tool]) -> _Told | str:
-    """
-    What a service would be asked, or why it would not be measured.
-    """
+def _asked_of(service: Service, stack: Stack, options: RunOptions, tools: Collection[Tool]) -> _Told | str:
+    """What a service would be asked, or why it would not be measured."""
     if service.name in stack.missing:
         return stack.missing[service.name]
     try:
         session: Session = CATALOGUE[service.kind].open_session(service)
     except ServiceError as error:
         return str(error)
-    stages = {stage for stage, those in wishes.stages.items() if not those or service.name in those}
+    stages = {stage for stage, those in options.stages.items() if not those or service.name in those}
     with closing(session):
         try:
             session.assume()
@@ -133,7 +129,7 @@ def _asked_of(service: Service, stack: Stack, wishes: Wishes, tools: Collection[
                 swept=load_tests.sweep(service.name, session) if "load_tests" in stages else [],
                 held=in_flight.USERS[-1] if holds and "resources" in stages else 0,
                 tools=foreseen(
-                    service, session, managed=stack.managed, profile=wishes.profile.name, here=tools
+                    service, session, managed=stack.managed, profile=options.profile.name, here=tools
                 )
                 if "tools" in stages
                 else ToolsAsked(),
@@ -143,9 +139,7 @@ def _asked_of(service: Service, stack: Stack, wishes: Wishes, tools: Collection[
 
 
 def _swept(service: Service, points: Sequence[Item], profile: Profile, share_s: float) -> Swept | None:
-    """
-    The load tests of a service whose share of the sweeps' budget is `share_s`.
-    """
+    """The load tests of a service whose share of the sweeps' budget is `share_s`."""
     if not points:
         return None
     users = [item.benchmark.load.users for item in points]

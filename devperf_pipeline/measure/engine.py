@@ -36,15 +36,11 @@ clock = time.perf_counter_ns
 
 
 class CallTimeout(Exception):
-    """
-    No whole answer within the deadline.
-    """
+    """No whole answer within the deadline."""
 
 
 class CallLost(Exception):
-    """
-    The connection ended, or the reply grew past every bound.
-    """
+    """The connection ended, or the reply grew past every bound."""
 
 
 @dataclass(slots=True)
@@ -67,9 +63,7 @@ class Slice:
 
 
 def blocking(sockets: Sequence[socket.socket]) -> None:
-    """
-    Let the kernel wait: blocking sockets whose receive gives up after a slice, without a poll before each call.
-    """
+    """Let the kernel wait: blocking sockets whose receive gives up after a slice, without a poll before each call."""
     timeout = struct.pack("ll", int(SLICE_S), int(SLICE_S % 1 * 1e6))
     for sock in sockets:
         sock.setblocking(True)
@@ -147,9 +141,7 @@ def driver_of(wire: Wire, *, finite: bool) -> Driver:
 
 @contextmanager
 def no_garbage_collection() -> Iterator[None]:
-    """
-    Keep the collector out of the timings; it runs between slices.
-    """
+    """Keep the collector out of the timings; it runs between slices."""
     gc.disable()
     try:
         yield
@@ -245,24 +237,18 @@ class User:
 
 
 class Poll:
-    """
-    As much of epoll as `drive_many` needs, by way of poll.
-    """
+    """As much of epoll as `drive_many` needs, by way of poll."""
 
     def __init__(self) -> None:
         self._poll = select.poll()
         self.register = self._poll.register
 
     def poll(self, seconds: float) -> list[tuple[int, int]]:
-        """
-        The descriptors that can be read, at the latest after `seconds`.
-        """
+        """The descriptors that can be read, at the latest after `seconds`."""
         return self._poll.poll(seconds * 1000)
 
     def close(self) -> None:
-        """
-        Nothing is held.
-        """
+        """Nothing is held."""
 
 
 def drive_many(  # one piece on purpose: in a loop of microseconds a function call is felt
@@ -393,9 +379,7 @@ def drive_many(  # one piece on purpose: in a loop of microseconds a function ca
 
 
 def _record_unanswered(users: Sequence[User], recorder: Recorder, n: int, now: int) -> int:
-    """
-    A call that was begun and never answered is a sample too; calls that we abandoned with it are not.
-    """
+    """A call that was begun and never answered is a sample too; calls that we abandoned with it are not."""
     origin = recorder.origin_ns or 0
     for user in users:
         if user.begin and (user.lost or now - user.begin > CALL_DEADLINE_S * 1e9):
@@ -407,9 +391,7 @@ def _record_unanswered(users: Sequence[User], recorder: Recorder, n: int, now: i
 
 
 def send_all(sock: socket.socket, data: bytes) -> None:
-    """
-    Send on a nonblocking socket; what the kernel does not take at once is rare and waited for.
-    """
+    """Send on a nonblocking socket; what the kernel does not take at once is rare and waited for."""
     sent = sock.send(data)
     while sent < len(data):
         select.select((), (sock,), (), SLICE_S)

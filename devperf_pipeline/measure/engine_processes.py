@@ -36,9 +36,7 @@ Verify = Callable[[Any], str | None]
 
 @dataclass(slots=True)
 class _Engine:
-    """
-    One process: its id, the pipes to and from it, and what came from it so far.
-    """
+    """One process: its id, the pipes to and from it, and what came from it so far."""
 
     pid: int
     go: int
@@ -113,7 +111,7 @@ def _end_with(parent: int) -> None:
     """
     Let the kernel kill this process when its parent dies, as after SIGKILL: a server must not be asked on for nobody.
 
-    Where the kernel cannot, the process ends with its stretch; until then it holds the lock of whoever measures.
+    Where the kernel cannot, the process ends with its window; until then it holds the lock of whoever measures.
     """
     with suppress(AttributeError):
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -122,9 +120,7 @@ def _end_with(parent: int) -> None:
 
 
 def _run(users: Sequence[User], seconds: float, calls: int, verify: Verify, *, go: int, come: int) -> None:
-    """
-    The life of an engine process: ready, wait for the word, drive, hand over.
-    """
+    """The life of an engine process: ready, wait for the word, drive, hand over."""
     recorder = Recorder(max(calls, len(users)))
     with os.fdopen(come, "wb") as pipe:
         pipe.write(b"r")
@@ -149,9 +145,7 @@ def _run(users: Sequence[User], seconds: float, calls: int, verify: Verify, *, g
 
 
 def _hear(engines: Sequence[_Engine], deadline: float, *, until: Callable[[_Engine], bool]) -> None:
-    """
-    Receive from every process until `until` says so or it has ended, at the latest until the deadline.
-    """
+    """Receive from every process until `until` says so or it has ended, at the latest until the deadline."""
     with selectors.DefaultSelector() as selector:
         for engine in engines:
             selector.register(engine.come, selectors.EVENT_READ, engine)
@@ -165,9 +159,7 @@ def _hear(engines: Sequence[_Engine], deadline: float, *, until: Callable[[_Engi
 
 @dataclass(slots=True)
 class _Share:
-    """
-    What one process did: how its slice went, when it began, and its calls.
-    """
+    """What one process did: how its slice went, when it began, and its calls."""
 
     piece: Slice
     origin_ns: int = 0
@@ -176,18 +168,14 @@ class _Share:
     outcome: Sequence[int] = ()
 
     def calls(self, origin_ns: int) -> Iterator[tuple[int, int, int, int]]:
-        """
-        End, begin, latency and outcome of each call, in order of ends, counted from another origin.
-        """
+        """End, begin, latency and outcome of each call, in order of ends, counted from another origin."""
         later = self.origin_ns - origin_ns
         for begin, latency, outcome in zip(self.begin_ns, self.latency_ns, self.outcome, strict=True):
             yield begin + later + latency, begin + later, latency, outcome
 
 
 def _read(engine: _Engine) -> _Share:
-    """
-    What a process handed over; where it could not, a broken slice that says so.
-    """
+    """What a process handed over; where it could not, a broken slice that says so."""
     head, _, rest = bytes(engine.heard[1:]).partition(b"\n")
     try:
         about = json.loads(head)
@@ -210,9 +198,7 @@ def _read(engine: _Engine) -> _Share:
 
 
 def _merged(shares: Sequence[_Share], recorder: Recorder) -> Slice:
-    """
-    All shares as one slice; their calls are added to the recorder.
-    """
+    """All shares as one slice; their calls are added to the recorder."""
     told = [share for share in shares if share.origin_ns]
     pieces = [share.piece for share in shares]
     result = Slice(

@@ -23,9 +23,7 @@ WARM_USERS = 25
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """
-    One call, all but its last byte sent.
-    """
+    """One call, all but its last byte sent."""
 
     connection: Connection
     wire: Wire
@@ -36,9 +34,7 @@ class Request:
 
 
 class Holder:
-    """
-    Calls of one operation that are under way at one service.
-    """
+    """Calls of one operation that are under way at one service."""
 
     def __init__(self, service: str, session: Session, operation: Operation) -> None:
         self.session = session
@@ -47,9 +43,7 @@ class Holder:
         self._held: list[Request] = []
 
     def benchmark(self, users: int) -> str:
-        """
-        What readings with so many calls under way are called.
-        """
+        """What readings with so many calls under way are called."""
         return f"{self._service}/{self._operation.name}/held-{users}"
 
     def warm_up(self) -> None:
@@ -108,9 +102,7 @@ class Holder:
         _end(self._held, self._operation)
 
     def close(self) -> None:
-        """
-        End every connection. Safe to call twice.
-        """
+        """End every connection. Safe to call twice."""
         while self._held:
             self._held.pop().connection.close()
 
@@ -157,9 +149,7 @@ def sweep(
 
 
 def _ended(held: list[Request]) -> int:
-    """
-    On how many of them something came, or the end.
-    """
+    """On how many of them something came, or the end."""
     poll = select.poll()  # select() itself ends at 1,024 descriptors
     for request in held:
         poll.register(request.socket, select.POLLIN)
@@ -167,9 +157,7 @@ def _ended(held: list[Request]) -> int:
 
 
 def _end(held: list[Request], operation: Operation) -> None:
-    """
-    Send every last byte and await the answer.
-    """
+    """Send every last byte and await the answer."""
     of, wrong, said = len(held), 0, ""
     while held:
         request = held.pop()

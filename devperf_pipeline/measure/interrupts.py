@@ -51,8 +51,6 @@ def interrupted_once(raised: type[BaseException]) -> Iterator[None]:
 
 
 def no_more() -> None:
-    """
-    Hear no signal from here on: the work is stopped and tidied up, and the process is about to end.
-    """
+    """Hear no signal from here on: the work is stopped and tidied up, and the process is about to end."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)

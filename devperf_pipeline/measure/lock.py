@@ -1,6 +1,4 @@
-"""
-Who is measuring on this machine? One at a time.
-"""
+"""Who is measuring on this machine? One at a time."""
 
 import fcntl
 import os
@@ -15,9 +13,7 @@ POLL_S = 0.5
 
 
 def lock_path() -> Path:
-    """
-    One file for each user of the machine: two checkouts would disturb each other as much as two runs of one.
-    """
+    """One file for each user of the machine: two checkouts would disturb each other as much as two runs of one."""
     return Path("/var/tmp") / f"devperf-measuring-{os.getuid()}.lock"  # noqa: S108 - opened without following links
 
 
@@ -56,9 +52,7 @@ def only_one(*, wait_s: float = 3.0, cancelled: Callable[[], bool] = lambda: Fal
 
 
 def _locked(path: Path) -> int | None:
-    """
-    The descriptor of the lock file, locked; None if somebody else has it, or removed it just now.
-    """
+    """The descriptor of the lock file, locked; None if somebody else has it, or removed it just now."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:

@@ -1,6 +1,4 @@
-"""
-What will be measured, for how long, and in which order?
-"""
+"""What will be measured, for how long, and in which order?"""
 
 import difflib
 import random
@@ -46,9 +44,7 @@ class Profile:
     reading_s: float = 0.25
 
     def rounds_of(self, benchmark: Benchmark) -> int:
-        """
-        How many rounds a benchmark gets: what an application feels is told by fewer than what the service does.
-        """
+        """How many rounds a benchmark gets: what an application feels is told by fewer than what the service does."""
         fewer = self.driver_rounds if benchmark.instrument == "driver" else None
         return self.rounds if fewer is None else min(self.rounds, fewer)
 
@@ -120,9 +116,7 @@ def profile_named(name: str) -> Profile:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """
-    A benchmark of the plan, with what is needed to run it.
-    """
+    """A benchmark of the plan, with what is needed to run it."""
 
     benchmark: Benchmark
     operation: Operation
@@ -154,7 +148,7 @@ def in_order(planned: Sequence[Item], seed: int, number: int) -> list[Item]:
     """
     The order of one round: every benchmark of every service once, shuffled anew, the same for the same seed.
 
-    Interleaving over the whole sitting keeps a slow minute of the machine from falling on one benchmark alone.
+    Interleaving over the whole run keeps a slow minute of the machine from falling on one benchmark alone.
     """
     shuffled = sorted(planned, key=lambda item: item.benchmark.id)
     random.Random(f"{seed}/{number}").shuffle(shuffled)  # noqa: S311 - an order that can be repeated, not a secret

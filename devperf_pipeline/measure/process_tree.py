@@ -1,6 +1,4 @@
-"""
-What does a whole tree of processes use, whoever of them comes and goes?
-"""
+"""What does a whole tree of processes use, whoever of them comes and goes?"""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -15,9 +13,7 @@ KIB = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
-    """
-    What was used, at one moment. Counters run on since the first look; what cannot be read is None.
-    """
+    """What was used, at one moment. Counters run on since the first look; what cannot be read is None."""
 
     cpu_s: float | None
     rss_bytes: int | None
@@ -52,9 +48,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """
-    What one process occupies at the moment.
-    """
+    """What one process occupies at the moment."""
 
     rss_bytes: int
     pss_bytes: int | None
@@ -68,9 +62,7 @@ Key = tuple[int, float]
 
 
 def parents() -> dict[int, int]:
-    """
-    Who is whose child, on the whole machine.
-    """
+    """Who is whose child, on the whole machine."""
     found: dict[int, int] = {}
     for process in psutil.process_iter():
         try:
@@ -96,9 +88,7 @@ class ProcessTree:
         self._written: int | None = 0
 
     def members(self, family: dict[int, int]) -> set[int]:
-        """
-        The processes that belong to it now, from a map of process to parent.
-        """
+        """The processes that belong to it now, from a map of process to parent."""
         return tree((*self._roots, *(pid for pid, _ in self._spent)), family)
 
     def look(self, members: Collection[int], *, walk: bool = True) -> Use | None:
@@ -220,9 +210,7 @@ def _rollup(pid: int) -> dict[str, int] | None:
 
 
 def _sum(values: Iterable[int | None]) -> int | None:
-    """
-    The sum, None where a part of it is not known.
-    """
+    """The sum, None where a part of it is not known."""
     total = 0
     for value in values:
         if value is None:
@@ -232,9 +220,7 @@ def _sum(values: Iterable[int | None]) -> int | None:
 
 
 def _rise(total: int | None, now: int | None, before: int | None, gone: int | None) -> int | None:
-    """
-    A counter after one more look. Once a part of it could not be read it is not known any more.
-    """
+    """A counter after one more look. Once a part of it could not be read it is not known any more."""
     if total is None or now is None or before is None or gone is None:
         return None
     return total + max(0, now - before - gone)

@@ -1,6 +1,4 @@
-"""
-How far is the sitting, and how long to go?
-"""
+"""How far is the run, and how long to go?"""
 
 import time
 from collections.abc import Callable
@@ -14,9 +12,7 @@ LONGEST_PROBLEM = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """
-    One round of one benchmark is done: which, how many of how many, and seconds to go if the rest takes as long.
-    """
+    """One round of one benchmark is done: which, how many of how many, and seconds to go if the rest takes as long."""
 
     benchmark: str
     round_number: int
@@ -42,9 +38,7 @@ class Progress:
 
 
 class Watch:
-    """
-    Counts rounds and estimates what is left from the pace so far.
-    """
+    """Counts rounds and estimates what is left from the pace so far."""
 
     def __init__(self, *, rounds: int, of: int, tell: Callable[[Progress], None]) -> None:
         self._rounds, self._of, self._tell = rounds, of, tell
@@ -52,9 +46,7 @@ class Watch:
         self._done = 0
 
     def round_done(self, measured: Round) -> None:
-        """
-        Tell that one more round is done.
-        """
+        """Tell that one more round is done."""
         self._done += 1
         spent = time.monotonic() - self._began
         self._tell(
@@ -70,7 +62,5 @@ class Watch:
         )
 
     def dropped(self, count: int) -> None:
-        """
-        So many rounds will not be measured after all.
-        """
+        """So many rounds will not be measured after all."""
         self._of = max(self._done, self._of - count)

@@ -29,15 +29,11 @@ class Recorder:
         self.origin_ns: int | None = None
 
     def copy(self) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
-        """
-        Begins, latencies and outcomes recorded since the last `clear`, in arrays of their own.
-        """
+        """Begins, latencies and outcomes recorded since the last `clear`, in arrays of their own."""
         n = self.length
         return self.begin_ns[:n], self.latency_ns[:n], self.outcome[:n]
 
     def clear(self) -> None:
-        """
-        Forget what was recorded; the memory stays.
-        """
+        """Forget what was recorded; the memory stays."""
         self.length = 0
         self.origin_ns = None

@@ -1,5 +1,5 @@
 """
-What is done when a service refuses us in the middle of a sitting?
+What is done when a service refuses us in the middle of a run?
 
 Its credentials are read anew, and once they are others it is entered with those.
 """
@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 
 from devperf_pipeline.errors import ServiceError
-from devperf_pipeline.measure.run_context import Visit
+from devperf_pipeline.measure.run_context import RunContext
 from devperf_pipeline.model import Outcome, Round
 
 READ_EVERY_S = 1.0
@@ -16,32 +16,30 @@ READ_EVERY_S = 1.0
 
 
 def refused(measured: Round) -> bool:
-    """
-    Whether a service may have refused us: nothing was measured, or it answered with errors of its own.
-    """
+    """Whether a service may have refused us: nothing was measured, or it answered with errors of its own."""
     return bool(measured.problem) and (not measured.latency_ns or Outcome.ERROR in measured.outcome)
 
 
-def entered_anew(visit: Visit, service: str) -> bool:
+def entered_anew(context: RunContext, service: str) -> bool:
     """
     Whether a service that refuses has other credentials now, and lets us in with them.
 
     What cannot be read anew costs this service and no other; the reason is kept with the baseline.
     """
     now = time.monotonic()
-    if now - visit.read_at_s.get(service, now - READ_EVERY_S) < READ_EVERY_S:
+    if now - context.read_at_s.get(service, now - READ_EVERY_S) < READ_EVERY_S:
         return False
-    visit.read_at_s[service] = now
-    session = visit.sessions[service]
+    context.read_at_s[service] = now
+    session = context.sessions[service]
     try:
-        found = visit.reread(service)
-        if found is None or found.credentials == visit.services[service].credentials:
+        found = context.reread(service)
+        if found is None or found.credentials == context.services[service].credentials:
             return False
-        found = replace(visit.services[service], credentials=found.credentials)
+        found = replace(context.services[service], credentials=found.credentials)
         session.renew(found)
     except (ServiceError, OSError, *session.exceptions) as error:
-        visit.reasons[service] = f"refused, and not entered with credentials that were read anew: {error}"
+        context.reasons[service] = f"refused, and not entered with credentials that were read anew: {error}"
         return False
-    visit.services[service] = found
-    visit.say(f"{service} refused, and was entered with credentials that were read anew.")
+    context.services[service] = found
+    context.say(f"{service} refused, and was entered with credentials that were read anew.")
     return True

@@ -1,6 +1,4 @@
-"""
-What does everything that runs use: at rest, under a load, with requests held open?
-"""
+"""What does everything that runs use: at rest, under a load, with requests held open?"""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -10,7 +8,7 @@ from devperf_pipeline.errors import MeasurementError
 from devperf_pipeline.measure.collector import Sampler
 from devperf_pipeline.measure.in_flight import USERS, Holder, sweep
 from devperf_pipeline.measure.progress import Progress
-from devperf_pipeline.measure.run_context import Visit
+from devperf_pipeline.measure.run_context import RunContext
 from devperf_pipeline.measure.service_processes import targets
 from devperf_pipeline.model import ResourcePhase
 
@@ -20,45 +18,45 @@ SETTLE = 0.2
 NAP_S = 0.2
 
 
-def read_at_rest_and_held(visit: Visit, _tell: Callable[[Progress], None]) -> None:
+def read_at_rest_and_held(context: RunContext, _tell: Callable[[Progress], None]) -> None:
     """
     The stage "resources": everything at rest, then the services that can hold requests with more and more of them.
 
     One whose requests cannot be held costs its own memory per request and nothing else.
     """
-    profile = visit.profile
-    visit.say(f"For {profile.idle_s:.0f} s nothing is asked: what everything uses at rest is read.")
-    pause(visit, profile.idle_s * SETTLE)
-    with watching(visit, "idle"):
-        pause(visit, profile.idle_s)
+    profile = context.profile
+    context.say(f"For {profile.idle_s:.0f} s nothing is asked: what everything uses at rest is read.")
+    pause(context, profile.idle_s * SETTLE)
+    with watching(context, "idle"):
+        pause(context, profile.idle_s)
     holders = {
         service: Holder(service, session, operation)
-        for service, session in visit.chosen("resources").items()
+        for service, session in context.chosen("resources").items()
         for operation in [next((one for one in session.operations() if one.held and one.wire), None)]
         if operation is not None
     }
     if not holders:
         return
-    visit.say(
+    context.say(
         f"Memory is read while up to {USERS[-1]} requests are under way at each of {', '.join(holders)}."
     )
 
     def read(users: int, benchmarks: Mapping[str, str]) -> None:
-        with watching(visit, "held", users=users, only=benchmarks):
+        with watching(context, "held", users=users, only=benchmarks):
             # The first reading ends one interval after the first look.
-            pause(visit, profile.reading_s * 1.3)
+            pause(context, profile.reading_s * 1.3)
 
     def failed(service: str, error: Exception) -> None:
         why = f"memory per request: {error}"
-        visit.reasons[service] = "; ".join(filter(None, (visit.reasons.get(service), why)))
-        visit.say(f"{service}: {why}")
+        context.reasons[service] = "; ".join(filter(None, (context.reasons.get(service), why)))
+        context.say(f"{service}: {why}")
 
-    sweep(holders, settle=lambda: pause(visit, profile.reading_s), read=read, failed=failed)
+    sweep(holders, settle=lambda: pause(context, profile.reading_s), read=read, failed=failed)
 
 
 @contextmanager
 def watching(
-    visit: Visit,
+    context: RunContext,
     phase: ResourcePhase,
     benchmark: str | None = None,
     users: int = 0,
@@ -77,20 +75,20 @@ def watching(
 
     """
     try:
-        _sampler(visit).begin(phase, benchmark, users, only or {})
+        _sampler(context).begin(phase, benchmark, users, only or {})
     except MeasurementError as error:
-        _lost(visit, error)
+        _lost(context, error)
     try:
         yield
     finally:
-        if visit.sampler is not None:
+        if context.sampler is not None:
             try:
-                visit.sampler.end()
+                context.sampler.end()
             except MeasurementError as error:
-                _lost(visit, error)
+                _lost(context, error)
 
 
-def pause(visit: Visit, seconds: float) -> None:
+def pause(context: RunContext, seconds: float) -> None:
     """
     Wait, and hear meanwhile whether to stop.
 
@@ -101,26 +99,24 @@ def pause(visit: Visit, seconds: float) -> None:
     ends = time.monotonic() + seconds
     while (left_s := ends - time.monotonic()) > 0:
         time.sleep(min(NAP_S, left_s))
-        visit.check_cancelled()
+        context.check_cancelled()
 
 
-def _sampler(visit: Visit) -> Sampler:
-    """
-    The one sampler of the visit, started when it is first needed.
-    """
-    if visit.sampler is None:
-        found, unseen = targets(visit.stack, visit.processes)
+def _sampler(context: RunContext) -> Sampler:
+    """The one sampler of the context, started when it is first needed."""
+    if context.sampler is None:
+        found, unseen = targets(context.stack, context.processes)
         for one in unseen:
-            visit.say(one.why)
-        visit.sampler = Sampler(
+            context.say(one.why)
+        context.sampler = Sampler(
             found,
-            interval_s=visit.profile.reading_s,
-            cores=visit.placement.spare,
-            keep=visit.keeper.keep_resources,
+            interval_s=context.profile.reading_s,
+            cores=context.placement.spare,
+            keep=context.sink.keep_resources,
         )
-    return visit.sampler
+    return context.sampler
 
 
-def _lost(visit: Visit, error: MeasurementError) -> None:
-    visit.say(str(error))
-    visit.close()
+def _lost(context: RunContext, error: MeasurementError) -> None:
+    context.say(str(error))
+    context.close()

@@ -1,7 +1,7 @@
 """
 How is one round of one benchmark measured?
 
-Users are connected once for a sitting and kept; a round puts the data in its state, prepares the calls, warms up,
+Users are connected once for a run and kept; a round puts the data in its state, prepares the calls, warms up,
 measures, and looks whether sampled answers were right.
 """
 
@@ -19,7 +19,7 @@ from devperf_pipeline.measure.engine_processes import drive_shared
 from devperf_pipeline.measure.plan import Item, Profile
 from devperf_pipeline.measure.recorder import Recorder
 from devperf_pipeline.measure.steady_state import BLOCK_CALLS, BLOCK_S, Steadiness
-from devperf_pipeline.model import TOLERATED_FAILURES, Outcome, Phase, Round, Stretch
+from devperf_pipeline.model import TOLERATED_FAILURES, Outcome, Phase, Round, SustainedLoad
 from devperf_pipeline.services.operation import Connection, Driver
 
 CYCLE = 4_000
@@ -39,31 +39,23 @@ MARGIN = 1.5
 
 
 class Drive(Protocol):
-    """
-    Makes the prepared calls of all users, for `seconds` or `calls`, by so many engine processes.
-    """
+    """Makes the prepared calls of all users, for `seconds` or `calls`, by so many engine processes."""
 
     def __call__(self, seconds: float, calls: int | None, processes: int = 1) -> Slice:
-        """
-        How it went.
-        """
+        """How it went."""
         ...
 
 
 @dataclass(slots=True)
 class _Prepared:
-    """
-    Calls that are ready to be made: how to drive them, and how to tell what is wrong with a kept reply.
-    """
+    """Calls that are ready to be made: how to drive them, and how to tell what is wrong with a kept reply."""
 
     drive: Drive
     verify: Callable[[object], str | None]
 
 
 class Measurer:
-    """
-    Measures rounds: keeps the users' connections, the rates seen so far, and which benchmarks are warm.
-    """
+    """Measures rounds: keeps the users' connections, the rates seen so far, and which benchmarks are warm."""
 
     def __init__(self, profile: Profile, placement: Placement) -> None:
         self._profile = profile
@@ -78,18 +70,18 @@ class Measurer:
         self,
         item: Item,
         number: int,
-        stretch: Stretch | None = None,
+        window: SustainedLoad | None = None,
         around: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> list[Round]:
         """
         One round, with the warm-up that came before it. What fails ends in a round that says why.
 
-        A sustained load is driven as `stretch` says; what the client used is added to it.
+        A sustained load is driven as `sustained` says; what the client used is added to it.
         `around` is entered when everything is warm, and left when the last call has ended.
         """
-        engines = stretch.engine_processes if stretch else 1
+        engines = window.engine_processes if window else 1
         # A sweep of users is one curve: its first point is placed as the others are.
-        users = max(2, item.benchmark.load.users) if stretch else item.benchmark.load.users
+        users = max(2, item.benchmark.load.users) if window else item.benchmark.load.users
         placement = self._placement.choose(users, engines)
         began = time.time_ns()
         rounds: list[Round] = []
@@ -109,7 +101,7 @@ class Measurer:
                 placement=placement,
                 other_cpu=other_cpu,
                 problem=problem,
-                stretch=stretch if phase == "measured" else None,
+                sustained=window if phase == "measured" else None,
             )
 
         self._recorder.clear()
@@ -127,9 +119,9 @@ class Measurer:
                 began = time.time_ns()
                 gate.begin()
                 used_ns = time.process_time_ns()
-                if stretch:
-                    piece = prepared.drive(stretch.limit_s, stretch.limit_calls, engines)
-                    stretch = _as_driven(stretch, piece, gate.idle_cores(piece.elapsed_ns))
+                if window:
+                    piece = prepared.drive(window.limit_s, window.limit_calls, engines)
+                    window = _as_driven(window, piece, gate.idle_cores(piece.elapsed_ns))
                 else:
                     piece = prepared.drive(self._seconds(item), None)
                 used_ns = time.process_time_ns() - used_ns
@@ -153,17 +145,13 @@ class Measurer:
         return rounds
 
     def disconnect(self, service: str | None = None) -> None:
-        """
-        Close the users of one service, or of all; the next round connects anew.
-        """
+        """Close the users of one service, or of all; the next round connects anew."""
         for key in [key for key in self._users if service in {None, key[0]}]:
             for connection in self._users.pop(key):
                 connection.close()
 
     def _warm(self, item: Item) -> tuple[_Prepared, Slice]:
-        """
-        Prepare the calls and warm up: until steady the first time, one block in later rounds.
-        """
+        """Prepare the calls and warm up: until steady the first time, one block in later rounds."""
         benchmark, users = item.benchmark, item.benchmark.load.users
         rate = self._rates.get(benchmark.id)
         first_time = rate is None
@@ -193,15 +181,11 @@ class Measurer:
         return piece, self._recorder.latency_ns[before : self._recorder.length]
 
     def _seconds(self, item: Item) -> float:
-        """
-        How long a round of this benchmark lasts.
-        """
+        """How long a round of this benchmark lasts."""
         return max(self._profile.seconds, item.operation.least_s)
 
     def _size(self, item: Item, rate: float | None) -> int:
-        """
-        How many calls a user needs prepared.
-        """
+        """How many calls a user needs prepared."""
         users = item.benchmark.load.users
         if not item.operation.finite:
             return min(LONGEST_CYCLE, CYCLE // users)
@@ -260,19 +244,15 @@ class Measurer:
 
 
 def _verify_one_of_many(kept: Any) -> str | None:
-    """
-    What is wrong with a reply that was kept with the calls it belongs to.
-    """
+    """What is wrong with a reply that was kept with the calls it belongs to."""
     wire, replies = kept
     return wire.verify(replies)
 
 
-def _as_driven(stretch: Stretch, piece: Slice, idle_cores: float | None) -> Stretch:
-    """
-    The stretch with what the client used.
-    """
+def _as_driven(window: SustainedLoad, piece: Slice, idle_cores: float | None) -> SustainedLoad:
+    """The window with what the client used."""
     share = max(piece.cpu_ns, default=0) / max(piece.elapsed_ns, 1)
-    return replace(stretch, client_share=round(share, 3), idle_cores=idle_cores)
+    return replace(window, client_share=round(share, 3), idle_cores=idle_cores)
 
 
 def _first_wrong(piece: Slice, prepared: _Prepared) -> str | None:
@@ -284,9 +264,7 @@ def _first_wrong(piece: Slice, prepared: _Prepared) -> str | None:
 
 
 def _refusal(piece: Slice, prepared: _Prepared, outcomes: Sequence[int]) -> str | None:
-    """
-    What a service said that failed more calls than are tolerated.
-    """
+    """What a service said that failed more calls than are tolerated."""
     failed = sum(outcome != Outcome.OK for outcome in outcomes)
     if failed <= TOLERATED_FAILURES * len(outcomes):
         return None

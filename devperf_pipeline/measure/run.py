@@ -21,7 +21,7 @@ from devperf_pipeline.measure.progress import Progress, Watch
 from devperf_pipeline.measure.relogin import entered_anew, refused
 from devperf_pipeline.measure.resources import read_at_rest_and_held
 from devperf_pipeline.measure.rounds import Measurer
-from devperf_pipeline.measure.run_context import Cancelled, Keeper, Visit
+from devperf_pipeline.measure.run_context import Cancelled, RunContext, Sink
 from devperf_pipeline.measure.tools import stage as tools
 from devperf_pipeline.model import Baseline, RouteAnswer, Service, Stack, Stage
 from devperf_pipeline.services import CATALOGUE
@@ -35,7 +35,7 @@ ASK_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class RunOptions:
     """
     What is to be measured and how: services (all of the stack if none are named), profile, seed of the order.
 
@@ -48,9 +48,9 @@ class Wishes:
     seed: int = field(default_factory=lambda: secrets.randbelow(2**31))
 
 
-def wishes_of(profile: str, stages: Mapping[Stage, tuple[str, ...]], seconds: float) -> Wishes:
+def options_of(profile: str, stages: Mapping[Stage, tuple[str, ...]], seconds: float) -> RunOptions:
     """
-    The wishes that these words say: a profile by its name, what is done with which services, and the seconds of each
+    The options that these words say: a profile by its name, what is done with which services, and the seconds of each
     round, 0 for the profile's.
 
     Raises:
@@ -58,7 +58,7 @@ def wishes_of(profile: str, stages: Mapping[Stage, tuple[str, ...]], seconds: fl
 
     """
     found = profile_named(profile)
-    return Wishes(
+    return RunOptions(
         profile=replace(found, seconds=seconds, budget_s=None) if seconds else found,
         services=tuple(dict.fromkeys(service for those in stages.values() for service in those)),
         stages={stage: those for stage, those in stages.items() if those},
@@ -66,18 +66,16 @@ def wishes_of(profile: str, stages: Mapping[Stage, tuple[str, ...]], seconds: fl
 
 
 def new_id(now_s: float) -> str:
-    """
-    An id for a baseline that sorts by time: `20261125T031500Z-3f9a`.
-    """
+    """An id for a baseline that sorts by time: `20261125T031500Z-3f9a`."""
     return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now_s))}-{secrets.token_hex(2)}"
 
 
 def measure(
     stack: Stack,
-    wishes: Wishes,
+    options: RunOptions,
     *,
     host: Mapping[str, str],
-    keeper: Keeper,
+    sink: Sink,
     processes: Callable[[str], list[int]] = lambda _: [],
     tell: Callable[[Progress], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
@@ -89,9 +87,9 @@ def measure(
 
     Args:
         stack: what is measured, with addresses and credentials.
-        wishes: what of it, and how.
+        options: what of it, and how.
         host: what machine this is.
-        keeper: where each round goes as soon as it is measured.
+        sink: where each round goes as soon as it is measured.
         processes: main processes of a service of a stack that we started ourselves; they are placed on cores.
         tell: hears of progress after each round.
         say: hears, before the first round, which services cannot be measured, and why.
@@ -105,63 +103,63 @@ def measure(
         Cancelled: `cancelled` said so. Rounds that were kept stay kept, clean-up was done.
 
     """
-    wanted = [service for service in stack.services if not wishes.services or service.name in wishes.services]
+    wanted = [
+        service for service in stack.services if not options.services or service.name in options.services
+    ]
     placement = Placement(lambda: [pid for service in stack.services for pid in processes(service.name)])
     with ExitStack() as at_the_end:
-        visit = Visit(
+        context = RunContext(
             stack=stack,
-            profile=wishes.profile,
+            profile=options.profile,
             placement=placement,
-            measurer=Measurer(wishes.profile, placement),
-            keeper=keeper,
-            seed=wishes.seed,
-            stages=wishes.stages,
+            measurer=Measurer(options.profile, placement),
+            sink=sink,
+            seed=options.seed,
+            stages=options.stages,
             processes=processes,
             say=say,
             reread=reread,
             check_cancelled=_checker(cancelled),
         )
-        at_the_end.callback(visit.close)
-        _open(wanted, stack, visit, at_the_end)
+        at_the_end.callback(context.close)
+        _open(wanted, stack, context, at_the_end)
         now = time.time()
-        planned = _prepare(visit)
-        for service, state in visit.states.items():
+        planned = _prepare(context)
+        for service, state in context.states.items():
             if state == "failed":
-                say(f"{service} will not be measured: {visit.reasons[service]}")
+                say(f"{service} will not be measured: {context.reasons[service]}")
         baseline = Baseline(
             id=new_id(now),
             stack=stack.name,
-            profile=wishes.profile.name,
-            seed=wishes.seed,
+            profile=options.profile.name,
+            seed=options.seed,
             began_at_ns=int(now * 1e9),
             host=host,
-            facts=visit.facts,
-            answers=visit.answers,
+            facts=context.facts,
+            answers=context.answers,
             operations={
                 **{f"{i.benchmark.service}/{i.operation.name}": i.operation.title for i in planned},
-                **tools.titles(visit),
+                **tools.titles(context),
             },
         )
-        keeper.begin(baseline)
+        sink.begin(baseline)
         at_the_end.callback(placement.release)
-        visit.planned = [item for item in planned if item.benchmark.service in visit.chosen("samples")]
-        visit.profile = wishes.profile.fitted(len(visit.planned))
-        visit.measurer = Measurer(visit.profile, placement)
-        at_the_end.callback(visit.measurer.disconnect)
+        context.planned = [item for item in planned if item.benchmark.service in context.chosen("samples")]
+        context.profile = options.profile.fitted(len(context.planned))
+        context.measurer = Measurer(context.profile, placement)
+        at_the_end.callback(context.measurer.disconnect)
         for stage, run in STAGES.items():
-            if stage in wishes.stages:
-                run(visit, tell)
+            if stage in options.stages:
+                run(context, tell)
         ended = replace(
-            baseline, ended_at_ns=time.time_ns(), states=dict(visit.states), reasons=dict(visit.reasons)
+            baseline, ended_at_ns=time.time_ns(), states=dict(context.states), reasons=dict(context.reasons)
         )
-        keeper.finish(ended)
+        sink.finish(ended)
     return ended
 
 
 def _checker(cancelled: Callable[[], bool]) -> Callable[[], None]:
-    """
-    What raises `Cancelled` once somebody asked to stop; it asks at most once a second.
-    """
+    """What raises `Cancelled` once somebody asked to stop; it asks at most once a second."""
     asked = time.monotonic()
 
     def check() -> None:
@@ -169,15 +167,13 @@ def _checker(cancelled: Callable[[], bool]) -> Callable[[], None]:
         if time.monotonic() - asked > ASK_EVERY_S:
             asked = time.monotonic()
             if cancelled():
-                raise Cancelled("The sitting was asked to stop. Every round that had ended is kept.")
+                raise Cancelled("The run was asked to stop. Every round that had ended is kept.")
 
     return check
 
 
-def _open(services: Sequence[Service], stack: Stack, visit: Visit, at_the_end: ExitStack) -> None:
-    """
-    Open every service at the same time: several that do not answer cost one deadline, not one each.
-    """
+def _open(services: Sequence[Service], stack: Stack, context: RunContext, at_the_end: ExitStack) -> None:
+    """Open every service at the same time: several that do not answer cost one deadline, not one each."""
 
     def attempt(service: Service) -> Session | str:
         try:
@@ -191,74 +187,71 @@ def _open(services: Sequence[Service], stack: Stack, visit: Visit, at_the_end: E
     for service in services:
         session = opened.get(service.name)
         if session is None:
-            visit.states[service.name], visit.reasons[service.name] = "skipped", stack.missing[service.name]
+            context.states[service.name], context.reasons[service.name] = (
+                "skipped",
+                stack.missing[service.name],
+            )
         elif isinstance(session, str):
-            visit.failed(service.name, session)
+            context.failed(service.name, session)
         else:
             at_the_end.callback(session.close)
             at_the_end.callback(_clean, session)
-            visit.sessions[service.name], visit.services[service.name] = session, service
+            context.sessions[service.name], context.services[service.name] = session, service
 
 
 def _clean(session: Session) -> None:
-    """
-    Remove our objects; where the service is gone there is nothing more that we could do, and the next visit will.
-    """
+    """Remove our objects; where the service is gone there is nothing more that we could do, and the next context will."""
     with suppress(ServiceError, OSError, *session.exceptions):
         session.clean()
 
 
-def _prepare(visit: Visit) -> list[Item]:
-    """
-    Lay in our objects, ask for facts, name the benchmarks. One that fails here is not measured.
-    """
+def _prepare(context: RunContext) -> list[Item]:
+    """Lay in our objects, ask for facts, name the benchmarks. One that fails here is not measured."""
     planned: list[Item] = []
     for step in ("prepare", "facts"):  # some servers know their own figures only seconds after their start
-        for service, session in visit.sessions.items():
-            if service in visit.states:
+        for service, session in context.sessions.items():
+            if service in context.states:
                 continue
             try:
                 if step == "prepare":
                     session.prepare()
                     continue
-                visit.facts[service] = session.facts()
+                context.facts[service] = session.facts()
                 planned += items(service, session)
             except (ServiceError, OSError, *session.exceptions) as error:
-                visit.failed(service, f"{type(error).__name__}: {error}")
+                context.failed(service, f"{type(error).__name__}: {error}")
             else:
-                visit.states[service] = "measured"
+                context.states[service] = "measured"
                 answers: Sequence[RouteAnswer] = getattr(session, "answers", ())
                 if answers:
-                    visit.answers[service] = answers
+                    context.answers[service] = answers
                 unmeasurable: Mapping[str, str] = getattr(session, "unmeasurable", {})
                 if unmeasurable:
-                    visit.reasons[service] = "; ".join(
+                    context.reasons[service] = "; ".join(
                         f"{title}: {why}" for title, why in unmeasurable.items()
                     )
     return planned
 
 
-def _interleave(visit: Visit, tell: Callable[[Progress], None]) -> None:
-    """
-    Round after round, each benchmark once in each, in an order of its own; each is kept the moment it ends.
-    """
-    rounds = visit.profile.rounds
-    of = sum(visit.profile.rounds_of(item.benchmark) for item in visit.planned)
+def _interleave(context: RunContext, tell: Callable[[Progress], None]) -> None:
+    """Round after round, each benchmark once in each, in an order of its own; each is kept the moment it ends."""
+    rounds = context.profile.rounds
+    of = sum(context.profile.rounds_of(item.benchmark) for item in context.planned)
     watch = Watch(rounds=rounds, of=of, tell=tell)
     failures: dict[str, int] = {}
     for number in range(1, rounds + 1):
-        for item in in_order(visit.planned, visit.seed, number):
+        for item in in_order(context.planned, context.seed, number):
             service = item.benchmark.service
-            if number > visit.profile.rounds_of(item.benchmark):
+            if number > context.profile.rounds_of(item.benchmark):
                 continue
             if failures.get(service, 0) >= FAILURES_IN_A_ROW:
                 watch.dropped(1)
                 continue
-            measured = visit.measurer.measure(item, number)
-            if refused(measured[-1]) and entered_anew(visit, service):
+            measured = context.measurer.measure(item, number)
+            if refused(measured[-1]) and entered_anew(context, service):
                 # Measured with a password that had been changed, it says nothing; once more with the one of now.
-                visit.measurer.disconnect(service)
-                measured = visit.measurer.measure(item, number)
+                context.measurer.disconnect(service)
+                measured = context.measurer.measure(item, number)
             last = measured[-1]
             if last.latency_ns or not last.problem:
                 failures[service] = 0
@@ -266,20 +259,20 @@ def _interleave(visit: Visit, tell: Callable[[Progress], None]) -> None:
                 failures[service] = failures.get(service, 0) + 1
             for one in measured:
                 if one.phase == "measured" or one.latency_ns:
-                    visit.keeper.keep(one)
+                    context.sink.keep(one)
             watch.round_done(last)
-            visit.check_cancelled()
+            context.check_cancelled()
             if failures[service] == FAILURES_IN_A_ROW:
-                why = f"; {visit.reasons[service]}" if service in visit.reasons else ""
-                visit.failed(
+                why = f"; {context.reasons[service]}" if service in context.reasons else ""
+                context.failed(
                     service, f"given up after {FAILURES_IN_A_ROW} rounds in a row failed: {last.problem}{why}"
                 )
 
 
-STAGES: Mapping[Stage, Callable[[Visit, Callable[[Progress], None]], None]] = {
+STAGES: Mapping[Stage, Callable[[RunContext, Callable[[Progress], None]], None]] = {
     "resources": read_at_rest_and_held,
     "samples": _interleave,
     "load_tests": load_tests.run,
     "tools": tools.measure,
 }
-"""What a sitting does, in this order, each only where it is wished for."""
+"""What a run does, in this order, each only where it is wished for."""

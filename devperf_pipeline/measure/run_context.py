@@ -1,7 +1,7 @@
 """
-What is open while a sitting lasts, and where does everything that was measured go?
+What is open while a run lasts, and where does everything that was measured go?
 
-Every stage of a sitting gets the same `Visit`.
+Every stage of a run gets the same `RunContext`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,50 +28,36 @@ from devperf_pipeline.model import (
 from devperf_pipeline.services.operation import Session
 
 
-class Keeper(Protocol):
-    """
-    Where what was measured goes, whole or not at all. `store/` has one.
-    """
+class Sink(Protocol):
+    """Where what was measured goes, whole or not at all. `store/` has one."""
 
     def begin(self, baseline: Baseline) -> None:
-        """
-        A sitting begins.
-        """
+        """A run begins."""
         ...
 
     def keep(self, measured: Round) -> None:
-        """
-        Keep one round for good before anything else happens.
-        """
+        """Keep one round for good before anything else happens."""
         ...
 
     def keep_resources(self, readings: Sequence[ResourceReading]) -> None:
-        """
-        Keep what was read of processes, some seconds' worth at a time.
-        """
+        """Keep what was read of processes, some seconds' worth at a time."""
         ...
 
     def keep_stated(self, stated: Stated) -> None:
-        """
-        Keep what a reference tool said of one of its runs.
-        """
+        """Keep what a reference tool said of one of its runs."""
         ...
 
     def finish(self, baseline: Baseline) -> None:
-        """
-        The sitting is over; nothing more comes.
-        """
+        """The run is over; nothing more comes."""
         ...
 
 
 class Cancelled(MeasurementError):
-    """
-    Somebody asked the sitting to stop. What was measured is kept.
-    """
+    """Somebody asked the run to stop. What was measured is kept."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Visit:
+class RunContext:
     """
     The sessions that are open, why others are not, and the means of measuring.
 
@@ -92,7 +78,7 @@ class Visit:
     profile: Profile
     placement: Placement
     measurer: Measurer
-    keeper: Keeper
+    sink: Sink
     seed: int
     stages: Mapping[Stage, tuple[str, ...]]
     processes: Callable[[str], list[int]]
@@ -104,24 +90,18 @@ class Visit:
     sampler: Sampler | None = None
 
     def close(self) -> None:
-        """
-        End what was started for this visit. Safe to call twice.
-        """
+        """End what was started for this context. Safe to call twice."""
         if self.sampler is not None:
             self.sampler.close()
             self.sampler = None
 
     def failed(self, service: str, why: str) -> None:
-        """
-        The service is not measured (any more), and why.
-        """
+        """The service is not measured (any more), and why."""
         self.states[service] = "failed"
         self.reasons[service] = why
 
     def chosen(self, stage: Stage) -> Mapping[str, Session]:
-        """
-        The sessions of the services that this stage is about and that can be measured.
-        """
+        """The sessions of the services that this stage is about and that can be measured."""
         wanted = self.stages.get(stage)
         return {
             name: session

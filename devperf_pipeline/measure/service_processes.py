@@ -45,9 +45,7 @@ FORWARDERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """
-    Whose use is read, and where: the tree of `pids`, the control group that they have to themselves, or a container.
-    """
+    """Whose use is read, and where: the tree of `pids`, the control group that they have to themselves, or a container."""
 
     name: str
     category: str
@@ -57,17 +55,13 @@ class Target:
     docker: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """
-        As it is sent to the process that reads.
-        """
+        """As it is sent to the process that reads."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """
-    What cannot be read of whom.
-    """
+    """What cannot be read of whom."""
 
     name: str
     why: str
@@ -109,9 +103,7 @@ def targets(stack: Stack, processes: Callable[[str], Sequence[int]]) -> tuple[li
 
 
 def category_of(kind: str) -> str:
-    """
-    How the published table groups services of that kind.
-    """
+    """How the published table groups services of that kind."""
     if kind in CATEGORIES_OF_KINDS:
         return CATEGORIES_OF_KINDS[kind]
     role = CATALOGUE[kind].role if kind in CATALOGUE else kind
@@ -120,9 +112,7 @@ def category_of(kind: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """
-    One address of a service, and what is known of who answers there.
-    """
+    """One address of a service, and what is known of who answers there."""
 
     name: str
     category: str
@@ -132,9 +122,7 @@ class Node:
 
 
 def _nodes(service: Service, known: tuple[int, ...], named: dict[str, Companion]) -> list[Node]:
-    """
-    The addresses of a service. Those that the stack file tells of are taken from `named`.
-    """
+    """The addresses of a service. Those that the stack file tells of are taken from `named`."""
     category = category_of(service.kind)
     if len(known) not in {0, len(service.addresses)} or service.name in named:
         # One server with several doors.
@@ -156,9 +144,7 @@ def _node(node: Node, docker: Docker | None) -> Target:
 
 
 def _numbered(service: str, nodes: list[Target]) -> list[Target]:
-    """
-    The same without repetitions: several addresses may be doors of one server, which then has no number.
-    """
+    """The same without repetitions: several addresses may be doors of one server, which then has no number."""
     whose = {(node.pids, node.container): node for node in reversed(nodes)}
     if len(whose) == 1:
         return [replace(node, name=service) for node in whose.values()]

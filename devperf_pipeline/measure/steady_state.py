@@ -16,26 +16,20 @@ WITHIN = 1.05
 
 
 class Steadiness:
-    """
-    Told the latencies of block after block, knows whether the last three agree.
-    """
+    """Told the latencies of block after block, knows whether the last three agree."""
 
     def __init__(self) -> None:
         self._medians: list[float] = []
 
     def add(self, latencies_ns: Sequence[int]) -> bool:
-        """
-        Add a block; True when the warm-up is over.
-        """
+        """Add a block; True when the warm-up is over."""
         if len(latencies_ns):
             self._medians.append(median(latencies_ns))
         return self.reached
 
     @property
     def reached(self) -> bool:
-        """
-        Whether the last three blocks agree and do not still fall.
-        """
+        """Whether the last three blocks agree and do not still fall."""
         last = self._medians[-3:]
         if len(last) < 3:
             return False

@@ -42,9 +42,7 @@ COLOURS = (
 
 
 def colour_of(service: str) -> str:
-    """
-    The colour of a service: the same in every picture, unless there another has it already.
-    """
+    """The colour of a service: the same in every picture, unless there another has it already."""
     # Of APIs with names of their own, those that differ by one letter or number, as versions do, differ in colour.
     place = list(CATALOGUE).index(service) if service in CATALOGUE else sum(service.encode())
     return COLOURS[place % len(COLOURS)]
@@ -90,9 +88,7 @@ _POINTS = re.compile(r'width="([\d.]+)pt" height="([\d.]+)pt"')
 
 @contextmanager
 def figure_of(width: int, height: int) -> Iterator["Figure"]:
-    """
-    An empty transparent figure of that many pixels, in our style, known to no global state of matplotlib.
-    """
+    """An empty transparent figure of that many pixels, in our style, known to no global state of matplotlib."""
     import matplotlib as mpl  # noqa: PLC0415 - see the module's docstring
     from matplotlib.figure import Figure  # noqa: PLC0415 - the same
 
@@ -103,9 +99,7 @@ def figure_of(width: int, height: int) -> Iterator["Figure"]:
 
 
 def svg_of(figure: "Figure") -> str:
-    """
-    The picture as text. Without date and program: the same data gives the same bytes.
-    """
+    """The picture as text. Without date and program: the same data gives the same bytes."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415 - see the module's docstring
 
     for axes in figure.axes:
@@ -120,9 +114,7 @@ def svg_of(figure: "Figure") -> str:
 
 
 def time_axis(axes: "Axes", which: str) -> None:
-    """
-    A log axis in the units people read, marked at 1, 10, 100, and the more between them the less it spans.
-    """
+    """A log axis in the units people read, marked at 1, 10, 100, and the more between them the less it spans."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator  # noqa: PLC0415 - see the module's docstring
 
     axis = axes.xaxis if which == "x" else axes.yaxis
@@ -146,7 +138,5 @@ def _tick(time_ns: float) -> str:
 
 
 def inline(about: str, chart: str) -> str:
-    """
-    A picture as Markdown that needs no file beside it.
-    """
+    """A picture as Markdown that needs no file beside it."""
     return f"![{about}](data:image/svg+xml;base64,{base64.b64encode(chart.encode()).decode()})"

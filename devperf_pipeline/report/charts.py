@@ -126,16 +126,12 @@ def overview(parts: Sequence[Part], *, small: bool = False) -> str | None:
 
 
 def drawn(part: Part) -> list[Row]:
-    """
-    The readings that a picture shows: the lines of the table without the invalid ones.
-    """
+    """The readings that a picture shows: the lines of the table without the invalid ones."""
     return [line for line, _ in shown(part.rows) if line.valid and line.p50_ns]
 
 
 def _name(line: Row) -> str:
-    """
-    An operation of the overview; it says so where the driver's reading stands in for the engine's.
-    """
+    """An operation of the overview; it says so where the driver's reading stands in for the engine's."""
     return f"{line.title}, driver" if line.instrument == "driver" else line.title
 
 
@@ -146,9 +142,7 @@ def _curves(
     colours: Mapping[str, str],
     pixels: float,
 ) -> None:
-    """
-    One line a benchmark; the axis counts nines, so that the slowest thousandth is as wide as the first tenth.
-    """
+    """One line a benchmark; the axis counts nines, so that the slowest thousandth is as wide as the first tenth."""
     furthest = 0.0
     for line in lines:
         curve = curves[line.baseline_id, line.benchmark]
@@ -183,9 +177,7 @@ def _curves(
 
 
 def _range(axes: "Axes", y: float, line: Row, colour: str) -> None:
-    """
-    One operation of the overview: from p50 to the slowest percentile that its samples allow.
-    """
+    """One operation of the overview: from p50 to the slowest percentile that its samples allow."""
     p50 = line.p50_ns or 1
     ends = [p50, *(time for time in (line.trusted_p95_ns, line.trusted_p99_ns) if time)]
     axes.plot([p50, ends[-1]], [y, y], color=colour, linewidth=1.6, alpha=0.55, solid_capstyle="butt")
@@ -204,8 +196,6 @@ def _key(title: str, colour: str, dash: Literal["-", "--"] = "-", *, small: bool
 
 
 def _colours(part: Part) -> dict[str, str]:
-    """
-    One colour an operation of a service, whatever is drawn of it.
-    """
+    """One colour an operation of a service, whatever is drawn of it."""
     names = dict.fromkeys(row.operation for row in part.rows if not row.is_floor)
     return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(names)}

@@ -31,9 +31,7 @@ _MIB = 1 << 20
 
 
 def ranking_bars(places: "Sequence[Reading]") -> str | None:
-    """
-    One bar an implementation up to its p95, with the bounds of p95 as a line, p50 as a dot; None with fewer than two.
-    """
+    """One bar an implementation up to its p95, with the bounds of p95 as a line, p50 as a dot; None with fewer than two."""
     if len(places) < 2:
         return None
     height = 26 * len(places) + 62
@@ -242,9 +240,7 @@ def _rate_axis(axes: "Axes") -> None:
 
 
 def _users_axis(axes: "Axes", users: Sequence[int]) -> None:
-    """
-    A mark at each number of users that was measured, and at no other.
-    """
+    """A mark at each number of users that was measured, and at no other."""
     from matplotlib.ticker import NullLocator  # noqa: PLC0415 - see drawing.py
 
     axes.set_xscale("log")
@@ -264,9 +260,7 @@ def _date_axis(panels: "Sequence[Axes]") -> None:
 
 
 def _room_above(values: Sequence[float]) -> float:
-    """
-    The end of an axis from 0 that leaves the highest of these room.
-    """
+    """The end of an axis from 0 that leaves the highest of these room."""
     return 1.15 * max((value for value in values if not math.isnan(value)), default=0.0) or 1.0
 
 

@@ -46,9 +46,7 @@ _BUCKETS = 60
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """
-    The sentences that a report begins with, below its opening, its sections, and a load test's id as an example.
-    """
+    """The sentences that a report begins with, below its opening, its sections, and a load test's id as an example."""
 
     first: Sequence[str]
     sections: Sequence[Section]
@@ -56,10 +54,8 @@ class Contents:
 
 
 def contents(con: "Connection", view: "Picture") -> Contents:
-    """
-    Everything of a report that is more than its opening.
-    """
-    id_ = view.sitting.baseline_id
+    """Everything of a report that is more than its opening."""
+    id_ = view.run.baseline_id
     rankings = view.rankings
     searched = findings_of(con, id_)
     tests = optional(con, "load_tests", "report_load_tests", baseline_id=id_)
@@ -149,10 +145,8 @@ def _sweep(tests: Sequence[Mapping[str, Any]]) -> list[Chart]:
 
 
 def _timelines(con: "Connection", view: "Picture", tests: Sequence[Mapping[str, Any]]) -> list[Chart]:
-    """
-    The longest load of each service.
-    """
-    baseline_id = view.sitting.baseline_id
+    """The longest load of each service."""
+    baseline_id = view.run.baseline_id
     charts: list[Chart] = []
     for one in load_tests.longest(tests):
         service = one["service"]
@@ -178,16 +172,12 @@ def _history(con: "Connection", baseline_id: str) -> Chart | None:
 
 
 def _contradictions(con: "Connection", view: "Picture") -> list[Contradiction]:
-    """
-    Figures that contradict each other; published ones only where something of the stack is in what is published.
-    """
+    """Figures that contradict each other; published ones only where something of the stack is in what is published."""
     return [one for one in contradictions(con) if not (one.published and published.unheard_of(view))]
 
 
 def _notes(view: "Picture", said: Sequence[str]) -> Section:
-    """
-    What is not here, and why; where figures contradict each other.
-    """
+    """What is not here, and why; where figures contradict each other."""
     points = [
         *said,
         *(

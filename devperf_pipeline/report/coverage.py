@@ -1,6 +1,4 @@
-"""
-How much of a published baseline has been measured, and why not the rest?
-"""
+"""How much of a published baseline has been measured, and why not the rest?"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -65,9 +63,7 @@ def coverage(folders: "Folders", baseline_id: str | None = None) -> str:
 
 
 def cells(con: "Connection", baseline_id: str | None) -> Sequence[Cell]:
-    """
-    All published cells against one baseline (None: against nothing), in the order of the publication.
-    """
+    """All published cells against one baseline (None: against nothing), in the order of the publication."""
     rows = cast("list[dict[str, Any]]", query(con, "report_coverage", baseline_id=baseline_id))
     return [Cell(**row) for row in rows]
 
@@ -106,18 +102,14 @@ def _counts(cells: Sequence[Cell]) -> list[tuple[str, int, int, int]]:
 
 
 def _count(cells: Iterable[Cell]) -> tuple[int, int, int]:
-    """
-    Filled cells of those that apply, all that apply, those that do not.
-    """
+    """Filled cells of those that apply, all that apply, those that do not."""
     kept = list(cells)
     applying = [cell for cell in kept if cell.applies]
     return sum(cell.filled for cell in applying), len(applying), len(kept) - len(applying)
 
 
 def _grouped(cells: Sequence[Cell]) -> list[str]:
-    """
-    Each reason once, and under it the cells that it is the reason of, table by table.
-    """
+    """Each reason once, and under it the cells that it is the reason of, table by table."""
     groups: dict[str, dict[str, list[Cell]]] = {}
     for cell in cells:
         tables = groups.setdefault(cell.reason or "no reason was stored", {})
@@ -130,9 +122,7 @@ def _grouped(cells: Sequence[Cell]) -> list[str]:
 
 
 def _named(cells: Sequence[Cell]) -> str:
-    """
-    One row with its metrics, or how many cells of which rows.
-    """
+    """One row with its metrics, or how many cells of which rows."""
     rows: dict[str, list[str]] = {}
     for cell in cells:
         rows.setdefault(cell.row_name, []).append(cell.metric)
@@ -143,9 +133,7 @@ def _named(cells: Sequence[Cell]) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    """
-    The first few names, and how many more.
-    """
+    """The first few names, and how many more."""
     more = len(names) - NAMED
     return ", ".join(names) if more <= 1 else f"{', '.join(names[:NAMED])} and {more} more"
 

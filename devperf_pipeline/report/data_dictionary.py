@@ -1,6 +1,4 @@
-"""
-What does the page about the tables say, `docs/data.md`? It is made from their comments, so it cannot be out of date.
-"""
+"""What does the page about the tables say, `docs/data.md`? It is made from their comments, so it cannot be out of date."""
 
 from dataclasses import dataclass
 from importlib.resources import files
@@ -20,9 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """
-    One table, view or macro; `columns` are the cells of its table of columns, under `head`.
-    """
+    """One table, view or macro; `columns` are the cells of its table of columns, under `head`."""
 
     name: str
     row: str
@@ -74,9 +70,7 @@ def _relation(name: str, types: dict[str, str]) -> Relation:
 
 
 def _macro(name: str) -> Relation:
-    """
-    A macro's comment begins with how it is called.
-    """
+    """A macro's comment begins with how it is called."""
     texts = dict(meanings()[name])
     row = texts.pop("row")
     call, _, rest = row.partition(": ")

@@ -1,6 +1,4 @@
-"""
-What does a dry run tell?
-"""
+"""What does a dry run tell?"""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,9 +9,7 @@ from devperf_pipeline.report import format as show
 
 
 def foresight(profile: Profile, foreseen: Sequence[Foreseen]) -> str:
-    """
-    Every object that would be made, how often each benchmark asks, and how long it all takes.
-    """
+    """Every object that would be made, how often each benchmark asks, and how long it all takes."""
     asked = [each for service in foreseen for each in service.benchmarks]
     lines = [
         f"Profile {profile.name}: {profile.rounds} rounds of {show.duration(_ns(profile.seconds))} for each of {len(asked)} benchmarks.",
@@ -31,9 +27,7 @@ def foresight(profile: Profile, foreseen: Sequence[Foreseen]) -> str:
 
 
 def would_start(stack: str, told: Mapping[str, Mapping[str, str]]) -> str:
-    """
-    What would be started of a stack that does not run: its services, their programs and settings.
-    """
+    """What would be started of a stack that does not run: its services, their programs and settings."""
     lines = [f"The stack {stack} does not run. These servers would be started on free loopback ports:", ""]
     for service, facts in told.items():
         lines.append(service)
@@ -47,9 +41,7 @@ def would_start(stack: str, told: Mapping[str, Mapping[str, str]]) -> str:
 
 
 def _besides(profile: Profile, foreseen: Sequence[Foreseen]) -> str:
-    """
-    What a baseline does besides its benchmarks, all services together.
-    """
+    """What a baseline does besides its benchmarks, all services together."""
     at_rest = f"{show.duration(_ns(profile.idle_s))} in which nothing is asked"
     held = max((service.held for service in foreseen), default=0)
     swept = [service.swept for service in foreseen if service.swept]
@@ -79,9 +71,7 @@ def _service(service: Foreseen) -> list[str]:
 
 
 def _stages(service: Foreseen) -> list[str]:
-    """
-    What a service is asked beside its benchmarks.
-    """
+    """What a service is asked beside its benchmarks."""
     lines: list[str] = []
     if service.held:
         lines.append(f"memory per request: up to {service.held} requests held open")

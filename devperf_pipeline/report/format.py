@@ -28,17 +28,13 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;"}
 
 
 def unit_for(times_ns: Iterable[int | None]) -> Unit:
-    """
-    The one unit in which a table of such medians is read down: µs while all of them are below a millisecond.
-    """
+    """The one unit in which a table of such medians is read down: µs while all of them are below a millisecond."""
     known = [time_ns for time_ns in times_ns if time_ns is not None]
     return "µs" if known and max(known) < _NS["ms"] else "ms"
 
 
 def in_unit(time_ns: int | None, unit: Unit) -> str:
-    """
-    A time without its unit, which the head of the column names: three digits that count ("0.0198", "4,012").
-    """
+    """A time without its unit, which the head of the column names: three digits that count ("0.0198", "4,012")."""
     return DASH if time_ns is None else _significant(time_ns / _NS[unit])
 
 
@@ -63,9 +59,7 @@ def duration(time_ns: int | None) -> str:
 
 
 def age(time_ns: int) -> str:
-    """
-    How long ago, in the one unit that matters: "45 s", "3 min", "5 h", "2 days".
-    """
+    """How long ago, in the one unit that matters: "45 s", "3 min", "5 h", "2 days"."""
     seconds = max(0, time_ns) // _S_NS
     if seconds < 60:
         return f"{seconds} s"
@@ -77,25 +71,19 @@ def age(time_ns: int) -> str:
 
 
 def moment(epoch_ns: int) -> str:
-    """
-    A point in time for people everywhere: "2026-11-25 03:15 UTC".
-    """
+    """A point in time for people everywhere: "2026-11-25 03:15 UTC"."""
     return datetime.fromtimestamp(epoch_ns // _S_NS, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def throughput(per_second: float | None) -> str:
-    """
-    Calls a second: "18,000/s", "8.53/s".
-    """
+    """Calls a second: "18,000/s", "8.53/s"."""
     if per_second is None or not math.isfinite(per_second):
         return DASH
     return f"{_significant(_rounded(per_second))}/s"
 
 
 def size(size_bytes: int) -> str:
-    """
-    Bytes in binary units: "256 MiB", "7.6 GiB".
-    """
+    """Bytes in binary units: "256 MiB", "7.6 GiB"."""
     value, unit = float(size_bytes), "B"
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):  # noqa: B007 - the unit it stops at is the answer
         if value < 1024:
@@ -107,32 +95,24 @@ def size(size_bytes: int) -> str:
 
 
 def count(number: int | None) -> str:
-    """
-    A whole number with its thousands apart: "1,234,567".
-    """
+    """A whole number with its thousands apart: "1,234,567"."""
     return DASH if number is None else f"{number:,}"
 
 
 def users(number: int) -> str:
-    """
-    How many users, in words: "1 user", "1,000 users".
-    """
+    """How many users, in words: "1 user", "1,000 users"."""
     return "1 user" if number == 1 else f"{count(number)} users"
 
 
 def percent(share: float) -> str:
-    """
-    A share from 0 to 1: "0.3 %"; what is not quite nothing says so ("< 0.1 %").
-    """
+    """A share from 0 to 1: "0.3 %"; what is not quite nothing says so ("< 0.1 %")."""
     if 0 < share < 0.001:
         return "< 0.1 %"
     return f"{_short(share * 100)} %"
 
 
 def change(ratio: float | None) -> str:
-    """
-    How much longer than before: "+12 %"; from three times on "4.5 times".
-    """
+    """How much longer than before: "+12 %"; from three times on "4.5 times"."""
     if ratio is None or not math.isfinite(ratio):
         return DASH
     if ratio >= 3:
@@ -142,24 +122,18 @@ def change(ratio: float | None) -> str:
 
 
 def times(ratio: float | None) -> str:
-    """
-    How many times as much: "2.4", "112".
-    """
+    """How many times as much: "2.4", "112"."""
     return DASH if ratio is None or not math.isfinite(ratio) else _spoken(ratio)
 
 
 def number(value: float) -> int | float:
-    """
-    Three digits that count, still a number: for tables that sort by it.
-    """
+    """Three digits that count, still a number: for tables that sort by it."""
     rounded = _rounded(value)
     return int(rounded) if rounded.is_integer() else rounded
 
 
 def plain(text: object, limit: int = 80) -> str:
-    """
-    One line without control, invisible or direction-changing characters, at most `limit` characters long.
-    """
+    """One line without control, invisible or direction-changing characters, at most `limit` characters long."""
     # Cut before looking at each character: a banner may be megabytes long.
     head = str(text)[: limit * 4]
     seen = "".join(" " if unicodedata.category(sign)[0] in "CZ" else sign for sign in head)
@@ -168,16 +142,12 @@ def plain(text: object, limit: int = 80) -> str:
 
 
 def cell(text: object, limit: int = 80) -> str:
-    """
-    Hostile text as one harmless cell of a Markdown table: no markup, no link, no mention, no HTML.
-    """
+    """Hostile text as one harmless cell of a Markdown table: no markup, no link, no mention, no HTML."""
     return _escape(plain(text, limit))
 
 
 def prose(text: object, limit: int = 600) -> str:
-    """
-    Hostile text as part of a sentence; what stood between backticks (a command to copy) stays code.
-    """
+    """Hostile text as part of a sentence; what stood between backticks (a command to copy) stays code."""
     parts = plain(text, limit).split("`")
     if len(parts) % 2 == 0 or not all(part.strip() for part in parts[1::2]):
         return _escape("`".join(parts))  # a backtick without a partner: none of them is markup
@@ -185,49 +155,37 @@ def prose(text: object, limit: int = 600) -> str:
 
 
 def sql(text: object) -> str:
-    """
-    Hostile text as a string literal in SQL that people copy.
-    """
+    """Hostile text as a string literal in SQL that people copy."""
     return "'" + plain(text, 500).replace("'", "''") + "'"
 
 
 def label(text: object, limit: int = 34) -> str:
-    """
-    Text for a picture: only what every font can draw.
-    """
+    """Text for a picture: only what every font can draw."""
     return plain(text, limit).replace("…", "...").encode("latin-1", "replace").decode("latin-1")
 
 
 def file_name(text: str) -> str:
-    """
-    A file's name made of somebody's word: the same for the same word, never a path, never another word's.
-    """
+    """A file's name made of somebody's word: the same for the same word, never a path, never another word's."""
     safe = re.sub(r"[^A-Za-z0-9_-]+", "-", text[:200]).strip("-")[:60]
     return safe if safe and safe == text else f"{safe or 'x'}-{zlib.crc32(text.encode(errors='replace')):08x}"
 
 
 def _escape(line: str) -> str:
-    """
-    One clean line with every sign that means something in Markdown taken literally.
-    """
+    """One clean line with every sign that means something in Markdown taken literally."""
     line = "".join(_ENTITIES.get(sign, sign) for sign in line)
     line = _MARKUP.sub(lambda match: f"\\{match[0]}", line)
     return _LINKS.sub(lambda match: match[0].replace(":", "&#58;").replace(".", "&#46;"), line)
 
 
 def _rounded(value: float) -> float:
-    """
-    Three digits that count.
-    """
+    """Three digits that count."""
     if value == 0 or not math.isfinite(value):
         return 0.0
     return round(value, 2 - math.floor(math.log10(abs(value))))
 
 
 def _significant(value: float) -> str:
-    """
-    Three digits that count, trailing zeros kept so that a column lines up; whole numbers from 100 on.
-    """
+    """Three digits that count, trailing zeros kept so that a column lines up; whole numbers from 100 on."""
     if value == 0:
         return "0"
     if abs(value) >= 99.95:
@@ -237,17 +195,13 @@ def _significant(value: float) -> str:
 
 
 def _spoken(value: float) -> str:
-    """
-    Two decimals below 10, one below 100, none above.
-    """
+    """Two decimals below 10, one below 100, none above."""
     if value >= 99.95:
         return f"{value:,.0f}"
     return f"{value:.2f}" if value < 9.995 else f"{value:.1f}"
 
 
 def _short(value: float) -> str:
-    """
-    The same without zeros that say nothing.
-    """
+    """The same without zeros that say nothing."""
     text = _spoken(value)
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -32,9 +32,7 @@ _NAMED = re.compile(r'(\bid="|href="#|url\(#)')
 
 
 def page(markdown: str, pictures: Mapping[str, str]) -> str:
-    """
-    The whole file. `pictures` are SVG drawings by the address that the Markdown gives them.
-    """
+    """The whole file. `pictures` are SVG drawings by the address that the Markdown gives them."""
     markup = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
     tokens = markup.parse(markdown)
     contents = _name_headings(tokens)
@@ -72,9 +70,7 @@ def page(markdown: str, pictures: Mapping[str, str]) -> str:
 
 
 def _name_headings(tokens: "Sequence[Token]") -> list[tuple[str, str]]:
-    """
-    Give each heading a name that a link can point at; the parts of the report, with their names.
-    """
+    """Give each heading a name that a link can point at; the parts of the report, with their names."""
     contents: list[tuple[str, str]] = []
     number = 0
     for place, token in enumerate(tokens):
@@ -88,18 +84,14 @@ def _name_headings(tokens: "Sequence[Token]") -> list[tuple[str, str]]:
 
 
 def _mark_long_cells(tokens: "Sequence[Token]") -> None:
-    """
-    Cells that hold sentences get room for them: a column as wide as a number would be many lines high.
-    """
+    """Cells that hold sentences get room for them: a column as wide as a number would be many lines high."""
     for token, inside in pairwise(tokens):
         if token.type == "td_open" and len(inside.content) > _SENTENCE:
             token.attrJoin("class", "long")
 
 
 def _boxed(table: str) -> str:
-    """
-    A table that scrolls by itself where it is too wide, and unfolds where it is too long.
-    """
+    """A table that scrolls by itself where it is too wide, and unfolds where it is too long."""
     lines = table.count("<tr>") - 1
     box = f"{_WIDE}{table}</div>"
     return f"<details><summary>{lines} lines</summary>\n{box}</details>" if lines > _LONG else box
@@ -110,9 +102,7 @@ def _words(token: "Token") -> str:
 
 
 def _inline(prefix: str, svg: str, about: str) -> str:
-    """
-    A drawing inside the page; what is named in it is renamed, for names are one for the whole page.
-    """
+    """A drawing inside the page; what is named in it is renamed, for names are one for the whole page."""
     drawing = _NAMED.sub(lambda match: match[0] + prefix, _PROLOGUE.sub("", svg, count=1))
     drawing = re.sub(r"<metadata>.*?</metadata>\s*", "", drawing, count=1, flags=re.DOTALL)
     return drawing.replace("<svg ", f'<svg role="img" aria-label="{about}" ', 1)

@@ -1,13 +1,11 @@
-"""
-Which rows does a report show? The only place of `report/` that asks the warehouse anything.
-"""
+"""Which rows does a report show? The only place of `report/` that asks the warehouse anything."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from devperf_pipeline.analyse.ranking import rankings
 from devperf_pipeline.errors import StoreError
-from devperf_pipeline.report.report_data import Part, Picture, Row, Sitting, shown
+from devperf_pipeline.report.report_data import Part, Picture, Row, Run, shown
 from devperf_pipeline.services import place_of
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store.warehouse import query
@@ -32,15 +30,15 @@ def picture(con: "Connection", baseline_id: str | None = None) -> Picture:
         StoreError: no baseline of that id, or none at all.
 
     """
-    sitting = _sitting(con, baseline_id)
-    rows = _answers(con, [Row(**row) for row in asked(con, "report_rows", baseline_id=sitting.baseline_id)])
-    services = {row["service"]: row for row in asked(con, "report_services", baseline_id=sitting.baseline_id)}
+    run = _run(con, baseline_id)
+    rows = _answers(con, [Row(**row) for row in asked(con, "report_rows", baseline_id=run.baseline_id)])
+    services = {row["service"]: row for row in asked(con, "report_services", baseline_id=run.baseline_id)}
     names = sorted(services.keys() | {row.service for row in rows}, key=place_of)
     facts = {name: _facts(con, service.get("seen_in")) for name, service in services.items()}
     nothing: dict[str, Any] = {"asked": False, **dict.fromkeys(_OPTIONAL)}
     return Picture(
-        sitting=sitting,
-        host=_facts(con, sitting.baseline_id).get("host", {}),
+        run=run,
+        host=_facts(con, run.baseline_id).get("host", {}),
         parts=[
             Part(
                 **{**nothing, **services.get(name, {}), "service": name},
@@ -49,14 +47,12 @@ def picture(con: "Connection", baseline_id: str | None = None) -> Picture:
             )
             for name in names
         ],
-        rankings=rankings(con, sitting.baseline_id, Folders.find().reference_apis / CONTRACT),
+        rankings=rankings(con, run.baseline_id, Folders.find().reference_apis / CONTRACT),
     )
 
 
 def curves(con: "Connection", part: Part) -> dict[tuple[str, str], list[tuple[float, int]]]:
-    """
-    The percentile curves of what a picture shows, from the raw samples, keyed by baseline and benchmark.
-    """
+    """The percentile curves of what a picture shows, from the raw samples, keyed by baseline and benchmark."""
     wanted: dict[str, list[str]] = {}
     for row, _ in shown(part.rows):
         if row.valid:
@@ -70,9 +66,7 @@ def curves(con: "Connection", part: Part) -> dict[tuple[str, str], list[tuple[fl
 
 
 def _answers(con: "Connection", rows: list[Row]) -> list[Row]:
-    """
-    One answer to each question: without what the engine measured beside a tool only where a load test asked the same.
-    """
+    """One answer to each question: without what the engine measured beside a tool only where a load test asked the same."""
     if not (has(con, "stated") and has(con, "load_tests")):
         return rows
     names = ("baseline_id", "service", "operation", "users")
@@ -80,10 +74,10 @@ def _answers(con: "Connection", rows: list[Row]) -> list[Row]:
     return [row for row in rows if (row.baseline_id, row.service, row.operation, row.users) not in beside]
 
 
-def _sitting(con: "Connection", baseline_id: str | None) -> Sitting:
+def _run(con: "Connection", baseline_id: str | None) -> Run:
     found = asked(con, "report_baseline", baseline_id=baseline_id)
     if found:
-        return Sitting(**found[0])
+        return Run(**found[0])
     if baseline_id is None:
         raise StoreError(
             "A report needs a baseline, and the warehouse holds none. Measure one first: make baseline"
@@ -94,9 +88,7 @@ def _sitting(con: "Connection", baseline_id: str | None) -> Sitting:
 
 
 def _facts(con: "Connection", baseline_id: str | None) -> dict[str, dict[str, str]]:
-    """
-    What was found in a baseline: service (or "host") to its facts.
-    """
+    """What was found in a baseline: service (or "host") to its facts."""
     facts: dict[str, dict[str, str]] = {}
     if baseline_id is not None:
         for row in asked(con, "report_infrastructure", baseline_id=baseline_id):
@@ -105,28 +97,20 @@ def _facts(con: "Connection", baseline_id: str | None) -> dict[str, dict[str, st
 
 
 def _settings(facts: Mapping[str, str]) -> dict[str, str]:
-    """
-    The facts of a service but for its product and version, which have columns of their own.
-    """
+    """The facts of a service but for its product and version, which have columns of their own."""
     return {key: value for key, value in facts.items() if key not in {"product", "version"}}
 
 
 def optional(con: "Connection", table: str, name: str, **parameters: object) -> list[dict[str, Any]]:
-    """
-    The same of a table that a warehouse of before may not have: no rows then.
-    """
+    """The same of a table that a warehouse of before may not have: no rows then."""
     return asked(con, name, **parameters) if has(con, table) else []
 
 
 def has(con: "Connection", table: str) -> bool:
-    """
-    Whether the warehouse has that table or view: one of before may not.
-    """
+    """Whether the warehouse has that table or view: one of before may not."""
     return any(row["name"] == table for row in asked(con, "report_relations"))
 
 
 def asked(con: "Connection", name: str, **parameters: object) -> list[dict[str, Any]]:
-    """
-    Rows of `sql/<name>.sql`, whose columns have the types that the statement gives them.
-    """
+    """Rows of `sql/<name>.sql`, whose columns have the types that the statement gives them."""
     return cast("list[dict[str, Any]]", query(con, name, **parameters))

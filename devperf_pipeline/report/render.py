@@ -1,6 +1,4 @@
-"""
-How does a baseline become a page that people read?
-"""
+"""How does a baseline become a page that people read?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,7 +55,7 @@ def render(folders: Folders, baseline_id: str | None = None) -> Rendered:
         latest = folders.reports / "latest.md"
         rendered = _write_all(folders, con, view)
         newest = rendered
-        if not view.sitting.newest:
+        if not view.run.newest:
             newest = None if latest.exists() else _write_all(folders, con, picture(con))
         if newest:
             for suffix in (".md", ".html"):
@@ -68,10 +66,8 @@ def render(folders: Folders, baseline_id: str | None = None) -> Rendered:
 
 
 def _write_all(folders: Folders, con: "Connection", view: Picture) -> Rendered:
-    """
-    Charts first: a page never names a picture that is not there yet.
-    """
-    name = show.file_name(view.sitting.baseline_id)
+    """Charts first: a page never names a picture that is not there yet."""
+    name = show.file_name(view.run.baseline_id)
     inside = contents(con, view)
     charts = [block for section in inside.sections for block in section.blocks if isinstance(block, Chart)]
     links = {chart.name: f"charts-{name}/{show.file_name(chart.name)}.svg" for chart in charts}
@@ -98,8 +94,8 @@ def _markdown(view: Picture, inside: Contents, links: Mapping[str, str], warehou
         autoescape=False,  # noqa: S701 - Markdown, not HTML; format.cell has made every word harmless
     )
     return environment.get_template("baseline.md.jinja").render(
-        name=show.cell(view.sitting.baseline_id),
-        baseline_id=show.sql(view.sitting.baseline_id),
+        name=show.cell(view.run.baseline_id),
+        baseline_id=show.sql(view.run.baseline_id),
         opening=summary.opening(view),
         first=inside.first,
         missing=summary.missing(view),
@@ -113,9 +109,7 @@ def _markdown(view: Picture, inside: Contents, links: Mapping[str, str], warehou
 
 
 def _example(view: Picture) -> dict[str, str] | None:
-    """
-    The first reading of an API that counts, or else of any service, as literals of SQL; None where nothing counts.
-    """
+    """The first reading of an API that counts, or else of any service, as literals of SQL; None where nothing counts."""
     rows = [row for part in view.parts for row, _ in shown(part.rows) if row.valid]
     apis = [row for row in rows if role_of(row.service) == "api"]
     row = next(iter(apis or rows), None)
@@ -123,17 +117,13 @@ def _example(view: Picture) -> dict[str, str] | None:
 
 
 def _named(view: Picture) -> str | None:
-    """
-    A service of which there is something to list, as it can be written on a command line; None where none can.
-    """
+    """A service of which there is something to list, as it can be written on a command line; None where none can."""
     names = [row.service for part in view.parts for row, _ in shown(part.rows)]
     return next((name for name in names if NAME.fullmatch(name)), None)
 
 
 def _write(path: Path, text: str) -> None:
-    """
-    Whole or not at all: beside, then renamed over.
-    """
+    """Whole or not at all: beside, then renamed over."""
     beside = path.with_name(f"{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

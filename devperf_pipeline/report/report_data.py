@@ -1,7 +1,7 @@
 """
 What is a report made of?
 
-The words of the warehouse as plain data: the baseline (`Sitting`), its stack's services (`Part`), their rows (`Row`),
+The words of the warehouse as plain data: the baseline (`Run`), its stack's services (`Part`), their rows (`Row`),
 and all of it together (`Picture`).
 """
 
@@ -21,7 +21,7 @@ ENOUGH_FOR_P999 = 3_688
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sitting:
+class Run:
     """
     The baseline that the report is about. `ended_at_ns` is None where it was cut short.
 
@@ -81,9 +81,7 @@ class Row:
 
     @property
     def is_floor(self) -> bool:
-        """
-        Whether it asked for nothing: what the instrument itself costs.
-        """
+        """Whether it asked for nothing: what the instrument itself costs."""
         return self.operation == FLOOR
 
     @property
@@ -121,23 +119,17 @@ class Part:
 
     @property
     def new(self) -> Sequence[Row]:
-        """
-        What this baseline measured.
-        """
+        """What this baseline measured."""
         return [row for row in self.rows if row.is_new]
 
     @property
     def title(self) -> str:
-        """
-        How people call it: the catalogue's title, or the name in the stack file.
-        """
+        """How people call it: the catalogue's title, or the name in the stack file."""
         return title_of(self.service)
 
     @property
     def stand_in(self) -> str | None:
-        """
-        The program that answers in the service's place ("MariaDB 10.11"), None where the service itself does.
-        """
+        """The program that answers in the service's place ("MariaDB 10.11"), None where the service itself does."""
         if "protocol" not in (self.product or "") or role_of(self.service) == "api":
             return None  # an API is called as it calls itself
         outside, _, inside = (self.product or "").rstrip(")").partition(" (")
@@ -151,24 +143,20 @@ class Picture:
     of each route that this baseline measured.
     """
 
-    sitting: Sitting
+    run: Run
     host: Mapping[str, str]
     parts: Sequence[Part]
     rankings: Sequence[Ranking]
 
     def title_of(self, service: str) -> str:
-        """
-        How people call a service, or a node of one ("redis_cluster/1"); its name where nobody knows it.
-        """
+        """How people call a service, or a node of one ("redis_cluster/1"); its name where nobody knows it."""
         name, _, node = service.partition("/")
         if kind_of(name) is None:
             return service
         return f"{title_of(name)}, node {node}" if node else title_of(name)
 
     def operation_of(self, service: str, operation: str) -> str:
-        """
-        How people call an operation of a service; its name where no row has it.
-        """
+        """How people call an operation of a service; its name where no row has it."""
         rows = (row for part in self.parts if part.service == service for row in part.rows)
         return next((row.title for row in rows if row.operation == operation), operation)
 

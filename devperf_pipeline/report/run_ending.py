@@ -1,6 +1,4 @@
-"""
-What does the command line say when a baseline has ended?
-"""
+"""What does the command line say when a baseline has ended?"""
 
 from dataclasses import dataclass
 
@@ -15,18 +13,14 @@ LONGEST_REASON = 600
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """
-    A few lines for a terminal, and how many services have been measured.
-    """
+    """A few lines for a terminal, and how many services have been measured."""
 
     text: str
     measured: int
 
 
 def ending(folders: Folders) -> Ending:
-    """
-    What the newest baseline measured, what it did not and why, and where to look.
-    """
+    """What the newest baseline measured, what it did not and why, and where to look."""
     con = connect(folders)
     try:
         view = picture(con, None)
@@ -34,10 +28,10 @@ def ending(folders: Folders) -> Ending:
         con.close()
     measured = [part for part in view.parts if part.new]
     failed = [part for part in view.parts if part.asked and part.state != "measured"]
-    folder = folders.samples / f"baseline_id={view.sitting.baseline_id}"
+    folder = folders.samples / f"baseline_id={view.run.baseline_id}"
     lines = [
         "",
-        f"Baseline {view.sitting.baseline_id}",
+        f"Baseline {view.run.baseline_id}",
         *map(_measured, measured),
         *(f"  {part.service:<17} {part.state or 'cut short'}: {_reason(part)}" for part in failed),
         *(

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """
-    A Markdown table whose cells are ready to be printed. `rule` aligns: ":--" left, "--:" right.
-    """
+    """A Markdown table whose cells are ready to be printed. `rule` aligns: ":--" left, "--:" right."""
 
     head: Sequence[str]
     rule: Sequence[str]
@@ -21,18 +19,14 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """
-    A list, one point each.
-    """
+    """A list, one point each."""
 
     points: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """
-    A picture. `about` is what it shows, for those who do not see it; `name` becomes its file's.
-    """
+    """A picture. `about` is what it shows, for those who do not see it; `name` becomes its file's."""
 
     about: str
     name: str
@@ -44,9 +38,7 @@ Block = str | Table | Lines | Chart
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """
-    A heading and what stands below it. `level` 2 is a part of the report, 3 a part of that.
-    """
+    """A heading and what stands below it. `level` 2 is a part of the report, 3 a part of that."""
 
     title: str
     blocks: Sequence[Block]
@@ -54,7 +46,5 @@ class Section:
 
 
 def columns(*heads: str, words: int = 1) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """
-    Head and rule of a table whose first `words` columns are words and whose others are numbers.
-    """
+    """Head and rule of a table whose first `words` columns are words and whose others are numbers."""
     return heads, (*(":--",) * words, *("--:",) * (len(heads) - words))

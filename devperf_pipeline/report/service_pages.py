@@ -1,6 +1,4 @@
-"""
-What does Dagster show of a service on its asset's page?
-"""
+"""What does Dagster show of a service on its asset's page?"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -44,16 +42,12 @@ def service_panel(con: "Connection", baseline_id: str | None, service: str) -> s
 
 
 def report_panel(report: str) -> str:
-    """
-    A rendered report as it can be read in a dialog: without its pictures, whose files a browser does not get there.
-    """
+    """A rendered report as it can be read in a dialog: without its pictures, whose files a browser does not get there."""
     return "\n".join(line for line in report.splitlines() if not line.startswith("!["))
 
 
 def report_picture(con: "Connection", baseline_id: str | None) -> str:
-    """
-    Every operation of every service at one user, as an inline picture for the same dialog.
-    """
+    """Every operation of every service at one user, as an inline picture for the same dialog."""
     chart = overview(picture(con, baseline_id).parts, small=True)
     return (
         inline("Latency of every operation, one user", chart) if chart else "Nothing valid was measured yet."
@@ -77,45 +71,41 @@ def _baselines(con: "Connection", view: "Picture") -> str:
         f"- {show.cell(row['baseline_id'])}: {show.moment(row['began_at_ns'])}, {show.cell(row['profile'])}, "
         f"{show.cell(row['state'])}, {show.count(row['samples'])} calls, {show.count(row['invalid'])} of "
         f"{show.count(row['benchmarks'])} benchmarks do not count"
-        for row in asked(con, "report_baselines", baseline_id=view.sitting.baseline_id)
+        for row in asked(con, "report_baselines", baseline_id=view.run.baseline_id)
     )
 
 
 def _percentiles(con: "Connection", view: "Picture") -> str:
     medians = "\n".join(f"- {line}" for line in summary.headline(view))
-    chart = history(asked(con, "report_history", baseline_id=view.sitting.baseline_id), small=True)
+    chart = history(asked(con, "report_history", baseline_id=view.run.baseline_id), small=True)
     return f"{medians}\n\n{inline('p50 over baselines', chart)}" if chart else medians
 
 
 def _load_tests(con: "Connection", view: "Picture") -> str:
-    chart = sweep(asked(con, "report_load_tests", baseline_id=view.sitting.baseline_id), small=True)
+    chart = sweep(asked(con, "report_load_tests", baseline_id=view.run.baseline_id), small=True)
     return inline("Throughput and p95, from one user to most", chart) if chart else ""
 
 
 def _knees(con: "Connection", view: "Picture") -> str:
-    knees = asked(con, "report_knees", baseline_id=view.sitting.baseline_id)
+    knees = asked(con, "report_knees", baseline_id=view.run.baseline_id)
     return "\n".join(f"- {load_tests.knee(view, one)}" for one in knees)
 
 
 def _resources(con: "Connection", view: "Picture") -> str:
-    idle = resources.at_rest(view, asked(con, "report_resources", baseline_id=view.sitting.baseline_id))
+    idle = resources.at_rest(view, asked(con, "report_resources", baseline_id=view.run.baseline_id))
     return f"At rest, medians over the readings:\n\n{_markdown(idle)}" if idle.rows else ""
 
 
 def _memory(con: "Connection", view: "Picture") -> str:
-    """
-    What one more request under way costs, a line each service.
-    """
+    """What one more request under way costs, a line each service."""
     return "\n".join(
         f"- {show.cell(view.title_of(row['service']))}: {resources.slope(row)}; {show.prose(row['verdict'] or show.DASH)}"
-        for row in resources.best(asked(con, "report_memory", baseline_id=view.sitting.baseline_id))
+        for row in resources.best(asked(con, "report_memory", baseline_id=view.run.baseline_id))
     )
 
 
 def _rounds(con: "Connection", view: "Picture") -> str:
-    """
-    How many rounds each service has, how long they were, and how many do not count or were disturbed.
-    """
+    """How many rounds each service has, how long they were, and how many do not count or were disturbed."""
     head, rule = columns("service", "benchmarks", "rounds", "each", "do not count", "others were busy")
     lines = [
         [
@@ -124,15 +114,13 @@ def _rounds(con: "Connection", view: "Picture") -> str:
             show.duration(round(row["elapsed_ns"])),
             *(show.count(row[name]) for name in ("problems", "busy")),
         ]
-        for row in asked(con, "report_rounds", baseline_id=view.sitting.baseline_id)
+        for row in asked(con, "report_rounds", baseline_id=view.run.baseline_id)
     ]
     return _markdown(Table(head, rule, lines))
 
 
 def _markdown(table: Table) -> str:
-    """
-    A table as its lines are written.
-    """
+    """A table as its lines are written."""
     return "\n".join(f"| {' | '.join(line)} |" for line in (table.head, table.rule, *table.rows))
 
 
@@ -150,9 +138,7 @@ _PANELS: Mapping[str, Callable[["Connection", "Picture"], str]] = {
 def service_rows(
     con: "Connection", baseline_id: str | None, service: str
 ) -> list[dict[str, str | int | float | None]]:
-    """
-    What this baseline measured of one service, as the report has it, with few columns and rounded numbers.
-    """
+    """What this baseline measured of one service, as the report has it, with few columns and rounded numbers."""
     part = _part(con, baseline_id, service)
     return table_cells.records(part.new) if part else []
 

@@ -1,6 +1,4 @@
-"""
-What does Dagster show of what one stage of a sitting made of a service?
-"""
+"""What does Dagster show of what one stage of a run made of a service?"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,17 +38,13 @@ class Page:
 
 
 def page(con: "Connection", baseline_id: str, stage: Stage, service: str) -> Page:
-    """
-    The page of one stage's asset of a service; an empty one for the stage "samples", whose page is `panel.py`'s.
-    """
+    """The page of one stage's asset of a service; an empty one for the stage "samples", whose page is `panel.py`'s."""
     make = {"load_tests": _load_tests, "resources": _resources, "tools": _tools}.get(stage)
     return make(con, baseline_id, service) if make else Page()
 
 
 def _load_tests(con: "Connection", baseline_id: str, service: str) -> Page:
-    """
-    The sweep of users as table and picture, and its knee.
-    """
+    """The sweep of users as table and picture, and its knee."""
     tests = _of(service, asked(con, "report_load_tests", baseline_id=baseline_id))
     knees = _of(service, asked(con, "report_knees", baseline_id=baseline_id))
     rows: list[dict[str, Cell]] = [
@@ -92,18 +86,14 @@ def _load_tests(con: "Connection", baseline_id: str, service: str) -> Page:
 
 
 def _counts(one: Mapping[str, Any]) -> str:
-    """
-    Whether a load test counts, and whether it was alone on the machine.
-    """
+    """Whether a load test counts, and whether it was alone on the machine."""
     if not one["valid"]:
         return show.plain(one["invalid_reason"] or "no", 160)
     return "yes, but others used over 30 % of the cores" if one["busy_rounds"] else "yes"
 
 
 def _resources(con: "Connection", baseline_id: str, service: str) -> Page:
-    """
-    Medians of what its processes used: at rest and under its own loads, each node by itself; memory per request.
-    """
+    """Medians of what its processes used: at rest and under its own loads, each node by itself; memory per request."""
     used = [
         row
         for row in asked(con, "report_resources", baseline_id=baseline_id)
@@ -151,9 +141,7 @@ def _resources(con: "Connection", baseline_id: str, service: str) -> Page:
 
 
 def _tools(con: "Connection", baseline_id: str, service: str) -> Page:
-    """
-    Each run of a tool, and what it comes to beside the engine.
-    """
+    """Each run of a tool, and what it comes to beside the engine."""
     view = picture(con, baseline_id)
     runs = asked(con, "report_stated", baseline_id=baseline_id, service=service)
     rows = [_run(view, service, one) for one in runs]
@@ -180,9 +168,7 @@ def _run(view: "Picture", service: str, one: Mapping[str, Any]) -> dict[str, Cel
 
 
 def _late(one: Mapping[str, Any]) -> str:
-    """
-    What the throughput of a tool is that sees its own end too late.
-    """
+    """What the throughput of a tool is that sees its own end too late."""
     if one["looks_ns"] is None:
         return ""
     return (

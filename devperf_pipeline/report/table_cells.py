@@ -1,6 +1,4 @@
-"""
-What stands in the cells of a report's tables?
-"""
+"""What stands in the cells of a report's tables?"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,18 +38,14 @@ class Readings:
 
 
 def end_ns(picture: Picture) -> int:
-    """
-    The moment that ages count from: the end of the baseline, or its last measurement where it was cut short.
-    """
-    sitting = picture.sitting
+    """The moment that ages count from: the end of the baseline, or its last measurement where it was cut short."""
+    run = picture.run
     new = [row.measured_at_ns for part in picture.parts for row in part.new]
-    return sitting.ended_at_ns or max([sitting.began_at_ns, *new])
+    return run.ended_at_ns or max([run.began_at_ns, *new])
 
 
 def readings(part: Part, now_ns: int) -> Readings:
-    """
-    Everything measured of one service, valid or not, with ages counted back from `now_ns`.
-    """
+    """Everything measured of one service, valid or not, with ages counted back from `now_ns`."""
     lines = shown(part.rows)
     beside = [(driver, None) for _, driver in lines if driver]
     engine, engine_alike = _alike(_table(part.service, lines, now_ns)) if lines else (None, "")
@@ -66,9 +60,7 @@ def readings(part: Part, now_ns: int) -> Readings:
 
 
 def host(picture: Picture) -> list[Block]:
-    """
-    The machine, as it was found: a table of what is there, and a sentence about what is not or could not be found.
-    """
+    """The machine, as it was found: a table of what is there, and a sentence about what is not or could not be found."""
     first = [key for key in _HOST if key in picture.host]
     keys = [*first, *(key for key in picture.host if key not in first)]
     rows = [[_fact_name(key), _fact(key, picture.host[key])] for key in keys if picture.host[key] not in _NOT]
@@ -84,9 +76,7 @@ def host(picture: Picture) -> list[Block]:
 
 
 def services(picture: Picture) -> Table:
-    """
-    What really ran, service by service, and what became of it in this baseline.
-    """
+    """What really ran, service by service, and what became of it in this baseline."""
     head = ("service", "what ran", "version", "this baseline")
     rows = [
         [
@@ -101,9 +91,7 @@ def services(picture: Picture) -> Table:
 
 
 def records(rows: Sequence[Row]) -> list[dict[str, str | int | float | None]]:
-    """
-    The same lines for Dagster's own table: few columns, numbers that sort, milliseconds; None where there is no number.
-    """
+    """The same lines for Dagster's own table: few columns, numbers that sort, milliseconds; None where there is no number."""
 
     def ms(time_ns: int | None) -> float | None:
         return None if time_ns is None else float(show.number(time_ns / 1_000_000))
@@ -128,9 +116,7 @@ def records(rows: Sequence[Row]) -> list[dict[str, str | int | float | None]]:
 
 
 def _table(service: str, lines: Sequence[tuple[Row, Row | None]], now_ns: int) -> Table:
-    """
-    One line an operation and number of users; a table of an API starts with its percentiles, as they are published.
-    """
+    """One line an operation and number of users; a table of an API starts with its percentiles, as they are published."""
     unit = show.unit_for(row.p50_ns for row, _ in lines)
 
     def time(pick: Callable[[Row], int | None]) -> Callable[[Row, Row | None], str]:
@@ -184,9 +170,7 @@ def _table(service: str, lines: Sequence[tuple[Row, Row | None]], now_ns: int) -
 
 
 def _alike(table: Table) -> tuple[Table, str]:
-    """
-    The table without columns that say the same in every row, and a sentence that says it: narrow tables are read.
-    """
+    """The table without columns that say the same in every row, and a sentence that says it: narrow tables are read."""
     if len(table.rows) < _WORTH_IT:
         return table, ""
     same = {
@@ -205,9 +189,7 @@ def _alike(table: Table) -> tuple[Table, str]:
 
 
 def _struck(row: Row, text: str) -> str:
-    """
-    A reading that does not count is struck through, and stays where it is.
-    """
+    """A reading that does not count is struck through, and stays where it is."""
     return text if row.valid or text == show.DASH else f"~~{text}~~"
 
 

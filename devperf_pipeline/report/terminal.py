@@ -1,6 +1,4 @@
-"""
-How do rows look in a terminal, and as CSV?
-"""
+"""How do rows look in a terminal, and as CSV?"""
 
 import csv
 import io
@@ -16,9 +14,7 @@ WIDEST = 80
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """
-    Columns under each other, numbers to the right; after 200 rows it says that there are more.
-    """
+    """Columns under each other, numbers to the right; after 200 rows it says that there are more."""
     found = iter(rows)
     shown = list(islice(found, MOST_ROWS))
     more = next(found, None) is not None
@@ -41,9 +37,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """
-    The same as CSV, one line at a time, every digit of every number.
-    """
+    """The same as CSV, one line at a time, every digit of every number."""
     for row in chain([columns], rows):
         line = io.StringIO()
         csv.writer(line, lineterminator="").writerow(row)

@@ -17,7 +17,7 @@ class Kind:
     """
     One kind of system: how people call it, which module knows it, how Dagster draws it.
 
-    `load_tested` kinds have an operation that is driven with many users in one stretch; `tools` can measure it, too.
+    `load_tested` kinds have an operation that is driven with many users in one window; `tools` can measure it, too.
     """
 
     name: str
@@ -30,9 +30,7 @@ class Kind:
 
     @property
     def open_session(self) -> Callable[[Service], Session]:
-        """
-        The module's way in. The driver is imported only when it is needed.
-        """
+        """The module's way in. The driver is imported only when it is needed."""
         return import_module(f"devperf_pipeline.services.{self.module}.session").open_session
 
 
@@ -118,24 +116,18 @@ def kind_of(service: str) -> Kind | None:
 
 
 def place_of(service: str) -> tuple[int, str]:
-    """
-    Where a service stands among others: in the catalogue's order, unknown ones last.
-    """
+    """Where a service stands among others: in the catalogue's order, unknown ones last."""
     kind = kind_of(service)
     return (list(CATALOGUE).index(kind.name) if kind else len(CATALOGUE), service)
 
 
 def title_of(service: str) -> str:
-    """
-    How people call a service: the catalogue's title, or its name where nobody knows its kind.
-    """
+    """How people call a service: the catalogue's title, or its name where nobody knows its kind."""
     kind = kind_of(service)
     return kind.title if kind else service
 
 
 def role_of(service: str) -> str:
-    """
-    What a service is for ("api", "database"); empty where nobody knows its kind.
-    """
+    """What a service is for ("api", "database"); empty where nobody knows its kind."""
     kind = kind_of(service)
     return kind.role if kind else ""

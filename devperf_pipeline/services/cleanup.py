@@ -1,5 +1,5 @@
 """
-How does everything of ours leave a stack, after a sitting that was killed?
+How does everything of ours leave a stack, after a run that was killed?
 
 Each service's own session knows what is ours: what is removed here is what the next baseline would remove first.
 """

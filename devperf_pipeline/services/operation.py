@@ -73,14 +73,10 @@ class Driver:
 
 
 class Connection(Protocol):
-    """
-    What `Session.connect` returns: one user's connection, made by the driver. Only its session looks inside.
-    """
+    """What `Session.connect` returns: one user's connection, made by the driver. Only its session looks inside."""
 
     def close(self) -> None:
-        """
-        End it; never raises.
-        """
+        """End it; never raises."""
         ...
 
 
@@ -117,12 +113,10 @@ class Operation:
 
 
 @runtime_checkable
-class Forewarning(Protocol):
-    """
-    What a session may have beside: what would spoil a measurement, told before one is begun.
-    """
+class Preflight(Protocol):
+    """What a session may have beside: what would spoil a measurement, told before one is begun."""
 
-    def spoilers(self) -> Sequence[str]:
+    def preflight(self) -> Sequence[str]:
         """
         One sentence each, with what was found: few connections left, keys that may be evicted, a missing privilege, …
 
@@ -151,9 +145,7 @@ class Session(Protocol):
     """What the driver raises: where it escapes, it costs this service's rows and no other's."""
 
     def facts(self) -> Facts:
-        """
-        What the running service says of itself.
-        """
+        """What the running service says of itself."""
         ...
 
     def objects(self) -> Sequence[str]:
@@ -165,9 +157,7 @@ class Session(Protocol):
         ...
 
     def assume(self) -> None:
-        """
-        Take it that `prepare` succeeded, without making anything, so that `operations` can be told.
-        """
+        """Take it that `prepare` succeeded, without making anything, so that `operations` can be told."""
         ...
 
     def prepare(self) -> None:
@@ -181,15 +171,11 @@ class Session(Protocol):
         ...
 
     def operations(self) -> Sequence[Operation]:
-        """
-        Everything measured here, the floor first. Valid after `prepare`.
-        """
+        """Everything measured here, the floor first. Valid after `prepare`."""
         ...
 
     def connect(self) -> Connection:
-        """
-        A new connection for one user, authenticated and verified.
-        """
+        """A new connection for one user, authenticated and verified."""
         ...
 
     def renew(self, service: Service) -> None:
@@ -203,23 +189,17 @@ class Session(Protocol):
         ...
 
     def clean(self) -> None:
-        """
-        Remove every object of ours. Safe to call twice, and without `prepare`.
-        """
+        """Remove every object of ours. Safe to call twice, and without `prepare`."""
         ...
 
     def close(self) -> None:
-        """
-        End the visit; never raises.
-        """
+        """End the visit; never raises."""
         ...
 
 
 @runtime_checkable
 class ToolTarget(Protocol):
-    """
-    A session whose operations a reference tool can ask for, too.
-    """
+    """A session whose operations a reference tool can ask for, too."""
 
     def tool_scripts(self) -> Mapping[str, str]:
         """
@@ -233,9 +213,7 @@ class ToolTarget(Protocol):
 
 @runtime_checkable
 class GuestHost(Protocol):
-    """
-    A session that can let a tool in which takes passwords on its command line only.
-    """
+    """A session that can let a tool in which takes passwords on its command line only."""
 
     def guest(self) -> AbstractContextManager[str]:
         """
@@ -245,7 +223,5 @@ class GuestHost(Protocol):
         ...
 
     def guest_objects(self) -> Sequence[str]:
-        """
-        The guest, and what it may make beside what is ours, as `Session.objects` says it.
-        """
+        """The guest, and what it may make beside what is ours, as `Session.objects` says it."""
         ...

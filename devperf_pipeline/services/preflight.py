@@ -11,45 +11,41 @@ from dataclasses import dataclass, field
 from devperf_pipeline.errors import ServiceError
 from devperf_pipeline.model import Facts, Service, Stack
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.services.operation import Forewarning
+from devperf_pipeline.services.operation import Preflight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Examined:
-    """
-    What was found at one service: its facts, or the problem that keeps us out; one sentence for each spoiler.
-    """
+class PreflightResult:
+    """What was found at one service: its facts, or the problem that keeps us out; one sentence for each warning."""
 
     service: Service
     facts: Facts | None = None
     problem: str | None = None
-    spoilers: Sequence[str] = field(default_factory=tuple[str, ...])
+    warnings: Sequence[str] = field(default_factory=tuple[str, ...])
 
 
-def examine(stack: Stack) -> Sequence[Examined]:
-    """
-    Every service of a running stack, in its order, all asked at the same time.
-    """
+def run_preflight(stack: Stack) -> Sequence[PreflightResult]:
+    """Every service of a running stack, in its order, all asked at the same time."""
 
-    def one(service: Service) -> Examined:
+    def one(service: Service) -> PreflightResult:
         if service.name in stack.missing:
-            return Examined(service=service, problem=stack.missing[service.name])
-        return _examined(service)
+            return PreflightResult(service=service, problem=stack.missing[service.name])
+        return _checked(service)
 
     with ThreadPoolExecutor(max_workers=len(stack.services)) as pool:
         return list(pool.map(one, stack.services))
 
 
-def _examined(service: Service) -> Examined:
+def _checked(service: Service) -> PreflightResult:
     try:
         session = CATALOGUE[service.kind].open_session(service)
     except ServiceError as error:
-        return Examined(service=service, problem=str(error))
+        return PreflightResult(service=service, problem=str(error))
     try:
         facts = session.facts()
-        spoilers = session.spoilers() if isinstance(session, Forewarning) else ()
-        return Examined(service=service, facts=facts, spoilers=spoilers)
+        warnings = session.preflight() if isinstance(session, Preflight) else ()
+        return PreflightResult(service=service, facts=facts, warnings=warnings)
     except (ServiceError, OSError, *session.exceptions) as error:
-        return Examined(service=service, problem=f"{type(error).__name__}: {error}")
+        return PreflightResult(service=service, problem=f"{type(error).__name__}: {error}")
     finally:
         session.close()

@@ -94,9 +94,7 @@ def growing(connection: socket.socket, said: bytes) -> Iterator[bytes]:
 
 
 def not_in_time(service: Service, why: str) -> ServiceUnreachable:
-    """
-    The error that says that a driver could not connect.
-    """
+    """The error that says that a driver could not connect."""
     return ServiceUnreachable(
         f"{service.name} at {service.address} should answer within {DEADLINE_S:.0f} s, but: {why}. "
         f"Start the server, or correct host and port in the stack file."
@@ -123,9 +121,7 @@ def greeting_in_http(service: Service) -> str | None:
 
 
 def show(heard: bytes) -> str:
-    """
-    The beginning of a foreign answer, harmless on a terminal.
-    """
+    """The beginning of a foreign answer, harmless on a terminal."""
     return ascii(heard[:SHOWN_BYTES].decode("latin-1"))
 
 

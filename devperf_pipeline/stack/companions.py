@@ -1,6 +1,4 @@
-"""
-What does a stack file say of processes and containers whose use is read, though nothing is asked of them?
-"""
+"""What does a stack file say of processes and containers whose use is read, though nothing is asked of them?"""
 
 import re
 from collections.abc import Collection, Mapping

@@ -1,7 +1,7 @@
 """
 How do credentials get from a Vault, or from a file, to the services that need them?
 
-Read when a sitting begins, never kept on disk. What cannot be read costs its service and no other.
+Read when a run begins, never kept on disk. What cannot be read costs its service and no other.
 """
 
 import http.client
@@ -26,18 +26,16 @@ def with_credentials(stack: Stack) -> Stack:
     The stack with everything filled in that a Vault or a file keeps; what could not be read is in `missing`, with the
     reason.
     """
-    keeper = Keeper(stack.vault) if stack.vault else None
+    sink = Sink(stack.vault) if stack.vault else None
     services: list[Service] = []
     missing = dict(stack.missing)
     for service in stack.services:
         try:
-            services.append(_filled(service, keeper))
+            services.append(_filled(service, sink))
         except ServiceError as error:
             services.append(service)
             missing[service.name] = f"{service.name}: {error}"
-    return replace(
-        stack, services=tuple(services), missing=missing, entered_with=keeper.used if keeper else {}
-    )
+    return replace(stack, services=tuple(services), missing=missing, entered_with=sink.used if sink else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +60,22 @@ class Reader:
         service = self.stack.service(name)
         if self.stack.vault is None or not service.kept:
             return None
-        keeper = Keeper(self.stack.vault)
+        sink = Sink(self.stack.vault)
         try:
-            found = _filled(service, keeper)
+            found = _filled(service, sink)
         except ServiceError as error:
             raise type(error)(f"{name}: {error}") from error
         finally:
             number = len(self.used)
-            self.used.update({f"{what} ({number})": secret for what, secret in keeper.used.items()})
+            self.used.update({f"{what} ({number})": secret for what, secret in sink.used.items()})
         if found.credentials is not None:
             self.used[f"the password of {name} ({len(self.used)})"] = found.credentials.password
         return found
 
 
 @dataclass(slots=True)
-class Keeper:
-    """
-    The Vault that keeps credentials, entered when it is first asked and once more when it refuses.
-    """
+class Sink:
+    """The Vault that keeps credentials, entered when it is first asked and once more when it refuses."""
 
     login: VaultLogin
     used: dict[str, str] = field(default_factory=dict[str, str], repr=False)
@@ -103,9 +99,7 @@ class Keeper:
         return _field(wanted, self._data(wanted, status, answer))
 
     def _entered(self) -> str:
-        """
-        The token. A login that failed is not tried again for the next service.
-        """
+        """The token. A login that failed is not tried again for the next service."""
         if self._problem is not None:
             raise self._problem
         if self._token is None:
@@ -155,9 +149,7 @@ class Keeper:
         return self._ask("GET", quote(wanted.path, safe="/"), token=token)
 
     def _data(self, wanted: VaultField, status: int, answer: dict[str, Any]) -> Mapping[str, Any]:
-        """
-        The fields at a path: of a mount of KV version 2, or of any other.
-        """
+        """The fields at a path: of a mount of KV version 2, or of any other."""
         words = _errors(answer)
         at = f"{wanted.where}: expected {wanted.path} in the Vault at {self.login.address}"
         if status == http.client.FORBIDDEN:
@@ -223,10 +215,10 @@ class Keeper:
         )
 
 
-def _filled(service: Service, keeper: Keeper | None) -> Service:
+def _filled(service: Service, sink: Sink | None) -> Service:
     read: dict[Kept, str] = {}
-    if keeper is not None:
-        read = {name: keeper.read(where) for name, where in service.kept.items()}
+    if sink is not None:
+        read = {name: sink.read(where) for name, where in service.kept.items()}
     if service.password_file is not None:
         read["password"] = _content("its password", service.password_file)
     if not read:
@@ -274,9 +266,7 @@ def _content(where: str, path: Path) -> str:
 
 
 def _sendable(token: str, where: str) -> str:
-    """
-    The token, if it can be one: it becomes a line of a request.
-    """
+    """The token, if it can be one: it becomes a line of a request."""
     if not token.isascii() or not token.isprintable() or " " in token:
         raise ServiceRefused(
             f"{where}: expected a token of letters, digits and signs, found other characters. Write it anew."

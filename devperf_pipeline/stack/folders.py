@@ -1,6 +1,4 @@
-"""
-Where does everything live on disk?
-"""
+"""Where does everything live on disk?"""
 
 import hashlib
 import os
@@ -11,17 +9,13 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """
-    Every path of the project, all absolute, none created here.
-    """
+    """Every path of the project, all absolute, none created here."""
 
     root: Path
 
     @classmethod
     def find(cls) -> "Folders":
-        """
-        The project around this package, or the folder that DEVPERF_ROOT names.
-        """
+        """The project around this package, or the folder that DEVPERF_ROOT names."""
         named = os.environ.get("DEVPERF_ROOT")
         return cls((Path(named) if named else Path(__file__).parents[2]).resolve())
 
@@ -31,16 +25,12 @@ class Folders:
 
     @property
     def incoming(self) -> Path:
-        """
-        Rounds of a baseline that is being measured, one Parquet file each.
-        """
+        """Rounds of a baseline that is being measured, one Parquet file each."""
         return self.data / "incoming"
 
     @property
     def samples(self) -> Path:
-        """
-        Finished baselines: `baseline_id=<id>/samples.parquet` and what belongs to it.
-        """
+        """Finished baselines: `baseline_id=<id>/samples.parquet` and what belongs to it."""
         return self.data / "samples"
 
     @property
@@ -49,16 +39,12 @@ class Folders:
 
     @property
     def cache(self) -> Path:
-        """
-        What was built once: environments of the reference APIs, servers built from source.
-        """
+        """What was built once: environments of the reference APIs, servers built from source."""
         return self.data / "cache"
 
     @property
     def logs(self) -> Path:
-        """
-        What the servers that we started had to say.
-        """
+        """What the servers that we started had to say."""
         return self.data / "logs"
 
     @property
@@ -75,9 +61,7 @@ class Folders:
 
     @property
     def server_sources(self) -> Path:
-        """
-        What servers without a package are built from.
-        """
+        """What servers without a package are built from."""
         return Path(__file__).parents[2].resolve() / "servers"
 
     @property

@@ -59,17 +59,13 @@ def host_facts(data: Path | None = None) -> dict[str, str]:
 
 
 def _existing(folder: Path) -> Path:
-    """
-    The folder, or the nearest one above it that is there.
-    """
+    """The folder, or the nearest one above it that is there."""
     place = folder.resolve()
     return next(parent for parent in (place, *place.parents) if parent.exists())
 
 
 def _model() -> tuple[str, str]:
-    """
-    What the maker calls the machine, and its identifier.
-    """
+    """What the maker calls the machine, and its identifier."""
     if platform.system() == "Darwin":
         return _mac_model(), _asked("sysctl", "-n", "hw.model")
     dmi = "/sys/class/dmi/id"
@@ -86,9 +82,7 @@ def _mac_model() -> str:
 
 
 def _kinds_of_cores() -> tuple[str, str]:
-    """
-    How many cores are made for speed, and how many for economy; "all alike" where the system does not tell them apart.
-    """
+    """How many cores are made for speed, and how many for economy; "all alike" where the system does not tell them apart."""
     if platform.system() == "Darwin":
         if _asked("sysctl", "-n", "hw.nperflevels") == "2":
             return _asked("sysctl", "-n", "hw.perflevel0.physicalcpu"), _asked(
@@ -106,17 +100,13 @@ def _kinds_of_cores() -> tuple[str, str]:
 
 
 def _listed(cpus: str) -> int:
-    """
-    How many numbers a kernel's list names: "0-3,8" has five.
-    """
+    """How many numbers a kernel's list names: "0-3,8" has five."""
     ends = [part.split("-") for part in cpus.split(",")]
     return sum(int(end[-1]) - int(end[0]) + 1 for end in ends)
 
 
 def _storage(folder: Path) -> str:
-    """
-    What the folder lies on: "NVMe SSD", "SSD", "hard disk", "virtual disk".
-    """
+    """What the folder lies on: "NVMe SSD", "SSD", "hard disk", "virtual disk"."""
     if platform.system() == "Darwin":
         told = _asked("system_profiler", "SPNVMeDataType")
         return "NVMe SSD" if "Capacity" in told else UNKNOWN
@@ -140,9 +130,7 @@ def _cpu_model() -> str:
 
 
 def _usable_cores() -> int:
-    """
-    Cores that this process may run on: fewer than there are in a container or under taskset.
-    """
+    """Cores that this process may run on: fewer than there are in a container or under taskset."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else psutil.cpu_count() or 1
 
 
@@ -156,9 +144,7 @@ def _os() -> str:
 
 
 def _virtualization() -> str:
-    """
-    "none" on bare metal, or what it runs in: "kvm", "docker", "apple".
-    """
+    """Bare metal is "none"; else what it runs in: "kvm", "docker", "apple"."""
     if platform.system() == "Darwin":
         return {"0": "none", "1": "virtual machine"}.get(
             _asked("sysctl", "-n", "kern.hv_vmm_present"), UNKNOWN
@@ -173,9 +159,7 @@ def _virtualization() -> str:
 
 
 def _filesystem(folder: Path) -> str:
-    """
-    Kind of the file system that holds this folder, or will hold it: "ext4", "apfs", "tmpfs".
-    """
+    """Kind of the file system that holds this folder, or will hold it: "ext4", "apfs", "tmpfs"."""
     place = folder.resolve()
     mounts = {Path(part.mountpoint): part.fstype for part in psutil.disk_partitions(all=True)}
     return next((mounts[parent] for parent in (place, *place.parents) if parent in mounts), UNKNOWN)

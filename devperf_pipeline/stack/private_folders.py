@@ -117,9 +117,7 @@ def held(stack_name: str, folders: Folders) -> Iterator[None]:
 
 
 def _locked(path: Path) -> IO[str] | None:
-    """
-    The lock file, locked, or None: somebody else has it, or removed it just now.
-    """
+    """The lock file, locked, or None: somebody else has it, or removed it just now."""
     make_private(path.parent)
     try:
         file = path.open("a")

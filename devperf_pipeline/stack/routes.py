@@ -1,6 +1,4 @@
-"""
-Which routes of an API does a stack file name, and may they be asked?
-"""
+"""Which routes of an API does a stack file name, and may they be asked?"""
 
 import re
 from collections.abc import Mapping

@@ -32,9 +32,7 @@ ORDINARY = (
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """
-    One secret under the name that may be told, such as "the password of redis".
-    """
+    """One secret under the name that may be told, such as "the password of redis"."""
 
     name: str
     value: str = field(repr=False)
@@ -42,18 +40,14 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """
-    The secrets of a run that can be sought, and of each other one why it cannot.
-    """
+    """The secrets of a run that can be sought, and of each other one why it cannot."""
 
     sought: tuple[Secret, ...]
     unsought: Mapping[str, str]
 
 
 def secrets_of(stack: Stack, others: Mapping[str, str]) -> Secrets:
-    """
-    Every secret that a stack is entered with, and `others`: names that may be told, and the secrets themselves.
-    """
+    """Every secret that a stack is entered with, and `others`: names that may be told, and the secrets themselves."""
     held = {
         f"the password of {service.name}": service.credentials.password
         for service in stack.services
@@ -68,16 +62,12 @@ def secrets_of(stack: Stack, others: Mapping[str, str]) -> Secrets:
 
 
 def bare(data: bytes) -> bytes:
-    """
-    Text without its backslashes, in which secrets are sought: however often it was escaped, it reads the same.
-    """
+    """Text without its backslashes, in which secrets are sought: however often it was escaped, it reads the same."""
     return data.replace(b"\\", b"")
 
 
 def spellings(value: str) -> frozenset[bytes]:
-    """
-    What a secret looks like, `bare`: as it is, in JSON, Python, HTML and URLs, and inside any base64.
-    """
+    """What a secret looks like, `bare`: as it is, in JSON, Python, HTML and URLs, and inside any base64."""
     raw = value.encode("utf-8", "surrogatepass")
     texts = {
         json.dumps(value)[1:-1],
@@ -94,9 +84,7 @@ def spellings(value: str) -> frozenset[bytes]:
 
 
 def _inside_base64(raw: bytes) -> set[bytes]:
-    """
-    The letters that a secret always has in base64, at each of the three places it can have in a longer text.
-    """
+    """The letters that a secret always has in base64, at each of the three places it can have in a longer text."""
     found: set[bytes] = set()
     for shift in range(3):
         text = base64.b64encode(bytes(shift) + raw)
@@ -106,9 +94,7 @@ def _inside_base64(raw: bytes) -> set[bytes]:
 
 
 def _public(stack: Stack) -> tuple[str, ...]:
-    """
-    Words that stand in every table and report of this stack.
-    """
+    """Words that stand in every table and report of this stack."""
     words = [stack.name, *ORDINARY]
     for service in stack.services:
         words += [service.name, service.kind, service.database or ""]

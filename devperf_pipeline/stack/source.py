@@ -1,6 +1,4 @@
-"""
-Where in the stack file is something wrong, and how is that said?
-"""
+"""Where in the stack file is something wrong, and how is that said?"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -22,17 +20,13 @@ TYPES: Mapping[type, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """
-    The text of a stack file, to say where something is wrong in it.
-    """
+    """The text of a stack file, to say where something is wrong in it."""
 
     path: Path
     text: str
 
     def complain(self, keys: tuple[str, ...], expected: str, found: str, advice: str = "") -> NoReturn:
-        """
-        Say what is wrong with the value of these nested keys.
-        """
+        """Say what is wrong with the value of these nested keys."""
         where = f"{self.path}, line {self.line(keys)}"
         subject = f"{'.'.join(keys)}: " if keys else ""
         raise ConfigurationError(
@@ -40,9 +34,7 @@ class Source:
         )
 
     def line(self, keys: tuple[str, ...]) -> int:
-        """
-        The line where the innermost of these keys is written, or the nearest one around it; counted from 1.
-        """
+        """The line where the innermost of these keys is written, or the nearest one around it; counted from 1."""
         lines = self.text.splitlines()
         at = 0
         for depth, key in enumerate(keys):
@@ -55,9 +47,7 @@ class Source:
         return at + 1
 
     def check_keys(self, keys: tuple[str, ...], table: Mapping[str, Any], valid: Iterable[str]) -> None:
-        """
-        Refuse keys that are not known, with the nearest one that is.
-        """
+        """Refuse keys that are not known, with the nearest one that is."""
         for key in table:
             if key not in valid:
                 self.complain((*keys, key), f"one of {', '.join(valid)}", repr(key), nearest(key, valid))
@@ -65,9 +55,7 @@ class Source:
     def take(
         self, keys: tuple[str, ...], table: Mapping[str, Any], key: str, kind: type, default: Any = None
     ) -> Any:
-        """
-        The value of a key, of that type. Without a default it must be there.
-        """
+        """The value of a key, of that type. Without a default it must be there."""
         if key not in table:
             if default is None:
                 self.complain(
@@ -82,15 +70,11 @@ class Source:
 
 
 def nearest(word: str, valid: Iterable[str], before: str = "") -> str:
-    """
-    A question that offers the valid word most like this one, or nothing.
-    """
+    """A question that offers the valid word most like this one, or nothing."""
     found = get_close_matches(word, list(valid), n=1)
     return f"{before}Did you mean '{found[0]}'?" if found else ""
 
 
 def shown(value: Any) -> str:
-    """
-    A value as a message shows it: short, and without anything that a terminal would obey.
-    """
+    """A value as a message shows it: short, and without anything that a terminal would obey."""
     return repr(value) if len(repr(value)) <= 80 else f"{repr(value)[:80]}…"

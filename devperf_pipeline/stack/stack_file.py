@@ -193,9 +193,7 @@ def _addresses(source: Source, keys: tuple[str, ...], found: Mapping[str, Any]) 
 
 
 def _address(source: Source, keys: tuple[str, ...], text: Any) -> Address:
-    """
-    Load goes to this machine only: whoever points it elsewhere by mistake would attack somebody.
-    """
+    """Load goes to this machine only: whoever points it elsewhere by mistake would attack somebody."""
     if isinstance(text, str):
         # Whoever pastes a URL may have pasted a password with it: no complaint repeats that.
         text = re.sub(r".*@", "********@", text, flags=re.DOTALL)
@@ -213,9 +211,7 @@ def _address(source: Source, keys: tuple[str, ...], text: Any) -> Address:
 
 
 def _is_loopback(host: str) -> bool:
-    """
-    Whether this is a loopback address, or the name localhost where that is nothing else.
-    """
+    """Whether this is a loopback address, or the name localhost where that is nothing else."""
     try:
         if host == "localhost":
             return all(ip_address(found[4][0]).is_loopback for found in socket.getaddrinfo(host, None))
@@ -225,9 +221,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _credentials(source: Source, keys: tuple[str, ...], found: Mapping[str, Any]) -> Credentials | None:
-    """
-    Username and password, the latter written here or in the environment variable that is named here.
-    """
+    """Username and password, the latter written here or in the environment variable that is named here."""
     username = source.take(keys, found, "username", str, "")
     password = found.get("password")
     if isinstance(password, dict) and "file" in password:
@@ -255,9 +249,7 @@ def _credentials(source: Source, keys: tuple[str, ...], found: Mapping[str, Any]
 
 
 def _password_file(source: Source, keys: tuple[str, ...], found: Mapping[str, Any]) -> Path | None:
-    """
-    The file that holds the password, seen from the stack file's folder; `~` is the home folder.
-    """
+    """The file that holds the password, seen from the stack file's folder; `~` is the home folder."""
     password = found.get("password")
     if not isinstance(password, dict) or "file" not in password:
         return None

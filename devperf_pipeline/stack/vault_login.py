@@ -83,9 +83,7 @@ def kept_fields(
 
 
 def _file(source: Source, keys: tuple[str, ...], found: Mapping[str, Any], key: str) -> Path | None:
-    """
-    A path, seen from the stack file's folder; `~` is the home folder.
-    """
+    """A path, seen from the stack file's folder; `~` is the home folder."""
     if key not in found:
         return None
     return source.path.parent / Path(source.take(keys, found, key, str)).expanduser()

@@ -1,6 +1,4 @@
-"""
-What stands between servers and hardware: a virtual machine, a container, the manager and engine of such?
-"""
+"""What stands between servers and hardware: a virtual machine, a container, the manager and engine of such?"""
 
 import json
 import platform
@@ -60,9 +58,7 @@ KEYS = (
 
 
 def _colima() -> dict[str, str] | None:
-    """
-    The first running profile of Colima; None where there is no Colima, or none runs.
-    """
+    """The first running profile of Colima; None where there is no Colima, or none runs."""
     for line in _asked("colima", "list", "--json").splitlines():
         try:
             profile = json.loads(line)
@@ -92,9 +88,7 @@ def _setting(settings: str, key: str) -> str:
 
 
 def _cpu_limit(limits: Path) -> float | None:
-    """
-    Cores that a container may use, by cgroup version 2 or 1.
-    """
+    """Cores that a container may use, by cgroup version 2 or 1."""
     for files in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
         numbers = " ".join(_text(limits / name) for name in files).split()
         if len(numbers) == 2 and all(number.isdecimal() for number in numbers) and int(numbers[1]):
@@ -118,9 +112,7 @@ def _text(path: Path) -> str:
 
 
 def _asked(*argv: str) -> str:
-    """
-    What a program answers; "none" where it is not there, fails or does not end.
-    """
+    """What a program answers; "none" where it is not there, fails or does not end."""
     try:
         finished = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=ASK_S)
     except (OSError, subprocess.TimeoutExpired):

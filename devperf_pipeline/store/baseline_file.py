@@ -1,6 +1,4 @@
-"""
-How is a baseline written down beside its samples, and read again?
-"""
+"""How is a baseline written down beside its samples, and read again?"""
 
 import json
 from collections.abc import Mapping
@@ -18,9 +16,7 @@ NAME = "baseline.json"
 
 
 def baseline_to_json(baseline: Baseline) -> bytes:
-    """
-    Everything the baseline knows of itself, readable by people.
-    """
+    """Everything the baseline knows of itself, readable by people."""
     return json.dumps({"schema_version": SCHEMA_VERSION, **asdict(baseline)}, indent=1, default=dict).encode()
 
 
@@ -74,9 +70,7 @@ def _checked(baseline: Baseline, baseline_id: str) -> Baseline:
 
 
 def round_to_json(measured: Round, end_sum_ns: int, latency_sum_ns: int) -> str:
-    """
-    Everything about a round but its samples, and sums by which damage to them is told.
-    """
+    """Everything about a round but its samples, and sums by which damage to them is told."""
     benchmark = measured.benchmark
     return json.dumps(
         {
@@ -92,7 +86,7 @@ def round_to_json(measured: Round, end_sum_ns: int, latency_sum_ns: int) -> str:
             "placement": measured.placement,
             "other_cpu": measured.other_cpu,
             "problem": measured.problem,
-            "stretch": asdict(measured.stretch) if measured.stretch else None,
+            "sustained": asdict(measured.sustained) if measured.sustained else None,
             "calls": len(measured.latency_ns),
             "end_sum_ns": end_sum_ns,
             "latency_sum_ns": latency_sum_ns,

@@ -83,7 +83,9 @@ def compact(incoming: Path, finished: Path, baseline: Baseline) -> tuple[list[st
             beside / "rounds.parquet", compression="zstd", compression_level=3
         )
         stretches = [
-            {**r["stretch"], "benchmark": r["benchmark"], "round": r["round"]} for r in rounds if r["stretch"]
+            {**r["sustained"], "benchmark": r["benchmark"], "round": r["round"]}
+            for r in rounds
+            if r["sustained"]
         ]
         if stretches:
             pl.DataFrame(stretches, schema=STRETCHES).write_parquet(beside / "stretches.parquet")
@@ -101,17 +103,13 @@ def compact(incoming: Path, finished: Path, baseline: Baseline) -> tuple[list[st
 
 
 def _copy(con: duckdb.DuckDBPyConnection, parts: list[str], target: Path) -> None:
-    """
-    One file out of many, in their order. Without parts it has its columns and no row.
-    """
+    """One file out of many, in their order. Without parts it has its columns and no row."""
     name, parameters = ("compact_parts", {"parts": parts}) if parts else ("compact_nothing", {})
     con.execute(statement(name), {**parameters, "target": str(target)})
 
 
 def _read_parts(con: duckdb.DuckDBPyConnection, paths: list[Path]) -> tuple[list[dict[str, Any]], list[str]]:
-    """
-    The rounds of all whole parts, a benchmark's together and in order, and what is said of the others.
-    """
+    """The rounds of all whole parts, a benchmark's together and in order, and what is said of the others."""
     rounds: list[dict[str, Any]] = []
     broken: list[str] = []
     for path in paths:
@@ -142,4 +140,7 @@ def _read_part(con: duckdb.DuckDBPyConnection, path: Path) -> dict[str, Any]:
     found = con.execute(statement("part_sums"), {"part": str(path)}).fetchone()
     if expected != found:
         raise StoreError("its samples are not those that were written")
-    return {**{name: about[name] for name in ROUNDS}, "stretch": about.get("stretch")}
+    return {
+        **{name: about[name] for name in ROUNDS},
+        "sustained": about.get("sustained", about.get("stretch")),
+    }

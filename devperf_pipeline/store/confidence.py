@@ -23,7 +23,7 @@ def from_rounds(p95s_ns: Sequence[int]) -> tuple[int, int] | None:
     """
     The t interval across rounds on log p95, back in nanoseconds; None with fewer than 3 rounds.
 
-    It says how well the p95 repeats within this sitting.
+    It says how well the p95 repeats within this run.
     """
     if len(p95s_ns) < LEAST_ROUNDS or min(p95s_ns) <= 0:
         return None
@@ -47,9 +47,7 @@ def possible(interval: tuple[int, int], *, p50_ns: int, p95_ns: int, max_ns: int
 
 @cache
 def t_quantile(freedom: int) -> float:
-    """
-    The 97.5 % quantile of Student's t with `freedom` degrees of freedom: 4.303 for 2, 2.776 for 4.
-    """
+    """The 97.5 % quantile of Student's t with `freedom` degrees of freedom: 4.303 for 2, 2.776 for 4."""
     low, high = 0.0, 13.0
     for _ in range(60):
         middle = (low + high) / 2
@@ -58,9 +56,7 @@ def t_quantile(freedom: int) -> float:
 
 
 def _t_within(t: float, freedom: int) -> float:
-    """
-    The probability that |T| stays below `t`.
-    """
+    """The probability that |T| stays below `t`."""
     theta = math.atan(t / math.sqrt(freedom))
     sine, square = math.sin(theta), math.cos(theta) ** 2
     odd = freedom % 2 == 1

@@ -15,9 +15,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Slope:
-    """
-    The slope, and the ends of its interval of at least 95 %; they are None below 5 points, which cannot give one.
-    """
+    """The slope, and the ends of its interval of at least 95 %; they are None below 5 points, which cannot give one."""
 
     value: float
     low: float | None
@@ -25,9 +23,7 @@ class Slope:
 
 
 def slope(points: Sequence[tuple[float, float]]) -> Slope | None:
-    """
-    The slope of y by x through points (x, y); None where all have the same x.
-    """
+    """The slope of y by x through points (x, y); None where all have the same x."""
     slopes = sorted((y2 - y1) / (x2 - x1) for (x1, y1), (x2, y2) in combinations(points, 2) if x1 != x2)
     if not slopes:
         return None

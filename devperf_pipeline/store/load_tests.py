@@ -1,6 +1,4 @@
-"""
-What do the sustained loads of one baseline come to? Its rows of the tables `load_tests` and `knees`.
-"""
+"""What do the sustained loads of one baseline come to? Its rows of the tables `load_tests` and `knees`."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -77,9 +75,7 @@ def load_tests(
 
 
 def knees(rows: Sequence[Row]) -> list[Row]:
-    """
-    One row for each operation of `load_tests` that was swept.
-    """
+    """One row for each operation of `load_tests` that was swept."""
     swept: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
     for row in rows:
         swept[row["baseline_id"], row["service"], row["operation"]].append(row)

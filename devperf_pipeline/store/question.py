@@ -1,6 +1,4 @@
-"""
-What does the warehouse answer to a question that a person wrote?
-"""
+"""What does the warehouse answer to a question that a person wrote?"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,9 +15,7 @@ BATCH = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """
-    The names of the columns, and the rows, fetched as they are asked for.
-    """
+    """The names of the columns, and the rows, fetched as they are asked for."""
 
     columns: Sequence[str]
     rows: Iterator[Sequence[Any]]

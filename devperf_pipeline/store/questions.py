@@ -52,9 +52,7 @@ MACROS = ("coverage_of", "compare", "history", "ranking", "slowest", "percentile
 
 
 def publications() -> Path:
-    """
-    The folder of what others published: one folder each, part of this project as its code is.
-    """
+    """The folder of what others published: one folder each, part of this project as its code is."""
     return Path(__file__).parents[2].resolve() / "data" / "published"
 
 

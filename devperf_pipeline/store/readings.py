@@ -55,16 +55,12 @@ KINDS = {"resources": RESOURCES, "stated": STATED}
 
 
 def resources_part(readings: Sequence[ResourceReading]) -> bytes:
-    """
-    Readings as a Parquet file, one row each.
-    """
+    """Readings as a Parquet file, one row each."""
     return _parquet(pl.DataFrame([asdict(reading) for reading in readings], schema=RESOURCES))
 
 
 def stated_part(stated: Stated) -> bytes:
-    """
-    One run of a tool as a Parquet file of one row; quantiles are two lists of the same length.
-    """
+    """One run of a tool as a Parquet file of one row; quantiles are two lists of the same length."""
     benchmark = stated.benchmark
     quantiles = sorted(stated.quantiles.items())
     row: dict[str, Any] = {

@@ -1,6 +1,4 @@
-"""
-What do the readings of one baseline come to? Its rows of the tables `resources` and `memory_per_request`.
-"""
+"""What do the readings of one baseline come to? Its rows of the tables `resources` and `memory_per_request`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,9 +50,7 @@ def summarise(
 
 
 def _memory(resources: Sequence[Row]) -> list[Row]:
-    """
-    Per service and measure a line through the medians of its steps: readings of one step are not independent.
-    """
+    """Per service and measure a line through the medians of its steps: readings of one step are not independent."""
     rows: list[Row] = []
     held = [row for row in resources if row["phase"] == "held"]
     for service in dict.fromkeys(row["service"] for row in held):

@@ -170,9 +170,7 @@ class SampleStore:
         self._incoming = None
 
     def finished(self) -> list[Baseline]:
-        """
-        Every finished baseline that can be read, in the order of their ids.
-        """
+        """Every finished baseline that can be read, in the order of their ids."""
         found: list[Baseline] = []
         for folder in sorted(self._folders.samples.glob("baseline_id=*")):
             with suppress(StoreError):  # the next build of the warehouse sets it aside, and says so
@@ -213,17 +211,13 @@ class SampleStore:
         return [*broken, f"The baseline {baseline.id} was {how}; its {rounds:,} finished rounds are kept."]
 
     def _compact(self, incoming: Path, baseline: Baseline) -> tuple[list[str], int]:
-        """
-        What was set aside, and how many rounds are kept.
-        """
+        """What was set aside, and how many rounds are kept."""
         broken, rounds = compact(incoming, self._finished(baseline.id), baseline)
         self._forget_parts(incoming)
         return broken, rounds
 
     def _forget_parts(self, incoming: Path) -> None:
-        """
-        Delete the parts of a finished baseline; those that were set aside move to it.
-        """
+        """Delete the parts of a finished baseline; those that were set aside move to it."""
         for broken in incoming.glob(f"*{BROKEN}"):
             broken.rename(self._finished(incoming.name) / broken.name)
         shutil.rmtree(incoming)

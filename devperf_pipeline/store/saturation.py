@@ -1,6 +1,4 @@
-"""
-From how many users on do more of them only wait longer?
-"""
+"""From how many users on do more of them only wait longer?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +9,7 @@ NEAR_BEST = 0.9
 LEAST_POINTS = 3
 
 MUCH_LONGER = 2
-"""A stretch that is as many times as long as all others weighs its first and last calls less, and may show more for that."""
+"""A window that is as many times as long as all others weighs its first and last calls less, and may show more for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +29,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Knee:
-    """
-    The knee, or None in both if there is none, and a sentence that says how that was seen.
-    """
+    """The knee, or None in both if there is none, and a sentence that says how that was seen."""
 
     users: int | None
     throughput_per_s: float | None
@@ -78,14 +74,12 @@ def knee_of(points: Sequence[Point]) -> Knee:
 
 
 def _but(points: Sequence[Point]) -> str:
-    """
-    The doubt in a throughput that grew at a last point which was measured for much longer than all others.
-    """
+    """The doubt in a throughput that grew at a last point which was measured for much longer than all others."""
     longest_ns = max(point.elapsed_ns for point in points[:-1])
     times = points[-1].elapsed_ns / longest_ns if longest_ns else 0
     if times < MUCH_LONGER:
         return ""
-    return f", but that stretch was {times:.0f} times as long as the others, so part of it may be its length"
+    return f", but that window was {times:.0f} times as long as the others, so part of it may be its length"
 
 
 def _users(count: int) -> str:

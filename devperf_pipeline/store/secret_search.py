@@ -25,9 +25,7 @@ TRAILER_BYTES = 8
 
 @dataclass(frozen=True, slots=True, order=True)
 class Leak:
-    """
-    A place where a secret was found, and the name of the secret.
-    """
+    """A place where a secret was found, and the name of the secret."""
 
     place: str
     secret: str
@@ -37,9 +35,7 @@ class Leak:
 
 
 class Search:
-    """
-    Looks for the secrets of one run.
-    """
+    """Looks for the secrets of one run."""
 
     def __init__(self, secrets: Secrets) -> None:
         self._needles = {
@@ -47,9 +43,7 @@ class Search:
         }
 
     def text(self, place: str, data: str | bytes) -> set[Leak]:
-        """
-        What is found in a text, which may be escaped as often as it likes.
-        """
+        """What is found in a text, which may be escaped as often as it likes."""
         if isinstance(data, str):
             data = data.encode("utf-8", "surrogatepass")
         hay = bare(data)
@@ -89,9 +83,7 @@ def leaks(folders: Folders, baseline_id: str, since_ns: int, search: Search) -> 
 
 
 def _files(folders: Folders, baseline_id: str, since_ns: int) -> Iterator[Path]:
-    """
-    Files of the baseline, all logs, and reports that were written since then.
-    """
+    """Files of the baseline, all logs, and reports that were written since then."""
     own = [
         folders.samples / f"baseline_id={baseline_id}",
         folders.incoming / baseline_id,
@@ -105,9 +97,7 @@ def _files(folders: Folders, baseline_id: str, since_ns: int) -> Iterator[Path]:
 
 
 def _parquet(path: Path) -> Iterator[tuple[str, bytes]]:
-    """
-    The metadata of a Parquet file, and each of its columns of text, every value once; lists and pairs as Python shows them.
-    """
+    """The metadata of a Parquet file, and each of its columns of text, every value once; lists and pairs as Python shows them."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(size - TRAILER_BYTES)
@@ -123,9 +113,7 @@ def _parquet(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _warehouse(folders: Folders) -> Iterator[tuple[str, bytes]]:
-    """
-    Each column of text of each table of the warehouse, every value once.
-    """
+    """Each column of text of each table of the warehouse, every value once."""
     con = connect(folders)
     try:
         for table, column in con.execute(statement("text_columns")).fetchall():

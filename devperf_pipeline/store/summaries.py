@@ -120,16 +120,12 @@ def collect(folders: Folders) -> Collected:
 
 
 def forget(folders: Folders) -> None:
-    """
-    Throw all summaries away; the next `collect` makes them anew.
-    """
+    """Throw all summaries away; the next `collect` makes them anew."""
     shutil.rmtree(folders.data / "derived", ignore_errors=True)
 
 
 def staged(found: Collected, workshop: Path) -> dict[str, list[str]]:
-    """
-    For each table the Parquet files that it is made from.
-    """
+    """For each table the Parquet files that it is made from."""
     frames = {
         "baselines": pl.DataFrame(
             [_baseline_row(baseline) for baseline in found.baselines], schema=BASELINES
@@ -165,9 +161,7 @@ def _place(folders: Folders, baseline: Baseline) -> Path:
 
 
 def _stamp(folder: Path, names: Sequence[str]) -> dict[str, list[int]]:
-    """
-    Size and time of each file that is there.
-    """
+    """Size and time of each file that is there."""
     paths = {name: folder / name for name in names}
     return {
         name: [path.stat().st_size, path.stat().st_mtime_ns] for name, path in paths.items() if path.exists()
@@ -179,9 +173,7 @@ def _stamps(folder: Path, place: Path) -> dict[str, dict[str, list[int]]]:
 
 
 def _is_fresh(folder: Path, place: Path) -> bool:
-    """
-    Whether a summary is there, untouched, and made from the files as they are.
-    """
+    """Whether a summary is there, untouched, and made from the files as they are."""
     try:
         return json.loads((place / "stamp.json").read_bytes()) == _stamps(folder, place)
     except (OSError, ValueError):
@@ -199,9 +191,7 @@ def _summarise(
     baseline: Baseline,
     about: Sequence[summary.Row],
 ) -> list[str]:
-    """
-    Write the summary of one baseline; say which of its files were set aside.
-    """
+    """Write the summary of one baseline; say which of its files were set aside."""
     said: list[str] = []
     samples, stretches = folder / "samples.parquet", folder / "stretches.parquet"
     try:

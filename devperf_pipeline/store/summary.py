@@ -75,9 +75,7 @@ PERCENTILES = {
 
 
 def moment(epoch_ns: int) -> datetime:
-    """
-    The wall clock as a date, to the microsecond.
-    """
+    """The wall clock as a date, to the microsecond."""
     return datetime.fromtimestamp(epoch_ns // 10**9, UTC).replace(microsecond=epoch_ns % 10**9 // 1000)
 
 
@@ -165,9 +163,7 @@ def read_rows(con: duckdb.DuckDBPyConnection, name: str, path: Path, **parameter
 
 
 def _compare(found: Sequence[Row], about: Sequence[Row], path: Path) -> None:
-    """
-    Every call that was kept must be there, with the latency it had.
-    """
+    """Every call that was kept must be there, with the latency it had."""
     sums: dict[tuple[str, int], tuple[int, int]] = defaultdict(lambda: (0, 0))
     for row in about:
         calls, total = sums[row["benchmark"], row["round"]]
@@ -179,9 +175,7 @@ def _compare(found: Sequence[Row], about: Sequence[Row], path: Path) -> None:
 
 
 def _figures(found: Row | None, elapsed_ns: int) -> Row:
-    """
-    The columns that rounds and percentiles share. Throughput counts the calls that ended well.
-    """
+    """The columns that rounds and percentiles share. Throughput counts the calls that ended well."""
     if found is None:
         return dict.fromkeys(FIGURES) | {"n": 0, "errors": 0}
     throughput = found["ok"] / (elapsed_ns / 1e9) if elapsed_ns > 0 else None
@@ -189,9 +183,7 @@ def _figures(found: Row | None, elapsed_ns: int) -> Row:
 
 
 def _pool(rounds: Sequence[Row], found: Row | None, baseline: Baseline) -> Row:
-    """
-    One benchmark of the baseline: all its rounds together.
-    """
+    """One benchmark of the baseline: all its rounds together."""
     first = rounds[0]
     elapsed_ns = sum(row["elapsed_ns"] for row in rounds)
     placements = sorted({row["placement"] for row in rounds})
@@ -229,9 +221,7 @@ def _bound(
     percentiles: Sequence[Row],
     groups: Mapping[str, Sequence[Row]],
 ) -> None:
-    """
-    Fill in how well each p95 is known: across rounds where they are long and many enough, else from the samples.
-    """
+    """Fill in how well each p95 is known: across rounds where they are long and many enough, else from the samples."""
     wanted: dict[str, tuple[int, int]] = {}
     for row in percentiles:
         rounds = groups[row["benchmark"]]

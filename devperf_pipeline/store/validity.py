@@ -21,9 +21,7 @@ Against a call of 17 µs a few microseconds are already a fifth, and its latency
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """
-    What is known of all rounds of a benchmark together; `outcomes` counts calls by how they ended.
-    """
+    """What is known of all rounds of a benchmark together; `outcomes` counts calls by how they ended."""
 
     users: int
     n: int
@@ -56,9 +54,7 @@ FAILURES = {
 
 
 def why_invalid(found: Evidence) -> str | None:
-    """
-    The reason not to believe the row; None if there is none.
-    """
+    """The reason not to believe the row; None if there is none."""
     return (
         _nothing(found)
         or _answers(found)
@@ -88,9 +84,7 @@ def _answers(found: Evidence) -> str | None:
 
 
 def _said(problems: Sequence[str]) -> str:
-    """
-    One of the answers that were not right, in the words of a round's problem.
-    """
+    """One of the answers that were not right, in the words of a round's problem."""
     answers = (problem.partition(SUCH_AS)[2] for problem in problems)
     said = next(filter(None, answers), "")
     return f"{SUCH_AS}{said}" if said else ""

@@ -195,16 +195,12 @@ def query(con: Connection, name: str, **parameters: object) -> list[dict[str, ob
 
 
 def row_counts(con: Connection) -> dict[str, int]:
-    """
-    How many rows each table has.
-    """
+    """How many rows each table has."""
     return {table: int(str(query(con, "count_rows", counted=table)[0]["n"])) for table in TABLES}
 
 
 def _fill(path: Path, folders: Folders, staged: dict[str, list[str]]) -> tuple[int, int]:
-    """
-    Make every table and view; return how many samples and rows of `percentiles` there are.
-    """
+    """Make every table and view; return how many samples and rows of `percentiles` there are."""
     config: dict[str, Any] = {"storage_compatibility_version": STORAGE, "threads": 2}
     with duckdb.connect(str(path), config=config) as con:
         for table in TABLES:
@@ -240,9 +236,7 @@ def _fill(path: Path, folders: Folders, staged: dict[str, list[str]]) -> tuple[i
 
 
 def _as_pattern(folder: Path) -> str:
-    """
-    A folder's name inside a file pattern: characters that mean something there stand for themselves.
-    """
+    """A folder's name inside a file pattern: characters that mean something there stand for themselves."""
     return "".join(f"[{char}]" if char in "[*?" else char for char in str(folder))
 
 
@@ -252,9 +246,7 @@ def _size(path: Path) -> int:
 
 @contextmanager
 def _workshop(folders: Folders) -> Iterator[Path]:
-    """
-    A folder beside the warehouse in which the next one is made; those that a kill left are removed.
-    """
+    """A folder beside the warehouse in which the next one is made; those that a kill left are removed."""
     for left in (*folders.data.glob(".building-*"), *folders.data.glob(".reading-*")):
         shutil.rmtree(left, ignore_errors=True)
     try:
@@ -269,9 +261,7 @@ def _workshop(folders: Folders) -> Iterator[Path]:
 
 @contextmanager
 def _only_one(folders: Folders) -> Iterator[None]:
-    """
-    Let one build at a time be under way. The lock ends with its process, however that ends.
-    """
+    """Let one build at a time be under way. The lock ends with its process, however that ends."""
     path = folders.data / ".building.lock"
     try:
         folders.data.mkdir(parents=True, exist_ok=True)

@@ -56,17 +56,13 @@ def _forget(partial: Path) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """
-    Wait until the bytes of a finished file are on the disk.
-    """
+    """Wait until the bytes of a finished file are on the disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
 def sync_folder(path: Path) -> None:
-    """
-    Wait until the names in a folder are on the disk.
-    """
+    """Wait until the names in a folder are on the disk."""
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
@@ -75,9 +71,7 @@ def sync_folder(path: Path) -> None:
 
 
 def not_written(path: Path, needed_bytes: int, error: Exception, *, then: str = AGAIN) -> StoreError:
-    """
-    The error that says why `path` could not be written, and what to do.
-    """
+    """The error that says why `path` could not be written, and what to do."""
     number = error.errno if isinstance(error, OSError) else None
     if number in FULL or "No space left on device" in str(error) or "File too large" in str(error):
         needed = f"about {needed_bytes:,} bytes are needed, " if needed_bytes else ""
@@ -92,16 +86,12 @@ def not_written(path: Path, needed_bytes: int, error: Exception, *, then: str = 
 
 
 def free_bytes(path: Path) -> int:
-    """
-    What a user may still write on the file system of `path`.
-    """
+    """What a user may still write on the file system of `path`."""
     return shutil.disk_usage(_existing(path)).free
 
 
 def mount_point(path: Path) -> Path:
-    """
-    The folder at which the file system of `path` is mounted.
-    """
+    """The folder at which the file system of `path` is mounted."""
     folder = _existing(path).resolve()
     return next(place for place in (folder, *folder.parents) if place.is_mount())
 
@@ -111,9 +101,7 @@ def _existing(path: Path) -> Path:
 
 
 def set_aside(path: Path) -> Path:
-    """
-    Give a file or folder that cannot be read a name that nobody reads, and that no other has.
-    """
+    """Give a file or folder that cannot be read a name that nobody reads, and that no other has."""
     for count in range(1, 10_000):
         name = path.name.removeprefix("baseline_id=")
         aside = path.with_name(f"{name}{'' if count == 1 else f'.{count}'}{BROKEN}")

@@ -12,9 +12,7 @@ TWICE = tuple(2 * level for level in LEVEL)
 
 class TestReference:
     def test_is_the_newest_complete_one_of_the_stack(self, warehouse: "Warehouse") -> None:
-        """
-        Interrupted baselines, other stacks and those that measured nothing of the same are no reference.
-        """
+        """Interrupted baselines, other stacks and those that measured nothing of the same are no reference."""
         expected = warehouse.baseline(20)
         warehouse.measured(expected, "redis", "get", LEVEL)
         cut = warehouse.baseline(21, state="interrupted")
@@ -34,9 +32,7 @@ class TestReference:
         assert first is None
 
     def test_one_service_measured_in_between_is_none(self, warehouse: "Warehouse") -> None:
-        """
-        A baseline of everything is compared with one of everything, not with that of one service which came since.
-        """
+        """A baseline of everything is compared with one of everything, not with that of one service which came since."""
         services = ("redis", "vault", "mysql", "gin")
         whole, alone, now = (warehouse.baseline(day) for day in (23, 24, 25))
         for baseline in (whole, now):
@@ -54,9 +50,7 @@ class TestReference:
 
 class TestChanges:
     def test_each_shared_benchmark_has_a_verdict_on_each_metric(self, warehouse: "Warehouse") -> None:
-        """
-        What only one of them measured is not there; what moved is told from what did not.
-        """
+        """What only one of them measured is not there; what moved is told from what did not."""
         before, now = warehouse.baseline(24), warehouse.baseline(25)
         warehouse.measured(before, "redis", "get", LEVEL)
         warehouse.measured(now, "redis", "get", TWICE)
@@ -70,9 +64,7 @@ class TestChanges:
         assert found.drift is None
 
     def test_what_moves_with_all_others_is_not_blamed(self, warehouse: "Warehouse") -> None:
-        """
-        Where the median benchmark takes twice as long the machine does; what got faster all the same, did.
-        """
+        """Where the median benchmark takes twice as long the machine does; what got faster all the same, did."""
         before, now = warehouse.baseline(24), warehouse.baseline(25)
         for number in range(11):
             warehouse.measured(before, "redis", f"operation-{number:02}", LEVEL)
@@ -88,12 +80,10 @@ class TestChanges:
         assert {"redis": "cannot tell", "vault": "faster"} == words
 
     def test_repeats_are_counted_without_the_new_one(self, warehouse: "Warehouse") -> None:
-        """
-        The floor comes from earlier baselines, so that a change does not hide itself in it.
-        """
+        """The floor comes from earlier baselines, so that a change does not hide itself in it."""
         for day in range(10, 20):
-            sitting = warehouse.baseline(day)
-            warehouse.measured(sitting, "redis", "get", LEVEL)
+            run = warehouse.baseline(day)
+            warehouse.measured(run, "redis", "get", LEVEL)
         now = warehouse.baseline(25)
         warehouse.measured(now, "redis", "get", TWICE)
         with connect(warehouse.folders) as con:
@@ -104,9 +94,7 @@ class TestChanges:
         assert found.rows[0].verdict.word == "slower"
 
     def test_busy_rounds_are_left_out(self, warehouse: "Warehouse") -> None:
-        """
-        Rounds in which others used the cores give no verdict.
-        """
+        """Rounds in which others used the cores give no verdict."""
         before, now = warehouse.baseline(24), warehouse.baseline(25)
         warehouse.measured(before, "redis", "get", LEVEL)
         warehouse.measured(now, "redis", "get", TWICE, other_cpu=0.9)
@@ -118,13 +106,11 @@ class TestChanges:
         assert found.drift is None
 
     def test_another_machine_is_not_comparable(self, warehouse: "Warehouse") -> None:
-        """
-        Another processor is named, with what it was and what it is.
-        """
+        """Another processor is named, with what it was and what it is."""
         before, now = warehouse.baseline(24), warehouse.baseline(25)
-        for sitting, cores in ((before, "2"), (now, "4")):
-            warehouse.fact(sitting, "host", "cpu_cores", cores)
-            warehouse.measured(sitting, "redis", "get", LEVEL)
+        for run, cores in ((before, "2"), (now, "4")):
+            warehouse.fact(run, "host", "cpu_cores", cores)
+            warehouse.measured(run, "redis", "get", LEVEL)
         with connect(warehouse.folders) as con:
             found = changes(con, now)
 

@@ -35,9 +35,7 @@ class TestContract:
         ],
     )
     def test_right(self, contract: Contract, route: str, shape: dict[str, str], status: int) -> None:
-        """
-        What the contract describes is right, and so is what it says nothing of.
-        """
+        """What the contract describes is right, and so is what it says nothing of."""
         assert contract.wrong(answer(route, shape, status)) is None
 
     @pytest.mark.parametrize(
@@ -71,15 +69,11 @@ class TestContract:
     def test_wrong(
         self, contract: Contract, route: str, shape: dict[str, str], status: int, expected: str
     ) -> None:
-        """
-        Another status, a field too few or too many, or of another type is told by its name.
-        """
+        """Another status, a field too few or too many, or of another type is told by its name."""
         assert expected == contract.wrong(answer(route, shape, status))
 
     def test_no_contract(self, tmp_path: Path) -> None:
-        """
-        Where there is none, nothing is held against anybody.
-        """
+        """Where there is none, nothing is held against anybody."""
         found: Any = load(tmp_path / "openapi.yaml")
 
         assert found is None

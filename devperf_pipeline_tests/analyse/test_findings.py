@@ -21,9 +21,7 @@ def search(warehouse: "Warehouse", baseline_id: str) -> dict[str, Finding]:
 
 
 def health(warehouse: "Warehouse", baseline_id: str, all_us: int, aggregation: str | None) -> None:
-    """
-    Parts of 300 to 320 and of 400 µs, and an aggregate, each 50 µs more, which GET / takes.
-    """
+    """Parts of 300 to 320 and of 400 µs, and an aggregate, each 50 µs more, which GET / takes."""
     warehouse.measured(baseline_id, "gin", "get-root", rounds(50, 50, 50))
     warehouse.measured(baseline_id, "gin", "get-health-all", rounds(*[all_us + 50] * 3))
     warehouse.measured(baseline_id, "gin", "get-health-vault", rounds(350, 360, 370))
@@ -34,12 +32,10 @@ def health(warehouse: "Warehouse", baseline_id: str, all_us: int, aggregation: s
 
 class TestSequentialHealth:
     def test_holds_where_the_aggregate_is_the_sum_of_its_parts(self, warehouse: "Warehouse") -> None:
-        """
-        Asking at once would save what is beyond the slowest part, with the range over rounds; GET / it cannot save.
-        """
-        sitting = warehouse.baseline(25)
-        health(warehouse, sitting, 720, "sequential")
-        found = search(warehouse, sitting)["sequential-health"]
+        """Asking at once would save what is beyond the slowest part, with the range over rounds; GET / it cannot save."""
+        run = warehouse.baseline(25)
+        health(warehouse, run, 720, "sequential")
+        found = search(warehouse, run)["sequential-health"]
 
         assert (True, "open", 300 * US, 310 * US, 320 * US) == (
             found.holds, found.status, found.impact_low_ns, found.impact_ns, found.impact_high_ns,
@@ -52,43 +48,35 @@ class TestSequentialHealth:
     def test_says_how_many_parts_were_measured(
         self, warehouse: "Warehouse", asked: str | None, against: str
     ) -> None:
-        """
-        What is asked and has no route of its own is not in the cost, so the finding says of how many parts that is.
-        """
-        sitting = warehouse.baseline(25)
-        health(warehouse, sitting, 720, "sequential")
+        """What is asked and has no route of its own is not in the cost, so the finding says of how many parts that is."""
+        run = warehouse.baseline(25)
+        health(warehouse, run, 720, "sequential")
         if asked:
-            warehouse.fact(sitting, "gin", "/health/all asks", asked)
+            warehouse.fact(run, "gin", "/health/all asks", asked)
 
-        assert against == search(warehouse, sitting)["sequential-health"].against
+        assert against == search(warehouse, run)["sequential-health"].against
 
     def test_a_part_that_is_all_way_there_saves_nothing(self, warehouse: "Warehouse") -> None:
-        """
-        Health routes that take no longer than GET / hide no cost behind each other.
-        """
-        sitting = warehouse.baseline(25)
+        """Health routes that take no longer than GET / hide no cost behind each other."""
+        run = warehouse.baseline(25)
         for operation in ("get-root", "get-health-vault", "get-health-postgres", "get-health-all"):
-            warehouse.measured(sitting, "gin", operation, rounds(50, 50, 50))
+            warehouse.measured(run, "gin", operation, rounds(50, 50, 50))
 
-        assert {} == search(warehouse, sitting)
+        assert {} == search(warehouse, run)
 
     def test_does_not_hold_where_it_is_the_slowest_part(self, warehouse: "Warehouse") -> None:
-        """
-        An aggregate as quick as its slowest part is asked at once.
-        """
-        sitting = warehouse.baseline(25)
-        health(warehouse, sitting, 410, None)
+        """An aggregate as quick as its slowest part is asked at once."""
+        run = warehouse.baseline(25)
+        health(warehouse, run, 410, None)
 
-        assert search(warehouse, sitting)["sequential-health"].status == "not found"
+        assert search(warehouse, run)["sequential-health"].status == "not found"
 
     def test_an_api_that_asks_at_once_is_believed(self, warehouse: "Warehouse") -> None:
-        """
-        An aggregate of more parts than are measured may be long without being sequential.
-        """
-        sitting = warehouse.baseline(25)
-        health(warehouse, sitting, 2_000, "concurrent")
+        """An aggregate of more parts than are measured may be long without being sequential."""
+        run = warehouse.baseline(25)
+        health(warehouse, run, 2_000, "concurrent")
 
-        assert not search(warehouse, sitting)["sequential-health"].holds
+        assert not search(warehouse, run)["sequential-health"].holds
 
     @pytest.mark.parametrize(
         ("asked", "all_us", "status"),
@@ -103,20 +91,16 @@ class TestSequentialHealth:
     def test_of_an_api_that_says_nothing_parts_that_were_not_measured_count(
         self, warehouse: "Warehouse", asked: str | None, all_us: int, status: str
     ) -> None:
-        """
-        Where more is asked than was measured, a long aggregate may be that of one slow part.
-        """
-        sitting = warehouse.baseline(25)
-        health(warehouse, sitting, all_us, None)
+        """Where more is asked than was measured, a long aggregate may be that of one slow part."""
+        run = warehouse.baseline(25)
+        health(warehouse, run, all_us, None)
         if asked:
-            warehouse.fact(sitting, "gin", "/health/all asks", asked)
+            warehouse.fact(run, "gin", "/health/all asks", asked)
 
-        assert status == search(warehouse, sitting)["sequential-health"].status
+        assert status == search(warehouse, run)["sequential-health"].status
 
     def test_is_followed_over_baselines(self, warehouse: "Warehouse") -> None:
-        """
-        What was found and is found no more is optimised, and names the baseline it was found in.
-        """
+        """What was found and is found no more is optimised, and names the baseline it was found in."""
         before, now = warehouse.baseline(24), warehouse.baseline(25)
         health(warehouse, before, 720, "sequential")
         health(warehouse, now, 410, "concurrent")
@@ -127,43 +111,35 @@ class TestSequentialHealth:
 
 class TestConnectionPerRequest:
     def test_holds_where_a_route_takes_a_millisecond_more(self, warehouse: "Warehouse") -> None:
-        """
-        What neither the framework nor the query takes is the connection.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.measured(sitting, "gin", "get-root", rounds(100, 100, 100))
-        warehouse.measured(sitting, "postgresql", "select-by-key", rounds(20, 20, 20))
-        warehouse.measured(
-            sitting, "gin", "get-examples-database-postgres-query", rounds(1_500, 1_600, 1_700)
-        )
-        found = search(warehouse, sitting)["connection-per-request"]
+        """What neither the framework nor the query takes is the connection."""
+        run = warehouse.baseline(25)
+        warehouse.measured(run, "gin", "get-root", rounds(100, 100, 100))
+        warehouse.measured(run, "postgresql", "select-by-key", rounds(20, 20, 20))
+        warehouse.measured(run, "gin", "get-examples-database-postgres-query", rounds(1_500, 1_600, 1_700))
+        found = search(warehouse, run)["connection-per-request"]
 
         assert (True, 1_380 * US, 1_480 * US, 1_580 * US) == (
             found.holds, found.impact_low_ns, found.impact_ns, found.impact_high_ns,
         )  # fmt: skip
 
     def test_does_not_hold_with_a_pool(self, warehouse: "Warehouse") -> None:
-        """
-        A tenth of a millisecond is no connection.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.measured(sitting, "gin", "get-root", rounds(100, 100, 100))
-        warehouse.measured(sitting, "postgresql", "select-by-key", rounds(20, 20, 20))
-        warehouse.measured(sitting, "gin", "get-examples-database-postgres-query", rounds(220, 220, 230))
+        """A tenth of a millisecond is no connection."""
+        run = warehouse.baseline(25)
+        warehouse.measured(run, "gin", "get-root", rounds(100, 100, 100))
+        warehouse.measured(run, "postgresql", "select-by-key", rounds(20, 20, 20))
+        warehouse.measured(run, "gin", "get-examples-database-postgres-query", rounds(220, 220, 230))
 
-        assert search(warehouse, sitting)["connection-per-request"].status == "not found"
+        assert search(warehouse, run)["connection-per-request"].status == "not found"
 
 
 def sweep(
     warehouse: "Warehouse", at_most_per_s: float, cpu_percent: float, **values: Any
 ) -> dict[str, Finding]:
-    """
-    What is found where 1, 10, 50 users get 100, 245, 240 calls a second done, and 100 users what is asked for.
-    """
-    sitting = warehouse.baseline(25)
+    """What is found where 1, 10, 50 users get 100, 245, 240 calls a second done, and 100 users what is asked for."""
+    run = warehouse.baseline(25)
     for users, throughput_per_s in ((1, 100.0), (10, 245.0), (50, 240.0), (100, at_most_per_s)):
-        warehouse.loaded(sitting, "fastapi", users, throughput_per_s, cpu_percent, **values)
-    return search(warehouse, sitting)
+        warehouse.loaded(run, "fastapi", users, throughput_per_s, cpu_percent, **values)
+    return search(warehouse, run)
 
 
 class TestSaturatedCore:
@@ -171,24 +147,18 @@ class TestSaturatedCore:
         return sweep(warehouse, at_most_per_s, cpu_percent)["saturated-core"]
 
     def test_holds_where_more_users_get_no_more_of_one_core(self, warehouse: "Warehouse") -> None:
-        """
-        Four times the users, the same throughput, one core full.
-        """
+        """Four times the users, the same throughput, one core full."""
         found = self.sweep(warehouse, 250.0, 99.0)
 
         assert ("open", 100, "10 users") == (found.status, found.users, found.against)
         assert round(found.ratio, 2) == 1.02
 
     def test_does_not_hold_while_throughput_grows(self, warehouse: "Warehouse") -> None:
-        """
-        A service that still does more with more users has not reached its end.
-        """
+        """A service that still does more with more users has not reached its end."""
         assert self.sweep(warehouse, 400.0, 99.0).status == "not found"
 
     def test_does_not_hold_where_something_else_is_full(self, warehouse: "Warehouse") -> None:
-        """
-        Flat throughput with an idle core is another bottleneck.
-        """
+        """Flat throughput with an idle core is another bottleneck."""
         assert self.sweep(warehouse, 250.0, 40.0).status == "not found"
 
     @pytest.mark.parametrize(
@@ -198,9 +168,7 @@ class TestSaturatedCore:
     def test_says_how_many_cores_the_servers_had(
         self, warehouse: "Warehouse", placement: str, cores: int | None
     ) -> None:
-        """
-        A core may be all that a service uses because the placement gave it no other.
-        """
+        """A core may be all that a service uses because the placement gave it no other."""
         assert cores == sweep(warehouse, 250.0, 99.0, placement=placement)["saturated-core"].server_cores
 
 
@@ -209,141 +177,119 @@ class TestOverload:
     def test_holds_where_most_users_get_less_done_than_fewer(
         self, warehouse: "Warehouse", at_most_per_s: float, status: str
     ) -> None:
-        """
-        Below 0.8 times the best of fewer users it is found, above it is not; it is named which were the best.
-        """
+        """Below 0.8 times the best of fewer users it is found, above it is not; it is named which were the best."""
         found = sweep(warehouse, at_most_per_s, 70.0)["overload"]
 
         assert (status, 100, "10 users") == (found.status, found.users, found.against)
         assert round(found.ratio, 3) == round(at_most_per_s / 245, 3)
 
     def test_a_full_core_is_reported_once(self, warehouse: "Warehouse") -> None:
-        """
-        Where one full core says why, that is the finding, and the other is not searched for.
-        """
+        """Where one full core says why, that is the finding, and the other is not searched for."""
         found = sweep(warehouse, 100.0, 99.0)
 
         assert ["open"] == [one.status for one in found.values()]
         assert found["saturated-core"].against == "10 users"
 
     def test_invalid_loads_tell_nothing(self, warehouse: "Warehouse") -> None:
-        """
-        Where the load of most users does not count, the one below it is the largest.
-        """
-        sitting = warehouse.baseline(25)
+        """Where the load of most users does not count, the one below it is the largest."""
+        run = warehouse.baseline(25)
         for users, throughput_per_s in ((1, 100.0), (10, 245.0), (50, 240.0)):
-            warehouse.loaded(sitting, "fastapi", users, throughput_per_s, 70.0)
-        warehouse.loaded(sitting, "fastapi", 100, 10.0, 70.0, valid=False)
-        found = search(warehouse, sitting)["overload"]
+            warehouse.loaded(run, "fastapi", users, throughput_per_s, 70.0)
+        warehouse.loaded(run, "fastapi", 100, 10.0, 70.0, valid=False)
+        found = search(warehouse, run)["overload"]
 
         assert ("not found", 50) == (found.status, found.users)
 
     def test_other_cores_are_another_matter(self, warehouse: "Warehouse") -> None:
-        """
-        Loads of two placements are not set against each other.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.loaded(sitting, "fastapi", 10, 245.0, 70.0, placement="apart:2|0,1")
-        warehouse.loaded(sitting, "fastapi", 100, 100.0, 70.0, placement="apart:1,2|0")
+        """Loads of two placements are not set against each other."""
+        run = warehouse.baseline(25)
+        warehouse.loaded(run, "fastapi", 10, 245.0, 70.0, placement="apart:2|0,1")
+        warehouse.loaded(run, "fastapi", 100, 100.0, 70.0, placement="apart:1,2|0")
 
-        assert "overload" not in search(warehouse, sitting)
+        assert "overload" not in search(warehouse, run)
 
 
 class TestVault:
     def test_says_what_vault_itself_takes(self, warehouse: "Warehouse") -> None:
-        """
-        What the route costs is not what Vault takes: the engine's reading of the same baseline stands beside it.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.measured(sitting, "gin", "get-root", rounds(100, 100, 100))
-        warehouse.measured(sitting, "gin", "get-examples-vault-secret-postgres", rounds(300, 300, 300))
-        warehouse.measured(sitting, "vault", "kv-read", rounds(80, 85, 90))
-        found = search(warehouse, sitting)["vault"]
+        """What the route costs is not what Vault takes: the engine's reading of the same baseline stands beside it."""
+        run = warehouse.baseline(25)
+        warehouse.measured(run, "gin", "get-root", rounds(100, 100, 100))
+        warehouse.measured(run, "gin", "get-examples-vault-secret-postgres", rounds(300, 300, 300))
+        warehouse.measured(run, "vault", "kv-read", rounds(80, 85, 90))
+        found = search(warehouse, run)["vault"]
 
         assert (200 * US, 85 * US) == (found.impact_ns, found.behind_ns)
 
 
 class TestPairs:
     def test_every_round_must_agree(self, warehouse: "Warehouse") -> None:
-        """
-        One round in which the dearer was the cheaper is doubt enough.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.measured(sitting, "rabbitmq", "publish-1kb-persistent", rounds(400, 400, 30))
-        warehouse.measured(sitting, "rabbitmq", "publish-1kb", rounds(40, 40, 40))
-        warehouse.measured(sitting, "mysql", "full-scan", rounds(3_000, 3_000, 3_000))
-        warehouse.measured(sitting, "mysql", "select-by-key", rounds(30, 30, 30))
-        found = search(warehouse, sitting)
+        """One round in which the dearer was the cheaper is doubt enough."""
+        run = warehouse.baseline(25)
+        warehouse.measured(run, "rabbitmq", "publish-1kb-persistent", rounds(400, 400, 30))
+        warehouse.measured(run, "rabbitmq", "publish-1kb", rounds(40, 40, 40))
+        warehouse.measured(run, "mysql", "full-scan", rounds(3_000, 3_000, 3_000))
+        warehouse.measured(run, "mysql", "select-by-key", rounds(30, 30, 30))
+        found = search(warehouse, run)
 
         assert {"persistence": "cannot tell", "scan": "open"} == {
             name: one.status for name, one in found.items()
         }
 
     def test_doubt_is_no_cure(self, warehouse: "Warehouse") -> None:
-        """
-        After a baseline that could not tell, the status still speaks of the one before that could.
-        """
+        """After a baseline that could not tell, the status still speaks of the one before that could."""
         days = [(23, (400, 400, 400)), (24, (400, 400, 30)), (25, (41, 40, 41))]
-        sittings: list[str] = []
+        runs: list[str] = []
         for day, times_us in days:
-            sittings.append(warehouse.baseline(day))
-            warehouse.measured(sittings[-1], "rabbitmq", "publish-1kb-persistent", rounds(*times_us))
-            warehouse.measured(sittings[-1], "rabbitmq", "publish-1kb", rounds(40, 40, 40))
+            runs.append(warehouse.baseline(day))
+            warehouse.measured(runs[-1], "rabbitmq", "publish-1kb-persistent", rounds(*times_us))
+            warehouse.measured(runs[-1], "rabbitmq", "publish-1kb", rounds(40, 40, 40))
         with connect(warehouse.folders) as con:
-            found = [findings(con, sitting)[0] for sitting in sittings]
+            found = [findings(con, run)[0] for run in runs]
 
-        assert [("open", None), ("cannot tell", sittings[0]), ("optimised", sittings[0])] == [
+        assert [("open", None), ("cannot tell", runs[0]), ("optimised", runs[0])] == [
             (one.status, one.against_baseline_id) for one in found
         ]
 
     @pytest.mark.parametrize(("now_us", "status"), [(30, "improved"), (50, "open")])
     def test_costs_that_shrink_are_improved(self, warehouse: "Warehouse", now_us: int, status: str) -> None:
-        """
-        Still there, but cheaper by far; a little less is what two sittings of an unchanged stack differ by.
-        """
+        """Still there, but cheaper by far; a little less is what two runs of an unchanged stack differ by."""
         before, now = warehouse.baseline(24), warehouse.baseline(25)
-        for sitting, through_us in ((before, 60), (now, now_us)):
-            warehouse.measured(sitting, "pgbouncer", "select-by-key", rounds(*[through_us] * 3))
-            warehouse.measured(sitting, "postgresql", "select-by-key", rounds(20, 20, 20))
+        for run, through_us in ((before, 60), (now, now_us)):
+            warehouse.measured(run, "pgbouncer", "select-by-key", rounds(*[through_us] * 3))
+            warehouse.measured(run, "postgresql", "select-by-key", rounds(20, 20, 20))
 
         assert status == search(warehouse, now)["pooler"].status
 
     def test_is_not_followed_to_another_machine(self, warehouse: "Warehouse") -> None:
-        """
-        A cost that is less on a faster machine is neither improved nor optimised: it is a finding of its own.
-        """
+        """A cost that is less on a faster machine is neither improved nor optimised: it is a finding of its own."""
         slow, fast = warehouse.baseline(24), warehouse.baseline(25)
-        for sitting, cores, through_us in ((slow, "2", 60), (fast, "64", 30)):
-            warehouse.fact(sitting, "host", "cpu_cores", cores)
-            warehouse.measured(sitting, "pgbouncer", "select-by-key", rounds(*[through_us] * 3))
-            warehouse.measured(sitting, "postgresql", "select-by-key", rounds(20, 20, 20))
+        for run, cores, through_us in ((slow, "2", 60), (fast, "64", 30)):
+            warehouse.fact(run, "host", "cpu_cores", cores)
+            warehouse.measured(run, "pgbouncer", "select-by-key", rounds(*[through_us] * 3))
+            warehouse.measured(run, "postgresql", "select-by-key", rounds(20, 20, 20))
         found = search(warehouse, fast)["pooler"]
 
         assert ("open", None) == (found.status, found.against_baseline_id)
 
     def test_absent_where_rows_are(self, warehouse: "Warehouse") -> None:
-        """
-        Without the rows that it needs, or with invalid ones, nothing is said of a finding.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.measured(sitting, "pgbouncer", "select-by-key", rounds(60, 60, 60))
-        warehouse.measured(sitting, "postgresql", "select-by-key", rounds(20, 20, 20), valid=False)
+        """Without the rows that it needs, or with invalid ones, nothing is said of a finding."""
+        run = warehouse.baseline(25)
+        warehouse.measured(run, "pgbouncer", "select-by-key", rounds(60, 60, 60))
+        warehouse.measured(run, "postgresql", "select-by-key", rounds(20, 20, 20), valid=False)
 
-        assert {} == search(warehouse, sitting)
+        assert {} == search(warehouse, run)
 
 
 class TestLayers:
     def test_each_layer_is_set_against_the_one_below(self, warehouse: "Warehouse") -> None:
-        """
-        The service above the way there, the driver above the service, an API above the service.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.measured(sitting, "redis", "floor", rounds(15, 15, 15))
-        warehouse.measured(sitting, "redis", "get-hit", rounds(18, 18, 18))
-        warehouse.measured(sitting, "redis", "get-hit", rounds(35, 35, 35), instrument="driver")
-        warehouse.measured(sitting, "gin", "get-examples-cache-key", rounds(98, 98, 98))
+        """The service above the way there, the driver above the service, an API above the service."""
+        run = warehouse.baseline(25)
+        warehouse.measured(run, "redis", "floor", rounds(15, 15, 15))
+        warehouse.measured(run, "redis", "get-hit", rounds(18, 18, 18))
+        warehouse.measured(run, "redis", "get-hit", rounds(35, 35, 35), instrument="driver")
+        warehouse.measured(run, "gin", "get-examples-cache-key", rounds(98, 98, 98))
         with connect(warehouse.folders) as con:
-            found = [(layer.task, layer.layer, layer.difference_ns) for layer in layers(con, sitting)]
+            found = [(layer.task, layer.layer, layer.difference_ns) for layer in layers(con, run)]
 
         expected = [("service", 3 * US), ("driver", 17 * US), ("api", 80 * US)]
         assert [("cached value", *one) for one in expected] == found

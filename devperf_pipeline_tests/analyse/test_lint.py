@@ -8,9 +8,7 @@ from devperf_pipeline.store.questions import publications
 
 class TestContradictions:
     def test_are_listed_in_the_notes_of_the_import(self, tmp_path: Path) -> None:
-        """
-        The page beside a publication lists every contradiction in it, and none that is not there.
-        """
+        """The page beside a publication lists every contradiction in it, and none that is not there."""
         warehouse.build(Folders(tmp_path))
         with warehouse.connect(Folders(tmp_path)) as con:
             found = contradictions(con)

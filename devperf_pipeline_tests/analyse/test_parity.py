@@ -12,17 +12,13 @@ def told(shape: dict[str, str], status: int = 200) -> list[RouteAnswer]:
 
 class TestParity:
     def test_all_the_same(self) -> None:
-        """
-        Whoever answers alike can be compared.
-        """
+        """Whoever answers alike can be compared."""
         found = parity({"gin": told(WELL), "actix": told(WELL)}, None)[ROUTE]
 
         assert (("gin", "actix"), {}) == (found.same, found.others)
 
     def test_most_count(self) -> None:
-        """
-        Without a contract the answer that most gave counts, and the difference of another is named.
-        """
+        """Without a contract the answer that most gave counts, and the difference of another is named."""
         other = WELL | {"dependencies.vault.status": "string: absent"}
         found = parity({"gin": told(other), "actix": told(WELL), "express": told(WELL)}, None)[ROUTE]
 
@@ -32,18 +28,14 @@ class TestParity:
         } == found.others
 
     def test_a_success_counts_of_two(self) -> None:
-        """
-        Of two different answers the one that succeeded counts.
-        """
+        """Of two different answers the one that succeeded counts."""
         found = parity({"gin": told({}, 503), "actix": told(WELL)}, None)[ROUTE]
 
         assert ("actix",) == found.same
         assert {"gin": "its answer differs from that of Actix Web: status 503, not 200"} == found.others
 
     def test_contract_counts_more_than_most(self) -> None:
-        """
-        Two that break the contract in the same way do not make their answer the right one.
-        """
+        """Two that break the contract in the same way do not make their answer the right one."""
         schema = {"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}}}
         responses = {"200": {"content": {"application/json": {"schema": schema}}}}
         contract = Contract({"paths": {"/health/all": {"get": {"responses": responses}}}})
@@ -54,9 +46,7 @@ class TestParity:
         assert {"its answer is not as the contract says: no field status"} == set(found.others.values())
 
     def test_contract_is_not_about_routes_of_unknown_apis_alone(self) -> None:
-        """
-        APIs of which only routes are known are held to the contract only where a reference API answered, too.
-        """
+        """APIs of which only routes are known are held to the contract only where a reference API answered, too."""
         html = {"answer": "no JSON"}
         contract = Contract({"paths": {"/health/all": {"get": {"responses": {"200": {}}}}}})
         alone = parity({"api": told(html), "api_next": told(html)}, contract)[ROUTE]
@@ -66,9 +56,7 @@ class TestParity:
         assert ("gin",) == beside.same
 
     def test_many_differences(self) -> None:
-        """
-        Three differences are named, the rest is counted.
-        """
+        """Three differences are named, the rest is counted."""
         more = {f"field-{number}": "string" for number in range(5)}
         found = parity({"gin": told(WELL), "actix": told(WELL), "express": told(WELL | more)}, None)[ROUTE]
 

@@ -13,7 +13,7 @@ import pytest
 from devperf_pipeline.analyse.parity import Parity
 from devperf_pipeline.analyse.ranking import AGGREGATED, Ranking, Reading, ranked, rankings
 from devperf_pipeline.measure.plan import Profile
-from devperf_pipeline.measure.run import Wishes, measure
+from devperf_pipeline.measure.run import RunOptions, measure
 from devperf_pipeline.model import Address, Service, Stack
 from devperf_pipeline.report.render import render
 from devperf_pipeline.stack.folders import Folders
@@ -45,9 +45,7 @@ def of(*readings: Reading, others: dict[str, str] | None = None) -> Ranking:
 
 class TestRanked:
     def test_least_p95_first(self) -> None:
-        """
-        Whatever order the readings come in.
-        """
+        """Whatever order the readings come in."""
         assert (FAST, SLOW, THIRD) == of(SLOW, THIRD, FAST).places
 
     @pytest.mark.parametrize(
@@ -66,31 +64,23 @@ class TestRanked:
         ],
     )
     def test_left_out(self, changed: dict[str, Any], why: str) -> None:
-        """
-        A reading that cannot be compared is left out, with the reason.
-        """
+        """A reading that cannot be compared is left out, with the reason."""
         found = of(SLOW, replace(FAST, **changed), THIRD)
 
         assert ((SLOW, THIRD), {"gin": why}) == (found.places, found.left_out)
 
     def test_no_reading(self) -> None:
-        """
-        Who answered and was not measured is named.
-        """
+        """Who answered and was not measured is named."""
         assert {"gin": "it has no reading in this baseline"} == of(SLOW, THIRD).left_out
 
     def test_another_answer(self) -> None:
-        """
-        Who answered otherwise keeps the reason that parity found.
-        """
+        """Who answered otherwise keeps the reason that parity found."""
         same = Parity(route=AGGREGATED, same=("express",), others={"gin": "it is another answer"})
 
         assert {"gin": "it is another answer"} == ranked(same, [SLOW, FAST]).left_out
 
     def test_order_matters_only_where_several_are_asked(self) -> None:
-        """
-        How dependencies are asked changes nothing of a route that asks one.
-        """
+        """How dependencies are asked changes nothing of a route that asks one."""
         same = Parity(route="GET /health", same=("express", "gin"), others={})
         found = ranked(same, [replace(SLOW, aggregation="concurrent"), FAST])
 
@@ -99,9 +89,7 @@ class TestRanked:
 
 @contextmanager
 def renaming(to: Address, field: bytes, into: bytes) -> Iterator[Address]:
-    """
-    A way to an API on which one field of every answer gets another name.
-    """
+    """A way to an API on which one field of every answer gets another name."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -144,15 +132,13 @@ def renaming(to: Address, field: bytes, into: bytes) -> Iterator[Address]:
 
 
 def compared(folder: Path, services: tuple[Service, ...]) -> tuple[dict[str, Ranking], set[str], str]:
-    """
-    Rankings of a short baseline by route, whom the macro ranks on /health, and the report.
-    """
+    """Rankings of a short baseline by route, whom the macro ranks on /health, and the report."""
     folders = Folders(folder)
     store = SampleStore(folders)
     store.check_writable()
     profile = Profile(name="quick", rounds=3, seconds=0.3, warmup_s=0.05, about="short")
     stack = Stack(name="x", path=folder / "x.toml", managed=False, services=services)
-    baseline = measure(stack, Wishes(profile=profile, seed=1), host={}, keeper=store)
+    baseline = measure(stack, RunOptions(profile=profile, seed=1), host={}, sink=store)
     warehouse.build(folders)
     con = warehouse.connect(folders)
     try:
@@ -256,7 +242,7 @@ class TestRealApis:
         with renaming(broken.address, b'"latency_ms"', b'"latency"') as address:
             services = tuple(replace(api, addresses=(address,)) if api is broken else api for api in apis)
             stack = replace(running_stack, services=services, missing={}, managed=False)
-            baseline = measure(stack, Wishes(profile=profile, seed=1), host={}, keeper=store)
+            baseline = measure(stack, RunOptions(profile=profile, seed=1), host={}, sink=store)
         warehouse.build(folders)
         con = warehouse.connect(folders)
         try:
@@ -278,15 +264,13 @@ class TestRealApis:
         assert "no field latency" in report
 
     def test_answers_are_kept(self, running_stack: Stack, tmp_path: Path) -> None:
-        """
-        What every route answered is in the table `answers`, the state of each dependency with it.
-        """
+        """What every route answered is in the table `answers`, the state of each dependency with it."""
         stack = replace(running_stack, services=(running_stack.service("fastapi"),))
         folders = Folders(tmp_path)
         store = SampleStore(folders)
         store.check_writable()
         profile = Profile(name="quick", rounds=1, seconds=0.02, warmup_s=0.02, about="short")
-        measure(stack, Wishes(profile=profile, seed=1), host={}, keeper=store)
+        measure(stack, RunOptions(profile=profile, seed=1), host={}, sink=store)
         warehouse.build(folders)
         con = warehouse.connect(folders)
         try:

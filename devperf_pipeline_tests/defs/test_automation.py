@@ -39,15 +39,11 @@ def state() -> dict[str, dict[str, object]]:
 
 class TestChangedSince:
     def test_first_sight_is_remembered_and_not_measured(self) -> None:
-        """
-        Turning the sensor on starts nothing: what is there is what is known.
-        """
+        """Turning the sensor on starts nothing: what is there is what is known."""
         assert ([], True) == changed_since(state(), {"redis": "a"}, 0, settle_s=60)
 
     def test_change_is_asked_for_once_it_has_settled(self) -> None:
-        """
-        A change waits for its time to settle, and restarts it when it changes again.
-        """
+        """A change waits for its time to settle, and restarts it when it changes again."""
         kept = state()
         changed_since(kept, {"redis": "a"}, 0, settle_s=60)
 
@@ -57,9 +53,7 @@ class TestChangedSince:
         assert (["redis"], True) == changed_since(kept, {"redis": "c"}, 210, settle_s=60)
 
     def test_change_and_back_is_no_change(self) -> None:
-        """
-        A setting that was tried and taken back measures nothing.
-        """
+        """A setting that was tried and taken back measures nothing."""
         kept = state()
         changed_since(kept, {"redis": "a"}, 0, settle_s=60)
         changed_since(kept, {"redis": "b"}, 10, settle_s=60)
@@ -67,9 +61,7 @@ class TestChangedSince:
         assert ([], True) == changed_since(kept, {"redis": "a"}, 200, settle_s=60)
 
     def test_silent_service_is_unknown_not_changed(self) -> None:
-        """
-        A service without a fingerprint keeps its old one.
-        """
+        """A service without a fingerprint keeps its old one."""
         kept = state()
         changed_since(kept, {"redis": "a", "mysql": "x"}, 0, settle_s=60)
 
@@ -79,9 +71,7 @@ class TestChangedSince:
 
 class TestFingerprints:
     def test_a_setting_changes_only_its_own_service(self, folders: Folders) -> None:
-        """
-        Editing the memory limit of Redis is a change of Redis.
-        """
+        """Editing the memory limit of Redis is a change of Redis."""
         before = fingerprints(load_stack("local", folders, CATALOGUE), folders)
         path = folders.stacks / "local.toml"
         path.write_text(path.read_text(encoding="utf-8").replace("256mb", "512mb"), encoding="utf-8")
@@ -105,9 +95,7 @@ class TestSensor:
     def test_change_starts_one_run_of_what_changed(
         self, folders: Folders, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """
-        After a change that has settled, one run is asked for: the service, the tables, the report. Then no other.
-        """
+        """After a change that has settled, one run is asked for: the service, the tables, the report. Then no other."""
         monkeypatch.setattr(automation, "SETTLE_S", 0)
         with dg.DagsterInstance.ephemeral() as instance:
             first = self.tick(folders, instance, None)
@@ -127,9 +115,7 @@ class TestSensor:
     def test_change_waits_for_a_run_in_progress(
         self, folders: Folders, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """
-        While a run is queued or running the change is kept, and asked for afterwards.
-        """
+        """While a run is queued or running the change is kept, and asked for afterwards."""
         monkeypatch.setattr(automation, "SETTLE_S", 0)
         with dg.DagsterInstance.ephemeral() as instance:
             first = self.tick(folders, instance, None)
@@ -145,9 +131,7 @@ class TestSensor:
         assert free.run_requests
 
     def test_broken_stack_file_is_a_reason_to_skip(self, folders: Folders) -> None:
-        """
-        A stack file that cannot be read is said, and what was known is kept.
-        """
+        """A stack file that cannot be read is said, and what was known is kept."""
         with dg.DagsterInstance.ephemeral() as instance:
             first = self.tick(folders, instance, None)
             (folders.stacks / "local.toml").write_text("nonsense", encoding="utf-8")
@@ -159,17 +143,13 @@ class TestSensor:
 
 class TestSchedule:
     def test_due_now_is_measured(self) -> None:
-        """
-        On time, everything is measured.
-        """
+        """On time, everything is measured."""
         now = dt.datetime.now(dt.UTC)
         with dg.build_schedule_context(scheduled_execution_time=now) as context:
             assert isinstance(weekly(context), dg.RunRequest)
 
     def test_long_missed_is_skipped(self) -> None:
-        """
-        A machine that wakes up hours later does not start to measure at once.
-        """
+        """A machine that wakes up hours later does not start to measure at once."""
         then = dt.datetime.now(dt.UTC) - dt.timedelta(hours=5)
         with dg.build_schedule_context(scheduled_execution_time=then) as context:
             assert isinstance(weekly(context), dg.SkipReason)

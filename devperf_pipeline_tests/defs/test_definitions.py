@@ -32,9 +32,7 @@ def stack_of(*names: str) -> Stack:
 
 class TestDefinitions:
     def test_asset_keys_are_stable(self) -> None:
-        """
-        People and schedules rely on these names.
-        """
+        """People and schedules rely on these names."""
         named = {key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()}
 
         assert {
@@ -56,9 +54,7 @@ class TestDefinitions:
         } == named
 
     def test_everything_loads(self) -> None:
-        """
-        Jobs, schedule and sensor resolve without the environment of any service.
-        """
+        """Jobs, schedule and sensor resolve without the environment of any service."""
         dg.Definitions.validate_loadable(defs)
 
         assert {"baseline"} == {
@@ -66,9 +62,7 @@ class TestDefinitions:
         }
 
     def test_location_has_one_name(self) -> None:
-        """
-        workspace.yaml and [tool.dg] call the code location the same, or each load prints warnings.
-        """
+        """workspace.yaml and [tool.dg] call the code location the same, or each load prints warnings."""
         workspace = yaml.safe_load((ROOT / "workspace.yaml").read_text(encoding="utf-8"))
         location = workspace["load_from"][0]["python_module"]
 
@@ -78,9 +72,7 @@ class TestDefinitions:
         )
 
     def test_every_asset_says_what_it_is(self) -> None:
-        """
-        Each asset has a group and a description of its own.
-        """
+        """Each asset has a group and a description of its own."""
         graph = defs.resolve_asset_graph()
         silent = [
             key
@@ -93,43 +85,33 @@ class TestDefinitions:
 
 class TestMeasureConfig:
     def test_profiles_are_those_of_the_plan(self) -> None:
-        """
-        The launchpad offers exactly the profiles that exist.
-        """
+        """The launchpad offers exactly the profiles that exist."""
         assert list(PROFILES) == [profile.value for profile in ProfileName]
 
     def test_seconds_take_the_place_of_the_profiles(self) -> None:
-        """
-        Seconds given in the launchpad are those of each round.
-        """
+        """Seconds given in the launchpad are those of each round."""
         assert (
-            3 == MeasureConfig(seconds=3).wishes({"samples": ("redis",)}, stack_of("redis")).profile.seconds
+            3 == MeasureConfig(seconds=3).options({"samples": ("redis",)}, stack_of("redis")).profile.seconds
         )
 
     def test_services_narrow_the_selection(self) -> None:
-        """
-        Services named in the launchpad are measured only where they are selected too.
-        """
+        """Services named in the launchpad are measured only where they are selected too."""
         config = MeasureConfig(services=["redis", "mysql"])
         stack = stack_of("postgresql", "mysql", "redis")
 
-        assert ("redis",) == config.wishes({"samples": ("postgresql", "redis")}, stack).services
+        assert ("redis",) == config.options({"samples": ("postgresql", "redis")}, stack).services
 
     def test_an_asset_is_about_all_apis_of_the_stack(self) -> None:
-        """
-        A selected kind means every service of it; one that the stack does not have stays as what it is called.
-        """
-        wishes = MeasureConfig().wishes({"samples": ("redis", "api")}, stack_of("api_now", "api_next"))
+        """A selected kind means every service of it; one that the stack does not have stays as what it is called."""
+        options = MeasureConfig().options({"samples": ("redis", "api")}, stack_of("api_now", "api_next"))
 
-        assert ("redis", "api_now", "api_next") == wishes.services
+        assert ("redis", "api_now", "api_next") == options.services
         assert {keys.samples("api"), keys.made("load_tests", "api")} < set(keys.selection(("api_next",)))
 
 
 class TestSelection:
     def test_a_baseline_of_one_service_brings_tables_and_report(self) -> None:
-        """
-        What is measured alone is still shown with everything else.
-        """
+        """What is measured alone is still shown with everything else."""
         named = [key.to_user_string() for key in keys.selection(("redis",))]
 
         assert [

@@ -8,7 +8,7 @@ import pytest
 
 from devperf_pipeline.definitions import defs
 from devperf_pipeline.defs import keys
-from devperf_pipeline.defs.command_line import bury_the_dead, prepare_home
+from devperf_pipeline.defs.command_line import fail_dead_runs, prepare_home
 from devperf_pipeline.defs.measuring import CLI_TAG
 from devperf_pipeline.model import Stack
 from devperf_pipeline.stack.folders import Folders
@@ -19,9 +19,7 @@ pytestmark = pytest.mark.servers
 
 @pytest.fixture(name="project", scope="module")
 def _project(running_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folders]:
-    """
-    A project whose stack is a running Redis, and a MySQL that is not there; measured once.
-    """
+    """A project whose stack is a running Redis, and a MySQL that is not there; measured once."""
     folders = Folders(tmp_path_factory.mktemp("graph"))
     password = visited.describe(folders, running_stack.service("redis"), absent="TEST_REDIS_PASSWORD")
     with pytest.MonkeyPatch.context() as patch:
@@ -39,9 +37,7 @@ def _instance(project: Folders) -> Iterator[dg.DagsterInstance]:
 
 class TestOneRun:
     def test_is_one_successful_run_of_the_job(self, instance: dg.DagsterInstance) -> None:
-        """
-        The UI shows what the command did: one run of `baseline`, green although a service was absent.
-        """
+        """The UI shows what the command did: one run of `baseline`, green although a service was absent."""
         [run] = instance.get_runs()
 
         assert ("baseline", dg.DagsterRunStatus.SUCCESS) == (run.job_name, run.status)
@@ -49,9 +45,7 @@ class TestOneRun:
         assert "__repository__@devperf_pipeline" == run.tags[".dagster/repository"]
 
     def test_measured_service_is_materialised_with_its_numbers(self, instance: dg.DagsterInstance) -> None:
-        """
-        The page of samples/redis has a row count, a table, a picture, and percentiles to be drawn over time.
-        """
+        """The page of samples/redis has a row count, a table, a picture, and percentiles to be drawn over time."""
         event = instance.get_latest_materialization_event(keys.samples("redis"))
         assert event
         assert event.asset_materialization
@@ -63,9 +57,7 @@ class TestOneRun:
         assert 0 < float(str(metadata["p50 ms, GET (hit)"].value)) < 10
 
     def test_other_stages_have_pages_too(self, instance: dg.DagsterInstance) -> None:
-        """
-        Load test and resources have a table each, the load test its picture, and numbers to be drawn over time.
-        """
+        """Load test and resources have a table each, the load test its picture, and numbers to be drawn over time."""
         pages = {}
         for stage in ("load_tests", "resources"):
             event = instance.get_latest_materialization_event(keys.made(stage, "redis"))
@@ -89,18 +81,14 @@ class TestOneRun:
         ],
     )
     def test_tables_show_what_is_new(self, instance: dg.DagsterInstance, table: str, shows: str) -> None:
-        """
-        The page of a table shows rows of the newest baseline, rendered.
-        """
+        """The page of a table shows rows of the newest baseline, rendered."""
         event = instance.get_latest_materialization_event(dg.AssetKey(table))
         assert event
         assert event.asset_materialization
         assert shows in str(event.asset_materialization.metadata["newest baseline"].value)
 
     def test_absent_service_has_failed_checks_and_nothing_else(self, instance: dg.DagsterInstance) -> None:
-        """
-        samples/mysql is not materialised; its check says at which address nobody answered.
-        """
+        """samples/mysql is not materialised; its check says at which address nobody answered."""
         key = dg.AssetCheckKey(keys.samples("mysql"), "measured")
         record = instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
         evaluation = record.event.dagster_event.asset_check_evaluation_data  # type: ignore[union-attr]
@@ -110,9 +98,7 @@ class TestOneRun:
         assert "127.0.0.1" in str(evaluation.metadata["what was seen"].value)
 
     def test_nothing_is_said_of_what_the_stack_does_not_have(self, instance: dg.DagsterInstance) -> None:
-        """
-        A baseline of everything is one of what the stack has: no check of another service fails.
-        """
+        """A baseline of everything is one of what the stack has: no check of another service fails."""
         named = [dg.AssetCheckKey(keys.samples(service), "measured") for service in keys.SERVICES]
         records = instance.event_log_storage.get_latest_asset_check_execution_by_key(named)
 
@@ -126,18 +112,14 @@ class TestOneRun:
         assert {"mysql", "redis"} == judged
 
     def test_tables_and_report_are_there(self, project: Folders, instance: dg.DagsterInstance) -> None:
-        """
-        The absent service costs nobody else: tables and report are materialised, and the report names it.
-        """
+        """The absent service costs nobody else: tables and report are materialised, and the report names it."""
         assert instance.get_latest_materialization_event(keys.REPORT)
         report = (project.reports / "latest.md").read_text(encoding="utf-8")
         assert "GET (hit)" in report
         assert "MySQL" in report
 
     def test_counts_agree(self, project: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """
-        From another folder, read-only: samples are as many as the rows say, and p95 recomputed is the table's.
-        """
+        """From another folder, read-only: samples are as many as the rows say, and p95 recomputed is the table's."""
         monkeypatch.chdir(tmp_path)
         with duckdb.connect(str(project.warehouse), read_only=True) as con:
             samples = con.execute("select count(*) from samples").fetchone()
@@ -154,9 +136,7 @@ class TestOneRun:
         assert [] == differing
 
     def test_no_secret_is_anywhere(self, project: Folders) -> None:
-        """
-        The password is in no event, log, Parquet, table or report.
-        """
+        """The password is in no event, log, Parquet, table or report."""
         secret = os.environ["TEST_REDIS_PASSWORD"].encode()
         files = [path for path in project.root.rglob("*") if path.is_file()]
 
@@ -166,9 +146,7 @@ class TestOneRun:
 
 class TestSubsets:
     def test_report_alone(self, project: Folders, instance: dg.DagsterInstance) -> None:
-        """
-        The report is rendered from the tables without anything being measured.
-        """
+        """The report is rendered from the tables without anything being measured."""
         before = (project.reports / "latest.md").stat().st_mtime_ns
         result = defs.resolve_job_def("baseline").execute_in_process(
             instance=instance,
@@ -180,9 +158,7 @@ class TestSubsets:
         assert before < (project.reports / "latest.md").stat().st_mtime_ns
 
     def test_one_service_alone_is_in_the_report(self, project: Folders, instance: dg.DagsterInstance) -> None:
-        """
-        Measuring Redis alone renders the report too: its new rows, and why MySQL has none.
-        """
+        """Measuring Redis alone renders the report too: its new rows, and why MySQL has none."""
         before = instance.get_latest_materialization_event(keys.REPORT)
         result = visited.measure_redis_alone(project, instance)
         after = instance.get_latest_materialization_event(keys.REPORT)
@@ -196,9 +172,7 @@ class TestSubsets:
         assert "was not part of this baseline" in report
 
     def test_checks_alone_are_refused(self, project: Folders, instance: dg.DagsterInstance) -> None:
-        """
-        Checks are made while samples are: alone they start nothing, and the failure says what to materialise.
-        """
+        """Checks are made while samples are: alone they start nothing, and the failure says what to materialise."""
         checks = dg.define_asset_job("checks", dg.AssetSelection.checks_for_assets(keys.samples("redis")))
         job = dg.Definitions.merge(defs, dg.Definitions(jobs=[checks])).resolve_job_def("checks")
         with pytest.raises(dg.Failure, match="materialise samples"):
@@ -208,9 +182,7 @@ class TestSubsets:
             )
 
     def test_a_service_alone_that_the_stack_does_not_have(self, project: Folders) -> None:
-        """
-        Whoever asks for nothing else is told that the stack does not have it.
-        """
+        """Whoever asks for nothing else is told that the stack does not have it."""
         with dg.DagsterInstance.ephemeral() as instance:
             result = defs.resolve_job_def("baseline").execute_in_process(
                 instance=instance,
@@ -228,16 +200,14 @@ class TestSubsets:
 
 class TestTheDead:
     def test_run_of_a_killed_process_is_failed(self, project: Folders, instance: dg.DagsterInstance) -> None:
-        """
-        A run that says STARTED and whose process is gone no longer holds up the queue.
-        """
+        """A run that says STARTED and whose process is gone no longer holds up the queue."""
         prepare_home(project)
         job = defs.resolve_job_def("baseline")
         run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags={CLI_TAG: "4194304"})
         alive = instance.create_run_for_job(
             job, status=dg.DagsterRunStatus.STARTED, tags={CLI_TAG: str(os.getpid())}
         )
-        bury_the_dead(instance)
+        fail_dead_runs(instance)
         statuses = [instance.get_run_by_id(one.run_id).status for one in (run, alive)]  # type: ignore[union-attr]
         instance.report_run_canceled(alive)
 

@@ -18,9 +18,7 @@ PASSWORD = "opens-nothing-4711"
 
 @pytest.fixture(name="home")
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
-    """
-    A project with a Dagster home of its own.
-    """
+    """A project with a Dagster home of its own."""
     folders = Folders(tmp_path)
     monkeypatch.setenv("DAGSTER_HOME", str(folders.dagster_home))
     prepare_home(folders)
@@ -35,9 +33,7 @@ def _instance(home: Folders) -> Iterator[dg.DagsterInstance]:
 
 
 def used(run: dg.DagsterRun, line: str = "redis-server") -> None:
-    """
-    Leave what a sitting with one secret would.
-    """
+    """Leave what a run with one secret would."""
     baseline = Baseline(
         id="20261125T031500Z-3f9a",
         stack="visited",
@@ -55,18 +51,14 @@ def used(run: dg.DagsterRun, line: str = "redis-server") -> None:
 
 class TestFoundIn:
     def test_nothing(self, home: Folders, instance: dg.DagsterInstance) -> None:
-        """
-        A run that wrote no secret down has no leak.
-        """
+        """A run that wrote no secret down has no leak."""
         run = instance.create_run_for_job(defs.resolve_job_def("baseline"))
         used(run)
 
         assert [] == secret_check.found_in(instance, run, home)
 
     def test_in_an_event_of_dagster(self, home: Folders, instance: dg.DagsterInstance) -> None:
-        """
-        An event's message is searched, however Dagster stores it.
-        """
+        """An event's message is searched, however Dagster stores it."""
         run = instance.create_run_for_job(defs.resolve_job_def("baseline"))
         instance.report_engine_event(f"could not log in with {PASSWORD}", run)
         used(run)
@@ -76,9 +68,7 @@ class TestFoundIn:
         assert leak.place.endswith("of the run (ENGINE_EVENT)")
 
     def test_in_the_configuration_of_the_run(self, home: Folders, instance: dg.DagsterInstance) -> None:
-        """
-        Tags and configuration of a run are searched.
-        """
+        """Tags and configuration of a run are searched."""
         run = instance.create_run_for_job(defs.resolve_job_def("baseline"), tags={"note": PASSWORD})
         used(run)
 
@@ -87,9 +77,7 @@ class TestFoundIn:
         }
 
     def test_in_captured_output(self, home: Folders, instance: dg.DagsterInstance) -> None:
-        """
-        What a step wrote to its terminal is searched, where Dagster keeps it.
-        """
+        """What a step wrote to its terminal is searched, where Dagster keeps it."""
         run = instance.create_run_for_job(defs.resolve_job_def("baseline"))
         captured = home.dagster_home / "storage" / run.run_id / "compute_logs" / "measure.err"
         captured.parent.mkdir(parents=True)
@@ -100,9 +88,7 @@ class TestFoundIn:
         assert leak.place.endswith("measure.err")
 
     def test_on_a_command_line(self, home: Folders, instance: dg.DagsterInstance) -> None:
-        """
-        What everybody can read of our servers is searched.
-        """
+        """What everybody can read of our servers is searched."""
         run = instance.create_run_for_job(defs.resolve_job_def("baseline"))
         used(run, f"redis-server\0--requirepass\0{PASSWORD}")
         [leak] = secret_check.found_in(instance, run, home)
@@ -114,9 +100,7 @@ class TestFoundIn:
 class TestRealRun:
     @pytest.fixture(name="project")
     def _project(self, running_stack: Stack, home: Folders, monkeypatch: pytest.MonkeyPatch) -> Folders:
-        """
-        A stack of a running Redis, and a MySQL that is not there.
-        """
+        """A stack of a running Redis, and a MySQL that is not there."""
         password = visited.describe(home, running_stack.service("redis"), absent="TEST_NOBODYS_PASSWORD")
         monkeypatch.setenv("TEST_REDIS_PASSWORD", password)
         monkeypatch.setenv("TEST_NOBODYS_PASSWORD", PASSWORD)
@@ -128,9 +112,7 @@ class TestRealRun:
         return record.event.dagster_event.asset_check_evaluation_data  # type: ignore[union-attr]
 
     def test_clean_then_leaking(self, project: Folders, instance: dg.DagsterInstance) -> None:
-        """
-        A clean run passes. One that wrote a password to a log fails with the place, and keeps what it measured.
-        """
+        """A clean run passes. One that wrote a password to a log fails with the place, and keeps what it measured."""
         visited.measure(project, seconds=0.01)
         clean = self.check(instance)
         project.logs.mkdir(parents=True)
@@ -149,9 +131,7 @@ class TestRealRun:
         assert 2 == len(list(project.samples.glob("baseline_id=*/samples.parquet")))
 
     def test_one_service_alone(self, project: Folders, instance: dg.DagsterInstance) -> None:
-        """
-        Samples that are materialised without their baseline are searched too.
-        """
+        """Samples that are materialised without their baseline are searched too."""
         project.logs.mkdir(parents=True)
         (project.logs / "visited-mysql.log").write_text(f"connecting with {PASSWORD}\n", encoding="utf-8")
         with pytest.raises(dg.Failure, match=r"data/logs/visited-mysql\.log"):

@@ -16,7 +16,7 @@ from devperf_pipeline.model import Baseline, Outcome, ServiceState, Stage
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.stack_file import load_stack
-from devperf_pipeline_tests.measure.test_run import ListKeeper
+from devperf_pipeline_tests.measure.test_run import ListSink
 from devperf_pipeline_tests.services.odd_apis import Reply, Request, serving
 
 API = """
@@ -32,9 +32,7 @@ def shop(_request: Request) -> Reply:
 
 
 def measure(folders: Folders, instance: dg.DagsterInstance, stages: Sequence[Stage], *services: str) -> None:
-    """
-    These stages of the APIs, as somebody materialises them in the UI; of all APIs if none is named.
-    """
+    """These stages of the APIs, as somebody materialises them in the UI; of all APIs if none is named."""
     made = [keys.made(stage, "api") for stage in stages]
     defs.resolve_job_def("baseline").execute_in_process(
         instance=instance,
@@ -51,9 +49,7 @@ def seen(check: dg.AssetCheckResult) -> str:
 
 
 def made_of(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, object]:
-    """
-    The metadata of its newest materialisation.
-    """
+    """The metadata of its newest materialisation."""
     event = instance.get_latest_materialization_event(key)
     assert event
     assert event.asset_materialization
@@ -62,9 +58,7 @@ def made_of(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, object]
 
 @pytest.fixture(name="project", scope="module")
 def _project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folders]:
-    """
-    A project whose stack is three APIs of its own, one of which is not there.
-    """
+    """A project whose stack is three APIs of its own, one of which is not there."""
     folders = Folders(tmp_path_factory.mktemp("shop"))
     folders.stacks.mkdir()
     with ExitStack() as servers, pytest.MonkeyPatch.context() as patch:
@@ -95,9 +89,7 @@ def counted(outcomes: Mapping[int, int], *problems: str) -> Count:
 
 class TestChecks:
     def test_no_api_hides_behind_others(self) -> None:
-        """
-        Failures are held against the calls of the API that failed, not of all, and it is named.
-        """
+        """Failures are held against the calls of the API that failed, not of all, and it is named."""
         counts = {
             "api_now": counted({Outcome.OK: 9_900}),
             "api_next": counted({Outcome.OK: 90, Outcome.ERROR: 10}),
@@ -122,9 +114,7 @@ class TestChecks:
         ],
     )
     def test_wrong_answers(self, counts: Mapping[str, Count], expected: str) -> None:
-        """
-        What was answered wrongly is said with its service where there are several, and what else was wrong.
-        """
+        """What was answered wrongly is said with its service where there are several, and what else was wrong."""
         told = {check.check_name: check for check in judged("api", counts, {})}
 
         assert not told["right_answers"].passed
@@ -134,9 +124,7 @@ class TestChecks:
 @pytest.mark.servers
 class TestSeveralApis:
     def test_have_one_asset(self, instance: dg.DagsterInstance) -> None:
-        """
-        samples/api is of all that answer: rows and numbers over time are named by the API that they are of.
-        """
+        """samples/api is of all that answer: rows and numbers over time are named by the API that they are of."""
         made = made_of(instance, keys.samples("api"))
         tests = made_of(instance, keys.made("load_tests", "api"))
         table, latency = made["percentiles"], str(made["latency"])
@@ -149,9 +137,7 @@ class TestSeveralApis:
         assert {"api_now: calls/s, 100 users", "api_next: calls/s, 100 users"} <= tests.keys()
 
     def test_one_that_is_missing_fails_the_check(self, instance: dg.DagsterInstance) -> None:
-        """
-        The check says of the absent one at which address nobody answered; the others are judged all the same.
-        """
+        """The check says of the absent one at which address nobody answered; the others are judged all the same."""
         checks = {name: dg.AssetCheckKey(keys.samples("api"), name) for name in ("measured", "right_answers")}
         records = instance.event_log_storage.get_latest_asset_check_execution_by_key([*checks.values()])
         found = {
@@ -180,11 +166,9 @@ class TestSeveralApis:
         passed: bool,
         expected: str,
     ) -> None:
-        """
-        What was kept of an API before it was given up is no measurement of it: only the others are told of.
-        """
+        """What was kept of an API before it was given up is no measurement of it: only the others are told of."""
         stack = load_stack("shop", project, CATALOGUE)
-        tally = Tally(ListKeeper())
+        tally = Tally(ListSink())
         tally.services = {
             service: Count(calls=Counter({f"{service}/x": 1}), outcomes=Counter({0: 1})) for service in states
         }
@@ -214,18 +198,14 @@ class TestSeveralApis:
         assert expected in seen(measured)
 
     def test_are_compared(self, project: Folders) -> None:
-        """
-        The report says which of them is faster on the route that they share.
-        """
+        """The report says which of them is faster on the route that they share."""
         report = (project.reports / "latest.md").read_text(encoding="utf-8")
 
         assert "Fastest like for like on GET /orders/7" in report
         assert "API now" in report
 
     def test_one_alone(self, project: Folders, instance: dg.DagsterInstance) -> None:
-        """
-        Whoever names one measures that one, and is told nothing of the others.
-        """
+        """Whoever names one measures that one, and is told nothing of the others."""
         measure(project, instance, ("samples",), "api_next")
         made = made_of(instance, keys.samples("api"))
         key = dg.AssetCheckKey(keys.samples("api"), "measured")
@@ -235,9 +215,7 @@ class TestSeveralApis:
         assert record.event.dagster_event.asset_check_evaluation_data.passed  # type: ignore[union-attr]
 
     def test_one_that_nobody_knows(self, project: Folders) -> None:
-        """
-        A name that the stack does not have is refused with those that it has; nothing is measured in its place.
-        """
+        """A name that the stack does not have is refused with those that it has; nothing is measured in its place."""
         with pytest.raises(
             MeasurementError, match=r"names of api_now, api_next, api_gone .* Found 'api_nxt'"
         ):

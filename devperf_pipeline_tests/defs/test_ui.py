@@ -28,9 +28,7 @@ ASKED = """
 
 @pytest.fixture(name="ui", scope="module")
 def _ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Folders, int]]:
-    """
-    The UI of a project of its own, and its port; stopped as `make down` stops it.
-    """
+    """The UI of a project of its own, and its port; stopped as `make down` stops it."""
     folders = Folders(tmp_path_factory.mktemp("ui"))
     port = free_port()
     command = [str(Path(sys.executable).parent / "devperf"), "ui", "--port", str(port)]
@@ -56,9 +54,7 @@ def _wait_until_it_serves(process: subprocess.Popen[bytes], port: int) -> None:
 
 class TestServe:
     def test_shows_our_graph(self, ui: tuple[Folders, int]) -> None:
-        """
-        The webserver has loaded our definitions, under the name that workspace.yaml has, and tells what runs by itself.
-        """
+        """The webserver has loaded our definitions, under the name that workspace.yaml has, and tells what runs by itself."""
         _, port = ui
         answer = httpx.post(f"http://127.0.0.1:{port}/graphql", json={"query": ASKED}, timeout=60).json()
         (found,) = answer["data"]["repositoriesOrError"]["nodes"]
@@ -67,9 +63,7 @@ class TestServe:
         assert all(one["description"] for one in (*found["schedules"], *found["sensors"]))
 
     def test_loads_the_definitions_once(self, ui: tuple[Folders, int]) -> None:
-        """
-        Webserver and daemon share one code server: nothing is loaded anew, for seconds, while something is measured.
-        """
+        """Webserver and daemon share one code server: nothing is loaded anew, for seconds, while something is measured."""
         folders, _ = ui
         told = [" ".join(process.cmdline()) for process in ours(folders)]
         assert 1 == sum("dagster api grpc" in line for line in told), told
@@ -78,9 +72,7 @@ class TestServe:
         )
 
     def test_leaves_nothing(self, tmp_path: Path, ui: tuple[Folders, int]) -> None:
-        """
-        After it was stopped no process of it runs, and none of another project's was touched.
-        """
+        """After it was stopped no process of it runs, and none of another project's was touched."""
         folders, _ = ui
         before = ours(folders)
         assert 0 == stop(Folders(tmp_path))

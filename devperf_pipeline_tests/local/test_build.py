@@ -33,9 +33,7 @@ MAKES = ASKED + 'printf "#!/bin/sh\\n" > "$2"\nchmod 755 "$2"\n'
 
 @pytest.fixture(name="folders")
 def _folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
-    """
-    A project whose server sources are small ones of its own.
-    """
+    """A project whose server sources are small ones of its own."""
     for kind, recipe in RECIPES.items():
         (tmp_path / "sources" / kind).mkdir(parents=True)
         for name in recipe.sources:
@@ -46,9 +44,7 @@ def _folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
 
 
 class Said(list[str]):
-    """
-    What a build says; once it has said those words its compiler may go on.
-    """
+    """What a build says; once it has said those words its compiler may go on."""
 
     def __init__(self, folder: Path, words: str) -> None:
         self._folder, self._words = folder, words
@@ -60,9 +56,7 @@ class Said(list[str]):
 
 
 def tools(folder: Path, text: str, kind: str = "vault") -> dict[str, Path]:
-    """
-    The tools that build the server of that kind, each of which does what the text says.
-    """
+    """The tools that build the server of that kind, each of which does what the text says."""
     found = {tool: folder / tool for tool in RECIPES[kind].tools}
     for program in found.values():
         program.write_text(f"#!/bin/sh\n{text}")
@@ -72,9 +66,7 @@ def tools(folder: Path, text: str, kind: str = "vault") -> dict[str, Path]:
 
 class TestBuild:
     def test_makes_a_program_once(self, folders: Folders, tmp_path: Path) -> None:
-        """
-        The program is where it is looked for; how long it takes is said before and after.
-        """
+        """The program is where it is looked for; how long it takes is said before and after."""
         go = tools(tmp_path, MAKES)
         said: list[str] = []
         assert built("vault", folders) is None
@@ -88,9 +80,7 @@ class TestBuild:
         assert re.match(r"Built Vault in \d+ s: ", said[1])
 
     def test_pins_every_module(self, folders: Folders, tmp_path: Path) -> None:
-        """
-        Nothing but what go.mod and go.sum say may be compiled.
-        """
+        """Nothing but what go.mod and go.sum say may be compiled."""
         go = tools(tmp_path, MAKES)
         assert build("vault", folders, go, lambda _: None)
         asked = (tmp_path / "asked").read_text()
@@ -99,18 +89,14 @@ class TestBuild:
         )
 
     def test_other_sources_are_another_program(self, folders: Folders, tmp_path: Path) -> None:
-        """
-        What was built from sources that have changed since does not count.
-        """
+        """What was built from sources that have changed since does not count."""
         go = tools(tmp_path, MAKES)
         build("vault", folders, go, lambda _: None)
         (folders.server_sources / "vault" / "go.sum").write_text("other")
         assert built("vault", folders) is None
 
     def test_tells_the_compilers_last_words(self, folders: Folders, tmp_path: Path) -> None:
-        """
-        A compiler that fails is told with what it said last, and leaves nothing.
-        """
+        """A compiler that fails is told with what it said last, and leaves nothing."""
         go = tools(tmp_path, "echo no network >&2\nexit 1\n")
         said: list[str] = []
         assert not build("vault", folders, go, said.append)
@@ -120,9 +106,7 @@ class TestBuild:
     def test_says_how_far_it_is(
         self, folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """
-        While it takes long, modules that were fetched and packages that were compiled are counted.
-        """
+        """While it takes long, modules that were fetched and packages that were compiled are counted."""
         go = tools(tmp_path, "echo go: downloading a v1\necho net\necho net/http\n" + UNTIL_TOLD + MAKES)
         monkeypatch.setattr("devperf_pipeline.local.build.TELL_EVERY_S", 0.2)
         said = Said(tmp_path, "2 of about")
@@ -132,9 +116,7 @@ class TestBuild:
     def test_interrupted_ends_its_compilers(
         self, folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """
-        Ctrl-C ends the build and everything that it started, and nothing counts as built.
-        """
+        """Ctrl-C ends the build and everything that it started, and nothing counts as built."""
         go = tools(tmp_path, 'echo $$ > "$HOME/pid"\necho net\nsleep 60 &\nwait\n')
         monkeypatch.setattr("devperf_pipeline.local.build.TELL_EVERY_S", 0.1)
 
@@ -148,17 +130,13 @@ class TestBuild:
         assert [] == list((folders.cache / "servers" / "vault").iterdir())
 
     def test_without_go(self, folders: Folders) -> None:
-        """
-        Without its tools nothing is built, and what is missing is told.
-        """
+        """Without its tools nothing is built, and what is missing is told."""
         said: list[str] = []
         assert not build("vault", folders, {}, said.append)
         assert said == ["Vault has no package here and is built with go: go is not on this machine."]
 
     def test_crates(self, folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """
-        What is written in Rust is built as its lock file pins it; its crates are counted, its scraps are gone.
-        """
+        """What is written in Rust is built as its lock file pins it; its crates are counted, its scraps are gone."""
         monkeypatch.setattr("devperf_pipeline.local.build.TELL_EVERY_S", 0.2)
         said = Said(tmp_path, "1 of about")
         assert build("mongodb", folders, tools(tmp_path, CARGO, "mongodb"), said.append)
@@ -172,8 +150,6 @@ class TestBuild:
 class TestSources:
     @pytest.mark.parametrize("kind", RECIPES)
     def test_are_there(self, kind: str) -> None:
-        """
-        Each kind that can be built has the files that pin what it is built from.
-        """
+        """Each kind that can be built has the files that pin what it is built from."""
         sources = Folders.find().server_sources / kind
         assert [] == [name for name in RECIPES[kind].sources if not (sources / name).is_file()]

@@ -18,9 +18,7 @@ from devperf_pipeline.model import Service, Stack
 
 @pytest.fixture
 def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """
-    A machine with one folder of programs, which is empty, and nothing else where servers are looked for.
-    """
+    """A machine with one folder of programs, which is empty, and nothing else where servers are looked for."""
     programs = tmp_path / "bin"
     programs.mkdir()
     monkeypatch.setattr("devperf_pipeline.local.install._system_folders", lambda: [programs])
@@ -33,9 +31,7 @@ def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def install(folder: Path, name: str, text: str = "#!/bin/sh\n") -> Path:
-    """
-    Put a program into a folder.
-    """
+    """Put a program into a folder."""
     program = folder / name
     program.write_text(text)
     program.chmod(0o755)
@@ -44,22 +40,16 @@ def install(folder: Path, name: str, text: str = "#!/bin/sh\n") -> Path:
 
 class TestFindServer:
     def test_knows_every_kind(self) -> None:
-        """
-        Each kind that can be started has programs to look for.
-        """
+        """Each kind that can be started has programs to look for."""
         assert STARTERS.keys() == PROGRAMS.keys()
 
     def test_a_kind_that_is_only_visited_is_not_looked_for(self) -> None:
-        """
-        What is measured and never started here needs no programs; who asks for it hears what to do.
-        """
+        """What is measured and never started here needs no programs; who asks for it hears what to do."""
         assert find_server("somebody_elses") is None
         assert "managed = false" in how_to_get("somebody_elses")
 
     def test_finds_all_programs_or_nothing(self, bare_machine: Path) -> None:
-        """
-        Half of a server is no server.
-        """
+        """Half of a server is no server."""
         server = install(bare_machine, "mariadbd")
         assert find_server("mysql") is None
         maker = install(bare_machine, "mariadb-install-db")
@@ -70,9 +60,7 @@ class TestFindServer:
     def test_prefers_what_is_installed(
         self, bare_machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """
-        A Vault of the system comes before OpenBao, and both before the one that we built.
-        """
+        """A Vault of the system comes before OpenBao, and both before the one that we built."""
         monkeypatch.setenv("DEVPERF_ROOT", str(tmp_path))
         found = [find_server("vault")]
         for name in ("bao", "vault"):
@@ -88,9 +76,7 @@ class TestFindServer:
     def test_prefers_mongod(
         self, bare_machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """
-        A mongod comes before the program that speaks its protocol, wherever that one is from.
-        """
+        """A mongod comes before the program that speaks its protocol, wherever that one is from."""
         monkeypatch.setenv("DEVPERF_ROOT", str(tmp_path))
         found = [find_server("mongodb")]
         for name in ("secantusd-rs", "mongod"):
@@ -103,9 +89,7 @@ class TestFindServer:
         ]
 
     def test_passes_by_what_cannot_be_executed(self, bare_machine: Path) -> None:
-        """
-        A file of the right name that is no program is not a server.
-        """
+        """A file of the right name that is no program is not a server."""
         (bare_machine / "redis-server").touch(mode=0o644)
         (bare_machine / "pgbouncer").mkdir()
         assert [None, None] == [find_server("redis"), find_server("pgbouncer")]
@@ -114,17 +98,13 @@ class TestFindServer:
 class TestHowToGet:
     @pytest.mark.parametrize("kind", sorted(PROGRAMS))
     def test_is_one_line(self, kind: str) -> None:
-        """
-        There is a command for every kind, on one line, ready to be pasted.
-        """
+        """There is a command for every kind, on one line, ready to be pasted."""
         way = how_to_get(kind)
         assert way == way.strip()
         assert way.splitlines() == [way]
 
     def test_root_needs_no_sudo(self, bare_machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """
-        Sudo is part of the command for everybody but root, who often has none.
-        """
+        """Sudo is part of the command for everybody but root, who often has none."""
         install(bare_machine, "apt-get")
         for user, before in ((1000, "sudo "), (0, "")):
             monkeypatch.setattr("os.geteuid", lambda user=user: user)
@@ -132,9 +112,7 @@ class TestHowToGet:
             assert f"| {before}tar -C /usr/local" in how_to_get("gin")
 
     def test_brings_the_tools_first(self, bare_machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """
-        What a server is built with comes before the command that builds it, and only what is missing.
-        """
+        """What a server is built with comes before the command that builds it, and only what is missing."""
         monkeypatch.setattr("os.geteuid", lambda: 1000)
         install(bare_machine, "go")
         assert how_to_get("vault") == "`make servers`"
@@ -147,16 +125,12 @@ class TestHowToGet:
 
 class TestObtain:
     def stack(self, *kinds: str) -> Stack:
-        """
-        A managed stack of these kinds.
-        """
+        """A managed stack of these kinds."""
         services = tuple(Service(name=kind, kind=kind) for kind in kinds)
         return Stack(name="small", path=Path("small.toml"), managed=True, services=services)
 
     def test_says_what_could_not_be_had(self, bare_machine: Path) -> None:
-        """
-        Without a package manager nothing is installed, and each missing kind is told with the way to get it.
-        """
+        """Without a package manager nothing is installed, and each missing kind is told with the way to get it."""
         assert list(bare_machine.iterdir()) == []
         said: list[str] = []
         obtain(self.stack("pgbouncer"), said.append)
@@ -168,9 +142,7 @@ class TestObtain:
         ]
 
     def test_installs_everything_at_once(self, bare_machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """
-        The package manager is asked once for all that is missing, after its lists were brought up to date.
-        """
+        """The package manager is asked once for all that is missing, after its lists were brought up to date."""
         monkeypatch.setattr("devperf_pipeline.local.install._may_install", lambda: True)
         monkeypatch.setattr("os.geteuid", lambda: 0)
         # The package manager of this machine installs a Redis, and writes down what it was asked for.
@@ -204,9 +176,7 @@ class TestObtain:
     def test_brings_tools_with_the_servers(
         self, bare_machine: Path, monkeypatch: pytest.MonkeyPatch, here: tuple[str, ...], asked: list[str]
     ) -> None:
-        """
-        What a server is built with comes along where packages bring all of it that is missing.
-        """
+        """What a server is built with comes along where packages bring all of it that is missing."""
         monkeypatch.setattr("devperf_pipeline.local.install._may_install", lambda: True)
         monkeypatch.setattr("devperf_pipeline.local.install.build", lambda *_: False)
         monkeypatch.setattr("os.geteuid", lambda: 0)
@@ -222,9 +192,7 @@ class TestObtain:
     def test_goes_on_when_the_package_manager_fails(
         self, bare_machine: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """
-        A failing package manager is told with its last words, and nothing is raised.
-        """
+        """A failing package manager is told with its last words, and nothing is raised."""
         monkeypatch.setattr("devperf_pipeline.local.install._may_install", lambda: True)
         install(bare_machine, "env", '#!/bin/sh\nshift\nexec "$@"\n')
         install(bare_machine, "sudo", '#!/bin/sh\nshift\nexec "$@"\n')
@@ -234,9 +202,7 @@ class TestObtain:
         assert "That ended with exit status 100:\nno network" in said
 
     def test_leaves_a_visited_stack_alone(self, bare_machine: Path) -> None:
-        """
-        For a stack that we only visit nothing is installed.
-        """
+        """For a stack that we only visit nothing is installed."""
         assert list(bare_machine.iterdir()) == []
         said: list[str] = []
         obtain(
@@ -248,17 +214,13 @@ class TestObtain:
 class TestTools:
     @pytest.mark.parametrize("tool", sorted(TOOLS_APT))
     def test_way_to_get_one_is_one_line(self, tool: str) -> None:
-        """
-        There is a command for every tool, ready to be pasted.
-        """
+        """There is a command for every tool, ready to be pasted."""
         assert [how_to_get_tool(tool)] == how_to_get_tool(tool).splitlines()
 
     def test_missing_ones_are_installed_together(
         self, bare_machine: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """
-        Debian's package manager is asked once for the packages of all tools that are not there, and of no other.
-        """
+        """Debian's package manager is asked once for the packages of all tools that are not there, and of no other."""
         monkeypatch.setattr("devperf_pipeline.local.install._may_install", lambda: True)
         monkeypatch.setattr("os.geteuid", lambda: 0)
         asked = bare_machine.parent / "asked"
@@ -273,9 +235,7 @@ class TestTools:
         ] == asked.read_text().splitlines()
 
     def test_nothing_is_asked_for_where_all_are_there(self, bare_machine: Path) -> None:
-        """
-        With every tool in place the package manager is not called.
-        """
+        """With every tool in place the package manager is not called."""
         install(bare_machine, "apt-get", "#!/bin/sh\nexit 9\n")
         install(bare_machine, "wrk")
         said: list[str] = []
@@ -287,17 +247,13 @@ class TestTools:
 class TestToolchains:
     @pytest.mark.parametrize("kind", sorted(RECIPES))
     def test_missing_one(self, bare_machine: Path, kind: str) -> None:
-        """
-        An API whose toolchain is nowhere is not found, and one command brings it.
-        """
+        """An API whose toolchain is nowhere is not found, and one command brings it."""
         assert find_server(kind) is None
         assert how_to_get(kind).startswith("`curl -LsSf https://")
 
     @pytest.mark.parametrize("kind", sorted(RECIPES))
     def test_of_the_user(self, bare_machine: Path, tmp_path: Path, kind: str) -> None:
-        """
-        A toolchain that its installer put into the home folder is found before PATH knows it.
-        """
+        """A toolchain that its installer put into the home folder is found before PATH knows it."""
         folder = tmp_path / ".local" / "bin"
         folder.mkdir(parents=True)
         tools = {name: install(folder, name) for name in RECIPES[kind].programs}

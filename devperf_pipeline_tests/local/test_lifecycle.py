@@ -32,16 +32,12 @@ sys.stdin.read()
 
 
 def silent(_: str) -> None:
-    """
-    Say nothing.
-    """
+    """Say nothing."""
 
 
 @pytest.fixture
 def folders(tmp_path: Path) -> Iterator[Folders]:
-    """
-    A project folder in which nothing of ours is left running.
-    """
+    """A project folder in which nothing of ours is left running."""
     found = Folders(tmp_path)
     found.stacks.mkdir()
     yield found
@@ -49,9 +45,7 @@ def folders(tmp_path: Path) -> Iterator[Folders]:
 
 
 def small(folders: Folders, *kinds: str, settings: str = "") -> Stack:
-    """
-    A managed stack of these kinds; `settings` are lines for the first.
-    """
+    """A managed stack of these kinds; `settings` are lines for the first."""
     tables = [f'[services.{kind}]\nkind = "{kind}"\n' for kind in kinds]
     tables.insert(1, f"[services.{kinds[0]}.settings]\n{settings}\n")
     (folders.stacks / "small.toml").write_text('name = "small"\nmanaged = true\n' + "\n".join(tables))
@@ -59,24 +53,18 @@ def small(folders: Folders, *kinds: str, settings: str = "") -> Stack:
 
 
 def everything(folders: Folders) -> list[int]:
-    """
-    The ids of all processes that work in the private folder of the small stack.
-    """
+    """The ids of all processes that work in the private folder of the small stack."""
     return sorted(one.pid for one in process.strays(folders.servers / "small"))
 
 
 def is_open(port: int) -> bool:
-    """
-    Whether somebody listens on that loopback port.
-    """
+    """Whether somebody listens on that loopback port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def starter(folders: Folders) -> "subprocess.Popen[bytes]":
-    """
-    Another run of this project that starts the small stack and then stays.
-    """
+    """Another run of this project that starts the small stack and then stays."""
     path = str(folders.stacks / "small.toml")
     return subprocess.Popen(
         [sys.executable, "-c", STARTER, path, str(folders.root)],
@@ -87,9 +75,7 @@ def starter(folders: Folders) -> "subprocess.Popen[bytes]":
 
 
 def wait_for(condition: object, seconds: float = 60) -> None:
-    """
-    Wait until the condition, a function without arguments, is true.
-    """
+    """Wait until the condition, a function without arguments, is true."""
     assert callable(condition)
     deadline = time.monotonic() + seconds
     while not condition():
@@ -100,18 +86,14 @@ def wait_for(condition: object, seconds: float = 60) -> None:
 @pytest.mark.servers
 class TestUp:
     def test_starts_every_service_on_loopback(self, running_stack: Stack) -> None:
-        """
-        Whatever is not missing listens at each of its addresses.
-        """
+        """Whatever is not missing listens at each of its addresses."""
         up_now = [service for service in running_stack.services if service.name not in running_stack.missing]
         assert up_now != []
         for service in up_now:
             assert [True] * len(service.addresses) == [is_open(address.port) for address in service.addresses]
 
     def test_listens_nowhere_but_on_loopback(self, running_stack: Stack, stack_folders: Folders) -> None:
-        """
-        No process of the stack can be reached from another machine.
-        """
+        """No process of the stack can be reached from another machine."""
         listening = {
             connection.laddr.ip
             for one in process.strays(stack_folders.servers / running_stack.name)
@@ -122,9 +104,7 @@ class TestUp:
         assert "127.0.0.1" in listening
 
     def test_shows_no_password_to_other_users(self, running_stack: Stack, stack_folders: Folders) -> None:
-        """
-        No password is in a command line, an environment or a log.
-        """
+        """No password is in a command line, an environment or a log."""
         passwords = [s.credentials.password for s in running_stack.services if s.credentials]
         assert passwords != []
         shown: list[str] = [path.read_text(errors="replace") for path in stack_folders.logs.iterdir()]
@@ -134,9 +114,7 @@ class TestUp:
         assert [] == [text for text in shown for password in passwords if password in text]
 
     def test_closes_every_file_with_a_password(self, running_stack: Stack, stack_folders: Folders) -> None:
-        """
-        A file that holds a password is closed to group and others, or lies in a folder that is.
-        """
+        """A file that holds a password is closed to group and others, or lies in a folder that is."""
         folder = stack_folders.servers / running_stack.name
         passwords = [s.credentials.password.encode() for s in running_stack.services if s.credentials]
         holding = [path for path in folder.rglob("*") if path.is_file() and _holds(path, passwords)]
@@ -146,9 +124,7 @@ class TestUp:
         ]
 
     def test_names_the_main_processes(self, running_stack: Stack, stack_folders: Folders) -> None:
-        """
-        Each service has one main process, a cluster one a node.
-        """
+        """Each service has one main process, a cluster one a node."""
         nodes = {
             service.name: 3 if service.kind == "redis_cluster" else 1
             for service in running_stack.services
@@ -157,17 +133,13 @@ class TestUp:
         assert nodes == {name: len(processes(stack_folders, name)) for name in nodes}
 
     def test_again_returns_what_runs(self, folders: Folders) -> None:
-        """
-        A second start finds the first one and changes nothing.
-        """
+        """A second start finds the first one and changes nothing."""
         stack = small(folders, "redis")
         first = up(stack, folders, silent)
         assert (first, first) == (up(stack, folders, silent), running(stack, folders))
 
     def test_starts_anew_when_settings_changed(self, folders: Folders) -> None:
-        """
-        Another setting in the stack file is another stack.
-        """
+        """Another setting in the stack file is another stack."""
         first = up(small(folders, "redis"), folders, silent)
         changed = small(folders, "redis", settings='maxmemory = "9mb"')
         assert running(changed, folders) is None
@@ -175,9 +147,7 @@ class TestUp:
         assert [False, True] == [is_open(one.service("redis").address.port) for one in (first, second)]
 
     def test_starts_anew_when_a_server_died(self, folders: Folders) -> None:
-        """
-        A stack with a dead server does not count as running.
-        """
+        """A stack with a dead server does not count as running."""
         stack = small(folders, "redis")
         up(stack, folders, silent)
         os.kill(processes(folders, "redis")[0], signal.SIGKILL)
@@ -185,9 +155,7 @@ class TestUp:
         assert {} == up(stack, folders, silent).missing
 
     def test_goes_on_without_a_server_that_fails(self, folders: Folders) -> None:
-        """
-        A server that refuses its settings is missing, with its own words; the others run.
-        """
+        """A server that refuses its settings is missing, with its own words; the others run."""
         stack = small(folders, "postgresql", "redis", settings="no_such_setting = 1")
         found = up(stack, folders, silent)
         assert list(found.missing) == ["postgresql"]
@@ -196,17 +164,13 @@ class TestUp:
         assert processes(folders, "postgresql") == []
 
     def test_refuses_a_stack_of_somebody_else(self, folders: Folders) -> None:
-        """
-        A stack that is not managed is never started.
-        """
+        """A stack that is not managed is never started."""
         visited = Stack(name="small", path=Path("small.toml"), managed=False, services=())
         with pytest.raises(ConfigurationError, match=r"managed = false"):
             up(visited, folders, silent)
 
     def test_leaves_nothing_behind_when_interrupted(self, folders: Folders) -> None:
-        """
-        Ctrl-C in the middle of a start stops what was started.
-        """
+        """Ctrl-C in the middle of a start stops what was started."""
         small(folders, "redis", "rabbitmq")
         other = starter(folders)
         wait_for(lambda: processes(folders, "rabbitmq"))
@@ -220,9 +184,7 @@ class TestUp:
 @pytest.mark.servers
 class TestAfterAKill:
     def test_up_replaces_what_a_killed_start_left(self, folders: Folders) -> None:
-        """
-        A start that was killed in its middle leaves servers, which the next start ends before it starts its own.
-        """
+        """A start that was killed in its middle leaves servers, which the next start ends before it starts its own."""
         stack = small(folders, "redis", "postgresql", "rabbitmq")
         other = starter(folders)
         wait_for(lambda: processes(folders, "rabbitmq"))
@@ -235,9 +197,7 @@ class TestAfterAKill:
         assert [] == [pid for pid in left if pid in everything(folders)]
 
     def test_down_ends_what_a_killed_run_left(self, folders: Folders) -> None:
-        """
-        Servers outlive a run that was killed, and `down` ends them all, Erlang's helpers too.
-        """
+        """Servers outlive a run that was killed, and `down` ends them all, Erlang's helpers too."""
         small(folders, "redis", "rabbitmq")
         other = starter(folders)
         assert other.stdout is not None
@@ -249,9 +209,7 @@ class TestAfterAKill:
         assert ([], False) == (everything(folders), folders.servers.exists())
 
     def test_down_ends_what_no_record_tells(self, folders: Folders) -> None:
-        """
-        A server whose record was lost is found by its folder.
-        """
+        """A server whose record was lost is found by its folder."""
         up(small(folders, "redis"), folders, silent)
         (folders.servers / "small" / RECORD).unlink()
         assert len(everything(folders)) == 1
@@ -259,9 +217,7 @@ class TestAfterAKill:
         assert everything(folders) == []
 
     def test_spares_a_process_that_got_the_same_id(self, folders: Folders) -> None:
-        """
-        A recorded id that belongs to somebody else by now is left alone.
-        """
+        """A recorded id that belongs to somebody else by now is left alone."""
         stranger = subprocess.Popen(["sleep", "60"])
         try:
             folder = folders.servers / "small"
@@ -278,9 +234,7 @@ class TestAfterAKill:
 
 class TestDown:
     def test_is_content_when_nothing_runs(self, tmp_path: Path) -> None:
-        """
-        Stopping what is not there says so, and leaves no folder.
-        """
+        """Stopping what is not there says so, and leaves no folder."""
         said: list[str] = []
         folders = Folders(tmp_path)
         assert ([], ["Nothing was up."], False) == (
@@ -290,9 +244,7 @@ class TestDown:
         )
 
     def test_all_is_every_stack_of_this_project(self, tmp_path: Path) -> None:
-        """
-        Two stacks run, the file of neither is there any more: both are stopped, and nothing stays behind.
-        """
+        """Two stacks run, the file of neither is there any more: both are stopped, and nothing stays behind."""
         folders = Folders(tmp_path)
         servers: list[subprocess.Popen[bytes]] = []
         try:
@@ -313,24 +265,18 @@ class TestDown:
                 server.wait()
 
     def test_all_of_nothing(self, tmp_path: Path) -> None:
-        """
-        Where nothing was ever started nothing is stopped.
-        """
+        """Where nothing was ever started nothing is stopped."""
         assert [] == down_all(Folders(tmp_path))
 
     def test_refuses_a_name_that_leads_elsewhere(self, tmp_path: Path) -> None:
-        """
-        The name of a stack cannot point out of the private folder.
-        """
+        """The name of a stack cannot point out of the private folder."""
         with pytest.raises(ConfigurationError, match="Expected the name of a stack"):
             down("../small", Folders(tmp_path), silent)
 
 
 class TestWouldRun:
     def test_changes_with_a_setting(self) -> None:
-        """
-        What would run tells every setting, without starting anything.
-        """
+        """What would run tells every setting, without starting anything."""
         told = [
             would_run(
                 Stack(

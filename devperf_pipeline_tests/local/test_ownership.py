@@ -18,15 +18,11 @@ STACK = Stack(
 
 class TestWithNeeds:
     def test_needs_of_needs_are_kept(self) -> None:
-        """
-        An API that needs a pooler needs the database behind it too; the order of the file stays.
-        """
+        """An API that needs a pooler needs the database behind it too; the order of the file stays."""
         assert ["postgresql", "pgbouncer", "fastapi"] == [
             s.name for s in with_needs(STACK, ["fastapi"]).services
         ]
 
     def test_others_are_left_out(self) -> None:
-        """
-        Redis alone starts Redis alone.
-        """
+        """Redis alone starts Redis alone."""
         assert ["redis"] == [service.name for service in with_needs(STACK, ["redis"]).services]

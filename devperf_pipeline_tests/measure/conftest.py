@@ -1,6 +1,4 @@
-"""
-What do tests of the engine share: servers that end with the test.
-"""
+"""What do tests of the engine share: servers that end with the test."""
 
 from collections.abc import Iterator
 

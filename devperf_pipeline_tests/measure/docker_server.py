@@ -1,6 +1,4 @@
-"""
-A daemon on a Unix socket that answers as Docker's API is documented to.
-"""
+"""A daemon on a Unix socket that answers as Docker's API is documented to."""
 
 import json
 import socketserver
@@ -37,9 +35,7 @@ CONTAINER: dict[str, Any] = {"Id": ID, "State": {"Status": "running", "Pid": 3_9
 
 
 def answers(port: int = 6379) -> dict[str, Any]:
-    """
-    One container called dev-redis that publishes a port.
-    """
+    """One container called dev-redis that publishes a port."""
     listed = {
         "Id": ID,
         "Names": ["/dev-redis"],
@@ -53,9 +49,7 @@ def answers(port: int = 6379) -> dict[str, Any]:
 
 
 class DockerServer(socketserver.ThreadingUnixStreamServer):
-    """
-    Serves those answers by their paths, and 404 to all else, until the end of its context.
-    """
+    """Serves those answers by their paths, and 404 to all else, until the end of its context."""
 
     daemon_threads = True
 
@@ -70,9 +64,7 @@ class DockerServer(socketserver.ThreadingUnixStreamServer):
                 self.wfile.write(body)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-                """
-                Say nothing.
-                """
+                """Say nothing."""
 
             def address_string(self) -> str:
                 return "unix"

@@ -1,6 +1,4 @@
-"""
-Measures the stack that comes pickled from standard input until it is killed, and says a line after each round.
-"""
+"""Measures the stack that comes pickled from standard input until it is killed, and says a line after each round."""
 
 import pickle
 import sys
@@ -8,14 +6,12 @@ from collections.abc import Sequence
 
 from devperf_pipeline.measure.plan import Profile
 from devperf_pipeline.measure.progress import Progress
-from devperf_pipeline.measure.run import Wishes, measure
+from devperf_pipeline.measure.run import RunOptions, measure
 from devperf_pipeline.model import Baseline, ResourceReading, Round, Stated
 
 
 class Nowhere:
-    """
-    Keeps nothing.
-    """
+    """Keeps nothing."""
 
     def begin(self, baseline: Baseline) -> None: ...
 
@@ -36,10 +32,10 @@ def tell(progress: Progress) -> None:
 if __name__ == "__main__":
     measure(
         pickle.load(sys.stdin.buffer),  # noqa: S301 - from the test that started us
-        Wishes(
+        RunOptions(
             profile=Profile(name="quick", rounds=1000, seconds=0.02, warmup_s=0.02, about="endless"), seed=7
         ),
         host={},
-        keeper=Nowhere(),
+        sink=Nowhere(),
         tell=tell,
     )

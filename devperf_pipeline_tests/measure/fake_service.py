@@ -1,6 +1,4 @@
-"""
-A service module over the line server: a plain class with everything that `services/operation.py` asks for.
-"""
+"""A service module over the line server: a plain class with everything that `services/operation.py` asks for."""
 
 import socket
 from types import TracebackType
@@ -12,9 +10,7 @@ from devperf_pipeline_tests.measure.line_server import Answer, LineServer, echo,
 
 
 class FakeConnection:
-    """
-    One user: a socket for the driver; the wire opens its own.
-    """
+    """One user: a socket for the driver; the wire opens its own."""
 
     def __init__(self, server: LineServer) -> None:
         self.server = server
@@ -27,9 +23,7 @@ class FakeConnection:
 
 
 class FakeSession:
-    """
-    Two operations, `floor` and `hello`, of a line server of its own.
-    """
+    """Two operations, `floor` and `hello`, of a line server of its own."""
 
     exceptions: tuple[type[Exception], ...] = (OSError,)
 

@@ -1,6 +1,4 @@
-"""
-A real server on loopback that speaks lines: the smallest protocol that can go wrong in every way.
-"""
+"""A real server on loopback that speaks lines: the smallest protocol that can go wrong in every way."""
 
 import socket
 import threading
@@ -16,17 +14,13 @@ Answer = Callable[[socket.socket, bytes, int], bool]
 
 
 def echo(connection: socket.socket, line: bytes, number: int) -> bool:
-    """
-    Answer a line with itself.
-    """
+    """Answer a line with itself."""
     connection.sendall(line)
     return True
 
 
 class LineServer:
-    """
-    Serves each connection in a thread of its own until `close`.
-    """
+    """Serves each connection in a thread of its own until `close`."""
 
     def __init__(self, answer: Answer = echo) -> None:
         self._answer = answer
@@ -70,16 +64,12 @@ Start = Callable[..., LineServer]
 
 
 def whole(reply: bytes) -> bool:
-    """
-    A reply is whole when its line has ended.
-    """
+    """A reply is whole when its line has ended."""
     return reply.endswith(b"\n")
 
 
 def wire(server: LineServer, *lines: bytes, steps: int = 1) -> Wire:
-    """
-    One user of a line server, whose calls have so many steps; the answer must be the line itself.
-    """
+    """One user of a line server, whose calls have so many steps; the answer must be the line itself."""
 
     def check(replies: list[bytes]) -> int:
         return Outcome.OK if all(reply.startswith(b"hello") for reply in replies) else Outcome.ERROR
@@ -96,9 +86,7 @@ def wire(server: LineServer, *lines: bytes, steps: int = 1) -> Wire:
 
 
 def slowly(seconds: float) -> Answer:
-    """
-    Answer after a while, in two pieces.
-    """
+    """Answer after a while, in two pieces."""
 
     def answer(connection: socket.socket, line: bytes, number: int) -> bool:
         time.sleep(seconds)

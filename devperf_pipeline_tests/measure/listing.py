@@ -1,5 +1,5 @@
 """
-What is in the servers of a stack: every object that a visit could make, by kind and name as `Session.objects` says it,
+What is in the servers of a stack: every object that a context could make, by kind and name as `Session.objects` says it,
 and those that reference tools make.
 """
 
@@ -15,9 +15,7 @@ from devperf_pipeline_tests.administrators import ask
 
 
 def listed(stack: Stack) -> set[str]:
-    """
-    Schemas, databases, keys, vhosts, queues, mounts, policies, and the policies that tokens have.
-    """
+    """Schemas, databases, keys, vhosts, queues, mounts, policies, and the policies that tokens have."""
     found: set[str] = set()
     for service in stack.services:
         if service.name not in stack.missing and service.kind in LISTS:
@@ -26,16 +24,12 @@ def listed(stack: Stack) -> set[str]:
 
 
 def unannounced(found: set[str], announced: list[str]) -> list[str]:
-    """
-    What nobody has announced.
-    """
+    """What nobody has announced."""
     return sorted(each for each in found if not any(fnmatchcase(each, pattern) for pattern in announced))
 
 
 def unmade(found: set[str], announced: list[str]) -> list[str]:
-    """
-    What was announced and is not there.
-    """
+    """What was announced and is not there."""
     return [pattern for pattern in announced if not any(fnmatchcase(each, pattern) for each in found)]
 
 

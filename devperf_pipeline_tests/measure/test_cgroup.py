@@ -21,9 +21,7 @@ USE = Use(
 
 @pytest.fixture(name="proc")
 def _proc(tmp_path: Path) -> Path:
-    """
-    What /proc says of process 7, in a network of its own, as the kernel's documentation writes it.
-    """
+    """What /proc says of process 7, in a network of its own, as the kernel's documentation writes it."""
     proc = tmp_path / "proc"
     for name, network in (("7", "net:[4026532281]"), ("self", "net:[4026531840]")):
         (proc / name / "ns").mkdir(parents=True)
@@ -41,9 +39,7 @@ def _proc(tmp_path: Path) -> Path:
 
 @pytest.fixture(name="mount")
 def _mount(tmp_path: Path) -> Path:
-    """
-    A container's group with a group below it, as the kernel's documentation writes them.
-    """
+    """A container's group with a group below it, as the kernel's documentation writes them."""
     mount = tmp_path / "cgroup"
     folder = mount / DOCKER.strip("/")
     (folder / "below").mkdir(parents=True)
@@ -61,9 +57,7 @@ def _mount(tmp_path: Path) -> Path:
 
 class TestCgroup:
     def test_of_a_container(self, mount: Path, proc: Path) -> None:
-        """
-        Everybody inside belongs to it, and it knows CPU, disk, network, limit and OOM kills.
-        """
+        """Everybody inside belongs to it, and it knows CPU, disk, network, limit and OOM kills."""
         group = cgroup_of([7], mount=mount, proc=proc)
         assert group is not None
         found = group.refine(USE)
@@ -79,9 +73,7 @@ class TestCgroup:
         assert (10, 9, 100) == (found.rss_bytes, found.pss_bytes, found.vsz_bytes)
 
     def test_without_limit_or_controllers(self, mount: Path, proc: Path) -> None:
-        """
-        What the group does not count is the processes' own figure, or unknown, never 0.
-        """
+        """What the group does not count is the processes' own figure, or unknown, never 0."""
         folder = mount / DOCKER.strip("/")
         for name in ("cpu.stat", "io.stat", "memory.events"):
             (folder / name).unlink()
@@ -96,9 +88,7 @@ class TestCgroup:
         ["/", "/user.slice/user-1000.slice/session-3.scope", "/user.slice/user@1000.service"],
     )
     def test_a_shared_group_is_nobodys_own(self, mount: Path, proc: Path, path: str) -> None:
-        """
-        A login session holds whatever its user started: it says nothing of one service.
-        """
+        """A login session holds whatever its user started: it says nothing of one service."""
         (proc / "7" / "cgroup").write_text(f"0::{path}\n")
         folder = mount / path.strip("/")
         folder.mkdir(parents=True, exist_ok=True)
@@ -107,7 +97,5 @@ class TestCgroup:
         assert None is cgroup_of([7], mount=mount, proc=proc)
 
     def test_one_that_is_gone_has_no_members(self, mount: Path) -> None:
-        """
-        A container that was removed is no error.
-        """
+        """A container that was removed is no error."""
         assert set() == Cgroup(mount / "gone", 7).members()

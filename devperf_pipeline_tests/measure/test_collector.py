@@ -33,9 +33,7 @@ os.kill(os.getpid(), 9)
 
 @pytest.fixture(name="busy")
 def _busy() -> Iterator[int]:
-    """
-    A process that works now and then.
-    """
+    """A process that works now and then."""
     process = subprocess.Popen([sys.executable, "-c", BUSY])
     yield process.pid
     process.kill()
@@ -43,9 +41,7 @@ def _busy() -> Iterator[int]:
 
 
 def cpu_s(pid: int) -> float:
-    """
-    The CPU time that the system has counted of a process.
-    """
+    """The CPU time that the system has counted of a process."""
     times = psutil.Process(pid).cpu_times()
     return times.user + times.system
 
@@ -91,9 +87,7 @@ class TestSampler:
         }
 
     def test_the_machine_and_we_ourselves_are_read(self, start: Start, busy: int) -> None:
-        """
-        Beside the stack: the whole machine, what of it is nobody's, what measures, and what reads.
-        """
+        """Beside the stack: the whole machine, what of it is nobody's, what measures, and what reads."""
         sampler, kept = start(Target(name="busy", category="other", pids=(busy,)))
         sampler.begin("idle", None, 0)
         time.sleep(0.5)
@@ -104,9 +98,7 @@ class TestSampler:
         assert 1 == len({one.at_ns for one in kept[:5]})
 
     def test_servers_of_ours_are_not_counted_as_ours_too(self, start: Start, busy: int) -> None:
-        """
-        A server that we started is our child, and its memory is its own row's alone.
-        """
+        """A server that we started is our child, and its memory is its own row's alone."""
         counted: list[int | None] = []
         for known in ((), (Target(name="busy", category="other", pids=(busy,)),)):
             sampler, kept = start(*known)
@@ -120,9 +112,7 @@ class TestSampler:
         assert counted[0] - 1 == counted[1]
 
     def test_only_between_begin_and_end(self, start: Start, busy: int) -> None:
-        """
-        Whoever is asked for is read, in each window anew, and nobody in between.
-        """
+        """Whoever is asked for is read, in each window anew, and nobody in between."""
         sampler, kept = start(Target(name="busy", category="other", pids=(busy,)))
         for users in (1, 2):
             began_ns = time.monotonic_ns()
@@ -138,9 +128,7 @@ class TestSampler:
         assert sum(one.elapsed_ns for one in kept if one.users == 2) <= lasted_ns
 
     def test_one_that_vanishes_ends_its_readings(self, start: Start) -> None:
-        """
-        Its readings end, the others go on.
-        """
+        """Its readings end, the others go on."""
         process = subprocess.Popen([sys.executable, "-c", BUSY])
         sampler, kept = start(Target(name="gone", category="other", pids=(process.pid,)))
         for vanishes in (False, True):
@@ -155,9 +143,7 @@ class TestSampler:
         assert last["gone"] < last["host"]
 
     def test_it_ends_with_us(self, start: Start) -> None:
-        """
-        Nothing of it is left when its input ends, however that happens.
-        """
+        """Nothing of it is left when its input ends, however that happens."""
         sampler, _ = start()
         sampler.begin("idle", None, 0)
         sampler.close()
@@ -165,9 +151,7 @@ class TestSampler:
         assert sampler._child.poll() is not None
 
     def test_it_ends_with_us_when_we_are_killed(self) -> None:
-        """
-        Also when a child that was forked from us holds its input open.
-        """
+        """Also when a child that was forked from us holds its input open."""
         killed = subprocess.run([sys.executable, "-c", KILLED], check=False, capture_output=True, text=True)
         reading, forked = map(int, killed.stdout.split())
         try:
@@ -183,9 +167,7 @@ class TestSampler:
     def test_one_that_ends_in_the_middle_of_a_word_is_told(
         self, start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        """
-        Half a line is no reading, and nobody waits for the rest of it.
-        """
+        """Half a line is no reading, and nobody waits for the rest of it."""
         program = tmp_path / "half"
         program.write_text('#!/bin/sh\nread first\nprintf \'{"word": "began", "read\'\n')
         program.chmod(0o700)
@@ -199,9 +181,7 @@ class TestSampler:
         assert [] == kept
 
     def test_one_that_was_killed_is_told(self, start: Start) -> None:
-        """
-        The message says that readings end and the measurement goes on.
-        """
+        """The message says that readings end and the measurement goes on."""
         sampler, _ = start()
         sampler.begin("idle", None, 0)
         os.kill(sampler._child.pid, 9)

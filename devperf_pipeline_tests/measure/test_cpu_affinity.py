@@ -22,9 +22,7 @@ def _server() -> Iterator[int]:
 
 class TestPlacement:
     def test_engines_and_servers_have_cores_of_their_own(self, server: int) -> None:
-        """
-        With many users every engine process has a core, the servers have the others, and the name says which.
-        """
+        """With many users every engine process has a core, the servers have the others, and the name says which."""
         cores = sorted(os.sched_getaffinity(0))
         placement = Placement(lambda: [server])
         try:
@@ -40,9 +38,7 @@ class TestPlacement:
         assert set(cores) == os.sched_getaffinity(0)
 
     def test_there_is_room_while_a_core_is_left_to_servers(self, server: int) -> None:
-        """
-        As many engine processes as there are cores would leave none.
-        """
+        """As many engine processes as there are cores would leave none."""
         cores = len(os.sched_getaffinity(0))
         placement = Placement(lambda: [server])
 

@@ -16,15 +16,11 @@ def _docker(tmp_path: Path) -> Iterator[Docker]:
 
 class TestDocker:
     def test_finds_the_container_at_a_port(self, docker: Docker) -> None:
-        """
-        The one that publishes the port, and none for another port.
-        """
+        """The one that publishes the port, and none for another port."""
         assert (ID, None) == (docker.at_port(6379), docker.at_port(6380))
 
     def test_what_a_container_uses(self, docker: Docker) -> None:
-        """
-        Memory without cache that could be given up, as `docker stats` shows it; unknown figures are unknown.
-        """
+        """Memory without cache that could be given up, as `docker stats` shows it; unknown figures are unknown."""
         found = docker.use("dev-redis")
 
         assert (100.215355, 6_000_000, 67_108_864, 3) == (
@@ -43,16 +39,12 @@ class TestDocker:
         assert (None, None, None) == (found.pss_bytes, found.vsz_bytes, found.processes)
 
     def test_no_such_container(self, docker: Docker) -> None:
-        """
-        The message names the socket, what was asked, and what was found.
-        """
+        """The message names the socket, what was asked, and what was found."""
         with pytest.raises(MeasurementError, match=r"docker\.sock to tell GET /containers/nobody.*404"):
             docker.use("nobody")
 
     def test_stats_without_memory(self, tmp_path: Path) -> None:
-        """
-        A container that just ended has empty statistics: that is told, not guessed.
-        """
+        """A container that just ended has empty statistics: that is told, not guessed."""
         known = answers()
         known[f"/containers/{ID}/stats?stream=false&one-shot=true"] = {**STATS, "memory_stats": {}}
         path = tmp_path / "docker.sock"
@@ -60,18 +52,14 @@ class TestDocker:
             Docker(path).use(ID)
 
     def test_nobody_listens(self, tmp_path: Path) -> None:
-        """
-        A daemon that is down is told as such.
-        """
+        """A daemon that is down is told as such."""
         with pytest.raises(MeasurementError, match="Is the container running"):
             Docker(tmp_path / "docker.sock").at_port(1)
 
 
 class TestFindDocker:
     def test_by_its_variable(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """
-        DOCKER_HOST names the socket; where it names none that is there, there is no Docker.
-        """
+        """DOCKER_HOST names the socket; where it names none that is there, there is no Docker."""
         path = tmp_path / "docker.sock"
         monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
         before = find_docker()

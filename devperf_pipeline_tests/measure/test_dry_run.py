@@ -11,7 +11,7 @@ from devperf_pipeline.measure import dry_run
 from devperf_pipeline.measure.dry_run import Foreseen, Swept, foresee
 from devperf_pipeline.measure.plan import PROFILES, Profile
 from devperf_pipeline.measure.progress import Progress
-from devperf_pipeline.measure.run import Wishes, measure
+from devperf_pipeline.measure.run import RunOptions, measure
 from devperf_pipeline.measure.tools.dry_run import ToolsAsked, foreseen
 from devperf_pipeline.model import Address, Service, Stack, Stated
 from devperf_pipeline.report.dry_run import foresight as told
@@ -22,14 +22,14 @@ from devperf_pipeline_tests.measure.fake_service import FakeSession
 from devperf_pipeline_tests.measure.listing import listed, unannounced, unmade
 from devperf_pipeline_tests.services.odd_apis import Reply, Request, serving
 
-SHORT = Wishes(profile=Profile(name="quick", rounds=1, seconds=0.02, warmup_s=0.02, about="short"), seed=7)
+SHORT = RunOptions(
+    profile=Profile(name="quick", rounds=1, seconds=0.02, warmup_s=0.02, about="short"), seed=7
+)
 ROOT = Path(__file__).parents[2]
 
 
 class FakeKind:
-    """
-    Opens the same session whenever it is asked.
-    """
+    """Opens the same session whenever it is asked."""
 
     role = "service"
     tools = ()
@@ -42,9 +42,7 @@ class FakeKind:
 
 
 class Listing(Nowhere):
-    """
-    Keeps what is in a stack each time that a tool tells of a run.
-    """
+    """Keeps what is in a stack each time that a tool tells of a run."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -56,9 +54,7 @@ class Listing(Nowhere):
 
 class TestForesee:
     def test_counts_and_seconds(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """
-        Benchmarks with their seconds, and the service that is missing with its reason; nothing is prepared.
-        """
+        """Benchmarks with their seconds, and the service that is missing with its reason; nothing is prepared."""
         here = Address("127.0.0.1", 1)
         services = tuple(Service(name=name, kind="fake", addresses=(here,)) for name in ("lines", "other"))
         stack = Stack(
@@ -85,9 +81,7 @@ class TestForesee:
 
 class TestStages:
     def test_each_is_told(self) -> None:
-        """
-        Requests held, points of load tests and tools are told by service, and together with their seconds.
-        """
+        """Requests held, points of load tests and tools are told by service, and together with their seconds."""
         gin = Foreseen(
             service="gin",
             held=200,
@@ -106,9 +100,7 @@ class TestStages:
         assert "tools: ab, in alternation with the engine: about 0.6 s measured, at most 60,000 calls" in text
 
     def test_tools_without_a_row_are_not_told(self) -> None:
-        """
-        Where what the tools would ask of an API is answered wrongly, none is announced; otherwise those that are here.
-        """
+        """Where what the tools would ask of an API is answered wrongly, none is announced; otherwise those that are here."""
 
         def answering(request: Request) -> Reply:
             return (200, {}, {"up": True}) if request.path == "/health" else (404, {}, {})
@@ -128,9 +120,7 @@ class TestStages:
 
 @pytest.fixture(name="stack")
 def _stack(running_stack: Stack) -> Stack:
-    """
-    One service of each kind that has objects of ours, and one API.
-    """
+    """One service of each kind that has objects of ours, and one API."""
     apis = [
         service
         for service in running_stack.services
@@ -143,9 +133,7 @@ def _stack(running_stack: Stack) -> Stack:
 @pytest.mark.servers
 class TestObjects:
     def test_announced_are_those_that_are_made(self, stack: Stack) -> None:
-        """
-        A dry run makes nothing; a sitting makes exactly what the dry run announced, and leaves nothing.
-        """
+        """A dry run makes nothing; a run makes exactly what the dry run announced, and leaves nothing."""
         before = listed(stack)
         _, foreseen = foresee(stack, SHORT)
         after_dry_run = listed(stack)
@@ -155,7 +143,7 @@ class TestObjects:
             if progress.done == progress.of:
                 during.update(listed(stack))
 
-        baseline = measure(stack, SHORT, host={}, keeper=Nowhere(), tell=tell)
+        baseline = measure(stack, SHORT, host={}, sink=Nowhere(), tell=tell)
         announced = [each for service in foreseen for each in service.objects]
 
         assert (
@@ -168,15 +156,13 @@ class TestObjects:
         assert before == listed(stack)
 
     def test_those_of_tools_are_announced(self, stack: Stack) -> None:
-        """
-        What reference tools make, and the guest among them, is announced, and gone afterwards.
-        """
+        """What reference tools make, and the guest among them, is announced, and gone afterwards."""
         stack = replace(stack, managed=True)
-        wishes = replace(SHORT, stages={"tools": ()})
+        options = replace(SHORT, stages={"tools": ()})
         before = listed(stack)
-        _, foreseen = foresee(stack, wishes)
+        _, foreseen = foresee(stack, options)
         during = Listing(stack)
-        measure(stack, wishes, host={}, keeper=during)
+        measure(stack, options, host={}, sink=during)
         announced = [each for service in foreseen for each in service.objects]
         # Its pops empty the list again before it tells of any line.
         lasting = [
@@ -194,9 +180,7 @@ class TestObjects:
         assert before == listed(stack)
 
     def test_what_a_kill_left_can_be_removed(self, stack: Stack) -> None:
-        """
-        Killed in the middle of a sitting, everything of ours stays behind; cleaning removes it and nothing else.
-        """
+        """Killed in the middle of a run, everything of ours stays behind; cleaning removes it and nothing else."""
         before = listed(stack)
         with subprocess.Popen(
             [sys.executable, "-m", "devperf_pipeline_tests.measure.endless"],

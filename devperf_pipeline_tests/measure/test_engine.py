@@ -26,18 +26,14 @@ def many(server: LineServer, recorder: Recorder, users: int, **limits: float) ->
 
 class TestOneUser:
     def test_every_call_is_recorded(self, start: Start, recorder: Recorder) -> None:
-        """
-        The server has seen exactly the calls that were recorded.
-        """
+        """The server has seen exactly the calls that were recorded."""
         server = start()
         one(server, recorder, calls=500)
 
         assert server.lines == recorder.length == 500
 
     def test_latency_is_what_the_server_took(self, start: Start, recorder: Recorder) -> None:
-        """
-        A server that sleeps twice 5 ms is measured with 10 ms and little more, in whatever pieces it answers.
-        """
+        """A server that sleeps twice 5 ms is measured with 10 ms and little more, in whatever pieces it answers."""
         one(start(slowly(0.005)), recorder, calls=30)
         _, latencies, _ = recorder.copy()
 
@@ -45,9 +41,7 @@ class TestOneUser:
         assert 10_000_000 <= min(latencies) < 20_000_000
 
     def test_calls_follow_each_other(self, start: Start, recorder: Recorder) -> None:
-        """
-        A call begins after the one before it has ended, and the slice lasts as long as its calls.
-        """
+        """A call begins after the one before it has ended, and the slice lasts as long as its calls."""
         result = one(start(), recorder, calls=200)
         begins, latencies, _ = recorder.copy()
 
@@ -55,9 +49,7 @@ class TestOneUser:
         assert begins[-1] + latencies[-1] == result.elapsed_ns
 
     def test_ends_after_its_seconds(self, start: Start, recorder: Recorder) -> None:
-        """
-        No call begins after the seconds are over.
-        """
+        """No call begins after the seconds are over."""
         one(start(), recorder, seconds=0.05)
         begins, _, _ = recorder.copy()
 
@@ -66,9 +58,7 @@ class TestOneUser:
         assert all(begin < 50_000_000 for begin in sorted(begins)[:-1])
 
     def test_error_is_an_outcome_and_the_next_call_is_made(self, start: Start, recorder: Recorder) -> None:
-        """
-        A call that the server refuses is counted, and the load goes on.
-        """
+        """A call that the server refuses is counted, and the load goes on."""
 
         def every_third(connection: socket.socket, line: bytes, number: int) -> bool:
             connection.sendall(b"no\n" if number % 3 == 2 else line)
@@ -79,9 +69,7 @@ class TestOneUser:
         assert [Outcome.OK, Outcome.OK, Outcome.ERROR] * 30 == list(recorder.copy()[2])
 
     def test_lost_connection_is_an_outcome_with_a_reason(self, start: Start, recorder: Recorder) -> None:
-        """
-        When the server closes, the call it left is LOST and the slice says why it ended.
-        """
+        """When the server closes, the call it left is LOST and the slice says why it ended."""
         result = one(
             start(lambda connection, line, number: number < 5 and echo(connection, line, number)), recorder
         )
@@ -93,9 +81,7 @@ class TestOneUser:
     def test_silence_ends_at_the_deadline(
         self, start: Start, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """
-        A server that never answers costs one call and the deadline, not for ever.
-        """
+        """A server that never answers costs one call and the deadline, not for ever."""
         monkeypatch.setattr(engine, "CALL_DEADLINE_S", 1.0)
         began = time.monotonic()
         result = one(start(lambda connection, line, number: True), recorder)
@@ -107,9 +93,7 @@ class TestOneUser:
     def test_endless_reply_is_bounded(
         self, start: Start, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """
-        A reply that never ends is given up when it passes the largest size, not when memory is full.
-        """
+        """A reply that never ends is given up when it passes the largest size, not when memory is full."""
         monkeypatch.setattr(engine, "LARGEST_REPLY_BYTES", 2**20)
 
         def endless(connection: socket.socket, line: bytes, number: int) -> bool:
@@ -122,9 +106,7 @@ class TestOneUser:
         assert "1 MiB" in str(result.problem)
 
     def test_persistent_refusal_ends_the_slice(self, start: Start, recorder: Recorder) -> None:
-        """
-        After many failed calls in a row the rest would say nothing new.
-        """
+        """After many failed calls in a row the rest would say nothing new."""
 
         def refuse(connection: socket.socket, line: bytes, number: int) -> bool:
             connection.sendall(b"no\n")
@@ -135,9 +117,7 @@ class TestOneUser:
         assert engine.ERRORS_IN_A_ROW == recorder.length
 
     def test_finite_calls_are_made_once(self, start: Start, recorder: Recorder) -> None:
-        """
-        A user whose calls consume something stops when they are used up, across slices.
-        """
+        """A user whose calls consume something stops when they are used up, across slices."""
         server = start()
         user = driver_of(wire(server, *[b"hello %d\n" % i for i in range(50)]), finite=True)
         drive_one(user, recorder, seconds=5, calls=30)
@@ -146,18 +126,14 @@ class TestOneUser:
         assert server.lines == recorder.length == 50
 
     def test_steps_of_a_call_are_timed_together(self, start: Start, recorder: Recorder) -> None:
-        """
-        A call of three steps is one sample and three exchanges.
-        """
+        """A call of three steps is one sample and three exchanges."""
         server = start()
         drive_one(driver_of(wire(server, b"hello\n", steps=3), finite=False), recorder, seconds=5, calls=10)
 
         assert (10, 30) == (recorder.length, server.lines)
 
     def test_last_answer_is_kept_for_verification(self, start: Start, recorder: Recorder) -> None:
-        """
-        First and last answers are among those kept, whatever came between.
-        """
+        """First and last answers are among those kept, whatever came between."""
         user = driver_of(wire(start(), b"hello first\n", b"hello\n", b"hello last\n"), finite=True)
         result = drive_one(user, recorder, seconds=5)
 
@@ -167,9 +143,7 @@ class TestOneUser:
 
 class TestManyUsers:
     def test_every_call_of_every_user_is_recorded(self, start: Start, recorder: Recorder) -> None:
-        """
-        The server has seen exactly the calls that were recorded, those under way at the end included.
-        """
+        """The server has seen exactly the calls that were recorded, those under way at the end included."""
         server = start()
         many(server, recorder, 8, seconds=0.3)
 
@@ -178,9 +152,7 @@ class TestManyUsers:
     def test_a_system_without_epoll_measures_the_same_way(
         self, start: Start, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """
-        On macOS, too, every call of every user is recorded.
-        """
+        """On macOS, too, every call of every user is recorded."""
         monkeypatch.delattr(engine.select, "epoll")
         server = start()
         result = many(server, recorder, 8, seconds=0.3)
@@ -201,9 +173,7 @@ class TestManyUsers:
         assert 5 * result.elapsed_ns < sum(latencies) <= 8 * result.elapsed_ns
 
     def test_lost_connection_is_an_outcome(self, start: Start, recorder: Recorder) -> None:
-        """
-        One user's lost connection is one LOST call, and the slice says that it is broken.
-        """
+        """One user's lost connection is one LOST call, and the slice says that it is broken."""
         result = many(
             start(lambda connection, line, number: number < 20 and echo(connection, line, number)),
             recorder,
@@ -216,9 +186,7 @@ class TestManyUsers:
     def test_silence_ends_at_the_deadline(
         self, start: Start, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """
-        Users that are never answered are as many TIMEOUT samples.
-        """
+        """Users that are never answered are as many TIMEOUT samples."""
         monkeypatch.setattr(engine, "CALL_DEADLINE_S", 1.0)
         many(start(lambda connection, line, number: True), recorder, 3)
 
@@ -227,9 +195,7 @@ class TestManyUsers:
     def test_trickle_ends_at_the_deadline(
         self, start: Start, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """
-        A reply of which a byte comes now and then, for ever, is a TIMEOUT too.
-        """
+        """A reply of which a byte comes now and then, for ever, is a TIMEOUT too."""
         monkeypatch.setattr(engine, "CALL_DEADLINE_S", 0.5)
 
         def trickle(connection: socket.socket, line: bytes, number: int) -> bool:
@@ -246,9 +212,7 @@ class TestManyUsers:
         assert time.monotonic() - began < 10
 
     def test_call_that_cannot_be_sent_is_an_outcome(self, start: Start, recorder: Recorder) -> None:
-        """
-        Where the connection is found broken when the call is sent, the call is LOST, not dropped.
-        """
+        """Where the connection is found broken when the call is sent, the call is LOST, not dropped."""
         crowd = [User(wire(start(), b"hello\n"), finite=False) for _ in range(2)]
         crowd[1].sockets[0].shutdown(socket.SHUT_WR)
         result = drive_many(crowd, recorder, seconds=1)
@@ -257,9 +221,7 @@ class TestManyUsers:
         assert [Outcome.LOST] == list(recorder.copy()[2])
 
     def test_finite_calls_go_on_in_the_next_slice(self, start: Start, recorder: Recorder) -> None:
-        """
-        Each user's calls are made once, in two slices as in one.
-        """
+        """Each user's calls are made once, in two slices as in one."""
         server = start()
         crowd = [User(wire(server, *[b"hello %d\n" % i for i in range(40)]), finite=True) for _ in range(5)]
         drive_many(crowd, recorder, seconds=5, calls=60)
@@ -268,9 +230,7 @@ class TestManyUsers:
         assert server.lines == recorder.length == 200
 
     def test_steps_of_a_call_are_timed_together(self, start: Start, recorder: Recorder) -> None:
-        """
-        A call of two steps is one sample and two exchanges, for each of many users too.
-        """
+        """A call of two steps is one sample and two exchanges, for each of many users too."""
         server = start()
         crowd = [User(wire(server, b"hello\n", steps=2), finite=False) for _ in range(3)]
         drive_many(crowd, recorder, seconds=0.1)

@@ -38,9 +38,7 @@ def shared(
 
 
 def rests(server: LineServer) -> bool:
-    """
-    Whether the server is asked nothing any more, at the latest in ten seconds.
-    """
+    """Whether the server is asked nothing any more, at the latest in ten seconds."""
     asked, ends = -1, time.monotonic() + 10
     # What was sent before may still be on its way.
     while asked != server.lines and time.monotonic() < ends:
@@ -54,9 +52,7 @@ class TestDriveShared:
     def test_makes_as_many_calls_as_were_wished_for(
         self, start: Start, recorder: Recorder, processes: int
     ) -> None:
-        """
-        However many processes ask, all calls together are as many as one would make, and the server saw them.
-        """
+        """However many processes ask, all calls together are as many as one would make, and the server saw them."""
         server = start()
         piece = shared(server, recorder, users=7, processes=processes, calls=1_000)
 
@@ -81,9 +77,7 @@ class TestDriveShared:
         assert 2 < max(asked_at_once) <= 4
 
     def test_ends_after_its_seconds(self, start: Start, recorder: Recorder) -> None:
-        """
-        No call of any process begins after the seconds are over, counted from the moment when all began.
-        """
+        """No call of any process begins after the seconds are over, counted from the moment when all began."""
         shared(start(slowly(0.001)), recorder, users=4, processes=2, seconds=0.2)
         begins, _, _ = recorder.copy()
 
@@ -92,9 +86,7 @@ class TestDriveShared:
         assert max(begins) < 1_000_000_000
 
     def test_a_wrong_answer_is_told(self, start: Start, recorder: Recorder) -> None:
-        """
-        Each process verifies replies of its own, and what is wrong reaches the slice.
-        """
+        """Each process verifies replies of its own, and what is wrong reaches the slice."""
         piece = shared(
             start(), recorder, users=2, processes=2, calls=10, verify=lambda _: "not what was asked"
         )
@@ -102,9 +94,7 @@ class TestDriveShared:
         assert "a sampled answer was wrong: not what was asked" == piece.problem
 
     def test_a_refusal_is_told_in_the_words_of_the_service(self, start: Start, recorder: Recorder) -> None:
-        """
-        Refused calls are counted, and one refusal is kept as words.
-        """
+        """Refused calls are counted, and one refusal is kept as words."""
 
         def refuse(connection: socket.socket, line: bytes, number: int) -> bool:
             connection.sendall(b"no\n")
@@ -116,9 +106,7 @@ class TestDriveShared:
         assert "it said no" == piece.raised
 
     def test_a_lost_connection_breaks_the_slice(self, start: Start, recorder: Recorder) -> None:
-        """
-        One connection that the server closes is an outcome; calls of the other process are kept.
-        """
+        """One connection that the server closes is an outcome; calls of the other process are kept."""
 
         def five(connection: socket.socket, line: bytes, number: int) -> bool:
             if number < 5:
@@ -135,9 +123,7 @@ class TestDriveShared:
         assert (10, 2) == tuple(list(recorder.copy()[2]).count(each) for each in (Outcome.OK, Outcome.LOST))
 
     def test_a_process_that_dies_is_told(self, start: Start, recorder: Recorder) -> None:
-        """
-        When a process ends without telling what it measured, the slice says so; the others' calls are kept.
-        """
+        """When a process ends without telling what it measured, the slice says so; the others' calls are kept."""
         parent = os.getpid()
 
         def die_in_one(kept: object) -> str | None:
@@ -155,9 +141,7 @@ class TestDriveShared:
         assert 50 == recorder.length
 
     def test_no_process_stays_when_it_is_interrupted(self, start: Start, recorder: Recorder) -> None:
-        """
-        Whoever interrupts the measurement finds no process left and nothing asked any more.
-        """
+        """Whoever interrupts the measurement finds no process left and nothing asked any more."""
 
         class Interrupted(BaseException):
             pass
@@ -183,9 +167,7 @@ class TestDriveShared:
         assert set(psutil.Process().children()) <= children
 
     def test_no_process_asks_on_when_its_parent_is_killed(self, start: Start, recorder: Recorder) -> None:
-        """
-        After SIGKILL nobody can end the engine's processes; they end by themselves, long before their stretch does.
-        """
+        """After SIGKILL nobody can end the engine's processes; they end by themselves, long before their window does."""
         server = start(slowly(0.001))
         parent = os.fork()
         if not parent:

@@ -29,9 +29,7 @@ def operation(*, says: bytes = b"hello\n") -> Operation:
 
 class TestSweep:
     def test_reads_at_each_step_before_any_answer(self, session: FakeSession) -> None:
-        """
-        At each step so many requests are under way that the server has not got the end of, and all end well.
-        """
+        """At each step so many requests are under way that the server has not got the end of, and all end well."""
         read: list[tuple[int, Mapping[str, str], int]] = []
         sweep(
             {"fake": Holder("fake", session, operation())},
@@ -46,9 +44,7 @@ class TestSweep:
         assert in_flight.WARM_USERS + USERS[-1] == session.server.lines
 
     def test_several_services_are_read_at_once(self, session: FakeSession) -> None:
-        """
-        Requests are under way at all services before any is read, each under a name of its own.
-        """
+        """Requests are under way at all services before any is read, each under a name of its own."""
         with FakeSession() as other:
             read: list[tuple[int, Mapping[str, str]]] = []
             sweep(
@@ -96,9 +92,7 @@ class TestSweep:
         assert re.match(r"expected 100 requests to wait .* found 45 answered or closed", str(error))
 
     def test_wrong_answers_are_told_before_anything_is_read(self, session: FakeSession) -> None:
-        """
-        A service that does not answer the first held requests right has no memory per request.
-        """
+        """A service that does not answer the first held requests right has no memory per request."""
         read: list[int] = []
         told: list[Exception] = []
         sweep(

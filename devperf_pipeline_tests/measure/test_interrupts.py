@@ -10,9 +10,7 @@ from devperf_pipeline.measure.interrupts import SIGNALS, interrupted_once
 
 @pytest.fixture(autouse=True)
 def _heard() -> Iterator[None]:
-    """
-    Signals are heard, also where the tests run under nohup.
-    """
+    """Signals are heard, also where the tests run under nohup."""
     before = {number: signal.signal(number, signal.default_int_handler) for number in SIGNALS}
     yield
     for number, handler in before.items():
@@ -24,9 +22,7 @@ class TestInterruptedOnce:
     def test_first_signal_stops_and_the_next_waits(
         self, number: signal.Signals, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        """
-        Tidying up after the first signal goes on to its end, whatever else comes; one line says that it goes on.
-        """
+        """Tidying up after the first signal goes on to its end, whatever else comes; one line says that it goes on."""
         tidied: list[bool] = []
 
         def work() -> None:
@@ -43,9 +39,7 @@ class TestInterruptedOnce:
         assert "Stopping: tidying up first, a few seconds.\n" == capfd.readouterr().err
 
     def test_handlers_are_those_from_before_afterwards(self) -> None:
-        """
-        Nothing is changed for who comes after.
-        """
+        """Nothing is changed for who comes after."""
         before = [signal.getsignal(number) for number in SIGNALS]
         with interrupted_once(KeyboardInterrupt):
             within = [signal.getsignal(number) for number in SIGNALS]
@@ -54,9 +48,7 @@ class TestInterruptedOnce:
         assert before != within
 
     def test_ignored_signals_stay_ignored(self) -> None:
-        """
-        Under nohup the end of the terminal ends nothing.
-        """
+        """Under nohup the end of the terminal ends nothing."""
         before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
         try:
             with interrupted_once(KeyboardInterrupt):
@@ -65,9 +57,7 @@ class TestInterruptedOnce:
             signal.signal(signal.SIGHUP, before)
 
     def test_other_threads_change_nothing(self) -> None:
-        """
-        A thread cannot hear signals, and is not stopped by that.
-        """
+        """A thread cannot hear signals, and is not stopped by that."""
         before = signal.getsignal(signal.SIGINT)
         seen: list[object] = []
 

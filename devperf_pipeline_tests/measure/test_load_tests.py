@@ -18,7 +18,7 @@ from devperf_pipeline.measure.load_tests import SWEEP, engines_after, limits
 from devperf_pipeline.measure.plan import PROFILES, Profile
 from devperf_pipeline.measure.progress import Progress
 from devperf_pipeline.measure.rounds import Measurer
-from devperf_pipeline.measure.run_context import Cancelled, Visit
+from devperf_pipeline.measure.run_context import Cancelled, RunContext
 from devperf_pipeline.model import (
     Address,
     Baseline,
@@ -30,7 +30,7 @@ from devperf_pipeline.model import (
     Round,
     Service,
     Stack,
-    Stretch,
+    SustainedLoad,
 )
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.operation import Operation, Session
@@ -41,20 +41,18 @@ from devperf_pipeline.store.samples import SampleStore
 from devperf_pipeline_tests import administrators
 from devperf_pipeline_tests.measure.fake_service import FakeConnection, FakeSession
 from devperf_pipeline_tests.measure.line_server import Answer, echo
-from devperf_pipeline_tests.measure.test_run import ListKeeper
+from devperf_pipeline_tests.measure.test_run import ListSink
 
 SHORT = Profile(
     name="short", rounds=1, seconds=0.02, warmup_s=0.05, about="for tests", sweep_s=0.05, load_test_s=0.1
 )
 
 
-MakeVisit = Callable[..., tuple[Visit, ListKeeper, list[str]]]
+MakeVisit = Callable[..., tuple[RunContext, ListSink, list[str]]]
 
 
 class LoadedSession(FakeSession):
-    """
-    A line server whose `hello` is load tested, and that lets in so many users.
-    """
+    """A line server whose `hello` is load tested, and that lets in so many users."""
 
     def __init__(self, answer: Answer = echo, most_users: int = 1_000) -> None:
         super().__init__(answer)
@@ -77,16 +75,14 @@ def _session() -> Iterator[LoadedSession]:
         yield session
 
 
-@pytest.fixture(name="visit")
+@pytest.fixture(name="context")
 def _visit() -> Iterator[MakeVisit]:
-    """
-    Make a visit of one service: it, where what it keeps goes, and what it says.
-    """
-    visits: list[Visit] = []
+    """Make a context of one service: it, where what it keeps goes, and what it says."""
+    visits: list[RunContext] = []
 
-    def make(session: Session, profile: Profile = SHORT) -> tuple[Visit, ListKeeper, list[str]]:
-        keeper, said, placement = ListKeeper(), list[str](), Placement(list)
-        made = Visit(
+    def make(session: Session, profile: Profile = SHORT) -> tuple[RunContext, ListSink, list[str]]:
+        sink, said, placement = ListSink(), list[str](), Placement(list)
+        made = RunContext(
             stack=Stack(
                 name="test", path=Path("test.toml"), managed=False, services=(Service(name="a", kind="fake"),)
             ),
@@ -95,7 +91,7 @@ def _visit() -> Iterator[MakeVisit]:
             profile=profile,
             placement=placement,
             measurer=Measurer(profile, placement),
-            keeper=keeper,
+            sink=sink,
             seed=1,
             stages={"load_tests": ()},
             processes=lambda _: [],
@@ -104,7 +100,7 @@ def _visit() -> Iterator[MakeVisit]:
             check_cancelled=lambda: None,
         )
         visits.append(made)
-        return made, keeper, said
+        return made, sink, said
 
     yield make
     for made in visits:
@@ -112,30 +108,26 @@ def _visit() -> Iterator[MakeVisit]:
 
 
 class TestRun:
-    def test_every_number_of_users_is_one_stretch(self, visit: MakeVisit, session: LoadedSession) -> None:
-        """
-        The sweep has one measured round a number of users, rising, that says how it was driven.
-        """
-        made, keeper, said = visit(session)
+    def test_every_number_of_users_is_one_window(self, context: MakeVisit, session: LoadedSession) -> None:
+        """The sweep has one measured round a number of users, rising, that says how it was driven."""
+        made, sink, said = context(session)
         load_tests.run(made, lambda _: None)
-        measured = [one for one in keeper.rounds if one.phase == "measured"]
+        measured = [one for one in sink.rounds if one.phase == "measured"]
 
         assert [f"a/hello/sustained-{users}/engine" for users in SWEEP] == [
             one.benchmark.id for one in measured
         ]
         assert [None] * len(SWEEP) == [one.problem for one in measured]
         assert [0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.1, 0.05] == [
-            one.stretch.limit_s for one in measured if one.stretch
+            one.sustained.limit_s for one in measured if one.sustained
         ]
-        assert all(one.stretch and one.stretch.client_share > 0 for one in measured)
+        assert all(one.sustained and one.sustained.client_share > 0 for one in measured)
         assert [] == said
 
-    def test_what_everything_uses_is_read_meanwhile(self, visit: MakeVisit, session: LoadedSession) -> None:
-        """
-        Readings of the load test carry its benchmark and its users; other points but the one before have none.
-        """
+    def test_what_everything_uses_is_read_meanwhile(self, context: MakeVisit, session: LoadedSession) -> None:
+        """Readings of the load test carry its benchmark and its users; other points but the one before have none."""
         profile = replace(SHORT, load_test_s=0.5, sweep_s=0.3, reading_s=0.1)
-        made, keeper, _ = visit(session, profile)
+        made, sink, _ = context(session, profile)
         here = Service(name="a", kind="fake", addresses=(Address("127.0.0.1", 1),))
         made.stack = replace(made.stack, services=(here,))
         made.processes = lambda _: [os.getpid()]
@@ -144,111 +136,97 @@ class TestRun:
         assert {
             ("load", "a/hello/sustained-50/engine", 50),
             ("load", "a/hello/sustained-100/engine", 100),
-        } == {(one.phase, one.benchmark, one.users) for one in keeper.readings}
+        } == {(one.phase, one.benchmark, one.users) for one in sink.readings}
 
-    def test_operations_that_are_not_sustained_have_none(self, visit: MakeVisit) -> None:
-        """
-        A service without a sustained operation is not load tested.
-        """
+    def test_operations_that_are_not_sustained_have_none(self, context: MakeVisit) -> None:
+        """A service without a sustained operation is not load tested."""
         with FakeSession() as session:
-            made, keeper, _ = visit(session)
+            made, sink, _ = context(session)
             load_tests.run(made, lambda _: None)
 
-        assert [] == keeper.rounds
+        assert [] == sink.rounds
 
-    def test_it_ends_where_the_server_lets_in_no_more(self, visit: MakeVisit) -> None:
+    def test_it_ends_where_the_server_lets_in_no_more(self, context: MakeVisit) -> None:
         """
         The first number of users that is refused gets a row without calls and with the reason; larger ones are not
         tried, smaller ones stay.
         """
         with LoadedSession(most_users=12) as session:
-            made, keeper, said = visit(session)
+            made, sink, said = context(session)
             load_tests.run(made, lambda _: None)
-        measured = [one for one in keeper.rounds if one.phase == "measured"]
+        measured = [one for one in sink.rounds if one.phase == "measured"]
 
         assert [1, 2, 5, 10, 20] == [one.benchmark.load.users for one in measured]
         assert [True, True, True, True, False] == [bool(one.latency_ns) for one in measured]
         assert ["a lets in fewer than 20 users at once; its sweep of users ends there."] == said
         assert measured[-1].problem == "ServiceRefused: no more than 12 users"
 
-    def test_it_ends_where_answers_go_wrong(self, visit: MakeVisit) -> None:
-        """
-        After two numbers of users without a whole stretch more of them are not tried.
-        """
+    def test_it_ends_where_answers_go_wrong(self, context: MakeVisit) -> None:
+        """After two numbers of users without a whole window more of them are not tried."""
 
         def refuse(connection: object, line: bytes, number: int) -> bool:
             connection.sendall(b"no\n")  # type: ignore[attr-defined]
             return True
 
         with LoadedSession(refuse) as session:
-            made, keeper, said = visit(session)
+            made, sink, said = context(session)
             load_tests.run(made, lambda _: None)
 
-        assert {1, 2} == {one.benchmark.load.users for one in keeper.rounds}
-        assert {Outcome.ERROR} == {each for one in keeper.rounds for each in one.outcome}
+        assert {1, 2} == {one.benchmark.load.users for one in sink.rounds}
+        assert {Outcome.ERROR} == {each for one in sink.rounds for each in one.outcome}
         assert 1 == len(said)
 
-    def test_cancelled_between_stretches(self, visit: MakeVisit, session: LoadedSession) -> None:
-        """
-        Asked to stop, it stops after the stretch under way, and what was kept stays.
-        """
-        made, keeper, _ = visit(session)
+    def test_cancelled_between_stretches(self, context: MakeVisit, session: LoadedSession) -> None:
+        """Asked to stop, it stops after the window under way, and what was kept stays."""
+        made, sink, _ = context(session)
 
         def check() -> None:
-            if len(keeper.rounds) >= 4:
+            if len(sink.rounds) >= 4:
                 raise Cancelled("stop")
 
         made.check_cancelled = check
         with pytest.raises(Cancelled):
             load_tests.run(made, lambda _: None)
 
-        assert {1, 2} == {one.benchmark.load.users for one in keeper.rounds}
+        assert {1, 2} == {one.benchmark.load.users for one in sink.rounds}
 
     def test_what_does_not_fit_into_the_budget_is_left_out_and_named(
-        self, visit: MakeVisit, session: LoadedSession
+        self, context: MakeVisit, session: LoadedSession
     ) -> None:
-        """
-        When a service's share of the time is used up only its load test is still made.
-        """
-        made, keeper, said = visit(session, replace(SHORT, sweeps_budget_s=1e-9))
+        """When a service's share of the time is used up only its load test is still made."""
+        made, sink, said = context(session, replace(SHORT, sweeps_budget_s=1e-9))
         heard: list[Progress] = []
         load_tests.run(made, heard.append)
 
-        assert {100} == {one.benchmark.load.users for one in keeper.rounds}
+        assert {100} == {one.benchmark.load.users for one in sink.rounds}
         (line,) = said
         assert line.startswith("No sustained load of 1, 2, 5, 10, 20, 50, 200 users was measured of a: ")
         assert 1 == len(heard)
 
     def test_a_hanging_server_does_not_hold_it(
-        self, visit: MakeVisit, monkeypatch: pytest.MonkeyPatch
+        self, context: MakeVisit, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """
-        A server that answers nothing costs the deadline of a call, once, and the sweep ends.
-        """
+        """A server that answers nothing costs the deadline of a call, once, and the sweep ends."""
         monkeypatch.setattr("devperf_pipeline.measure.engine.CALL_DEADLINE_S", 0.5)
         with LoadedSession(lambda connection, line, number: True) as session:
-            made, keeper, said = visit(session)
+            made, sink, said = context(session)
             began = time.monotonic()
             load_tests.run(made, lambda _: None)
 
         assert time.monotonic() - began < 10
-        assert "the warm-up ended early" in str(keeper.rounds[-1].problem)
+        assert "the warm-up ended early" in str(sink.rounds[-1].problem)
         assert 1 == len(said)
 
 
 class TestLimits:
     def test_of_the_published_load_test(self) -> None:
-        """
-        In the full profile 100 users of an API make 60,000 calls or go on for 60 s.
-        """
+        """In the full profile 100 users of an API make 60,000 calls or go on for 60 s."""
         fastapi = Service(name="any", kind="fastapi")
 
-        assert Stretch(limit_calls=60_000, limit_s=60.0) == limits(PROFILES["full"], fastapi, 100)
+        assert SustainedLoad(limit_calls=60_000, limit_s=60.0) == limits(PROFILES["full"], fastapi, 100)
 
     def test_quicker_profiles_are_shorter(self) -> None:
-        """
-        Others end after fewer seconds, never after fewer calls.
-        """
+        """Others end after fewer seconds, never after fewer calls."""
         fastapi = Service(name="any", kind="fastapi")
 
         assert (60_000, True) == (
@@ -268,10 +246,8 @@ class TestEnginesAfter:
     def test_one_more_where_it_helps(
         self, client_share: float, idle_cores: float | None, cores: int, expected: int
     ) -> None:
-        """
-        Another process is started only where the client was the limit, a core was idle, and one is left to servers.
-        """
-        found = Stretch(
+        """Another process is started only where the client was the limit, a core was idle, and one is left to servers."""
+        found = SustainedLoad(
             limit_calls=1, limit_s=1, engine_processes=1, client_share=client_share, idle_cores=idle_cores
         )
 
@@ -280,49 +256,43 @@ class TestEnginesAfter:
 
 class TestLoad:
     def test_sustained_benchmarks_have_ids_of_their_own(self) -> None:
-        """
-        A sustained load never joins on the interleaved one of as many users.
-        """
+        """A sustained load never joins on the interleaved one of as many users."""
         sustained = Benchmark("redis", "get-hit", Load(10, sustained=True), "engine")
 
         assert ("redis/get-hit/sustained-10/engine", "load_tests") == (sustained.id, sustained.stage)
 
 
-def swept(visit: MakeVisit, stack: Stack, service: Service) -> tuple[list[Round], list[str]]:
-    """
-    What the sweep of one service measured, and what was said; its session can still connect afterwards.
-    """
+def swept(context: MakeVisit, stack: Stack, service: Service) -> tuple[list[Round], list[str]]:
+    """What the sweep of one service measured, and what was said; its session can still connect afterwards."""
     session = CATALOGUE[service.kind].open_session(service)
     try:
         session.prepare()
-        made, keeper, said = visit(session)
+        made, sink, said = context(session)
         made.stack = replace(stack, services=(replace(service, name="a"),))
         load_tests.run(made, lambda _: None)
         session.connect().close()
     finally:
         session.clean()
         session.close()
-    return [one for one in keeper.rounds if one.phase == "measured"], said
+    return [one for one in sink.rounds if one.phase == "measured"], said
 
 
 @pytest.mark.servers
 class TestRealServers:
     @pytest.mark.parametrize("name", ["redis", "postgresql"])
-    def test_local_ones_let_in_all_users(self, visit: MakeVisit, running_stack: Stack, name: str) -> None:
-        """
-        The servers that we start are swept to the end, every stretch has right answers only, and nobody stays connected.
-        """
-        measured, said = swept(visit, running_stack, running_stack.service(name))
+    def test_local_ones_let_in_all_users(self, context: MakeVisit, running_stack: Stack, name: str) -> None:
+        """The servers that we start are swept to the end, every window has right answers only, and nobody stays connected."""
+        measured, said = swept(context, running_stack, running_stack.service(name))
 
         assert list(SWEEP) == [one.benchmark.load.users for one in measured]
         assert [None] * len(SWEEP) == [one.problem for one in measured]
         assert {Outcome.OK} == {each for one in measured for each in one.outcome}
         assert [] == said
 
-    def test_sweep_ends_where_a_server_lets_in_no_more(self, visit: MakeVisit, running_stack: Stack) -> None:
-        """
-        A user that may have 60 connections is swept to 50 users; with 100 there is a row that says why not.
-        """
+    def test_sweep_ends_where_a_server_lets_in_no_more(
+        self, context: MakeVisit, running_stack: Stack
+    ) -> None:
+        """A user that may have 60 connections is swept to 50 users; with 100 there is a row that says why not."""
         service = running_stack.service("postgresql")
         with closing(administrators.postgresql(service)) as con:
             con.execute("CREATE ROLE devperf_few LOGIN PASSWORD 'few' CONNECTION LIMIT 60")
@@ -333,7 +303,7 @@ class TestRealServers:
             )
             try:
                 few = replace(service, credentials=Credentials("devperf_few", "few"))
-                measured, said = swept(visit, running_stack, few)
+                measured, said = swept(context, running_stack, few)
             finally:
                 con.execute("DROP OWNED BY devperf_few")
                 con.execute("DROP ROLE devperf_few")
@@ -348,7 +318,7 @@ class TestRealServers:
     ) -> None:
         """
         An API goes on answering with status 200 when its Redis is gone, and says in the body that it is not well:
-        the stretch has the moment, ends soon after it, and its row is not valid.
+        the window has the moment, ends soon after it, and its row is not valid.
         """
         (tmp_path / "data").mkdir()
         (tmp_path / "data" / "cache").symlink_to(stack_folders.cache)
@@ -366,7 +336,9 @@ class TestRealServers:
             store, baseline = SampleStore(folders), baseline_of("fastapi")
             store.check_writable()
             store.begin(baseline)
-            measurer.measure(item, 1, Stretch(limit_calls=200, limit_s=1.0))  # every connection is there
+            measurer.measure(
+                item, 1, SustainedLoad(limit_calls=200, limit_s=1.0)
+            )  # every connection is there
             killed_at_ns: list[int] = []
 
             def kill() -> None:
@@ -379,7 +351,9 @@ class TestRealServers:
                 threading.Timer(1.5, kill).start()
                 yield
 
-            measured = measurer.measure(item, 1, Stretch(limit_calls=1_000_000, limit_s=4.0), killing)[-1]
+            measured = measurer.measure(item, 1, SustainedLoad(limit_calls=1_000_000, limit_s=4.0), killing)[
+                -1
+            ]
             measurer.disconnect()
             session.close()
             store.keep(measured)

@@ -40,9 +40,7 @@ def _holder(path: Path):  # noqa: ANN202 - a generator of a process
 
 class TestOnlyOne:
     def test_a_second_one_is_refused_with_the_holders_name(self, holder: subprocess.Popen[str]) -> None:
-        """
-        Who comes second is told which process measures, and since when.
-        """
+        """Who comes second is told which process measures, and since when."""
         with (
             pytest.raises(AlreadyMeasuring, match=f"process {holder.pid}, since 20"),
             lock.only_one(wait_s=0),
@@ -50,9 +48,7 @@ class TestOnlyOne:
             pass
 
     def test_a_killed_holder_frees_it(self, holder: subprocess.Popen[str]) -> None:
-        """
-        SIGKILL of the holder leaves nothing that anybody would have to clean.
-        """
+        """SIGKILL of the holder leaves nothing that anybody would have to clean."""
         os.kill(holder.pid, signal.SIGKILL)
         holder.wait()
 
@@ -60,9 +56,7 @@ class TestOnlyOne:
             pass
 
     def test_it_is_free_again_afterwards(self, path: Path) -> None:
-        """
-        One after the other is fine, and nothing stays behind.
-        """
+        """One after the other is fine, and nothing stays behind."""
         for _ in range(2):
             with lock.only_one(wait_s=0):
                 assert path.read_text(encoding="utf-8").startswith(f"process {os.getpid()}")
@@ -70,9 +64,7 @@ class TestOnlyOne:
         assert not path.exists()
 
     def test_a_lock_file_that_cannot_be_opened(self, path: Path) -> None:
-        """
-        Something else under that name is told, not followed.
-        """
+        """Something else under that name is told, not followed."""
         path.symlink_to("/dev/null")
 
         with pytest.raises(ConfigurationError, match="Expected to open the lock file"), lock.only_one():

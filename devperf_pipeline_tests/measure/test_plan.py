@@ -7,16 +7,12 @@ from devperf_pipeline_tests.measure.fake_service import FakeSession
 
 class TestProfiles:
     def test_unknown_profile_names_those_that_exist(self) -> None:
-        """
-        A profile that does not exist is answered with those that do, and the nearest.
-        """
+        """A profile that does not exist is answered with those that do, and the nearest."""
         with pytest.raises(ConfigurationError, match=r"quick.*standard.*full.*Found 'quik'.*mean 'quick'"):
             profile_named("quik")
 
     def test_quick_fits_a_large_stack_into_its_budget(self) -> None:
-        """
-        The more benchmarks, the shorter the rounds, down to a bound; a small stack has the profile's own seconds.
-        """
+        """The more benchmarks, the shorter the rounds, down to a bound; a small stack has the profile's own seconds."""
         quick = PROFILES["quick"]
 
         assert quick.seconds == quick.fitted(10).seconds
@@ -24,9 +20,7 @@ class TestProfiles:
         assert SHORTEST_S == quick.fitted(1_000).seconds
 
     def test_full_is_sixty_seconds_a_benchmark_however_many(self) -> None:
-        """
-        Only the quick profile has a budget.
-        """
+        """Only the quick profile has a budget."""
         full = PROFILES["full"].fitted(500)
 
         assert 60 == full.rounds * full.seconds
@@ -34,9 +28,7 @@ class TestProfiles:
 
 class TestItems:
     def test_engine_measures_one_and_many_users_and_the_driver_one(self) -> None:
-        """
-        Each operation is three benchmarks; the floor, which has no user counts, is two.
-        """
+        """Each operation is three benchmarks; the floor, which has no user counts, is two."""
         with FakeSession() as session:
             ids = [item.benchmark.id for item in items("fake", session)]
 
@@ -51,9 +43,7 @@ class TestItems:
 
 class TestOrder:
     def test_every_benchmark_is_once_in_each_round(self) -> None:
-        """
-        A round leaves none out and repeats none.
-        """
+        """A round leaves none out and repeats none."""
         with FakeSession() as session:
             planned = items("fake", session)
 
@@ -63,9 +53,7 @@ class TestOrder:
             assert len(planned) == len(in_order(planned, 7, 1))
 
     def test_same_seed_gives_the_same_order(self) -> None:
-        """
-        The order of a baseline can be repeated from its seed, whatever order the plan came in.
-        """
+        """The order of a baseline can be repeated from its seed, whatever order the plan came in."""
         with FakeSession() as session:
             planned = items("fake", session)
 
@@ -74,9 +62,7 @@ class TestOrder:
             ]
 
     def test_rounds_differ_in_order(self) -> None:
-        """
-        Each round is shuffled anew.
-        """
+        """Each round is shuffled anew."""
         with FakeSession() as session:
             planned = items("fake", session)
             orders = {tuple(i.benchmark.id for i in in_order(planned, 7, number)) for number in range(8)}

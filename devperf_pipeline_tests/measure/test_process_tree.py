@@ -46,9 +46,7 @@ for line in sys.stdin:
 
 
 class Worker:
-    """
-    A Python process that does what it is told, and children of it that do the same.
-    """
+    """A Python process that does what it is told, and children of it that do the same."""
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
@@ -91,9 +89,7 @@ def working() -> Iterator[Worker]:
 
 class TestMemory:
     def test_known_amount_is_right(self) -> None:
-        """
-        64 MiB more are 64 MiB more, within 1 MiB, in RSS as in PSS.
-        """
+        """64 MiB more are 64 MiB more, within 1 MiB, in RSS as in PSS."""
         with working() as worker:
             before = worker.see()
             worker.do("take 64")
@@ -107,9 +103,7 @@ class TestMemory:
         assert after.pss_bytes - before.pss_bytes == pytest.approx(64 * MIB, abs=MIB)
 
     def test_shared_pages_are_not_counted_twice_in_pss(self) -> None:
-        """
-        Of two processes of one program the PSS is less than the RSS.
-        """
+        """Of two processes of one program the PSS is less than the RSS."""
         with working() as worker:
             worker.do("child")
             found = worker.see()
@@ -119,9 +113,7 @@ class TestMemory:
         assert found.pss_bytes < found.rss_bytes
 
     def test_without_a_walk_it_is_as_it_was(self) -> None:
-        """
-        What is occupied is told as at the last walk, and a process that is new is told at once.
-        """
+        """What is occupied is told as at the last walk, and a process that is new is told at once."""
         with working() as worker:
             before = worker.see()
             worker.do("take 64")
@@ -137,9 +129,7 @@ class TestMemory:
 
 class TestChildren:
     def test_child_in_the_middle_is_counted_from_then_on(self) -> None:
-        """
-        Its memory is there while it lives, and its CPU from its birth on.
-        """
+        """Its memory is there while it lives, and its CPU from its birth on."""
         with working() as worker:
             before = worker.see()
             worker.do("child")
@@ -156,9 +146,7 @@ class TestChildren:
         assert after.cpu_s - before.cpu_s >= 0.29
 
     def test_cpu_of_one_that_ended_stays_counted_once(self) -> None:
-        """
-        Seen or not seen before it ended, the sum is what the whole tree used, as the system's own counters say.
-        """
+        """Seen or not seen before it ended, the sum is what the whole tree used, as the system's own counters say."""
         with working() as worker:
             worker.see()
             for _ in range(2):
@@ -179,9 +167,7 @@ class TestChildren:
         assert last.cpu_s >= 0.79
 
     def test_grandchildren_that_end_together_are_counted_once(self) -> None:
-        """
-        A child that ends with its own child takes nothing along.
-        """
+        """A child that ends with its own child takes nothing along."""
         with working() as worker:
             worker.do("child")
             worker.do("tell child")
@@ -196,9 +182,7 @@ class TestChildren:
         assert last.cpu_s == pytest.approx(sum(times[:4]), abs=0.05)
 
     def test_an_orphan_still_belongs(self) -> None:
-        """
-        A process whose parent ended is another's child by then, and still the service's.
-        """
+        """A process whose parent ended is another's child by then, and still the service's."""
         with working() as worker:
             worker.do("child")
             pid = next(child.pid for child in psutil.Process(worker.process.pid).children())
@@ -215,9 +199,7 @@ class TestChildren:
 
 class TestVanishing:
     def test_one_that_vanished_is_no_error(self) -> None:
-        """
-        A tree without a living process has no use; nothing is raised.
-        """
+        """A tree without a living process has no use; nothing is raised."""
         with working() as worker:
             worker.see()
             members = worker.tree.members(parents())
@@ -226,9 +208,7 @@ class TestVanishing:
         assert found is None
 
     def test_one_that_nobody_waits_for_uses_no_memory(self) -> None:
-        """
-        A zombie has CPU that was used, and neither memory nor threads.
-        """
+        """A zombie has CPU that was used, and neither memory nor threads."""
         with working() as worker:
             process = psutil.Process(worker.process.pid)
             os.kill(worker.process.pid, 9)
@@ -241,9 +221,7 @@ class TestVanishing:
 
 class TestDisk:
     def test_written_bytes_are_counted(self, tmp_path_factory: pytest.TempPathFactory) -> None:
-        """
-        A megabyte that was forced to disk is at least a megabyte of writing, and stays counted when its writer ended.
-        """
+        """A megabyte that was forced to disk is at least a megabyte of writing, and stays counted when its writer ended."""
         folder = tmp_path_factory.mktemp("written")
         with working() as worker:
             before = worker.see()

@@ -14,9 +14,7 @@ class TestProgress:
         ],
     )
     def test_a_problem_fits_on_its_line(self, problem: str | None, ends: str) -> None:
-        """
-        What is wrong with a round stands behind it on the same line, and a cut is seen as one.
-        """
+        """What is wrong with a round stands behind it on the same line, and a cut is seen as one."""
         line = str(
             Progress(
                 benchmark="redis/get-hit/closed-1/engine",

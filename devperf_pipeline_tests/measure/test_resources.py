@@ -8,14 +8,14 @@ from devperf_pipeline.local import lifecycle
 from devperf_pipeline.measure import run
 from devperf_pipeline.measure.in_flight import USERS
 from devperf_pipeline.measure.plan import PROFILES, Profile
-from devperf_pipeline.measure.run import Wishes, measure
-from devperf_pipeline.measure.run_context import Visit
+from devperf_pipeline.measure.run import RunOptions, measure
+from devperf_pipeline.measure.run_context import RunContext
 from devperf_pipeline.measure.tally import Tally
 from devperf_pipeline.model import Address, Service, Stack
 from devperf_pipeline.stack.companions import RESERVED
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline_tests.measure.fake_service import FakeSession
-from devperf_pipeline_tests.measure.test_run import FakeKind, ListKeeper
+from devperf_pipeline_tests.measure.test_run import FakeKind, ListSink
 
 SHORT = Profile(
     name="short", rounds=1, seconds=0.02, warmup_s=0.1, about="for tests", idle_s=0.6, reading_s=0.1
@@ -24,9 +24,7 @@ SHORT = Profile(
 
 @pytest.fixture(name="described")
 def _described(monkeypatch: pytest.MonkeyPatch) -> Stack:
-    """
-    A stack of one service, which this process is.
-    """
+    """A stack of one service, which this process is."""
 
     def open_session(_: Service) -> FakeSession:
         return FakeSession()
@@ -38,51 +36,45 @@ def _described(monkeypatch: pytest.MonkeyPatch) -> Stack:
 
 class TestStage:
     def test_everything_is_read_at_rest(self, described: Stack) -> None:
-        """
-        The stage keeps readings of the service, the machine and ourselves, and counts those of the service.
-        """
-        keeper = ListKeeper()
-        tally = Tally(keeper)
+        """The stage keeps readings of the service, the machine and ourselves, and counts those of the service."""
+        sink = ListSink()
+        tally = Tally(sink)
         measure(
             described,
-            Wishes(profile=SHORT, stages={"resources": ()}),
+            RunOptions(profile=SHORT, stages={"resources": ()}),
             host={},
-            keeper=tally,
+            sink=tally,
             processes=lambda _: [os.getpid()],
         )
-        covered_ns = sum(one.elapsed_ns for one in keeper.readings if one.service == "a")
+        covered_ns = sum(one.elapsed_ns for one in sink.readings if one.service == "a")
 
-        assert [] == keeper.rounds
-        assert {"a", "host", "others", "devperf"} <= {one.service for one in keeper.readings}
-        assert {"idle"} == {one.phase for one in keeper.readings}
-        assert sum(one.service == "a" for one in keeper.readings) == tally.stages["resources"]["a"]
+        assert [] == sink.rounds
+        assert {"a", "host", "others", "devperf"} <= {one.service for one in sink.readings}
+        assert {"idle"} == {one.phase for one in sink.readings}
+        assert sum(one.service == "a" for one in sink.readings) == tally.stages["resources"]["a"]
         assert covered_ns > 0.5e9
 
     def test_without_the_stage_nothing_is_started(
         self, described: Stack, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """
-        Whoever measures samples alone has no second process.
-        """
-        visits: list[Visit] = []
-        close = Visit.close
+        """Whoever measures samples alone has no second process."""
+        visits: list[RunContext] = []
+        close = RunContext.close
 
-        def closing(visit: Visit) -> None:
-            visits.append(replace(visit))
-            close(visit)
+        def closing(context: RunContext) -> None:
+            visits.append(replace(context))
+            close(context)
 
-        monkeypatch.setattr(Visit, "close", closing)
-        keeper = ListKeeper()
-        measure(described, Wishes(profile=SHORT), host={}, keeper=keeper)
+        monkeypatch.setattr(RunContext, "close", closing)
+        sink = ListSink()
+        measure(described, RunOptions(profile=SHORT), host={}, sink=sink)
 
-        assert ([], [None]) == (keeper.readings, [visit.sampler for visit in visits])
+        assert ([], [None]) == (sink.readings, [context.sampler for context in visits])
 
 
 class TestProfiles:
     def test_full_rests_for_a_minute(self) -> None:
-        """
-        At least 60 s in full, once a second; shorter ones state theirs.
-        """
+        """At least 60 s in full, once a second; shorter ones state theirs."""
         assert [(5.0, 0.25), (20.0, 1.0), (60.0, 1.0)] == [
             (PROFILES[name].idle_s, PROFILES[name].reading_s) for name in ("quick", "standard", "full")
         ]
@@ -91,20 +83,18 @@ class TestProfiles:
 @pytest.mark.servers
 class TestRealStack:
     def test_idle_and_held(self, running_stack: Stack, stack_folders: Folders, tmp_path: Path) -> None:
-        """
-        Every node of the stack is read whole at rest, and an API's memory at each number of requests held.
-        """
-        keeper = ListKeeper()
+        """Every node of the stack is read whole at rest, and an API's memory at each number of requests held."""
+        sink = ListSink()
         baseline = measure(
             running_stack,
-            Wishes(profile=SHORT, services=("gin", "redis_cluster"), stages={"resources": ()}),
+            RunOptions(profile=SHORT, services=("gin", "redis_cluster"), stages={"resources": ()}),
             host={},
-            keeper=keeper,
+            sink=sink,
             processes=lambda name: lifecycle.processes(stack_folders, name),
         )
-        idle = {one.service: one for one in keeper.readings if one.phase == "idle"}
+        idle = {one.service: one for one in sink.readings if one.phase == "idle"}
         here = {one.name for one in running_stack.services} - running_stack.missing.keys()
-        held = {one.users for one in keeper.readings if one.phase == "held"}
+        held = {one.users for one in sink.readings if one.phase == "held"}
 
         assert {"gin": "measured", "redis_cluster": "measured"} == baseline.states
         assert {} == baseline.reasons

@@ -13,7 +13,7 @@ from devperf_pipeline.measure.cpu_affinity import Placement
 from devperf_pipeline.measure.plan import Profile, items
 from devperf_pipeline.measure.progress import Progress
 from devperf_pipeline.measure.rounds import Measurer
-from devperf_pipeline.measure.run import Wishes, measure
+from devperf_pipeline.measure.run import RunOptions, measure
 from devperf_pipeline.model import Baseline, Credentials, ResourceReading, Round, Service, Stack, Stated
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.rabbitmq.management import Management
@@ -30,9 +30,7 @@ Change = Callable[[str], None]
 
 
 class Kept:
-    """
-    Keeps rounds in a list.
-    """
+    """Keeps rounds in a list."""
 
     def __init__(self) -> None:
         self.rounds: list[Round] = []
@@ -66,9 +64,7 @@ def _api(running_stack: Stack) -> Iterator[VaultApi]:
 
 @pytest.fixture(name="change", params=["postgresql", "redis", "mysql", "rabbitmq"])
 def _change(request: pytest.FixtureRequest, running_stack: Stack) -> Iterator[tuple[Service, Change]]:
-    """
-    A service with a user of its own, and how that user gets another password and loses its connections.
-    """
+    """A service with a user of its own, and how that user gets another password and loses its connections."""
     service = running_stack.service(request.param)
     who = service.credentials
     assert who is not None
@@ -148,8 +144,8 @@ def _rabbitmq_user(service: Service) -> Iterator[Change]:
         management._do("DELETE", "/users/rotated")
 
 
-def short(rounds: int, seconds: float = 0.02) -> Wishes:
-    return Wishes(
+def short(rounds: int, seconds: float = 0.02) -> RunOptions:
+    return RunOptions(
         profile=Profile(name="quick", rounds=rounds, seconds=seconds, warmup_s=0.02, about="short"), seed=7
     )
 
@@ -160,7 +156,7 @@ class TestRotated:
     ) -> None:
         """
         Passwords with quotes, spaces, per cent and letters of other scripts; one that is changed in the middle of a
-        sitting, with every connection ended, costs at most the rounds of that moment.
+        run, with every connection ended, costs at most the rounds of that moment.
         """
         service, rotate = change
         described = vaulted(tmp_path, service, api, username="rotated", path="rotated")
@@ -179,7 +175,7 @@ class TestRotated:
             with_credentials(described),
             short(2),
             host={},
-            keeper=kept,
+            sink=kept,
             tell=tell,
             say=said.append,
             reread=reader,
@@ -196,9 +192,7 @@ class TestRotated:
     def test_says_what_cannot_be_read(
         self, tmp_path: Path, api: VaultApi, change: tuple[Service, Change]
     ) -> None:
-        """
-        Where the Vault does not let us read any more, the reason names service, path and remedy, and no secret.
-        """
+        """Where the Vault does not let us read any more, the reason names service, path and remedy, and no secret."""
         service, rotate = change
         described = vaulted(tmp_path, service, api, username="rotated", path="rotated")
 
@@ -210,9 +204,9 @@ class TestRotated:
         api.do("POST", "/secret/data/rotated", {"data": {"password": FIRST}})
         rotate(FIRST)
         baseline = measure(
-            with_credentials(described), short(2), host={}, keeper=Kept(), tell=tell, reread=Reader(described)
+            with_credentials(described), short(2), host={}, sink=Kept(), tell=tell, reread=Reader(described)
         )
-        # What a refused visit could not remove, the next one with the right password does.
+        # What a refused context could not remove, the next one with the right password does.
         last = CATALOGUE[service.kind].open_session(
             replace(described.service(service.name), kept={}, credentials=Credentials("rotated", SECOND))
         )
@@ -230,16 +224,12 @@ class TestRotated:
 
 class TestTokenThatEnds:
     def entered_with(self, running_stack: Stack, api: VaultApi, **how: object) -> Service:
-        """
-        The running Vault, with a token that soon ends.
-        """
+        """The running Vault, with a token that soon ends."""
         made = api.do("POST", "/auth/token/create", how)["auth"]
         return replace(running_stack.service("vault"), credentials=Credentials("token", made["client_token"]))
 
     def test_is_renewed(self, running_stack: Stack, api: VaultApi) -> None:
-        """
-        A token that can be renewed outlives its time, when it is looked after before each round.
-        """
+        """A token that can be renewed outlives its time, when it is looked after before each round."""
         other = VaultApi(self.entered_with(running_stack, api, ttl="4s", renewable=True))
         other.ready()
         ends = time.monotonic() + 6

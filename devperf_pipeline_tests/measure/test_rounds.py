@@ -9,13 +9,13 @@ from devperf_pipeline.measure import engine
 from devperf_pipeline.measure.cpu_affinity import Placement
 from devperf_pipeline.measure.plan import Item, Profile
 from devperf_pipeline.measure.rounds import Measurer
-from devperf_pipeline.model import Benchmark, Load, Outcome, Round, Stretch
+from devperf_pipeline.model import Benchmark, Load, Outcome, Round, SustainedLoad
 from devperf_pipeline_tests.measure.fake_service import FakeSession
 from devperf_pipeline_tests.measure.line_server import Answer, echo
 
 SHORT = Profile(name="short", rounds=1, seconds=0.1, warmup_s=0.1, about="for tests")
 
-THOUSAND = Stretch(limit_calls=1_000, limit_s=30.0)
+THOUSAND = SustainedLoad(limit_calls=1_000, limit_s=30.0)
 """So many calls, however long a busy machine takes for them."""
 
 
@@ -24,18 +24,16 @@ def item(session: FakeSession, users: int = 1) -> Item:
     return Item(Benchmark("fake", operation.name, Load(users), "engine"), operation, session)
 
 
-def measured(one: Item, stretch: Stretch | None = None) -> list[Round]:
+def measured(one: Item, window: SustainedLoad | None = None) -> list[Round]:
     measurer = Measurer(SHORT, Placement(list))
     try:
-        return measurer.measure(one, 1, stretch)
+        return measurer.measure(one, 1, window)
     finally:
         measurer.disconnect()
 
 
 def late(answers: int) -> Answer:
-    """
-    Echo so many lines, then answer each call only when the next one comes.
-    """
+    """Echo so many lines, then answer each call only when the next one comes."""
     held: list[bytes] = []
 
     def answer(connection: socket.socket, line: bytes, number: int) -> bool:
@@ -50,9 +48,7 @@ def late(answers: int) -> Answer:
 
 
 def refusing(every: int) -> Answer:
-    """
-    Echo lines, and refuse one in so many of all connections together.
-    """
+    """Echo lines, and refuse one in so many of all connections together."""
     lines = itertools.count(1)
 
     def answer(connection: socket.socket, line: bytes, number: int) -> bool:
@@ -66,9 +62,7 @@ def refusing(every: int) -> Answer:
 
 class TestMeasure:
     def test_nothing_is_measured_after_a_broken_warm_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """
-        A warm-up that timed out leaves an answer under way: the round says so and has no calls.
-        """
+        """A warm-up that timed out leaves an answer under way: the round says so and has no calls."""
         monkeypatch.setattr(engine, "CALL_DEADLINE_S", 0.5)
         with FakeSession(late(0)) as session:
             warmup, round_ = measured(item(session))
@@ -78,9 +72,7 @@ class TestMeasure:
         assert "the warm-up ended early: CallTimeout" == round_.problem
 
     def test_calls_of_a_warm_up_are_never_measured_ones(self) -> None:
-        """
-        Where the service refuses after some warm-up calls, these stay warm-up calls.
-        """
+        """Where the service refuses after some warm-up calls, these stay warm-up calls."""
 
         def refuse_the_second_time(_users: int, _size: int) -> None:
             resets.append(1)
@@ -100,9 +92,7 @@ class TestMeasure:
 
     @pytest.mark.parametrize("users", [1, 4])
     def test_an_error_now_and_then_is_no_problem(self, users: int) -> None:
-        """
-        Few enough failed calls are counted in their row, and do not make it say nothing.
-        """
+        """Few enough failed calls are counted in their row, and do not make it say nothing."""
         with FakeSession(refusing(every=300)) as session:
             _, round_ = measured(item(session, users), THOUSAND)
 
@@ -111,9 +101,7 @@ class TestMeasure:
 
     @pytest.mark.parametrize("users", [1, 4])
     def test_errors_beyond_that_are_told_in_the_words_of_the_service(self, users: int) -> None:
-        """
-        Who looks for the reason finds how many calls failed, and an answer that was not right.
-        """
+        """Who looks for the reason finds how many calls failed, and an answer that was not right."""
         with FakeSession(refusing(every=10)) as session:
             _, round_ = measured(item(session, users), THOUSAND)
         failed = list(round_.outcome).count(Outcome.ERROR)
@@ -127,22 +115,20 @@ class TestMeasure:
 class TestStretch:
     @pytest.mark.parametrize("engine_processes", [1, 2])
     def test_is_driven_as_it_says_and_tells_what_the_client_used(self, engine_processes: int) -> None:
-        """
-        A sustained load of several users makes exactly the calls of its limit, by so many processes.
-        """
-        stretch = Stretch(limit_calls=500, limit_s=5.0, engine_processes=engine_processes)
+        """A sustained load of several users makes exactly the calls of its limit, by so many processes."""
+        window = SustainedLoad(limit_calls=500, limit_s=5.0, engine_processes=engine_processes)
         with FakeSession() as session:
             one = item(session, users=4)
             measurer = Measurer(SHORT, Placement(list))
-            warmup, round_ = measurer.measure(one, 1, stretch)
+            warmup, round_ = measurer.measure(one, 1, window)
             measurer.disconnect()
 
         assert (500, None) == (len(round_.latency_ns), round_.problem)
-        assert round_.stretch is not None
+        assert round_.sustained is not None
         assert (500, 5.0, engine_processes) == (
-            round_.stretch.limit_calls,
-            round_.stretch.limit_s,
-            round_.stretch.engine_processes,
+            round_.sustained.limit_calls,
+            round_.sustained.limit_s,
+            round_.sustained.engine_processes,
         )
-        assert 0 < round_.stretch.client_share <= 1.1
-        assert warmup.stretch is None
+        assert 0 < round_.sustained.client_share <= 1.1
+        assert warmup.sustained is None

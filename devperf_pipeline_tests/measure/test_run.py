@@ -8,7 +8,7 @@ from devperf_pipeline.errors import ServiceUnreachable
 from devperf_pipeline.measure import run
 from devperf_pipeline.measure.plan import Profile
 from devperf_pipeline.measure.progress import Progress
-from devperf_pipeline.measure.run import Wishes, measure
+from devperf_pipeline.measure.run import RunOptions, measure
 from devperf_pipeline.measure.run_context import Cancelled
 from devperf_pipeline.measure.tally import Tally
 from devperf_pipeline.model import Baseline, ResourceReading, Round, Service, Stack, Stated
@@ -18,10 +18,8 @@ from devperf_pipeline_tests.measure.fake_service import FakeSession
 SHORT = Profile(name="short", rounds=3, seconds=0.02, warmup_s=0.1, about="for tests")
 
 
-class ListKeeper:
-    """
-    Keeps everything in lists.
-    """
+class ListSink:
+    """Keeps everything in lists."""
 
     def __init__(self) -> None:
         self.rounds: list[Round] = []
@@ -46,9 +44,7 @@ class ListKeeper:
 
 
 class FakeKind:
-    """
-    A line of the catalogue whose services are opened by a function of the test.
-    """
+    """A line of the catalogue whose services are opened by a function of the test."""
 
     def __init__(self, open_session: Callable[[Service], Session]) -> None:
         self.open_session = open_session
@@ -74,36 +70,32 @@ def stack(*names: str, **missing: str) -> Stack:
     return Stack(name="test", path=Path("test.toml"), managed=False, services=services, missing=missing)
 
 
-def sit(described: Stack, keeper: ListKeeper | Tally, **more: Any) -> Baseline:
+def sit(described: Stack, sink: ListSink | Tally, **more: Any) -> Baseline:
     return measure(
-        described, Wishes(profile=SHORT, seed=1), host={"cpu_model": "test"}, keeper=keeper, **more
+        described, RunOptions(profile=SHORT, seed=1), host={"cpu_model": "test"}, sink=sink, **more
     )
 
 
 class TestMeasure:
     def test_every_benchmark_has_every_round(self, sessions: dict[str, FakeSession]) -> None:
-        """
-        Five benchmarks of one service, three rounds each, and the warm-ups beside them.
-        """
+        """Five benchmarks of one service, three rounds each, and the warm-ups beside them."""
         sessions["a"] = FakeSession()
-        keeper = ListKeeper()
-        baseline = sit(stack("a"), keeper)
-        measured = [(r.benchmark.id, r.number) for r in keeper.rounds if r.phase == "measured"]
+        sink = ListSink()
+        baseline = sit(stack("a"), sink)
+        measured = [(r.benchmark.id, r.number) for r in sink.rounds if r.phase == "measured"]
 
         assert 5 * 3 == len(set(measured)) == len(measured)
         assert "measured" == baseline.states["a"]
-        assert all(r.latency_ns and r.problem is None for r in keeper.rounds)
+        assert all(r.latency_ns and r.problem is None for r in sink.rounds)
 
     def test_slow_operations_get_longer_rounds(self, sessions: dict[str, FakeSession]) -> None:
-        """
-        An operation that asks for it is measured longer than the profile says; others are not.
-        """
+        """An operation that asks for it is measured longer than the profile says; others are not."""
         sessions["a"] = FakeSession(least_s=0.1)
-        keeper = ListKeeper()
-        sit(stack("a"), keeper)
+        sink = ListSink()
+        sit(stack("a"), sink)
         shortest = {
             name: min(
-                r.elapsed_ns for r in keeper.rounds if r.phase == "measured" and r.benchmark.operation == name
+                r.elapsed_ns for r in sink.rounds if r.phase == "measured" and r.benchmark.operation == name
             )
             for name in ("hello", "floor")
         }
@@ -111,49 +103,41 @@ class TestMeasure:
         assert shortest["hello"] > 90e6 > shortest["floor"]
 
     def test_rounds_of_services_are_interleaved(self, sessions: dict[str, FakeSession]) -> None:
-        """
-        The first round of every service comes before the second round of any.
-        """
+        """The first round of every service comes before the second round of any."""
         sessions["a"], sessions["b"] = FakeSession(), FakeSession()
-        keeper = ListKeeper()
-        sit(stack("a", "b"), keeper)
-        numbers = [r.number for r in keeper.rounds]
+        sink = ListSink()
+        sit(stack("a", "b"), sink)
+        numbers = [r.number for r in sink.rounds]
 
         assert sorted(numbers) == numbers
-        assert {"a", "b"} == {r.benchmark.service for r in keeper.rounds if r.number == 1}
+        assert {"a", "b"} == {r.benchmark.service for r in sink.rounds if r.number == 1}
 
     def test_objects_are_removed_at_the_end(self, sessions: dict[str, FakeSession]) -> None:
-        """
-        A session is prepared, cleaned and closed, in this order.
-        """
+        """A session is prepared, cleaned and closed, in this order."""
         sessions["a"] = FakeSession()
-        sit(stack("a"), ListKeeper())
+        sit(stack("a"), ListSink())
 
         assert ["prepare", "clean", "close"] == sessions["a"].history
 
     def test_unreachable_service_costs_only_its_rows(self, sessions: dict[str, FakeSession]) -> None:
-        """
-        One that does not answer is failed with its reason; the other one is measured.
-        """
+        """One that does not answer is failed with its reason; the other one is measured."""
         sessions["a"] = FakeSession()
-        keeper = ListKeeper()
-        baseline = sit(stack("a", "b"), keeper)
+        sink = ListSink()
+        baseline = sit(stack("a", "b"), sink)
 
         assert {"a": "measured", "b": "failed"} == baseline.states
         assert "nothing answers for b" == baseline.reasons["b"]
-        assert {"a"} == {r.benchmark.service for r in keeper.rounds}
+        assert {"a"} == {r.benchmark.service for r in sink.rounds}
 
     def test_unreachable_service_is_told_before_the_first_round(
         self, sessions: dict[str, FakeSession]
     ) -> None:
-        """
-        A wrong password is heard of at once, not when everything else has been measured.
-        """
+        """A wrong password is heard of at once, not when everything else has been measured."""
         sessions["a"] = FakeSession()
         heard: list[str] = []
         sit(
             stack("a", "gone"),
-            ListKeeper(),
+            ListSink(),
             say=heard.append,
             tell=lambda _: heard.append("a round"),
         )
@@ -161,70 +145,58 @@ class TestMeasure:
         assert ["gone will not be measured: nothing answers for gone", "a round"] == heard[:2]
 
     def test_missing_server_is_skipped_with_its_reason(self, sessions: dict[str, FakeSession]) -> None:
-        """
-        A server that could not be had is skipped, not failed.
-        """
+        """A server that could not be had is skipped, not failed."""
         sessions["a"] = FakeSession()
-        baseline = sit(stack("a", b="not installed"), ListKeeper())
+        baseline = sit(stack("a", b="not installed"), ListSink())
 
         assert ("skipped", "not installed") == (baseline.states["b"], baseline.reasons["b"])
 
     def test_service_that_dies_is_given_up_and_says_so(self, sessions: dict[str, FakeSession]) -> None:
-        """
-        When a server is gone in the middle, its finished rounds stay, the rest is not waited for, the other goes on.
-        """
+        """When a server is gone in the middle, its finished rounds stay, the rest is not waited for, the other goes on."""
         sessions["a"], sessions["b"] = FakeSession(), FakeSession()
-        keeper = ListKeeper()
+        sink = ListSink()
 
         def kill_b_after_round_one(progress: Progress) -> None:
             if progress.round_number == 2:
                 sessions["b"].server.close()
 
-        baseline = sit(stack("a", "b"), keeper, tell=kill_b_after_round_one)
+        baseline = sit(stack("a", "b"), sink, tell=kill_b_after_round_one)
 
         assert "failed" == baseline.states["b"]
         assert "given up after 3 rounds" in baseline.reasons["b"]
-        assert 5 * 3 == sum(r.benchmark.service == "a" and r.phase == "measured" for r in keeper.rounds)
+        assert 5 * 3 == sum(r.benchmark.service == "a" and r.phase == "measured" for r in sink.rounds)
         assert 5 <= sum(
-            r.benchmark.service == "b" and bool(r.latency_ns) for r in keeper.rounds if r.phase == "measured"
+            r.benchmark.service == "b" and bool(r.latency_ns) for r in sink.rounds if r.phase == "measured"
         )
 
-    def test_cancelled_sitting_cleans_up(
+    def test_cancelled_run_cleans_up(
         self, sessions: dict[str, FakeSession], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """
-        Asked to stop, it stops between rounds, cleans, and what was kept stays kept.
-        """
+        """Asked to stop, it stops between rounds, cleans, and what was kept stays kept."""
         monkeypatch.setattr(run, "ASK_EVERY_S", 0)
         sessions["a"] = FakeSession()
-        keeper = ListKeeper()
+        sink = ListSink()
         with pytest.raises(Cancelled):
-            sit(stack("a"), keeper, cancelled=lambda: len(keeper.rounds) > 4)
+            sit(stack("a"), sink, cancelled=lambda: len(sink.rounds) > 4)
 
         assert ["prepare", "clean", "close"] == sessions["a"].history
-        assert 4 < len(keeper.rounds) < 10
+        assert 4 < len(sink.rounds) < 10
 
     def test_progress_counts_to_the_end(self, sessions: dict[str, FakeSession]) -> None:
-        """
-        The last word of progress is that everything is done and nothing is left.
-        """
+        """The last word of progress is that everything is done and nothing is left."""
         sessions["a"] = FakeSession()
         heard: list[Progress] = []
-        sit(stack("a"), ListKeeper(), tell=heard.append)
+        sit(stack("a"), ListSink(), tell=heard.append)
 
         assert (15, 15, 0) == (heard[-1].done, heard[-1].of, heard[-1].left_s)
 
 
 class TestTally:
     def test_counts_measured_calls_only(self, sessions: dict[str, FakeSession]) -> None:
-        """
-        The tally of a service is the sum of its measured rounds, without warm-ups.
-        """
+        """The tally of a service is the sum of its measured rounds, without warm-ups."""
         sessions["a"] = FakeSession()
-        keeper = ListKeeper()
-        tally = Tally(keeper)
+        sink = ListSink()
+        tally = Tally(sink)
         sit(stack("a"), tally)
 
-        assert (
-            sum(len(r.outcome) for r in keeper.rounds if r.phase == "measured") == tally.services["a"].total
-        )
+        assert sum(len(r.outcome) for r in sink.rounds if r.phase == "measured") == tally.services["a"].total

@@ -13,9 +13,7 @@ from devperf_pipeline_tests.measure.docker_server import ID, DockerServer, answe
 
 @pytest.fixture(name="listening")
 def _listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """
-    A port at which this process listens, on a machine without Docker.
-    """
+    """A port at which this process listens, on a machine without Docker."""
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
@@ -35,9 +33,7 @@ def nobody(_: str) -> list[int]:
 
 class TestServices:
     def test_ours_are_known(self, listening: int) -> None:
-        """
-        Of a stack that we started the main processes are taken as they are; nodes are numbered.
-        """
+        """Of a stack that we started the main processes are taken as they are; nodes are numbered."""
         found, unseen = targets(
             stack(redis(listening), redis(1, 2, kind="redis_cluster")),
             lambda name: [11] if name == "redis" else [12, 13],
@@ -51,9 +47,7 @@ class TestServices:
         ] == [(one.name, one.category, one.pids) for one in found]
 
     def test_doors_of_one_server_are_no_nodes(self, listening: int) -> None:
-        """
-        A broker and its management API at two ports of one process are one service.
-        """
+        """A broker and its management API at two ports of one process are one service."""
         with socket.create_server(("127.0.0.1", 0)) as door:
             visited, _ = targets(stack(redis(listening, door.getsockname()[1], kind="rabbitmq")), nobody)
         ours, _ = targets(stack(redis(1, 2, kind="rabbitmq")), lambda _: [11])
@@ -62,17 +56,13 @@ class TestServices:
         assert [("rabbitmq", (11,))] == [(one.name, one.pids) for one in ours]
 
     def test_who_listens_at_the_address(self, listening: int) -> None:
-        """
-        Of somebody else's stack it is the process that listens there.
-        """
+        """Of somebody else's stack it is the process that listens there."""
         found, unseen = targets(stack(redis(listening)), nobody)
 
         assert ([(os.getpid(),)], []) == ([one.pids for one in found], unseen)
 
     def test_of_two_services_in_one_process_one_is_read(self, listening: int) -> None:
-        """
-        Two APIs behind one server would be counted twice: the first has the readings, and of the other it is said.
-        """
+        """Two APIs behind one server would be counted twice: the first has the readings, and of the other it is said."""
         apis = [
             Service(name=name, kind="api", addresses=(Address("127.0.0.1", listening),))
             for name in ("api", "api_next")
@@ -85,9 +75,7 @@ class TestServices:
         ] == [(one.name, one.why) for one in unseen]
 
     def test_nobody_listens(self, listening: int) -> None:
-        """
-        What cannot be seen is said, with what to write in the stack file; the others are found.
-        """
+        """What cannot be seen is said, with what to write in the stack file; the others are found."""
         found, unseen = targets(stack(redis(9), redis(listening, kind="vault")), nobody)
 
         assert ["vault"] == [one.name for one in found]
@@ -95,9 +83,7 @@ class TestServices:
         assert "[footprint.redis] process" in unseen[0].why
 
     def test_the_container_at_the_address(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """
-        Docker is asked first: what listens for a container only forwards to it.
-        """
+        """Docker is asked first: what listens for a container only forwards to it."""
         path = tmp_path / "docker.sock"
         monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
         with DockerServer(path, answers(port=6379)):
@@ -110,9 +96,7 @@ class TestServices:
     def test_docker_that_does_not_answer(
         self, listening: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """
-        A socket that may not be used hides no process that is seen.
-        """
+        """A socket that may not be used hides no process that is seen."""
         path = tmp_path / "docker.sock"
         monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
         with DockerServer(path, {}):
@@ -123,9 +107,7 @@ class TestServices:
 
 class TestCompanions:
     def test_by_name_and_by_pid_file(self, listening: int, tmp_path: Path) -> None:
-        """
-        A process is found by the name of its program, or by the file in which its id is.
-        """
+        """A process is found by the name of its program, or by the file in which its id is."""
         (tmp_path / "it.pid").write_text(f"{os.getpid()}\n")
         program = psutil.Process().name()
         named = Companion(name="prometheus", category="observability", process=program)
@@ -138,9 +120,7 @@ class TestCompanions:
         assert (os.getpid(),) == by_file.pids
 
     def test_a_service_is_where_the_file_says(self, listening: int, tmp_path: Path) -> None:
-        """
-        One that is called as a service is that service, in its own category.
-        """
+        """One that is called as a service is that service, in its own category."""
         (tmp_path / "it.pid").write_text(str(os.getpid()))
         where = Companion(name="redis", category="other", process=str(tmp_path / "it.pid"))
         found, _ = targets(stack(redis(9), footprint=(where,)), nobody)
@@ -148,9 +128,7 @@ class TestCompanions:
         assert [("redis", "caching", (os.getpid(),))] == [(o.name, o.category, o.pids) for o in found]
 
     def test_one_that_does_not_run(self, listening: int) -> None:
-        """
-        It is said which, and where it is named.
-        """
+        """It is said which, and where it is named."""
         gone = Companion(name="loki", category="observability", process="no-such-program")
         contained = Companion(name="grafana", category="observability", container="dev-grafana")
         _, unseen = targets(stack(footprint=(gone, contained)), nobody)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from devperf_pipeline.measure.plan import Profile
-from devperf_pipeline.measure.run import Wishes, measure
+from devperf_pipeline.measure.run import RunOptions, measure
 from devperf_pipeline.model import Baseline, Outcome, ResourceReading, Round, Service, Stack, Stated
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import warehouse
@@ -30,9 +30,7 @@ PROFILE = Profile(name="tiny", rounds=2, seconds=0.1, warmup_s=0.1, about="for a
 
 @dataclass(slots=True)
 class Kept:
-    """
-    Rounds, as a store would have them.
-    """
+    """Rounds, as a store would have them."""
 
     rounds: list[Round] = field(default_factory=list[Round])
 
@@ -51,14 +49,12 @@ class Kept:
 
 
 def judged(api: Api) -> tuple[dict[str, str | None], Baseline]:
-    """
-    Why each measured row of an API is no row, and the baseline as it ended.
-    """
+    """Why each measured row of an API is no row, and the baseline as it ended."""
     kept = Kept()
     with serving(api) as address:
         service = Service(name="gin", kind="gin", addresses=(address,))
         stack = Stack(name="odd", path=Path("odd.toml"), managed=False, services=(service,))
-        baseline = measure(stack, Wishes(profile=PROFILE, seed=1), host={}, keeper=kept)
+        baseline = measure(stack, RunOptions(profile=PROFILE, seed=1), host={}, sink=kept)
     rows: dict[str, list[Round]] = defaultdict(list)
     for each in kept.rounds:
         if each.phase == "measured" and each.benchmark.operation != "floor":
@@ -118,7 +114,7 @@ class TestLoaded:
         assert "429" in said or all("429" in str(why) for _, why in rows), (said, rows)
 
     def test_a_limit_that_is_met_under_load(self, tmp_path: Path) -> None:
-        """From the stretch on in which the limit is met no row is valid, and their reasons say what was answered."""
+        """From the window on in which the limit is met no row is valid, and their reasons say what was answered."""
         rows, _, _ = swept(limiting(whole, 1_000, LIMITED), tmp_path)
         refused = [why for valid, why in rows if not valid]
 
@@ -136,26 +132,22 @@ class TestLoaded:
 
 
 def whole(request: Request) -> Reply:
-    """
-    A stranger that has the route of the load tests, too.
-    """
+    """A stranger that has the route of the load tests, too."""
     if request.path == "/health/all":
         return 200, {}, {"status": "healthy", "dependencies": {}, "timestamp": datetime.now(UTC).isoformat()}
     return stranger(request)
 
 
 def swept(api: Api, folder: Path) -> tuple[list[tuple[bool, str | None]], list[tuple[object, ...]], str]:
-    """
-    Whether each load test of an API is valid, and why not; the places of its load test; what was said of the service.
-    """
+    """Whether each load test of an API is valid, and why not; the places of its load test; what was said of the service."""
     folders = Folders(folder)
     store = SampleStore(folders)
     store.check_writable()
     with serving(api) as address:
         service = Service(name="gin", kind="gin", addresses=(address,))
         stack = Stack(name="odd", path=Path("odd.toml"), managed=False, services=(service,))
-        wishes = Wishes(profile=PROFILE, stages={"load_tests": ()}, seed=1)
-        baseline = measure(stack, wishes, host={}, keeper=store)
+        options = RunOptions(profile=PROFILE, stages={"load_tests": ()}, seed=1)
+        baseline = measure(stack, options, host={}, sink=store)
     warehouse.build(folders)
     with warehouse.connect(folders) as con:
         rows = con.execute("select valid, invalid_reason from load_tests order by users").fetchall()

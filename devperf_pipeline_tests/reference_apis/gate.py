@@ -10,9 +10,7 @@ from devperf_pipeline.model import Address
 
 
 class Gate:
-    """
-    Listens on a port of its own and passes everything on, in both directions.
-    """
+    """Listens on a port of its own and passes everything on, in both directions."""
 
     def __init__(self, to: Address) -> None:
         self._to = to
@@ -23,9 +21,7 @@ class Gate:
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def shut(self) -> None:
-        """
-        End every connection and refuse new ones.
-        """
+        """End every connection and refuse new ones."""
         # A blocked accept() holds the port until it is woken.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -38,9 +34,7 @@ class Gate:
             self._open.clear()
 
     def open(self) -> None:
-        """
-        Listen again, on the same port.
-        """
+        """Listen again, on the same port."""
         self._listener = socket.create_server((self.address.host, self.address.port))
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 

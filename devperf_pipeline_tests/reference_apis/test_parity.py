@@ -41,9 +41,7 @@ Start = Callable[..., httpx.Client]
 
 
 def run(kind: str, folders: Folders, config: Path) -> list[str | Path]:
-    """
-    The command line of an API that the stack has built.
-    """
+    """The command line of an API that the stack has built."""
     found = find_server(kind)
     assert found is not None
     return [*command(kind, folders.cache, found.programs), config]
@@ -118,9 +116,7 @@ def _start(kind: str, stack_folders: Folders, tmp_path: Path) -> Iterator[Start]
 
 
 def contract_of(path: str, method: str, status: int) -> dict[str, Any]:
-    """
-    The schema of an answer, with every reference within reach.
-    """
+    """The schema of an answer, with every reference within reach."""
     answer = CONTRACT["paths"][path][method]["responses"][str(status)]
     if "$ref" in answer:
         answer = CONTRACT["components"]["responses"][answer["$ref"].rpartition("/")[2]]
@@ -130,9 +126,7 @@ def contract_of(path: str, method: str, status: int) -> dict[str, Any]:
 def ask(
     client: httpx.Client, method: str, path: str, *, status: int = 200, body: Any = None, **names: str
 ) -> Any:
-    """
-    What a route answers, having made sure that the answer is as the contract says.
-    """
+    """What a route answers, having made sure that the answer is as the contract says."""
     response = client.request(method, path.format(**names), json=body)
     assert (status, response.text) == (response.status_code, response.text)
     assert int(response.headers["content-length"]) == len(response.content)
@@ -361,9 +355,7 @@ class TestContract:
 
 
 def shape(value: Any) -> Any:
-    """
-    The fields of a body, and of each its type.
-    """
+    """The fields of a body, and of each its type."""
     if isinstance(value, dict):
         return {name: shape(it) for name, it in value.items()}
     if isinstance(value, list):

@@ -1,6 +1,4 @@
-"""
-What do the tests of reports share: a warehouse whose rows they choose.
-"""
+"""What do the tests of reports share: a warehouse whose rows they choose."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,9 +19,7 @@ create table calls (
 
 
 class Warehouse:
-    """
-    A warehouse file in the project's folder, filled row by row.
-    """
+    """A warehouse file in the project's folder, filled row by row."""
 
     def __init__(self, root: Path) -> None:
         self._folders = Folders(root)
@@ -43,9 +39,7 @@ class Warehouse:
 
     @property
     def folders(self) -> Folders:
-        """
-        Where the warehouse is. Asking for it ends the filling: nobody else opens a file that is being written.
-        """
+        """Where the warehouse is. Asking for it ends the filling: nobody else opens a file that is being written."""
         if not self._full:
             self._full = True
             for table in DERIVED_TABLES:
@@ -58,9 +52,7 @@ class Warehouse:
         self._con.execute(f"insert into {table} ({names}) values ({marks})", list(values.values()))  # noqa: S608 - our own names
 
     def baseline(self, day: int, **values: Any) -> str:
-        """
-        A sitting of three minutes at 03:15 UTC on that day of November 2026.
-        """
+        """A run of three minutes at 03:15 UTC on that day of November 2026."""
         began = f"2026-11-{day:02}T03:15:00Z"
         found = {
             "baseline_id": f"202611{day:02}T031500Z-0000",
@@ -85,9 +77,7 @@ class Warehouse:
         self._insert("services", baseline_id=baseline_id, service=service, **found)
 
     def reading(self, baseline_id: str, service: str, operation: str, **values: Any) -> str:
-        """
-        A benchmark of `n` calls of 1 to n times 20 µs, measured at the end of its baseline.
-        """
+        """A benchmark of `n` calls of 1 to n times 20 µs, measured at the end of its baseline."""
         n, users, instrument = (
             values.get("n", 500),
             values.get("users", 1),
@@ -134,9 +124,7 @@ class Warehouse:
         return benchmark
 
     def row(self, table: str, **values: Any) -> None:
-        """
-        One row of a table, as it is; lists and maps too.
-        """
+        """One row of a table, as it is; lists and maps too."""
         self._insert(table, **values)
 
     def loaded(
@@ -148,9 +136,7 @@ class Warehouse:
         cpu_percent: float,
         **values: Any,
     ) -> None:
-        """
-        A sustained load during which the service's processes were read four times.
-        """
+        """A sustained load during which the service's processes were read four times."""
         load = f"sustained-{users}"
         benchmark = self.reading(
             baseline_id, service, "get-health-all", users=users, load=load, throughput_per_s=throughput_per_s,
@@ -165,9 +151,7 @@ class Warehouse:
     def measured(
         self, baseline_id: str, service: str, operation: str, p50s_ns: Sequence[int], **values: Any
     ) -> str:
-        """
-        A benchmark with one round for each of these medians, each with a p95 twice as long.
-        """
+        """A benchmark with one round for each of these medians, each with a p95 twice as long."""
         other_cpu = values.pop("other_cpu", 0.0)
         middle = sorted(p50s_ns)[len(p50s_ns) // 2]
         benchmark = self.reading(
@@ -199,7 +183,5 @@ class Warehouse:
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Warehouse:
-    """
-    An empty warehouse.
-    """
+    """An empty warehouse."""
     return Warehouse(tmp_path)

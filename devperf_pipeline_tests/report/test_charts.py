@@ -13,21 +13,17 @@ if TYPE_CHECKING:
 
 
 def texts(svg: str | None) -> list[str]:
-    """
-    Everything that is written in a picture.
-    """
+    """Everything that is written in a picture."""
     return re.findall(r"<text[^>]*>([^<]*)</text>", svg or "")
 
 
 class TestLatencyCurve:
     def test_a_panel_for_each_number_of_users(self, warehouse: "Warehouse") -> None:
-        """
-        Loads are not mixed in one panel, and every operation is in the key once.
-        """
-        sitting = warehouse.baseline(25)
+        """Loads are not mixed in one panel, and every operation is in the key once."""
+        run = warehouse.baseline(25)
         for users in (1, 10):
-            warehouse.reading(sitting, "redis", "get", users=users)
-            warehouse.reading(sitting, "redis", "set", users=users)
+            warehouse.reading(run, "redis", "get", users=users)
+            warehouse.reading(run, "redis", "set", users=users)
         with connect(warehouse.folders) as con:
             part = picture(con).parts[0]
             written = texts(latency_curve(part, curves(con, part)))
@@ -38,13 +34,11 @@ class TestLatencyCurve:
         assert {"50 %", "90 %", "99 %", "1 ms", "100 µs"} <= set(written)
 
     def test_marks_of_a_narrow_panel_do_not_meet(self, warehouse: "Warehouse") -> None:
-        """
-        With many calls and three panels, marks of the share of calls stand as far apart as they are wide.
-        """
-        sitting = warehouse.baseline(25)
+        """With many calls and three panels, marks of the share of calls stand as far apart as they are wide."""
+        run = warehouse.baseline(25)
         for users in (1, 5, 10):
             for operation in ("get", "set", "del"):
-                warehouse.reading(sitting, "redis", operation, users=users, n=20_000)
+                warehouse.reading(run, "redis", operation, users=users, n=20_000)
         with connect(warehouse.folders) as con:
             part = picture(con).parts[0]
             svg = latency_curve(part, curves(con, part)) or ""
@@ -57,12 +51,10 @@ class TestLatencyCurve:
         ]
 
     def test_an_operation_keeps_its_colour(self, warehouse: "Warehouse") -> None:
-        """
-        The colour of an operation is the same on the page and in the dialog.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.reading(sitting, "redis", "get")
-        warehouse.reading(sitting, "redis", "set")
+        """The colour of an operation is the same on the page and in the dialog."""
+        run = warehouse.baseline(25)
+        warehouse.reading(run, "redis", "get")
+        warehouse.reading(run, "redis", "set")
         with connect(warehouse.folders) as con:
             part = picture(con).parts[0]
             wide = latency_curve(part, curves(con, part))
@@ -75,11 +67,9 @@ class TestLatencyCurve:
         assert strokes(wide) == strokes(small)
 
     def test_no_samples_no_picture(self, warehouse: "Warehouse") -> None:
-        """
-        Where no raw sample is left there is nothing to draw.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.reading(sitting, "redis", "get")
+        """Where no raw sample is left there is nothing to draw."""
+        run = warehouse.baseline(25)
+        warehouse.reading(run, "redis", "get")
         with connect(warehouse.folders) as con:
             part = picture(con).parts[0]
 
@@ -88,15 +78,13 @@ class TestLatencyCurve:
 
 class TestOverview:
     def test_every_valid_operation_of_one_user_is_drawn(self, warehouse: "Warehouse") -> None:
-        """
-        One line an operation, with its median in figures, between two axes; invalid readings, floors and more users are not drawn.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.reading(sitting, "redis", "get", p50_ns=19_800)
-        warehouse.reading(sitting, "redis", "set", valid=False)
-        warehouse.reading(sitting, "redis", "many", users=10)
-        warehouse.reading(sitting, "redis", "floor")
-        warehouse.reading(sitting, "fastapi", "health", p50_ns=620_000)
+        """One line an operation, with its median in figures, between two axes; invalid readings, floors and more users are not drawn."""
+        run = warehouse.baseline(25)
+        warehouse.reading(run, "redis", "get", p50_ns=19_800)
+        warehouse.reading(run, "redis", "set", valid=False)
+        warehouse.reading(run, "redis", "many", users=10)
+        warehouse.reading(run, "redis", "floor")
+        warehouse.reading(run, "fastapi", "health", p50_ns=620_000)
         with connect(warehouse.folders) as con:
             written = texts(overview(picture(con).parts))
 
@@ -106,17 +94,13 @@ class TestOverview:
         assert not {"SET", "MANY", "FLOOR"} & set(written)
 
     def test_nothing_valid_no_picture(self) -> None:
-        """
-        Without readings there is no empty picture.
-        """
+        """Without readings there is no empty picture."""
         assert overview([]) is None
 
 
 class TestImport:
     def test_matplotlib_waits_for_the_first_picture(self) -> None:
-        """
-        Reading the definitions does not pay for pictures that nobody draws.
-        """
+        """Reading the definitions does not pay for pictures that nobody draws."""
         code = (
             "import sys, devperf_pipeline.report.render, devperf_pipeline.report.service_pages;"
             "sys.exit('matplotlib' in sys.modules)"

@@ -11,9 +11,7 @@ S_NS = 1_000_000_000
 
 
 def texts(svg: str | None) -> list[str]:
-    """
-    Everything that is written in a picture.
-    """
+    """Everything that is written in a picture."""
     return re.findall(r"<text[^>]*>([^<]*)</text>", svg or "")
 
 
@@ -34,9 +32,7 @@ def load(service: str, users: int, **values: Any) -> dict[str, Any]:
 
 class TestColours:
     def test_each_service_has_its_own(self) -> None:
-        """
-        No two services of the catalogue look alike, nor do versions of an API; the next one has a colour as well.
-        """
+        """No two services of the catalogue look alike, nor do versions of an API; the next one has a colour as well."""
         colours = [colour_of(service) for service in CATALOGUE]
         versions = [colour_of(f"api_v{number}") for number in range(1, 6)]
 
@@ -45,9 +41,7 @@ class TestColours:
         assert colour_of("nobody knows it").startswith("#")
 
     def test_lines_of_one_picture_differ(self) -> None:
-        """
-        APIs whose names would get the same colour are drawn in different ones; those of the catalogue keep theirs.
-        """
+        """APIs whose names would get the same colour are drawn in different ones; those of the catalogue keep theirs."""
         alike = ["api_no7", "api", "gin", "api_go", "api_now"]
         colours = colours_of(alike)
 
@@ -58,9 +52,7 @@ class TestColours:
         assert set(COLOURS) == set(colours_of(f"api_{number}" for number in range(20)).values())
 
     def test_sweep_draws_them_so(self) -> None:
-        """
-        Of two APIs with names of one colour each has a line of its own colour.
-        """
+        """Of two APIs with names of one colour each has a line of its own colour."""
         svg = sweep([load(name, users) for name in ("api", "api_no7") for users in (1, 10)]) or ""
 
         assert all(colour in svg for colour in colours_of(["api", "api_no7"]).values())
@@ -68,9 +60,7 @@ class TestColours:
 
 class TestRankingBars:
     def test_names_figures_and_unit(self) -> None:
-        """
-        Every implementation is named with its p95 in figures, the axis has a unit, and bars have its colour.
-        """
+        """Every implementation is named with its p95 in figures, the axis has a unit, and bars have its colour."""
         svg = ranking_bars([place("gin", 1_200_000), place("express", 2_600_000)])
 
         assert {"Gin", "Express", "1.20 ms", "2.60 ms"} <= set(texts(svg))
@@ -78,17 +68,13 @@ class TestRankingBars:
         assert {colour_of("gin"), colour_of("express")} <= set(re.findall(r"fill: (#\w+)", svg or ""))
 
     def test_one_is_no_ranking(self) -> None:
-        """
-        With fewer than two there is nothing to compare.
-        """
+        """With fewer than two there is nothing to compare."""
         assert ranking_bars([place("gin", 1)]) is None
 
 
 class TestSweep:
     def test_apis_have_a_panel_of_their_own(self) -> None:
-        """
-        APIs and what stands behind them differ by a thousand times: one axis would show neither.
-        """
+        """APIs and what stands behind them differ by a thousand times: one axis would show neither."""
         svg = sweep([load(service, users) for service in ("gin", "redis") for users in (1, 10)])
         written = texts(svg)
 
@@ -96,25 +82,19 @@ class TestSweep:
         assert written.count("calls by the second") == written.count("p95 of a call") == 2
 
     def test_each_number_of_users_is_on_the_axis(self) -> None:
-        """
-        A reader sees which numbers of users were measured, and lines run from few of them to many.
-        """
+        """A reader sees which numbers of users were measured, and lines run from few of them to many."""
         written = texts(sweep([load("gin", users) for users in (1, 7, 30)]))
 
         assert ["1", "7", "30"] == [text for text in written if text in {"1", "7", "10", "30"}][:3]
 
     def test_what_does_not_count_is_not_drawn(self) -> None:
-        """
-        One point is no line, and an invalid load is no point.
-        """
+        """One point is no line, and an invalid load is no point."""
         assert sweep([load("gin", 1), load("gin", 10, valid=False)]) is None
 
 
 class TestTimeline:
     def test_latency_and_use_share_one_axis(self) -> None:
-        """
-        Seconds, milliseconds, per cent and MiB each stand on an axis, also where a reading is missing.
-        """
+        """Seconds, milliseconds, per cent and MiB each stand on an axis, also where a reading is missing."""
         latency = [
             {"at_ns": (1_000 + at) * S_NS, "p50_ns": 20_000_000, "p95_ns": 50_000_000} for at in range(5)
         ]
@@ -134,9 +114,7 @@ class TestTimeline:
         assert "seconds since the load test began" in written
 
     def test_a_narrow_range_has_more_than_one_mark(self) -> None:
-        """
-        Latencies within a factor of two stand between marks that tell them.
-        """
+        """Latencies within a factor of two stand between marks that tell them."""
         latency = [{"at_ns": at * S_NS, "p50_ns": 400_000_000, "p95_ns": 700_000_000} for at in range(5)]
         use = [{"at_ns": at * S_NS, "cpu_percent": 97.0, "rss_bytes": 80 << 20} for at in range(5)]
         written = texts(timeline("fastapi", 100, latency, use))
@@ -144,9 +122,7 @@ class TestTimeline:
         assert {"400 ms", "500 ms", "600 ms"} <= set(written)
 
     def test_without_readings_there_is_no_picture(self) -> None:
-        """
-        Where nobody read the processes there is nothing to set beside the latency.
-        """
+        """Where nobody read the processes there is nothing to set beside the latency."""
         assert timeline("fastapi", 100, [{"at_ns": 1, "p50_ns": 1, "p95_ns": 1}] * 5, []) is None
 
 
@@ -158,9 +134,7 @@ class TestHistory:
         }  # fmt: skip
 
     def test_a_panel_for_each_benchmark(self) -> None:
-        """
-        Three baselines make a history; two do not.
-        """
+        """Three baselines make a history; two do not."""
         rows = [self.row("redis", day) for day in range(3)] + [self.row("mysql", day) for day in range(2)]
         written = texts(history(rows))
 
@@ -169,9 +143,7 @@ class TestHistory:
         assert history(rows[3:]) is None
 
     def test_fits_a_dialog(self) -> None:
-        """
-        The small one is at most 450 pixels wide.
-        """
+        """The small one is at most 450 pixels wide."""
         svg = history([self.row("redis", day) for day in range(3)], small=True)
         width = re.search(r'<svg[^>]*width="([\d.]+)"', svg or "")
 
@@ -181,9 +153,7 @@ class TestHistory:
 
 class TestTexts:
     def test_ticks_of_a_row_of_dates_do_not_meet(self) -> None:
-        """
-        Dates below a narrow panel stand at least 15 pixels apart.
-        """
+        """Dates below a narrow panel stand at least 15 pixels apart."""
         svg = history([TestHistory().row(service, day * 3) for service in CATALOGUE for day in range(12)])
         places = re.findall(r'<text style="font-size: 7\.5px[^"]*" x="([\d.]+)" y="([\d.]+)"', svg or "")
         rows: dict[str, list[float]] = {}

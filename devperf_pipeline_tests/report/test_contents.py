@@ -19,19 +19,15 @@ def headings(report: Path) -> list[str]:
 
 
 def part(report: Path, title: str) -> str:
-    """
-    One part of a report, without the next.
-    """
+    """One part of a report, without the next."""
     return report.read_text("utf-8").split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
 
 
-def loaded_row(warehouse: "Warehouse", sitting: str, users: int = 100) -> str:
-    """
-    A load test of Gin with servers and client on cores of their own; its id.
-    """
+def loaded_row(warehouse: "Warehouse", run: str, users: int = 100) -> str:
+    """A load test of Gin with servers and client on cores of their own; its id."""
     benchmark = f"gin/get-health-all/sustained-{users}/engine"
     shared = {
-        "baseline_id": sitting,
+        "baseline_id": run,
         "service": "gin",
         "operation": "get-health-all",
         "benchmark": benchmark,
@@ -43,7 +39,7 @@ def loaded_row(warehouse: "Warehouse", sitting: str, users: int = 100) -> str:
         p99_ns=99_000_000, throughput_per_s=1_000.0,
     )  # fmt: skip
     warehouse.reading(
-        sitting,
+        run,
         "gin",
         "get-health-all",
         benchmark=benchmark,
@@ -56,14 +52,12 @@ def loaded_row(warehouse: "Warehouse", sitting: str, users: int = 100) -> str:
 
 class TestOrder:
     def test_what_a_reader_wants_comes_first(self, warehouse: "Warehouse") -> None:
-        """
-        Changes and findings stand before tables; a part of which there are no rows is a line of the notes.
-        """
-        sitting = warehouse.baseline(25)
+        """Changes and findings stand before tables; a part of which there are no rows is a line of the notes."""
+        run = warehouse.baseline(25)
         for service in ("redis", "gin", "mysql", "rabbitmq", "vault"):
-            warehouse.measured(sitting, service, "get", LEVEL)
-        warehouse.measured(sitting, "mysql", "full-scan", [100 * time for time in LEVEL])
-        warehouse.measured(sitting, "mysql", "select-by-key", LEVEL)
+            warehouse.measured(run, service, "get", LEVEL)
+        warehouse.measured(run, "mysql", "full-scan", [100 * time for time in LEVEL])
+        warehouse.measured(run, "mysql", "select-by-key", LEVEL)
         report = render(warehouse.folders).report
 
         expected = [
@@ -97,14 +91,12 @@ class TestOrder:
 
 class TestChanged:
     def test_the_largest_change_and_its_doubt(self, warehouse: "Warehouse") -> None:
-        """
-        A change is a line with both figures; the reader is told to measure again, and what else is not the same.
-        """
+        """A change is a line with both figures; the reader is told to measure again, and what else is not the same."""
         before, now = warehouse.baseline(24), warehouse.baseline(25)
         warehouse.measured(before, "redis", "get", LEVEL)
         warehouse.measured(now, "redis", "get", [2 * time for time in LEVEL])
-        for sitting, version in ((before, "7.0"), (now, "8.0")):
-            warehouse.fact(sitting, "redis", "version", version)
+        for run, version in ((before, "7.0"), (now, "8.0")):
+            warehouse.fact(run, "redis", "version", version)
         changed = part(render(warehouse.folders).report, "What changed")
 
         assert f"Against baseline {before} of 2026-11-24 03:15 UTC. p50: 1 slower. p95: 1 slower." in changed
@@ -113,9 +105,7 @@ class TestChanged:
         assert line in changed.splitlines()
 
     def test_what_could_be_seen_has_the_sign_of_what_was(self, warehouse: "Warehouse") -> None:
-        """
-        Half as long is as far as twice as long; what could be told of it is a third less, not half as much more.
-        """
+        """Half as long is as far as twice as long; what could be told of it is a third less, not half as much more."""
         before, now = warehouse.baseline(24), warehouse.baseline(25)
         warehouse.measured(before, "redis", "get", [2 * time for time in LEVEL])
         warehouse.measured(now, "redis", "get", LEVEL)
@@ -124,9 +114,7 @@ class TestChanged:
         assert "| **faster**, provisional | 0.20 ms | 0.10 ms | −50 % | −33.3 % |" in changed  # noqa: RUF001 - a minus
 
     def test_nothing_moved_beyond_what_can_be_told(self, warehouse: "Warehouse") -> None:
-        """
-        How far figures lie apart is said, from where on that would be a change, and how often to measure to see more.
-        """
+        """How far figures lie apart is said, from where on that would be a change, and how often to measure to see more."""
         before, now = warehouse.baseline(24), warehouse.baseline(25)
         for number in range(10):
             warehouse.measured(before, "redis", f"get-{number}", LEVEL)
@@ -144,9 +132,7 @@ class TestChanged:
         assert "learnt from 3 earlier baselines, and there is 1. Measure 2 times more." in changed
 
     def test_nothing_to_compare_with(self, warehouse: "Warehouse") -> None:
-        """
-        The first baseline says that it is the first.
-        """
+        """The first baseline says that it is the first."""
         warehouse.measured(warehouse.baseline(25), "redis", "get", LEVEL)
 
         assert "There is no earlier complete baseline" in part(
@@ -156,16 +142,12 @@ class TestChanged:
 
 class TestFindings:
     def test_cost_bounds_remedy_and_gain(self, warehouse: "Warehouse") -> None:
-        """
-        What is found stands with what it costs, where most, and what to do; the dearest is said at the top.
-        """
-        sitting = warehouse.baseline(25)
+        """What is found stands with what it costs, where most, and what to do; the dearest is said at the top."""
+        run = warehouse.baseline(25)
         for service, with_us in (("gin", 300), ("fastapi", 1_300)):
-            warehouse.measured(sitting, service, "get-root", [100 * US] * 3)
+            warehouse.measured(run, service, "get-root", [100 * US] * 3)
             times = [(with_us - 10) * US, with_us * US, (with_us + 10) * US]
-            warehouse.measured(
-                sitting, service, "get-examples-vault-secret-postgres", times, title="GET /secret"
-            )
+            warehouse.measured(run, service, "get-examples-vault-secret-postgres", times, title="GET /secret")
         report = render(warehouse.folders).report
         found = part(report, "Findings")
 
@@ -177,29 +159,23 @@ class TestFindings:
         assert said in top
 
     def test_searched_for_in_vain(self, warehouse: "Warehouse") -> None:
-        """
-        What was looked for and is not there is said, with where.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.measured(sitting, "mysql", "full-scan", LEVEL)
-        warehouse.measured(sitting, "mysql", "select-by-key", LEVEL)
+        """What was looked for and is not there is said, with where."""
+        run = warehouse.baseline(25)
+        warehouse.measured(run, "mysql", "full-scan", LEVEL)
+        warehouse.measured(run, "mysql", "select-by-key", LEVEL)
         found = part(render(warehouse.folders).report, "Findings")
 
         assert "- A scan where an index would do: MySQL" in found.splitlines()
 
     def test_conditions_stand_with_the_remedy(self, warehouse: "Warehouse") -> None:
-        """
-        A reader is told who the best users were, that the servers had one core, and what Vault itself takes.
-        """
-        sitting = warehouse.baseline(25)
+        """A reader is told who the best users were, that the servers had one core, and what Vault itself takes."""
+        run = warehouse.baseline(25)
         for service, most_per_s, cpu_percent in (("rabbitmq", 105.0, 95.0), ("fastapi", 70.0, 75.0)):
             for users, throughput_per_s in ((10, 100.0), (100, most_per_s)):
-                warehouse.loaded(
-                    sitting, service, users, throughput_per_s, cpu_percent, placement="apart:1|0"
-                )
-        warehouse.measured(sitting, "gin", "get-root", [100 * US] * 3)
-        warehouse.measured(sitting, "gin", "get-examples-vault-secret-postgres", [300 * US] * 3)
-        warehouse.measured(sitting, "vault", "kv-read", [80 * US] * 3)
+                warehouse.loaded(run, service, users, throughput_per_s, cpu_percent, placement="apart:1|0")
+        warehouse.measured(run, "gin", "get-root", [100 * US] * 3)
+        warehouse.measured(run, "gin", "get-examples-vault-secret-postgres", [300 * US] * 3)
+        warehouse.measured(run, "vault", "kv-read", [80 * US] * 3)
         found = part(render(warehouse.folders).report, "Findings")
 
         assert "1.05 times the throughput of 10 users |" in found
@@ -208,13 +184,11 @@ class TestFindings:
         assert "Vault itself takes 80.0 µs for a KV read: the rest is the work of the API." in found
 
     def test_users_are_named_where_there_are_several(self, warehouse: "Warehouse") -> None:
-        """
-        What holds with one user and cannot be told with ten says which is which.
-        """
-        sitting = warehouse.baseline(25)
+        """What holds with one user and cannot be told with ten says which is which."""
+        run = warehouse.baseline(25)
         for users, through in ((1, [60 * US] * 3), (10, [60 * US] * 2)):
-            warehouse.measured(sitting, "pgbouncer", "select-by-key", through, users=users)
-            warehouse.measured(sitting, "postgresql", "select-by-key", [20 * US] * 3, users=users)
+            warehouse.measured(run, "pgbouncer", "select-by-key", through, users=users)
+            warehouse.measured(run, "postgresql", "select-by-key", [20 * US] * 3, users=users)
         found = part(render(warehouse.folders).report, "Findings")
 
         told = "- The pooler costs more than it gives: PostgreSQL behind PgBouncer, 10 users"
@@ -223,13 +197,11 @@ class TestFindings:
 
 class TestQueries:
     def test_each_one_answers_for_this_baseline(self, warehouse: "Warehouse") -> None:
-        """
-        What stands under "Where the numbers come from" runs as it is, for `devperf sql` too, and is about this baseline alone.
-        """
+        """What stands under "Where the numbers come from" runs as it is, for `devperf sql` too, and is about this baseline alone."""
         for day in (24, 25):
-            sitting = warehouse.baseline(day)
-            warehouse.measured(sitting, "mysql", "full-scan", [100 * time for time in LEVEL])
-            warehouse.measured(sitting, "mysql", "select-by-key", LEVEL)
+            run = warehouse.baseline(day)
+            warehouse.measured(run, "mysql", "full-scan", [100 * time for time in LEVEL])
+            warehouse.measured(run, "mysql", "select-by-key", LEVEL)
         text = render(warehouse.folders).report.read_text("utf-8")
         block = text.split("```sql\n", 1)[1].split("```", 1)[0]
         with connect(warehouse.folders) as con:
@@ -238,13 +210,11 @@ class TestQueries:
         assert [1, 1, 1, 2] == [len(rows) for rows in found]
 
     def test_ids_are_shown_by_example(self, warehouse: "Warehouse") -> None:
-        """
-        One id of an API and one of a load test stand in the questions, and both find their row.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.reading(sitting, "mysql", "select-by-key")
-        api = warehouse.reading(sitting, "gin", "get-health-all")
-        load = loaded_row(warehouse, sitting)
+        """One id of an API and one of a load test stand in the questions, and both find their row."""
+        run = warehouse.baseline(25)
+        warehouse.reading(run, "mysql", "select-by-key")
+        api = warehouse.reading(run, "gin", "get-health-all")
+        load = loaded_row(warehouse, run)
         text = render(warehouse.folders).report.read_text("utf-8")
         block = text.split("```sql\n", 1)[1].split("```", 1)[0]
         questions = [question for question in block.split(";\n") if question.strip()]
@@ -258,12 +228,10 @@ class TestQueries:
 
 class TestPlacement:
     def test_both_captions_tell_where_one_user_ran(self, warehouse: "Warehouse") -> None:
-        """
-        One user of the tables and one user of a load test do not run on the same cores, and both captions say so.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.reading(sitting, "gin", "get-health-all")
-        loaded_row(warehouse, sitting, users=1)
+        """One user of the tables and one user of a load test do not run on the same cores, and both captions say so."""
+        run = warehouse.baseline(25)
+        warehouse.reading(run, "gin", "get-health-all")
+        loaded_row(warehouse, run, users=1)
         report = render(warehouse.folders).report
 
         table, tests = part(report, "API response times"), part(report, "Load tests")
@@ -273,19 +241,17 @@ class TestPlacement:
         )
 
     def test_the_load_test_answers_what_a_turn_beside_a_tool_asked_too(self, warehouse: "Warehouse") -> None:
-        """
-        What the engine asked only in turn with a tool stands in no service's table where a load test asked the same.
-        """
-        sitting = warehouse.baseline(25)
+        """What the engine asked only in turn with a tool stands in no service's table where a load test asked the same."""
+        run = warehouse.baseline(25)
         for users in (1, 50, 100):
-            warehouse.reading(sitting, "gin", "get-health-all", title="GET", users=users)
+            warehouse.reading(run, "gin", "get-health-all", title="GET", users=users)
         for users in (50, 100):
             warehouse.row(
-                "stated", baseline_id=sitting, service="gin", operation="get-health-all", users=users, round=1,
+                "stated", baseline_id=run, service="gin", operation="get-health-all", users=users, round=1,
                 benchmark=f"gin/get-health-all/closed-{users}/ab", instrument="ab", load=f"closed-{users}",
                 began_at="2026-11-25T03:16:00Z", elapsed_ns=1, n=1, errors=0,
             )  # fmt: skip
-        loaded_row(warehouse, sitting, users=100)
+        loaded_row(warehouse, run, users=100)
         lines = part(render(warehouse.folders).report, "API response times").splitlines()
 
         assert ["1", "50"] == [line.split("|")[2].strip() for line in lines if line.startswith("| GET |")]
@@ -293,20 +259,16 @@ class TestPlacement:
 
 class TestHostileText:
     def test_nothing_that_others_named_harms_any_part(self, warehouse: "Warehouse") -> None:
-        """
-        Services, operations, versions and reasons with markup, paths and SQL in them stay words, also in HTML.
-        """
+        """Services, operations, versions and reasons with markup, paths and SQL in them stay words, also in HTML."""
         before, now = warehouse.baseline(24), warehouse.baseline(25, profile=HOSTILE)
         service = f"../../{HOSTILE}"
-        for sitting, factor in ((before, 1), (now, 3)):
+        for run, factor in ((before, 1), (now, 3)):
             warehouse.measured(
-                sitting, service, "full-scan", [factor * 100 * time for time in LEVEL], title=HOSTILE, benchmark=f"{service}/full-scan"
+                run, service, "full-scan", [factor * 100 * time for time in LEVEL], title=HOSTILE, benchmark=f"{service}/full-scan"
             )  # fmt: skip
-            warehouse.measured(sitting, service, "select-by-key", LEVEL, title=HOSTILE)
-            warehouse.fact(sitting, service, HOSTILE, f"{HOSTILE} {factor}")
-            warehouse.service(
-                sitting, service, product=HOSTILE, version=f"{HOSTILE} {factor}", reason=HOSTILE
-            )
+            warehouse.measured(run, service, "select-by-key", LEVEL, title=HOSTILE)
+            warehouse.fact(run, service, HOSTILE, f"{HOSTILE} {factor}")
+            warehouse.service(run, service, product=HOSTILE, version=f"{HOSTILE} {factor}", reason=HOSTILE)
         rendered = render(warehouse.folders)
         markdown = rendered.report.read_text("utf-8")
         page = rendered.report.with_suffix(".html").read_text("utf-8")

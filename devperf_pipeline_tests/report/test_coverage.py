@@ -10,9 +10,7 @@ from devperf_pipeline.store import warehouse
 
 class TestCoverage:
     def test_counts_every_table(self, tmp_path: Path) -> None:
-        """
-        All 27 tables have a line, the sum has another, every gap stands under its reason, the lint is at the end.
-        """
+        """All 27 tables have a line, the sum has another, every gap stands under its reason, the lint is at the end."""
         warehouse.build(Folders(tmp_path))
         text = coverage(Folders(tmp_path))
         counted = [line.split()[-3:] for line in text.splitlines()[4:32]]
@@ -28,9 +26,7 @@ class TestCoverage:
         )
 
     def test_names_what_is_not_there(self, tmp_path: Path) -> None:
-        """
-        A baseline that does not exist is said to be none.
-        """
+        """A baseline that does not exist is said to be none."""
         warehouse.build(Folders(tmp_path))
         with pytest.raises(StoreError, match="No baseline is called 'nonsense'"):
             coverage(Folders(tmp_path), "nonsense")

@@ -44,9 +44,7 @@ class TestTimes:
         ],
     )
     def test_duration_speaks_as_people_do(self, time_ns: int | None, expected: str) -> None:
-        """
-        A duration has the unit that suits it, and a dash where there is none.
-        """
+        """A duration has the unit that suits it, and a dash where there is none."""
         assert expected == show.duration(time_ns)
 
     @pytest.mark.parametrize(
@@ -64,15 +62,11 @@ class TestTimes:
     def test_a_cell_has_three_digits_that_count(
         self, time_ns: int | None, unit: show.Unit, expected: str
     ) -> None:
-        """
-        In a column of one unit every number has three digits that count.
-        """
+        """In a column of one unit every number has three digits that count."""
         assert expected == show.in_unit(time_ns, unit)
 
     def test_a_table_has_one_unit(self) -> None:
-        """
-        One median of a millisecond or more puts the whole table into milliseconds.
-        """
+        """One median of a millisecond or more puts the whole table into milliseconds."""
         assert (
             show.unit_for([20_000, None, 999_999]),
             show.unit_for([20_000, 1_000_000]),
@@ -91,17 +85,13 @@ class TestTimes:
         ],
     )
     def test_age(self, seconds: int, expected: str) -> None:
-        """
-        An age has the one unit that matters.
-        """
+        """An age has the one unit that matters."""
         assert expected == show.age(seconds * 1_000_000_000)
 
 
 class TestNumbers:
     def test_throughput(self) -> None:
-        """
-        Throughput has three digits that count, and a dash where it is unknown.
-        """
+        """Throughput has three digits that count, and a dash where it is unknown."""
         assert [show.throughput(value) for value in (18_012.7, 85.0, 8.531, 0.0, None, float("nan"))] == [
             "18,000/s",
             "85.0/s",
@@ -112,9 +102,7 @@ class TestNumbers:
         ]
 
     def test_size(self) -> None:
-        """
-        Bytes are shown in binary units.
-        """
+        """Bytes are shown in binary units."""
         assert [show.size(value) for value in (512, 256 << 20, 8_232_849_408, 2 << 50)] == [
             "512 B",
             "256 MiB",
@@ -123,15 +111,11 @@ class TestNumbers:
         ]
 
     def test_users(self) -> None:
-        """
-        One user is not many.
-        """
+        """One user is not many."""
         assert ["1 user", "2 users", "1,000 users"] == [show.users(number) for number in (1, 2, 1000)]
 
     def test_percent(self) -> None:
-        """
-        A share that is not quite nothing does not look like nothing.
-        """
+        """A share that is not quite nothing does not look like nothing."""
         assert [show.percent(value) for value in (0, 0.0002, 0.003, 0.125, 1)] == [
             "0 %",
             "< 0.1 %",
@@ -141,18 +125,14 @@ class TestNumbers:
         ]
 
     def test_number_stays_a_number(self) -> None:
-        """
-        What a table sorts by is rounded and still a number.
-        """
+        """What a table sorts by is rounded and still a number."""
         assert [show.number(value) for value in (0.019843, 45_213.7, 0.0)] == [0.0198, 45_200, 0]
 
 
 class TestHostileText:
     @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
     def test_a_cell_is_one_harmless_line(self, text: str) -> None:
-        """
-        Whatever a server says: no HTML, no open pipe or backtick, no link, no control or direction character.
-        """
+        """Whatever a server says: no HTML, no open pipe or backtick, no link, no control or direction character."""
         cell = show.cell(text)
         bare = re.sub(r"\\.", "", cell)
         assert (
@@ -162,9 +142,7 @@ class TestHostileText:
         assert len(cell) < 500
 
     def test_plain_words_stay_as_they_are(self) -> None:
-        """
-        Escaping leaves honest names readable in the raw file.
-        """
+        """Escaping leaves honest names readable in the raw file."""
         names = [
             "redis_cluster",
             "SELECT (by primary key)",
@@ -174,48 +152,36 @@ class TestHostileText:
         assert names == [show.cell(name) for name in names]
 
     def test_prose_keeps_a_command_as_code(self) -> None:
-        """
-        A command between backticks stays a code span; text around it is escaped.
-        """
+        """A command between backticks stays a code span; text around it is escaped."""
         assert (
             show.prose("a | b: `apt-get install x_y | cat` <now>")
             == "a \\| b: `apt-get install x_y | cat` &lt;now&gt;"
         )
 
     def test_prose_escapes_a_lonely_backtick(self) -> None:
-        """
-        A backtick without a partner is not markup.
-        """
+        """A backtick without a partner is not markup."""
         assert show.prose("it`s") == "it\\`s"
 
     def test_sql_literal_cannot_be_left(self) -> None:
-        """
-        A quote inside a literal is doubled, a newline is gone.
-        """
+        """A quote inside a literal is doubled, a newline is gone."""
         assert show.sql("a' or\n1=1 --") == "'a'' or 1=1 --'"
 
     @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
     def test_label_can_be_drawn(self, text: str) -> None:
-        """
-        A label of a picture has only signs that its font has.
-        """
+        """A label of a picture has only signs that its font has."""
         assert show.label(text).encode("latin-1").decode("latin-1").isprintable()
 
 
 class TestFileName:
     def test_a_plain_name_stays(self) -> None:
-        """
-        The ids and services of this project are their own file names.
-        """
+        """The ids and services of this project are their own file names."""
         assert [
             show.file_name("20261125T031500Z-3f9a"),
             show.file_name("redis_cluster"),
         ] == ["20261125T031500Z-3f9a", "redis_cluster"]
 
     def test_no_name_leaves_its_folder_or_takes_another_ones_place(self) -> None:
-        """
-        Different hostile words give different plain file names.
-        """
+        """Different hostile words give different plain file names."""
         words = ["../../etc/passwd", "..", "a/b", "a b", "a-b", "", "é" * 3000, "\0", "CON:"]
         names = [show.file_name(word) for word in words]
         assert len(words) == len(set(names))

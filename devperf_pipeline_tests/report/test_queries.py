@@ -10,12 +10,10 @@ if TYPE_CHECKING:
 
 class TestPicture:
     def test_services_stand_in_the_order_of_the_catalogue(self, warehouse: "Warehouse") -> None:
-        """
-        Databases first and APIs last, as everywhere; what the catalogue does not know follows.
-        """
-        sitting = warehouse.baseline(25)
+        """Databases first and APIs last, as everywhere; what the catalogue does not know follows."""
+        run = warehouse.baseline(25)
         for service in ("zebra", "fastapi", "redis", "postgresql"):
-            warehouse.service(sitting, service)
+            warehouse.service(run, service)
         with connect(warehouse.folders) as con:
             found = [part.service for part in picture(con).parts]
 
@@ -23,9 +21,7 @@ class TestPicture:
         assert expected == found
 
     def test_what_ran_is_remembered_from_the_last_look(self, warehouse: "Warehouse") -> None:
-        """
-        A service that this baseline was not about keeps product, version and settings of its rows.
-        """
+        """A service that this baseline was not about keeps product, version and settings of its rows."""
         first, second = warehouse.baseline(22), warehouse.baseline(25)
         warehouse.service(first, "redis", product="Valkey", version="8.0")
         warehouse.fact(first, "redis", "maxmemory", "256mb")
@@ -39,17 +35,15 @@ class TestPicture:
 
 class TestShown:
     def test_a_driver_stands_in_where_the_engine_could_not_ask(self, warehouse: "Warehouse") -> None:
-        """
-        A driver's reading is beside the engine's, or alone where the engine has no valid one.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.reading(sitting, "redis", "a")
-        warehouse.reading(sitting, "redis", "a", instrument="driver")
-        warehouse.reading(sitting, "redis", "a", users=10)
-        warehouse.reading(sitting, "redis", "b", valid=False)
-        warehouse.reading(sitting, "redis", "b", instrument="driver")
-        warehouse.reading(sitting, "redis", "c", instrument="driver")
-        warehouse.reading(sitting, "redis", "floor")
+        """A driver's reading is beside the engine's, or alone where the engine has no valid one."""
+        run = warehouse.baseline(25)
+        warehouse.reading(run, "redis", "a")
+        warehouse.reading(run, "redis", "a", instrument="driver")
+        warehouse.reading(run, "redis", "a", users=10)
+        warehouse.reading(run, "redis", "b", valid=False)
+        warehouse.reading(run, "redis", "b", instrument="driver")
+        warehouse.reading(run, "redis", "c", instrument="driver")
+        warehouse.reading(run, "redis", "floor")
         with connect(warehouse.folders) as con:
             lines = shown(picture(con).parts[0].rows)
 
@@ -68,13 +62,11 @@ class TestShown:
 
 class TestCurves:
     def test_points_are_exact_up_to_the_slowest_call(self, warehouse: "Warehouse") -> None:
-        """
-        Every point is a call that was made, no share finer than one call, the last one is the slowest.
-        """
-        sitting = warehouse.baseline(25)
-        benchmark = warehouse.reading(sitting, "redis", "get", n=200)
+        """Every point is a call that was made, no share finer than one call, the last one is the slowest."""
+        run = warehouse.baseline(25)
+        benchmark = warehouse.reading(run, "redis", "get", n=200)
         with connect(warehouse.folders) as con:
-            curve = dict(curves(con, picture(con).parts[0])[sitting, benchmark])
+            curve = dict(curves(con, picture(con).parts[0])[run, benchmark])
 
         # The reading's calls take 20 µs, 40 µs, … 4 ms.
         assert [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99, 0.995, 1.0] == list(curve)

@@ -22,28 +22,22 @@ SCRIPT = "<script>alert(1)</script>|`x`\n## no\u202e"
 
 
 def lines(report: Path, *words: str) -> list[str]:
-    """
-    The lines of a report that hold all of these words.
-    """
+    """The lines of a report that hold all of these words."""
     return [line for line in report.read_text("utf-8").splitlines() if all(word in line for word in words)]
 
 
 def cells(line: str) -> list[str]:
-    """
-    The cells of a line of a Markdown table.
-    """
+    """The cells of a line of a Markdown table."""
     return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
 class TestTables:
     def test_a_reading_is_one_line_with_the_drivers_beside_it(self, warehouse: "Warehouse") -> None:
-        """
-        Every number of a reading stands in its column, in the unit of the column's head.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.service(sitting, "redis")
-        warehouse.reading(sitting, "redis", "get", errors=3)
-        warehouse.reading(sitting, "redis", "get", instrument="driver", p50_ns=44_100)
+        """Every number of a reading stands in its column, in the unit of the column's head."""
+        run = warehouse.baseline(25)
+        warehouse.service(run, "redis")
+        warehouse.reading(run, "redis", "get", errors=3)
+        warehouse.reading(run, "redis", "get", instrument="driver", p50_ns=44_100)
         report = render(warehouse.folders).report
 
         head, line = lines(report, "| operation |")[0], lines(report, "| GET |")[0]
@@ -68,11 +62,9 @@ class TestTables:
         assert expected == dict(zip(cells(head), cells(line), strict=True))
 
     def test_an_api_starts_with_its_percentiles(self, warehouse: "Warehouse") -> None:
-        """
-        The table of an API has endpoints, and percentiles before throughput.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.reading(sitting, "fastapi", "health", title="GET /health", p50_ns=1_200_000)
+        """The table of an API has endpoints, and percentiles before throughput."""
+        run = warehouse.baseline(25)
+        warehouse.reading(run, "fastapi", "health", title="GET /health", p50_ns=1_200_000)
 
         head = cells(lines(render(warehouse.folders).report, "| endpoint |")[0])
 
@@ -91,45 +83,37 @@ class TestTables:
         ],
     )
     def test_too_few_samples_give_a_dash(self, warehouse: "Warehouse", n: int, expected: list[str]) -> None:
-        """
-        No percentile is printed from fewer calls than its bounds need.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.reading(sitting, "redis", "get", n=n)
+        """No percentile is printed from fewer calls than its bounds need."""
+        run = warehouse.baseline(25)
+        warehouse.reading(run, "redis", "get", n=n)
 
         assert expected == cells(lines(render(warehouse.folders).report, "| GET |")[0])[5:8]
 
     def test_bounds_from_samples_alone_are_marked(self, warehouse: "Warehouse") -> None:
-        """
-        Bounds that too few rounds stand behind carry a mark and a sentence.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.reading(sitting, "redis", "get", p95_bounds="samples")
+        """Bounds that too few rounds stand behind carry a mark and a sentence."""
+        run = warehouse.baseline(25)
+        warehouse.reading(run, "redis", "get", p95_bounds="samples")
         report = render(warehouse.folders).report
 
         assert cells(lines(report, "| GET |")[0])[5] == "30.0 (29.0 to 31.0)†"
         assert len(lines(report, "- † rounds too few or too short")) == 1
 
     def test_where_nothing_is_marked_no_mark_is_explained(self, warehouse: "Warehouse") -> None:
-        """
-        What † means is not said in a report that has none.
-        """
+        """What † means is not said in a report that has none."""
         warehouse.reading(warehouse.baseline(25), "redis", "get")
 
         assert [] == lines(render(warehouse.folders).report, "†")
 
     def test_what_the_driver_costs_most_and_where_it_cannot_be_told(self, warehouse: "Warehouse") -> None:
-        """
-        The dearest drivers stand above their tables; one that seems to cost less than nothing is named as chance.
-        """
-        sitting = warehouse.baseline(25)
+        """The dearest drivers stand above their tables; one that seems to cost less than nothing is named as chance."""
+        run = warehouse.baseline(25)
         for operation, engine_us, driver_us in (
             ("get", 20, 80),
             ("scan", 2_000, 20_000),
             ("pki", 40_000, 33_000),
         ):
-            warehouse.reading(sitting, "redis", operation, p50_ns=engine_us * 1_000)
-            warehouse.reading(sitting, "redis", operation, p50_ns=driver_us * 1_000, instrument="driver")
+            warehouse.reading(run, "redis", operation, p50_ns=engine_us * 1_000)
+            warehouse.reading(run, "redis", operation, p50_ns=driver_us * 1_000, instrument="driver")
         report = render(warehouse.folders).report
 
         most, quicker = lines(report, "instead of")
@@ -140,12 +124,10 @@ class TestTables:
         assert quicker.endswith("of its cost: Redis, one node, PKI: 33.0 ms instead of 40.0 ms.")
 
     def test_an_invalid_reading_is_struck_and_explained(self, warehouse: "Warehouse") -> None:
-        """
-        A reading that does not count stays in the table, struck through, with its reason below.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.service(sitting, "redis")
-        warehouse.reading(sitting, "redis", "get", valid=False, invalid_reason="2 answers | were <wrong>")
+        """A reading that does not count stays in the table, struck through, with its reason below."""
+        run = warehouse.baseline(25)
+        warehouse.service(run, "redis")
+        warehouse.reading(run, "redis", "get", valid=False, invalid_reason="2 answers | were <wrong>")
         report = render(warehouse.folders).report
 
         assert cells(lines(report, "| ~~GET~~ |")[0])[4] == "~~20.0~~"
@@ -153,12 +135,10 @@ class TestTables:
         assert len(lines(report, "Readings that do not count: 1;")) == 1
 
     def test_a_floor_is_no_line_of_its_own(self, warehouse: "Warehouse") -> None:
-        """
-        The floor is a column; where it could not be measured, a note says so.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.reading(sitting, "redis", "floor", valid=False, invalid_reason="not steady")
-        warehouse.reading(sitting, "redis", "get", floor_p50_ns=None)
+        """The floor is a column; where it could not be measured, a note says so."""
+        run = warehouse.baseline(25)
+        warehouse.reading(run, "redis", "floor", valid=False, invalid_reason="not steady")
+        warehouse.reading(run, "redis", "get", floor_p50_ns=None)
         report = render(warehouse.folders).report
 
         assert [] == lines(report, "| FLOOR |")
@@ -168,9 +148,7 @@ class TestTables:
 
 class TestTime:
     def test_older_readings_stand_beside_new_ones_with_their_age(self, warehouse: "Warehouse") -> None:
-        """
-        A baseline of one service shows the others' newest readings, each with its age.
-        """
+        """A baseline of one service shows the others' newest readings, each with its age."""
         first, second = warehouse.baseline(22), warehouse.baseline(25)
         for service in ("redis", "rabbitmq"):
             warehouse.service(first, service)
@@ -187,9 +165,7 @@ class TestTime:
         assert len(lines(report, "Not part of this baseline, older rows below: RabbitMQ")) == 1
 
     def test_an_older_baseline_shows_what_was_current_then(self, warehouse: "Warehouse") -> None:
-        """
-        What was measured later is not in the report of an earlier baseline, and `latest.md` stays the newest.
-        """
+        """What was measured later is not in the report of an earlier baseline, and `latest.md` stays the newest."""
         first, second = warehouse.baseline(22), warehouse.baseline(25)
         warehouse.reading(first, "redis", "get", throughput_per_s=1.0)
         warehouse.reading(second, "redis", "get", throughput_per_s=2.0)
@@ -200,9 +176,7 @@ class TestTime:
         assert rendered.report.name == f"baseline-{first}.md"
 
     def test_an_invalid_new_reading_leaves_the_older_valid_one(self, warehouse: "Warehouse") -> None:
-        """
-        Current is the newest valid reading; the new one that does not count stands beneath it.
-        """
+        """Current is the newest valid reading; the new one that does not count stands beneath it."""
         first, second = warehouse.baseline(22), warehouse.baseline(25)
         warehouse.reading(first, "redis", "get")
         warehouse.reading(first, "redis", "set", valid=False, invalid_reason="of another day")
@@ -213,9 +187,7 @@ class TestTime:
         assert [("GET", "3 days"), ("~~GET~~", "~~new~~")] == [(line[0], line[-1]) for line in table]
 
     def test_another_stack_is_another_report(self, warehouse: "Warehouse") -> None:
-        """
-        Readings of one stack never stand among those of another.
-        """
+        """Readings of one stack never stand among those of another."""
         other = warehouse.baseline(22, stack="elsewhere")
         warehouse.reading(other, "redis", "get")
         warehouse.baseline(25)
@@ -225,13 +197,11 @@ class TestTime:
 
 class TestOpening:
     def test_how_long_a_benchmark_was_measured_stands_on_top(self, warehouse: "Warehouse") -> None:
-        """
-        The first paragraph says how long the rounds of a benchmark lasted together, in the median and the shortest.
-        """
-        sitting = warehouse.baseline(25)
+        """The first paragraph says how long the rounds of a benchmark lasted together, in the median and the shortest."""
+        run = warehouse.baseline(25)
         for operation, rounds in (("get", 3), ("set", 5), ("del", 5)):
-            warehouse.measured(sitting, "redis", operation, [20_000] * rounds)
-        warehouse.reading(sitting, "redis", "get", users=50, load="sustained-50", benchmark="x", rounds=1)
+            warehouse.measured(run, "redis", operation, [20_000] * rounds)
+        warehouse.reading(run, "redis", "get", users=50, load="sustained-50", benchmark="x", rounds=1)
         top = render(warehouse.folders).report.read_text("utf-8").split("\n\n")[1]
 
         assert "2,000 calls in 4 benchmarks, every one of them kept: 3 in 3 to 5 rounds each," in top
@@ -248,11 +218,9 @@ class TestOpening:
     def test_few_disturbed_rounds_are_no_alarm(
         self, warehouse: "Warehouse", disturbed: int, said: str
     ) -> None:
-        """
-        Only where more than a twentieth of the rounds was disturbed is a reader told to measure again.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.reading(sitting, "redis", "get", rounds=24, busy_rounds=disturbed)
+        """Only where more than a twentieth of the rounds was disturbed is a reader told to measure again."""
+        run = warehouse.baseline(25)
+        warehouse.reading(run, "redis", "get", rounds=24, busy_rounds=disturbed)
 
         told = lines(render(warehouse.folders).report, "Other processes used more than 30 % of the cores")
         assert [True] == [said in line for line in told]
@@ -267,12 +235,10 @@ class TestStandIns:
         ],
     )
     def test_are_named_on_top_and_at_a_glance(self, warehouse: "Warehouse", product: str, named: str) -> None:
-        """
-        Who reads no further than the top and the overview is told whose figures they are.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.service(sitting, "mysql", product=product)
-        warehouse.reading(sitting, "mysql", "select-by-key", title="SELECT")
+        """Who reads no further than the top and the overview is told whose figures they are."""
+        run = warehouse.baseline(25)
+        warehouse.service(run, "mysql", product=product)
+        warehouse.reading(run, "mysql", "select-by-key", title="SELECT")
         report = render(warehouse.folders).report
 
         assert f"**{named} for MySQL**" in report.read_text("utf-8").split("\n\n")[1]
@@ -288,12 +254,10 @@ class TestStandIns:
     def test_say_nothing_about_the_original(
         self, warehouse: "Warehouse", product: str, version: str, told: int
     ) -> None:
-        """
-        Who reads the figures of another engine is told that they are not those of the one it stands in for.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.service(sitting, "mongodb", product=product, version=version)
-        warehouse.reading(sitting, "mongodb", "find-one")
+        """Who reads the figures of another engine is told that they are not those of the one it stands in for."""
+        run = warehouse.baseline(25)
+        warehouse.service(run, "mongodb", product=product, version=version)
+        warehouse.reading(run, "mongodb", "find-one")
         report = render(warehouse.folders).report
 
         said = "It answers in the place of MongoDB, and its figures say nothing about MongoDB itself."
@@ -303,14 +267,12 @@ class TestStandIns:
 
 class TestWhatIsMissing:
     def test_failed_and_skipped_services_stay_visible(self, warehouse: "Warehouse") -> None:
-        """
-        A service without readings keeps its section, its reason and the command that cures it.
-        """
-        sitting = warehouse.baseline(25)
+        """A service without readings keeps its section, its reason and the command that cures it."""
+        run = warehouse.baseline(25)
         nothing = {"product": None, "version": None}
         missing = "No server found. Install it: `apt-get install rabbitmq-server`"
-        warehouse.service(sitting, "rabbitmq", state="skipped", reason=missing, **nothing)
-        warehouse.service(sitting, "redis", state="failed", reason="127.0.0.1:1 refused", **nothing)
+        warehouse.service(run, "rabbitmq", state="skipped", reason=missing, **nothing)
+        warehouse.service(run, "redis", state="failed", reason="127.0.0.1:1 refused", **nothing)
         report = render(warehouse.folders).report
 
         assert lines(report, "**RabbitMQ**") == [f"- **RabbitMQ** was skipped: {missing}"]
@@ -318,12 +280,10 @@ class TestWhatIsMissing:
         assert lines(report, "### R") == ["### Redis, one node", "### RabbitMQ"]
 
     def test_a_service_that_failed_half_way_has_its_rows_and_its_reason(self, warehouse: "Warehouse") -> None:
-        """
-        What was measured before it was given up stays new, and nobody reads that it has no reading.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.service(sitting, "redis", state="failed", reason="given up after 3 rounds")
-        warehouse.reading(sitting, "redis", "get")
+        """What was measured before it was given up stays new, and nobody reads that it has no reading."""
+        run = warehouse.baseline(25)
+        warehouse.service(run, "redis", state="failed", reason="given up after 3 rounds")
+        warehouse.reading(run, "redis", "get")
         report = render(warehouse.folders).report
 
         assert len(lines(report, "What was not measured, or not to the end, and why:")) == 1
@@ -336,9 +296,7 @@ class TestWhatIsMissing:
         assert cells(lines(report, "| GET |")[0])[-1] == "new"
 
     def test_a_service_that_was_never_measured_keeps_its_last_reason(self, warehouse: "Warehouse") -> None:
-        """
-        A baseline that was not about a service still says why there is nothing of it.
-        """
+        """A baseline that was not about a service still says why there is nothing of it."""
         first = warehouse.baseline(22)
         warehouse.service(
             first, "rabbitmq", state="failed", reason="alarm is set", product=None, version=None
@@ -349,9 +307,7 @@ class TestWhatIsMissing:
         assert len(lines(report, "- **RabbitMQ**", "never measured before", "Last time: alarm is set")) == 1
 
     def test_nothing_measured(self, warehouse: "Warehouse") -> None:
-        """
-        A baseline without a single reading is a page all the same.
-        """
+        """A baseline without a single reading is a page all the same."""
         warehouse.baseline(25, ended_at=None)
         rendered = render(warehouse.folders)
 
@@ -360,13 +316,11 @@ class TestWhatIsMissing:
         assert [] == rendered.charts
 
     def test_a_baseline_that_was_cut_short(self, warehouse: "Warehouse") -> None:
-        """
-        What was measured until then is there, and nobody reads that the rest was not part of it.
-        """
-        sitting = warehouse.baseline(25, ended_at=None, state="interrupted")
+        """What was measured until then is there, and nobody reads that the rest was not part of it."""
+        run = warehouse.baseline(25, ended_at=None, state="interrupted")
         for service in ("redis", "rabbitmq"):
-            warehouse.service(sitting, service, state=None)
-        warehouse.reading(sitting, "redis", "get")
+            warehouse.service(run, service, state=None)
+        warehouse.reading(run, "redis", "get")
         report = render(warehouse.folders).report
 
         cut = "was not measured to the end: this baseline was cut short."
@@ -375,24 +329,18 @@ class TestWhatIsMissing:
         assert cells(lines(report, "| GET |")[0])[-1] == "new"
 
     def test_no_baseline(self, warehouse: "Warehouse") -> None:
-        """
-        Without a baseline there is a sentence that says what to do.
-        """
+        """Without a baseline there is a sentence that says what to do."""
         with pytest.raises(StoreError, match="make baseline"):
             render(warehouse.folders)
 
     def test_unknown_baseline(self, warehouse: "Warehouse") -> None:
-        """
-        A baseline that does not exist is named.
-        """
+        """A baseline that does not exist is named."""
         warehouse.baseline(25)
         with pytest.raises(StoreError, match="'nonsense'"):
             render(warehouse.folders, "nonsense")
 
     def test_a_file_in_the_place_of_the_folder(self, warehouse: "Warehouse") -> None:
-        """
-        Reports that cannot be written end in a sentence that names the path.
-        """
+        """Reports that cannot be written end in a sentence that names the path."""
         warehouse.baseline(25)
         warehouse.folders.reports.write_text("in the way")
         with pytest.raises(ConfigurationError, match="reports"):
@@ -401,12 +349,10 @@ class TestWhatIsMissing:
 
 class TestFiles:
     def test_links_work_from_both_pages(self, warehouse: "Warehouse") -> None:
-        """
-        Every picture that a page names exists beside it, in the stable page as well.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.reading(sitting, "redis", "get")
-        warehouse.reading(sitting, "fastapi", "health")
+        """Every picture that a page names exists beside it, in the stable page as well."""
+        run = warehouse.baseline(25)
+        warehouse.reading(run, "redis", "get")
+        warehouse.reading(run, "fastapi", "health")
         rendered = render(warehouse.folders)
 
         for page in (rendered.report, rendered.latest):
@@ -415,12 +361,10 @@ class TestFiles:
             assert all((page.parent / link).is_file() for link in links)
 
     def test_pictures_are_small_xml(self, warehouse: "Warehouse") -> None:
-        """
-        A picture is well-formed and below 300 kB, however many operations there are.
-        """
-        sitting = warehouse.baseline(25)
+        """A picture is well-formed and below 300 kB, however many operations there are."""
+        run = warehouse.baseline(25)
         for number in range(60):
-            warehouse.reading(sitting, "redis", f"operation-{number}", n=80)
+            warehouse.reading(run, "redis", f"operation-{number}", n=80)
         charts = render(warehouse.folders).charts
 
         assert [chart.name for chart in charts] == ["overview.svg", "redis.svg"]
@@ -429,11 +373,9 @@ class TestFiles:
             assert chart.stat().st_size < 300_000
 
     def test_the_same_data_gives_the_same_bytes(self, warehouse: "Warehouse") -> None:
-        """
-        Rendering twice changes nothing, so a report can be kept under version control.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.reading(sitting, "redis", "get")
+        """Rendering twice changes nothing, so a report can be kept under version control."""
+        run = warehouse.baseline(25)
+        warehouse.reading(run, "redis", "get")
 
         def everything() -> dict[str, bytes]:
             render(warehouse.folders)
@@ -441,17 +383,13 @@ class TestFiles:
             return {path.name: path.read_bytes() for path in found}
 
         assert everything() == everything()
-        pages = {
-            f"{name}.{suffix}" for name in ("latest", f"baseline-{sitting}") for suffix in ("md", "html")
-        }
+        pages = {f"{name}.{suffix}" for name in ("latest", f"baseline-{run}") for suffix in ("md", "html")}
         assert {*pages, "overview.svg", "redis.svg"} == everything().keys()
 
 
 class TestThroughTheStore:
     def test_kept_rounds_become_a_page(self, tmp_path: Path) -> None:
-        """
-        Rounds that the store kept and summarised come out with the percentiles of their calls.
-        """
+        """Rounds that the store kept and summarised come out with the percentiles of their calls."""
         folders = Folders(tmp_path)
         began_ns = 1_795_576_500_000_000_000
         begun = Baseline(
@@ -503,18 +441,16 @@ class TestThroughTheStore:
 
 class TestHostileText:
     def test_nothing_that_others_named_does_harm(self, warehouse: "Warehouse") -> None:
-        """
-        Names, versions, reasons and keys with markup in them stay words: in tables, headings, code and paths.
-        """
-        sitting = warehouse.baseline(25, stack=SCRIPT, profile=SCRIPT)
+        """Names, versions, reasons and keys with markup in them stay words: in tables, headings, code and paths."""
+        run = warehouse.baseline(25, stack=SCRIPT, profile=SCRIPT)
         service = f"../../{SCRIPT}"
-        warehouse.service(sitting, service, product=SCRIPT, version=SCRIPT)
-        warehouse.service(sitting, "redis", state="failed", reason=SCRIPT, product=None, version=None)
-        warehouse.fact(sitting, "host", SCRIPT, SCRIPT)
-        warehouse.fact(sitting, "host", "cpu_model", SCRIPT)
-        warehouse.fact(sitting, service, SCRIPT, SCRIPT)
-        warehouse.reading(sitting, service, "get", title=SCRIPT, benchmark=f"a'b{SCRIPT}")
-        warehouse.reading(sitting, service, "set", title="$x$ \\frac{", valid=False, invalid_reason=SCRIPT)
+        warehouse.service(run, service, product=SCRIPT, version=SCRIPT)
+        warehouse.service(run, "redis", state="failed", reason=SCRIPT, product=None, version=None)
+        warehouse.fact(run, "host", SCRIPT, SCRIPT)
+        warehouse.fact(run, "host", "cpu_model", SCRIPT)
+        warehouse.fact(run, service, SCRIPT, SCRIPT)
+        warehouse.reading(run, service, "get", title=SCRIPT, benchmark=f"a'b{SCRIPT}")
+        warehouse.reading(run, service, "set", title="$x$ \\frac{", valid=False, invalid_reason=SCRIPT)
         rendered = render(warehouse.folders)
         text = rendered.report.read_text("utf-8")
         page, code = text.split("```sql")

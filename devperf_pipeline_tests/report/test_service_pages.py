@@ -12,15 +12,13 @@ if TYPE_CHECKING:
 
 class TestPanel:
     def test_the_chart_is_inline_and_fits_the_dialog(self, warehouse: "Warehouse") -> None:
-        """
-        The picture is part of the Markdown, at most 450 pixels wide.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.service(sitting, "redis")
-        warehouse.reading(sitting, "redis", "get")
-        warehouse.reading(sitting, "redis", "get", users=10)
+        """The picture is part of the Markdown, at most 450 pixels wide."""
+        run = warehouse.baseline(25)
+        warehouse.service(run, "redis")
+        warehouse.reading(run, "redis", "get")
+        warehouse.reading(run, "redis", "get", users=10)
         with connect(warehouse.folders) as con:
-            panel = service_panel(con, sitting, "redis")
+            panel = service_panel(con, run, "redis")
 
         found = re.search(r"\(data:image/svg\+xml;base64,([^)]+)\)", panel)
         assert found
@@ -31,37 +29,31 @@ class TestPanel:
         )
 
     def test_what_does_not_count_is_said(self, warehouse: "Warehouse") -> None:
-        """
-        A service with nothing but invalid readings has no chart and a reason.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.reading(sitting, "redis", "get", valid=False, invalid_reason="wrong answers")
+        """A service with nothing but invalid readings has no chart and a reason."""
+        run = warehouse.baseline(25)
+        warehouse.reading(run, "redis", "get", valid=False, invalid_reason="wrong answers")
         with connect(warehouse.folders) as con:
-            panel = service_panel(con, sitting, "redis")
+            panel = service_panel(con, run, "redis")
 
         assert "- ~~GET~~, 1 user, engine: wrong answers" in panel.splitlines()
         assert "data:image" not in panel
 
     def test_a_service_nobody_measured(self, warehouse: "Warehouse") -> None:
-        """
-        A service without any row has a sentence and no rows.
-        """
-        sitting = warehouse.baseline(25)
+        """A service without any row has a sentence and no rows."""
+        run = warehouse.baseline(25)
         with connect(warehouse.folders) as con:
-            assert service_panel(con, sitting, "redis") == "**redis** has no measurement yet."
-            assert [] == service_rows(con, sitting, "redis")
+            assert service_panel(con, run, "redis") == "**redis** has no measurement yet."
+            assert [] == service_rows(con, run, "redis")
 
 
 class TestRows:
     def test_numbers_are_rounded_and_sortable(self, warehouse: "Warehouse") -> None:
-        """
-        Dagster's table has numbers in milliseconds, and the driver's median beside the engine's.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.reading(sitting, "redis", "get", p50_ns=20_123, errors=1)
-        warehouse.reading(sitting, "redis", "get", instrument="driver", p50_ns=44_100)
+        """Dagster's table has numbers in milliseconds, and the driver's median beside the engine's."""
+        run = warehouse.baseline(25)
+        warehouse.reading(run, "redis", "get", p50_ns=20_123, errors=1)
+        warehouse.reading(run, "redis", "get", instrument="driver", p50_ns=44_100)
         with connect(warehouse.folders) as con:
-            rows = service_rows(con, sitting, "redis")
+            rows = service_rows(con, run, "redis")
 
         expected = {
             "operation": "GET",
@@ -80,20 +72,16 @@ class TestRows:
         assert [expected] == rows
 
     def test_too_few_calls_give_no_number(self, warehouse: "Warehouse") -> None:
-        """
-        The table on the asset's page is as careful as the report.
-        """
-        sitting = warehouse.baseline(25)
-        warehouse.reading(sitting, "redis", "get", n=50)
+        """The table on the asset's page is as careful as the report."""
+        run = warehouse.baseline(25)
+        warehouse.reading(run, "redis", "get", n=50)
         with connect(warehouse.folders) as con:
-            row = service_rows(con, sitting, "redis")[0]
+            row = service_rows(con, run, "redis")[0]
 
         assert (None, None) == (row["p95 ms"], row["p99 ms"])
 
     def test_older_readings_belong_to_older_materialisations(self, warehouse: "Warehouse") -> None:
-        """
-        What an earlier baseline measured is neither in the rows nor in the panel of this one.
-        """
+        """What an earlier baseline measured is neither in the rows nor in the panel of this one."""
         first, second = warehouse.baseline(22), warehouse.baseline(25)
         warehouse.reading(first, "redis", "get")
         warehouse.reading(first, "redis", "set")

@@ -49,17 +49,17 @@ class TestLoadTests:
         A line for each number of users, invalid ones with their reason; the sweep as a picture that fits the dialog; the
         load test and the knee as numbers over time; nobody else's rows.
         """
-        sitting = warehouse.baseline(25)
-        load_test(warehouse, sitting, "gin", 1)
-        load_test(warehouse, sitting, "gin", 100, throughput_per_s=2_000.0)
-        load_test(warehouse, sitting, "gin", 200, valid=False, invalid_reason="9 calls were refused")
-        load_test(warehouse, sitting, "express", 100)
+        run = warehouse.baseline(25)
+        load_test(warehouse, run, "gin", 1)
+        load_test(warehouse, run, "gin", 100, throughput_per_s=2_000.0)
+        load_test(warehouse, run, "gin", 200, valid=False, invalid_reason="9 calls were refused")
+        load_test(warehouse, run, "express", 100)
         warehouse.row(
-            "knees", baseline_id=sitting, service="gin", operation="get-health-all", knee_users=20,
+            "knees", baseline_id=run, service="gin", operation="get-health-all", knee_users=20,
             knee_throughput_per_s=1_900.0, reason="94 % of the best",
         )  # fmt: skip
         with connect(warehouse.folders) as con:
-            shown = page(con, sitting, "load_tests", "gin")
+            shown = page(con, run, "load_tests", "gin")
         picture = re.search(r"base64,([^)]+)", shown.panel)
 
         assert [
@@ -78,14 +78,12 @@ class TestLoadTests:
         assert "only wait longer: Gin, get-health-all: 20 users at 1,900/s (94 % of the best)." in shown.panel
 
     def test_too_few_calls_have_no_percentile(self, warehouse: "Warehouse") -> None:
-        """
-        From 72 calls on there is a p95 and from 368 on a p99, as in every other table, in the trend too.
-        """
-        sitting = warehouse.baseline(25)
+        """From 72 calls on there is a p95 and from 368 on a p99, as in every other table, in the trend too."""
+        run = warehouse.baseline(25)
         for users, n in ((1, 71), (2, 72), (5, 367), (10, 368), (100, 71)):
-            load_test(warehouse, sitting, "gin", users, n=n)
+            load_test(warehouse, run, "gin", users, n=n)
         with connect(warehouse.folders) as con:
-            shown = page(con, sitting, "load_tests", "gin")
+            shown = page(con, run, "load_tests", "gin")
 
         assert [(None, None), (2.0, None), (2.0, None), (2.0, 3.0), (None, None)] == [
             (row["p95 ms"], row["p99 ms"]) for row in shown.rows
@@ -95,37 +93,31 @@ class TestLoadTests:
 
 class TestResources:
     def test_too_few_readings_have_no_cpu(self, warehouse: "Warehouse") -> None:
-        """
-        One reading has no range, and may lie half outside the load.
-        """
-        sitting = warehouse.baseline(25)
+        """One reading has no range, and may lie half outside the load."""
+        run = warehouse.baseline(25)
         for users, readings in ((50, 1), (100, 3)):
             used(
-                warehouse, sitting, "redis", phase="load", users=users, readings=readings, cpu_p5=0.5, cpu_p95=2.0,
+                warehouse, run, "redis", phase="load", users=users, readings=readings, cpu_p5=0.5, cpu_p95=2.0,
                 benchmark=f"redis/get-hit/sustained-{users}/engine",
             )  # fmt: skip
         with connect(warehouse.folders) as con:
-            shown = page(con, sitting, "resources", "redis")
+            shown = page(con, run, "resources", "redis")
 
         assert [(None, None, None), (1.0, 0.5, 2.0)] == [
             (row["CPU %, p50"], row["CPU %, p5"], row["CPU %, p95"]) for row in shown.rows
         ]
 
     def test_nodes_are_rows_and_their_sums_the_trend(self, warehouse: "Warehouse") -> None:
-        """
-        Each node at rest and under its own loads; what it used while others were loaded is not its page's.
-        """
-        sitting = warehouse.baseline(25)
+        """Each node at rest and under its own loads; what it used while others were loaded is not its page's."""
+        run = warehouse.baseline(25)
         own = {"phase": "load", "benchmark": "redis_cluster/get/sustained-50/engine", "users": 50}
-        used(warehouse, sitting, "redis_cluster/2", **own)
-        used(
-            warehouse, sitting, "redis_cluster/1", phase="load", benchmark="redis/get-hit/sustained-50/engine"
-        )
-        used(warehouse, sitting, "redis_cluster/1")
-        used(warehouse, sitting, "redis_cluster/2")
-        used(warehouse, sitting, "redis")
+        used(warehouse, run, "redis_cluster/2", **own)
+        used(warehouse, run, "redis_cluster/1", phase="load", benchmark="redis/get-hit/sustained-50/engine")
+        used(warehouse, run, "redis_cluster/1")
+        used(warehouse, run, "redis_cluster/2")
+        used(warehouse, run, "redis")
         with connect(warehouse.folders) as con:
-            shown = page(con, sitting, "resources", "redis_cluster")
+            shown = page(con, run, "resources", "redis_cluster")
 
         assert [("redis_cluster/1", "idle"), ("redis_cluster/2", "idle"), ("redis_cluster/2", "load")] == [
             (row["process tree"], row["phase"]) for row in shown.rows
@@ -133,16 +125,14 @@ class TestResources:
         assert {"idle, CPU %": 2.0, "idle, RSS MiB": 20.0, "idle, PSS MiB": 8.0} == shown.trend
 
     def test_memory_that_cannot_be_told_is_no_trend(self, warehouse: "Warehouse") -> None:
-        """
-        A slope inside its error stands in words and is not drawn.
-        """
-        sitting = warehouse.baseline(25)
+        """A slope inside its error stands in words and is not drawn."""
+        run = warehouse.baseline(25)
         warehouse.row(
-            "memory_per_request", baseline_id=sitting, service="gin", measure="pss", points=5, users_max=200,
+            "memory_per_request", baseline_id=run, service="gin", measure="pss", points=5, users_max=200,
             bytes_per_request=100.0, low_bytes=-2_048.0, high_bytes=4_096.0, tells=False, verdict="cannot tell",
         )  # fmt: skip
         with connect(warehouse.folders) as con:
-            shown = page(con, sitting, "resources", "gin")
+            shown = page(con, run, "resources", "gin")
 
         assert {} == shown.trend
         assert "(PSS): 100 B (−2 KiB to 4 KiB); cannot tell." in shown.panel  # noqa: RUF001 - a minus
@@ -150,14 +140,12 @@ class TestResources:
 
 class TestTools:
     def test_one_that_sees_its_end_late_is_said_so(self, warehouse: "Warehouse") -> None:
-        """
-        Every run is a row; a failed one says why and is not drawn.
-        """
-        sitting = warehouse.baseline(25)
-        stated(warehouse, sitting, "benchmark-get")
-        stated(warehouse, sitting, "set-distributed", problem="it did not end", throughput_per_s=None)
+        """Every run is a row; a failed one says why and is not drawn."""
+        run = warehouse.baseline(25)
+        stated(warehouse, run, "benchmark-get")
+        stated(warehouse, run, "set-distributed", problem="it did not end", throughput_per_s=None)
         with connect(warehouse.folders) as con:
-            shown = page(con, sitting, "tools", "redis_cluster")
+            shown = page(con, run, "tools", "redis_cluster")
 
         assert [
             (
@@ -177,13 +165,11 @@ class TestTools:
 
 class TestOthers:
     def test_what_was_not_measured_has_an_empty_page(self, warehouse: "Warehouse") -> None:
-        """
-        No rows, nothing to draw, nothing to say; and the stage "samples" has a page elsewhere.
-        """
-        sitting = warehouse.baseline(25)
+        """No rows, nothing to draw, nothing to say; and the stage "samples" has a page elsewhere."""
+        run = warehouse.baseline(25)
         with connect(warehouse.folders) as con:
             found = [
-                page(con, sitting, stage, "gin") for stage in ("load_tests", "resources", "tools", "samples")
+                page(con, run, stage, "gin") for stage in ("load_tests", "resources", "tools", "samples")
             ]
 
         assert [([], {}, "")] * 4 == [([*one.rows], one.trend, one.panel) for one in found]

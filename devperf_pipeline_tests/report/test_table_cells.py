@@ -11,10 +11,8 @@ if TYPE_CHECKING:
 
 class TestHost:
     def test_what_is_not_there_is_no_row(self, warehouse: "Warehouse") -> None:
-        """
-        The table holds what was found, what people ask first at its head; the rest is one sentence.
-        """
-        sitting = warehouse.baseline(25)
+        """The table holds what was found, what people ask first at its head; the rest is one sentence."""
+        run = warehouse.baseline(25)
         facts = {
             "docker": "none",
             "filesystem": "ext4",
@@ -23,9 +21,9 @@ class TestHost:
             "vm_rosetta": "none",
         }
         for key, value in facts.items():
-            warehouse.fact(sitting, "host", key, value)
+            warehouse.fact(run, "host", key, value)
         with connect(warehouse.folders) as con:
-            table, rest = host(picture(con, sitting))
+            table, rest = host(picture(con, run))
 
         assert isinstance(table, Table)
         assert [["memory", "8 GiB"], ["filesystem", "ext4"]] == [list(row) for row in table.rows]

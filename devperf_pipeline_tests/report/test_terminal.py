@@ -5,9 +5,7 @@ from devperf_pipeline.report import terminal
 
 class TestTable:
     def test_lines_up(self) -> None:
-        """
-        Words stand to the left, numbers to the right with six digits, nothing stands for null.
-        """
+        """Words stand to the left, numbers to the right with six digits, nothing stands for null."""
         text = terminal.table(("name", "ms"), [("GET (hit)", 0.0176361234), ("SET", 12), (None, None)])
 
         assert [
@@ -19,18 +17,14 @@ class TestTable:
         ] == text.split("\n")
 
     def test_keeps_a_line_one_line(self) -> None:
-        """
-        Neither newlines nor control characters of a value reach the terminal.
-        """
+        """Neither newlines nor control characters of a value reach the terminal."""
         text = terminal.table(("a\nb",), [("x\ny\x1b[31mz",), (datetime(2026, 11, 25, tzinfo=UTC),)])
 
         assert 4 == len(text.splitlines())
         assert "\x1b" not in text
 
     def test_says_that_there_are_more(self) -> None:
-        """
-        After 200 rows it stops, and says how to have the others.
-        """
+        """After 200 rows it stops, and says how to have the others."""
         many = terminal.table(("n",), [(n,) for n in range(201)]).splitlines()
         all_of_them = terminal.table(("n",), [(n,) for n in range(200)]).splitlines()
 
@@ -38,17 +32,13 @@ class TestTable:
         assert (202, "199") == (len(all_of_them), all_of_them[-1].strip())
 
     def test_without_rows(self) -> None:
-        """
-        The names of the columns stand alone.
-        """
+        """The names of the columns stand alone."""
         assert "n\n─" == terminal.table(("n",), [])
 
 
 class TestCsv:
     def test_has_every_digit(self) -> None:
-        """
-        Numbers are whole, commas and quotes are quoted, null is empty.
-        """
+        """Numbers are whole, commas and quotes are quoted, null is empty."""
         lines = terminal.csv_lines(("a", "b"), [(0.1 + 0.2, 'x,"y"'), (None, 1)])
 
         assert ["a,b", '0.30000000000000004,"x,""y"""', ",1"] == list(lines)

@@ -1,6 +1,4 @@
-"""
-How do tests make the calls of an operation?
-"""
+"""How do tests make the calls of an operation?"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,16 +17,12 @@ RIGHT: Verdict = (Outcome.OK, None)
 
 
 def named(session: Session, name: str) -> Operation:
-    """
-    The operation of that name.
-    """
+    """The operation of that name."""
     return {operation.name: operation for operation in session.operations()}[name]
 
 
 def by_engine(operation: Operation, connections: Sequence[Any]) -> list[Verdict]:
-    """
-    Outcome and verdict of every call, a user for each connection, in turn.
-    """
+    """Outcome and verdict of every call, a user for each connection, in turn."""
     assert operation.wire is not None
     if operation.reset:
         operation.reset(len(connections), CALLS)
@@ -44,9 +38,7 @@ def by_engine(operation: Operation, connections: Sequence[Any]) -> list[Verdict]
 
 
 def by_driver(operation: Operation, connections: Sequence[Any]) -> list[Verdict]:
-    """
-    The same through the driver.
-    """
+    """The same through the driver."""
     assert operation.driver is not None
     if operation.reset:
         operation.reset(len(connections), CALLS)
@@ -60,9 +52,7 @@ def by_driver(operation: Operation, connections: Sequence[Any]) -> list[Verdict]
 
 
 def failed(operation: Operation, wire: Wire, connection: Any) -> str | None:
-    """
-    The verdict of the engine on a call that the server refuses; by the driver it is an error as well.
-    """
+    """The verdict of the engine on a call that the server refuses; by the driver it is an error as well."""
     assert operation.driver is not None
     blocking(wire.sockets)
     replies = exchange(wire.sockets, wire.calls[0])

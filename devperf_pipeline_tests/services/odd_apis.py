@@ -25,9 +25,7 @@ Reply = tuple[int, Mapping[str, str], Any]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """
-    What was asked: the query and the JSON body decoded.
-    """
+    """What was asked: the query and the JSON body decoded."""
 
     method: str
     path: str
@@ -42,9 +40,7 @@ Api = Callable[[Request], Reply]
 
 @contextmanager
 def serving(api: Api) -> Iterator[Address]:
-    """
-    The API on a port of its own.
-    """
+    """The API on a port of its own."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -87,9 +83,7 @@ def serving(api: Api) -> Iterator[Address]:
 
 
 def stranger(request: Request) -> Reply:
-    """
-    An API of somebody else that follows the contract where it goes, and tells the time.
-    """
+    """An API of somebody else that follows the contract where it goes, and tells the time."""
     match request.path:
         case "/":
             return 200, {}, {"framework": "Stranger", "version": "1"}
@@ -102,9 +96,7 @@ def stranger(request: Request) -> Reply:
 
 
 def limiting(api: Api, allowed: int, refusal: Reply, headers: Mapping[str, str] | None = None) -> Api:
-    """
-    An API that refuses all but the first calls of a minute.
-    """
+    """An API that refuses all but the first calls of a minute."""
     made = [0]
 
     def limited(request: Request) -> Reply:
@@ -152,9 +144,7 @@ def caching(
 
 @dataclass(slots=True)
 class DevstackCore:
-    """
-    A reference API of devstack-core in one language, with what lies behind it.
-    """
+    """A reference API of devstack-core in one language, with what lies behind it."""
 
     language: str
     keys: dict[str, str] = field(default_factory=dict[str, str])
@@ -202,9 +192,7 @@ class DevstackCore:
 
 
 def slot_of(key: str) -> int:
-    """
-    A key's slot, as the cluster's specification computes it: bit by bit.
-    """
+    """A key's slot, as the cluster's specification computes it: bit by bit."""
     crc = 0
     for byte in key.encode():
         crc ^= byte << 8

@@ -1,6 +1,4 @@
-"""
-How is a running service entered by somebody whose password is as odd as passwords get?
-"""
+"""How is a running service entered by somebody whose password is as odd as passwords get?"""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -52,9 +50,7 @@ def _postgresql(service: Service) -> Iterator[Credentials]:
 
 @contextmanager
 def _pgbouncer(service: Service) -> Iterator[Credentials]:
-    """
-    A user of the server behind it whom PgBouncer's own file knows as well.
-    """
+    """A user of the server behind it whom PgBouncer's own file knows as well."""
     who = service.credentials
     assert who is not None
     with (
@@ -120,9 +116,7 @@ def _mongodb(service: Service) -> Iterator[Credentials]:
 
 @contextmanager
 def _redis(service: Service) -> Iterator[Credentials]:
-    """
-    The password of every node, which each user without a name of his own needs: applications know no other.
-    """
+    """The password of every node, which each user without a name of his own needs: applications know no other."""
     who = service.credentials
     assert who is not None
     with ExitStack() as nodes:
@@ -161,8 +155,6 @@ WAYS: Mapping[str, Callable[[Service], Any]] = {
 
 @contextmanager
 def entered_oddly(service: Service) -> Iterator[Service]:
-    """
-    The service, entered with the odd password.
-    """
+    """The service, entered with the odd password."""
     with WAYS[service.kind](service) as credentials:
         yield replace(service, credentials=credentials)

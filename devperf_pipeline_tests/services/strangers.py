@@ -1,6 +1,4 @@
-"""
-Who may be found at an address where a database was expected?
-"""
+"""Who may be found at an address where a database was expected?"""
 
 import socket
 import threading
@@ -13,9 +11,7 @@ from devperf_pipeline.model import Address
 
 @contextmanager
 def nobody() -> Iterator[Address]:
-    """
-    A port that is taken, so that no one else gets it, and on which nobody listens.
-    """
+    """A port that is taken, so that no one else gets it, and on which nobody listens."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         yield Address(*sock.getsockname())
@@ -23,18 +19,14 @@ def nobody() -> Iterator[Address]:
 
 @contextmanager
 def silence() -> Iterator[Address]:
-    """
-    Somebody who accepts and never says a word.
-    """
+    """Somebody who accepts and never says a word."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
         yield Address(*sock.getsockname())
 
 
 @contextmanager
 def web_server() -> Iterator[Address]:
-    """
-    Somebody who speaks HTTP.
-    """
+    """Somebody who speaks HTTP."""
 
     class Quiet(BaseHTTPRequestHandler):
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name is the base class's
@@ -50,9 +42,7 @@ def web_server() -> Iterator[Address]:
 
 @contextmanager
 def talker(words: bytes) -> Iterator[Address]:
-    """
-    Somebody who says the same to everyone, before being asked, and hangs up.
-    """
+    """Somebody who says the same to everyone, before being asked, and hangs up."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
 
         def talk() -> None:

@@ -16,17 +16,13 @@ class TestNames:
         ],
     )
     def test_say_the_kind(self, service: str, title: str | None, role: str) -> None:
-        """
-        A service is known by its name, an API of a stack file by how its name begins; nothing else is.
-        """
+        """A service is known by its name, an API of a stack file by how its name begins; nothing else is."""
         kind = kind_of(service)
 
         assert (title, role) == (kind and kind.title, role_of(service))
 
     def test_order(self) -> None:
-        """
-        Services stand as in the catalogue, APIs of the same stack file by name, what nobody knows last.
-        """
+        """Services stand as in the catalogue, APIs of the same stack file by name, what nobody knows last."""
         names = ["prometheus", "api_next", "api", "actix", "postgresql"]
 
         assert ["postgresql", "actix", "api", "api_next", "prometheus"] == sorted(names, key=place_of)

@@ -17,9 +17,7 @@ pytestmark = pytest.mark.servers
 
 @pytest.fixture(name="visited", params=WAYS)
 def _visited(request: pytest.FixtureRequest, running_stack: Stack, tmp_path: Path) -> Iterator[Stack]:
-    """
-    The stack of one service whose odd password the running Vault keeps.
-    """
+    """The stack of one service whose odd password the running Vault keeps."""
     kind: str = request.param
     for needed in ("vault", kind):
         if needed in running_stack.missing:
@@ -36,9 +34,7 @@ def _visited(request: pytest.FixtureRequest, running_stack: Stack, tmp_path: Pat
 
 class TestOddPasswords:
     def test_measure(self, visited: Stack) -> None:
-        """
-        Every call of every operation is answered right, by engine and driver, and what was made is removed.
-        """
+        """Every call of every operation is answered right, by engine and driver, and what was made is removed."""
         assert {} == visited.missing
         [service] = visited.services
         with closing(CATALOGUE[service.kind].open_session(service)) as session:

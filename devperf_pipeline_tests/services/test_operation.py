@@ -82,25 +82,19 @@ def _session(running_stack: Stack, request: pytest.FixtureRequest) -> Iterator[S
 class TestOperations:
     @pytest.mark.parametrize(("session", "titles"), TITLES.items(), indirect=["session"], ids=list(TITLES))
     def test_are_the_published_ones(self, session: Session, titles: dict[str, str]) -> None:
-        """
-        The floor comes first, then the published operations under their published titles.
-        """
+        """The floor comes first, then the published operations under their published titles."""
         assert list(titles.items()) == [(each.name, each.title) for each in session.operations()]
 
     @pytest.mark.parametrize(("session", "name"), EACH, indirect=["session"])
     @pytest.mark.parametrize("through", [by_engine, by_driver])
     def test_answer_right(self, session: Session, name: str, through: Through) -> None:
-        """
-        Every call of two users is answered right, to the last value, whichever instrument made it.
-        """
+        """Every call of two users is answered right, to the last value, whichever instrument made it."""
         with closing(session.connect()) as one, closing(session.connect()) as two:
             assert [RIGHT] * (2 * CALLS) == through(named(session, name), [one, two])
 
     @pytest.mark.parametrize(("session", "name"), EACH, indirect=["session"])
     def test_take_turns_on_one_connection(self, session: Session, name: str) -> None:
-        """
-        The driver gives right answers on a connection whose socket the engine used before, and gives it back.
-        """
+        """The driver gives right answers on a connection whose socket the engine used before, and gives it back."""
         with closing(session.connect()) as connection:
             for through in (by_engine, by_driver, by_engine, by_driver):
                 assert [RIGHT] * CALLS == through(named(session, name), [connection])
@@ -111,9 +105,7 @@ class TestOperations:
         indirect=["session"],
     )
     def test_delete_nothing_twice(self, session: Session, name: str) -> None:
-        """
-        What is gone cannot be deleted again: both instruments say so.
-        """
+        """What is gone cannot be deleted again: both instruments say so."""
         op = named(session, name)
         assert op.finite
         with closing(session.connect()) as connection:

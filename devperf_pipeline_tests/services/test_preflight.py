@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from devperf_pipeline.model import Address, Service, Stack
-from devperf_pipeline.services.preflight import examine
+from devperf_pipeline.services.preflight import run_preflight
 from devperf_pipeline.services.relational.preflight import (
     CONNECTIONS,
     few,
@@ -33,28 +33,28 @@ def stack(*services: Service, missing: dict[str, str] | None = None) -> Stack:
     return Stack(name="x", path=Path("x.toml"), managed=False, services=services, missing=missing or {})
 
 
-class TestExamine:
+class TestRunPreflight:
     def test_each_by_itself(self) -> None:
         """One that is not there, one that is missing and one that is cached: each gets its own answer, in order."""
         with serving(caching(stranger, key=lambda request: request.path)) as address, nobody() as other:
             redis = Service(name="redis", kind="redis", addresses=(other,))
             vault = Service(name="vault", kind="vault", addresses=(Address("127.0.0.1", 1),))
             api = Service(name="gin", kind="gin", addresses=(address,))
-            found = examine(stack(redis, vault, api, missing={"vault": "no token"}))
+            found = run_preflight(stack(redis, vault, api, missing={"vault": "no token"}))
 
         assert ["redis", "vault", "gin"] == [each.service.name for each in found]
         assert f"expected a server at {other}" in str(found[0].problem)
         assert "no token" == found[1].problem
         assert found[2].facts
-        assert any("a cache seems to answer (timestamp was" in each for each in found[2].spoilers)
+        assert any("a cache seems to answer (timestamp was" in each for each in found[2].warnings)
 
     @pytest.mark.servers
-    def test_our_own_stack_has_no_spoilers(self, running_stack: Stack) -> None:
+    def test_our_own_stack_has_no_warnings(self, running_stack: Stack) -> None:
         """What this project starts is all there, and nothing stands before it."""
-        found = examine(running_stack)
+        found = run_preflight(running_stack)
         started = [each for each in found if each.service.name not in running_stack.missing]
         assert {} == {each.service.name: each.problem for each in started if each.problem}
-        assert {} == {each.service.name: each.spoilers for each in started if each.spoilers}
+        assert {} == {each.service.name: each.warnings for each in started if each.warnings}
 
 
 class TestPostgresql:

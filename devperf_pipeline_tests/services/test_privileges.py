@@ -15,7 +15,7 @@ from redis import Redis
 
 from devperf_pipeline.model import Credentials, Service, Stack
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.services.operation import Forewarning
+from devperf_pipeline.services.operation import Preflight
 from devperf_pipeline_tests import administrators
 from devperf_pipeline_tests.services.calls import RIGHT, by_driver, by_engine
 from devperf_pipeline_tests.services.visits import running
@@ -26,22 +26,18 @@ US = Credentials("measurer", PASSWORD)
 
 
 def block(language: str, database: str = "") -> list[str]:
-    """
-    What the page says to run, line by line.
-    """
+    """What the page says to run, line by line."""
     [found] = re.findall(rf"```{language}\n(.*?)```", DOCUMENTED, re.DOTALL)
     return re.sub(r"\bapp\b", database, found.replace("CHANGE-ME", PASSWORD)).strip().splitlines()
 
 
 def measured_with(service: Service) -> dict[str, object]:
-    """
-    What a visit with few privileges finds missing, and how every call of every operation ended.
-    """
+    """What a visit with few privileges finds missing, and how every call of every operation ended."""
     session = CATALOGUE[service.kind].open_session(service)
     try:
-        assert isinstance(session, Forewarning)
+        assert isinstance(session, Preflight)
         found: dict[str, object] = {
-            "missing": [each for each in session.spoilers() if "privilege" in each],
+            "missing": [each for each in session.preflight() if "privilege" in each],
         }
         session.prepare()
         for operation in session.operations():
@@ -61,18 +57,14 @@ def measured_with(service: Service) -> dict[str, object]:
 
 
 def as_administrator(service: Service, statements: Sequence[str]) -> None:
-    """
-    Run statements as the one who owns the database server.
-    """
+    """Run statements as the one who owns the database server."""
     for statement in statements:
         administrators.ask(service, statement)
 
 
 @contextmanager
 def user_of(service: Service, *, grants: int) -> Iterator[Service]:
-    """
-    The service, entered as the documented user with that many of its documented lines.
-    """
+    """The service, entered as the documented user with that many of its documented lines."""
     dropped = {
         "postgresql": [f'REVOKE ALL ON DATABASE "{service.database}" FROM measurer', "DROP ROLE measurer"],
         "mysql": ["DROP USER measurer@'%'"],
@@ -97,8 +89,8 @@ class TestRelational:
         """A user without the grants is told so by asking, with the statement that gives them."""
         with user_of(running_stack.service(kind), grants=1) as service:
             session = CATALOGUE[kind].open_session(service)
-            assert isinstance(session, Forewarning)
-            found = session.spoilers()
+            assert isinstance(session, Preflight)
+            found = session.preflight()
             session.close()
         assert any("missing privilege" in each and "GRANT CREATE" in each for each in found)
 
@@ -106,16 +98,12 @@ class TestRelational:
 @pytest.mark.servers
 class TestMongodb:
     def test_documented_role_is_enough(self, running_stack: Stack) -> None:
-        """
-        With the documented role alone every operation is measured, and nothing is missing.
-        """
+        """With the documented role alone every operation is measured, and nothing is missing."""
         with mongodb_user(running_stack, json.loads("".join(block("mongodb")))) as service:
             assert {"missing": []} == measured_with(service)
 
     def test_what_is_missing_is_known_before(self, running_stack: Stack) -> None:
-        """
-        A user without that role is told of it by asking, before anything is made.
-        """
+        """A user without that role is told of it by asking, before anything is made."""
         reader = {
             "createUser": "measurer",
             "pwd": PASSWORD,
@@ -125,8 +113,8 @@ class TestMongodb:
             mongodb_user(running_stack, reader) as service,
             closing(CATALOGUE["mongodb"].open_session(service)) as session,
         ):
-            assert isinstance(session, Forewarning)
-            [missing] = session.spoilers()
+            assert isinstance(session, Preflight)
+            [missing] = session.preflight()
 
         assert (
             "a missing privilege, perhaps: expected the role dbOwner on devperf, found read on devperf"
@@ -136,9 +124,7 @@ class TestMongodb:
 
 @contextmanager
 def mongodb_user(running_stack: Stack, statement: dict[str, Any]) -> Iterator[Service]:
-    """
-    The service as the user that a statement makes sees it.
-    """
+    """The service as the user that a statement makes sees it."""
     service = running(running_stack, "mongodb")
     with administrators.mongodb(service) as client:
         client.admin.command(statement)
@@ -181,8 +167,8 @@ class TestRedis:
             node.config_set("maxmemory-policy", "allkeys-lru")
             node.config_set("maxmemory", "5mb")
             session = CATALOGUE["redis"].open_session(service)
-            assert isinstance(session, Forewarning)
-            found = session.spoilers()
+            assert isinstance(session, Preflight)
+            found = session.preflight()
             session.close()
         finally:
             for name in ("maxmemory", "maxmemory-policy"):
@@ -203,8 +189,8 @@ class TestRedis:
         try:
             node.execute_command("ACL", "SETUSER", US.username, "on", f">{PASSWORD}", *allowed)
             session = CATALOGUE["redis"].open_session(replace(service, credentials=US))
-            assert isinstance(session, Forewarning)
-            found = session.spoilers()
+            assert isinstance(session, Preflight)
+            found = session.preflight()
             session.close()
         finally:
             node.execute_command("ACL", "DELUSER", US.username)
@@ -233,9 +219,7 @@ class TestRabbitmq:
 
 
 def ask(service: Service, method: str, path: str, body: dict[str, str] | None = None) -> Any:
-    """
-    Ask the broker's management API as its administrator.
-    """
+    """Ask the broker's management API as its administrator."""
     who = service.credentials
     assert who is not None
     token = base64.b64encode(f"{who.username}:{who.password}".encode()).decode()

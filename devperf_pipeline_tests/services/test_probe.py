@@ -30,9 +30,7 @@ def listen_to(server: socket.socket, deadline_s: float = 0.3) -> bytes:
 
 class TestHear:
     def test_names_a_closed_port(self, listener: socket.socket) -> None:
-        """
-        Where nothing listens, the message names service and address.
-        """
+        """Where nothing listens, the message names service and address."""
         address = address_of(listener)
         listener.close()
         with pytest.raises(
@@ -41,18 +39,14 @@ class TestHear:
             hear(SERVICE, address, say=b"", enough=bool)
 
     def test_ends_in_time_where_nothing_is_said(self, listener: socket.socket) -> None:
-        """
-        A port that accepts and never answers costs the deadline and no more.
-        """
+        """A port that accepts and never answers costs the deadline and no more."""
         began = time.monotonic()
         with pytest.raises(ServiceUnreachable, match="does not answer within"):
             listen_to(listener)
         assert time.monotonic() - began < 5
 
     def test_ends_in_time_where_it_drips(self, listener: socket.socket) -> None:
-        """
-        A byte now and then does not prolong the deadline; what was heard is returned.
-        """
+        """A byte now and then does not prolong the deadline; what was heard is returned."""
 
         def drip() -> None:
             connection, _ = listener.accept()
@@ -73,9 +67,7 @@ class TestHear:
         assert heard.strip(b"x") == b""
 
     def test_returns_what_was_heard(self, listener: socket.socket) -> None:
-        """
-        It ends as soon as enough was heard.
-        """
+        """It ends as soon as enough was heard."""
 
         def answer() -> None:
             connection, _ = listener.accept()
@@ -92,9 +84,7 @@ class TestHear:
 
 class TestGrowing:
     def test_until_the_other_side_ends(self) -> None:
-        """
-        All that was heard is given whenever more of it came, and the end of the connection is an error.
-        """
+        """All that was heard is given whenever more of it came, and the end of the connection is an error."""
         ours, theirs = socket.socketpair()
         with ours, theirs:
             heard = growing(ours, b"hello")
@@ -110,25 +100,19 @@ class TestGrowing:
 
 class TestShow:
     def test_is_harmless(self) -> None:
-        """
-        No escape sequence of a foreign server reaches a terminal.
-        """
+        """No escape sequence of a foreign server reaches a terminal."""
         assert show(b"\x1b[2Jhi\r\n") == r"'\x1b[2Jhi\r\n'"
 
 
 class TestHungUpAfter:
     def test_ends_a_call_that_waits(self) -> None:
-        """
-        Who waits for an answer sees the end of the connection.
-        """
+        """Who waits for an answer sees the end of the connection."""
         ours, theirs = socket.socketpair()
         with ours, theirs, hung_up_after(ours, 0.05):
             assert ours.recv(1) == b""
 
     def test_leaves_a_connection_that_was_in_time(self) -> None:
-        """
-        A block that ends in time keeps its connection.
-        """
+        """A block that ends in time keeps its connection."""
         ours, theirs = socket.socketpair()
         with ours, theirs:
             with hung_up_after(ours, 0.5):

@@ -1,6 +1,4 @@
-"""
-How do tests visit a running service?
-"""
+"""How do tests visit a running service?"""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,9 +13,7 @@ S = TypeVar("S", bound=Session)
 
 
 def running(stack: Stack, name: str) -> Service:
-    """
-    The service of that name; where it was not started, the test is skipped.
-    """
+    """The service of that name; where it was not started, the test is skipped."""
     if name in stack.missing:
         pytest.skip(stack.missing[name])
     return stack.service(name)
@@ -25,9 +21,7 @@ def running(stack: Stack, name: str) -> Service:
 
 @contextmanager
 def visit(session: S) -> Iterator[S]:
-    """
-    A visit whose objects are there, and are gone afterwards.
-    """
+    """A visit whose objects are there, and are gone afterwards."""
     with closing(session):
         session.prepare()
         yield session

@@ -26,9 +26,7 @@ def load(tmp_path: Path, footprint: str) -> tuple[Companion, ...]:
 
 class TestFootprint:
     def test_processes_and_containers(self, tmp_path: Path) -> None:
-        """
-        Each is a process or a container with its category; a service's own has none.
-        """
+        """Each is a process or a container with its category; a service's own has none."""
         found = load(
             tmp_path,
             '[footprint.prometheus]\nprocess = "prometheus"\ncategory = "observability"\n'
@@ -65,9 +63,7 @@ class TestFootprint:
         ],
     )
     def test_complaints(self, tmp_path: Path, footprint: str, complaint: str) -> None:
-        """
-        What is wrong is told with its place, what was expected and what was found.
-        """
+        """What is wrong is told with its place, what was expected and what was found."""
         with pytest.raises(ConfigurationError) as caught:
             load(tmp_path, footprint)
 

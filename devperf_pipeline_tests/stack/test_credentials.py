@@ -8,7 +8,7 @@ from devperf_pipeline.local.ownership import standing
 from devperf_pipeline.model import Credentials, Stack, VaultField
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.vault.client import VaultApi
-from devperf_pipeline.stack.credentials import Keeper, with_credentials
+from devperf_pipeline.stack.credentials import Sink, with_credentials
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.stack_file import load_stack
 from devperf_pipeline_tests.services.strangers import nobody, talker
@@ -44,9 +44,7 @@ def version_2(**fields: object) -> Answer:
 
 
 def described(folder: Path, text: str, address: object = "127.0.0.1:8200", login: str = TOKEN_FILE) -> Stack:
-    """
-    The stack of a file in that folder, beside a token and AppRole's two files.
-    """
+    """The stack of a file in that folder, beside a token and AppRole's two files."""
     (folder / "token").write_text("t-1\n")
     (folder / "role-id").write_text("role\n")
     (folder / "secret-id").write_text("secret\n")
@@ -56,9 +54,7 @@ def described(folder: Path, text: str, address: object = "127.0.0.1:8200", login
 
 
 def reason(folder: Path, answers: dict[str, Answer | list[Answer]], login: str = TOKEN_FILE) -> str:
-    """
-    Why PostgreSQL cannot be entered, without the folder; Redis can be all the same.
-    """
+    """Why PostgreSQL cannot be entered, without the folder; Redis can be all the same."""
     with vault_that_says(answers) as told:
         found = with_credentials(described(folder, TEXT, told.address, login))
         assert list(found.missing) == ["postgresql"]
@@ -70,9 +66,7 @@ class TestFiles:
     TEXT = TEXT.replace('password = "literal"', 'password = {{ file = "cache-password" }}')
 
     def test_are_read_beside_a_vault(self, tmp_path: Path) -> None:
-        """
-        A password of a file comes without the line's end, and is shown nowhere.
-        """
+        """A password of a file comes without the line's end, and is shown nowhere."""
         (tmp_path / "cache-password").write_text(f"{ODD}\n", encoding="utf-8")
         with vault_that_says({"GET secret/data/postgres": version_2(password="x")}) as told:
             found = with_credentials(described(tmp_path, self.TEXT, told.address))
@@ -81,9 +75,7 @@ class TestFiles:
         assert ODD not in repr(found)
 
     def test_that_cannot_be_read_cost_one_service(self, tmp_path: Path) -> None:
-        """
-        A file that is not there is named, and others are entered all the same.
-        """
+        """A file that is not there is named, and others are entered all the same."""
         with vault_that_says({"GET secret/data/postgres": version_2(password="x")}) as told:
             found = with_credentials(described(tmp_path, self.TEXT, told.address))
         assert ["redis"] == list(found.missing)
@@ -93,18 +85,14 @@ class TestFiles:
 class TestReading:
     @pytest.mark.parametrize("password", ["plain", ODD, " leading and trailing ", "100%25", "\u202e\u00e9"])
     def test_password_comes_as_it_is(self, tmp_path: Path, password: str) -> None:
-        """
-        Whatever text is kept arrives unchanged, and nowhere in what is shown.
-        """
+        """Whatever text is kept arrives unchanged, and nowhere in what is shown."""
         with vault_that_says({"GET secret/data/postgres": version_2(password=password)}) as told:
             found = with_credentials(described(tmp_path, TEXT, told.address))
         assert found.service("postgresql").credentials == Credentials("dev_admin", password)
         assert password not in repr(found)
 
     def test_user_name_and_database_too(self, tmp_path: Path) -> None:
-        """
-        A user name and a database may be kept as well; one without a field's name is looked for under its own.
-        """
+        """A user name and a database may be kept as well; one without a field's name is looked for under its own."""
         text = TEXT.replace('"dev_admin"', '{{ vault = "secret/data/postgres", field = "user" }}').replace(
             "[services.redis]", 'database = {{ vault = "secret/data/postgres" }}\n\n[services.redis]'
         )
@@ -114,17 +102,13 @@ class TestReading:
         assert (service.credentials, service.database, service.kept) == (Credentials("u", "p"), "d", {})
 
     def test_version_1_too(self, tmp_path: Path) -> None:
-        """
-        Secrets of KV version 1 have their fields one level higher.
-        """
+        """Secrets of KV version 1 have their fields one level higher."""
         with vault_that_says({"GET secret/data/postgres": (200, {"data": {"password": "p"}})}) as told:
             found = with_credentials(described(tmp_path, TEXT, told.address))
         assert found.service("postgresql").credentials == Credentials("dev_admin", "p")
 
     def test_stack_file_alone_reads_nothing(self, tmp_path: Path) -> None:
-        """
-        Loading a stack asks no Vault: there is none at this address.
-        """
+        """Loading a stack asks no Vault: there is none at this address."""
         with nobody() as address:
             stack = described(tmp_path, TEXT, address)
         assert stack.service("postgresql").kept["password"].path == "secret/data/postgres"
@@ -132,18 +116,14 @@ class TestReading:
 
 class TestLoggingIn:
     def test_by_a_token_of_the_environment(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """
-        The variable that the stack file names holds the token.
-        """
+        """The variable that the stack file names holds the token."""
         monkeypatch.setenv("HOME_VAULT", "t-env")
         with vault_that_says({"GET secret/data/postgres": version_2(password="p")}) as told:
             with_credentials(described(tmp_path, TEXT, told.address, 'token = { env = "HOME_VAULT" }'))
         assert told.heard == [("GET secret/data/postgres", "t-env", None)]
 
     def test_by_approle(self, tmp_path: Path) -> None:
-        """
-        The two files log in, without their line breaks, once for all services.
-        """
+        """The two files log in, without their line breaks, once for all services."""
         answers: dict[str, Answer | list[Answer]] = {
             "POST auth/approle/login": (200, {"auth": {"client_token": "t-role"}}),
             "GET secret/data/postgres": version_2(password="p"),
@@ -158,9 +138,7 @@ class TestLoggingIn:
         ]
 
     def test_again_when_the_token_has_ended(self, tmp_path: Path) -> None:
-        """
-        A refusal is answered with one more login.
-        """
+        """A refusal is answered with one more login."""
         answers: dict[str, Answer | list[Answer]] = {
             "POST auth/approle/login": [
                 (200, {"auth": {"client_token": "old"}}),
@@ -176,9 +154,7 @@ class TestLoggingIn:
 
 class TestRefusals:
     def test_forbidden(self, tmp_path: Path) -> None:
-        """
-        A path that the token may not read is named, after one more login.
-        """
+        """A path that the token may not read is named, after one more login."""
         assert reason(tmp_path, {"GET secret/data/postgres": DENIED}) == (
             "postgresql: home.toml, line 12: services.postgresql.password: expected secret/data/postgres in the Vault "
             "at ADDRESS to be readable, found 403: 1 error occurred: * permission denied. The token is wrong, has "
@@ -187,18 +163,14 @@ class TestRefusals:
         )
 
     def test_missing_path(self, tmp_path: Path) -> None:
-        """
-        Where nothing is kept, the path is named.
-        """
+        """Where nothing is kept, the path is named."""
         assert reason(tmp_path, {"GET secret/data/postgres": NOTHING}) == (
             "postgresql: home.toml, line 12: services.postgresql.password: expected secret/data/postgres in the Vault "
             "at ADDRESS, found nothing there (404: no reason given). Write the secret, or correct the path."
         )
 
     def test_missing_field(self, tmp_path: Path) -> None:
-        """
-        A field that is not there is named beside those that are; no value is shown.
-        """
+        """A field that is not there is named beside those that are; no value is shown."""
         said = reason(tmp_path, {"GET secret/data/postgres": version_2(passwd="hidden", user="u")})
         assert said == (
             "postgresql: home.toml, line 12: services.postgresql.password: expected the field 'password' at "
@@ -210,17 +182,13 @@ class TestRefusals:
         [("", "nothing"), (None, "nothing"), (90210, "something else"), (["a"], "something else")],
     )
     def test_field_without_text(self, tmp_path: Path, value: object, shown: str) -> None:
-        """
-        What is no text is not shown.
-        """
+        """What is no text is not shown."""
         said = reason(tmp_path, {"GET secret/data/postgres": version_2(password=value)})
         assert f"found {shown}. Write it again, in quotes." in said
         assert "90210" not in said
 
     def test_sealed(self, tmp_path: Path) -> None:
-        """
-        A sealed Vault is told, with the remedy.
-        """
+        """A sealed Vault is told, with the remedy."""
         assert reason(tmp_path, {"GET secret/data/postgres": SEALED}) == (
             "postgresql: home.toml, line 4: [vault]: expected the Vault at ADDRESS to answer secret/data/postgres, "
             "found it sealed. Run `vault operator unseal`."
@@ -242,9 +210,7 @@ class TestRefusals:
         ],
     )
     def test_wrong_approle(self, tmp_path: Path, words: str, which: str) -> None:
-        """
-        A login that is refused names the files, not what is in them.
-        """
+        """A login that is refused names the files, not what is in them."""
         said = reason(tmp_path, {"POST auth/approle/login": (400, {"errors": [words]})}, APPROLE)
         assert (
             f"home.toml, line 4: [vault]: expected ADDRESS to accept AppRole's login, found 400: {words}"
@@ -271,9 +237,7 @@ class TestRefusals:
         ],
     )
     def test_no_token(self, tmp_path: Path, login: str, expected: str) -> None:
-        """
-        A token that cannot be had is told with its file or variable.
-        """
+        """A token that cannot be had is told with its file or variable."""
         (tmp_path / "empty").write_text("\n")
         (tmp_path / "two").write_text("a\nb\n")
         said = reason(tmp_path, {}, login)
@@ -281,17 +245,13 @@ class TestRefusals:
         assert expected in said
 
     def test_nobody_there(self, tmp_path: Path) -> None:
-        """
-        A Vault that does not run costs the services whose credentials it keeps.
-        """
+        """A Vault that does not run costs the services whose credentials it keeps."""
         with nobody() as address:
             found = with_credentials(described(tmp_path, TEXT, address))
         assert f"[vault]: expected a Vault at {address}, found none" in found.missing["postgresql"]
 
     def test_somebody_else(self, tmp_path: Path) -> None:
-        """
-        A server of another kind is told from a Vault.
-        """
+        """A server of another kind is told from a Vault."""
         with talker(b"-ERR unknown command\r\n") as address:
             found = with_credentials(described(tmp_path, TEXT, address))
         assert f"expected a Vault at {address} (http, without TLS)" in found.missing["postgresql"]
@@ -357,9 +317,7 @@ class TestComplaints:
         ],
     )
     def test_name_the_place(self, tmp_path: Path, changed: str, into: str, expected: str) -> None:
-        """
-        What is wrong with a Vault in a stack file is told with its line.
-        """
+        """What is wrong with a Vault in a stack file is told with its line."""
         text = TEXT.format(address="127.0.0.1:8200", login=TOKEN_FILE)
         assert changed in text
         (tmp_path / "home.toml").write_text(text.replace(changed, into))
@@ -369,9 +327,7 @@ class TestComplaints:
         assert "hvs.secret" not in str(caught.value)
 
     def test_ask_for_the_vault(self, tmp_path: Path) -> None:
-        """
-        Something that a Vault keeps needs a table that says how the Vault is entered.
-        """
+        """Something that a Vault keeps needs a table that says how the Vault is entered."""
         text = TEXT.format(address="127.0.0.1:8200", login=TOKEN_FILE)
         (tmp_path / "home.toml").write_text(
             text.replace("[vault]", "[services.mysql]\nkind = 'mysql'").replace(TOKEN_FILE, "")
@@ -389,9 +345,7 @@ APPROLE_POLICY = 'path "secret/data/odd" { capabilities = ["read"] }\n'
 class TestRealVault:
     @pytest.fixture(name="api")
     def _api(self, running_stack: Stack) -> Iterator[VaultApi]:
-        """
-        A Vault with AppRole, a role that may read one secret, and that secret.
-        """
+        """A Vault with AppRole, a role that may read one secret, and that secret."""
         if "vault" in running_stack.missing:
             pytest.skip(running_stack.missing["vault"])
         api = VaultApi(running_stack.service("vault"))
@@ -406,25 +360,19 @@ class TestRealVault:
         api.close()
 
     def stack(self, folder: Path, running: Stack, text: str = TEXT) -> Stack:
-        """
-        A stack whose credentials that Vault keeps.
-        """
+        """A stack whose credentials that Vault keeps."""
         text = text.replace("secret/data/postgres", "secret/data/odd")
         return described(folder, text, running.service("vault").address, APPROLE)
 
     def log_in_with(self, folder: Path, api: VaultApi) -> tuple[Path, Path]:
-        """
-        Write role-id and secret-id as the Vault gives them.
-        """
+        """Write role-id and secret-id as the Vault gives them."""
         role, secret = folder / "role-id", folder / "secret-id"
         role.write_text(api.do("GET", "/auth/approle/role/odd/role-id")["data"]["role_id"])
         secret.write_text(api.do("POST", "/auth/approle/role/odd/secret-id")["data"]["secret_id"])
         return role, secret
 
     def test_approle(self, tmp_path: Path, running_stack: Stack, api: VaultApi) -> None:
-        """
-        A password with quotes, spaces, per cent and letters of other scripts comes through unchanged.
-        """
+        """A password with quotes, spaces, per cent and letters of other scripts comes through unchanged."""
         stack = self.stack(tmp_path, running_stack)
         self.log_in_with(tmp_path, api)
         with standing(stack, Folders(tmp_path), lambda _: None) as found:
@@ -432,9 +380,7 @@ class TestRealVault:
             assert found.service("postgresql").credentials == Credentials("dev_admin", ODD)
 
     def test_wrong_ids(self, tmp_path: Path, running_stack: Stack, api: VaultApi) -> None:
-        """
-        A wrong role-id and a wrong secret-id are told by the two files, one of which is wrong, and not shown.
-        """
+        """A wrong role-id and a wrong secret-id are told by the two files, one of which is wrong, and not shown."""
         stack = self.stack(tmp_path, running_stack)
         for which in (0, 1):
             files = self.log_in_with(tmp_path, api)
@@ -444,31 +390,27 @@ class TestRealVault:
             assert "dead" not in said
 
     def test_token_that_ended(self, tmp_path: Path, running_stack: Stack, api: VaultApi) -> None:
-        """
-        Where the token was revoked meanwhile, one more login reads the rest.
-        """
+        """Where the token was revoked meanwhile, one more login reads the rest."""
         stack = self.stack(tmp_path, running_stack)
         self.log_in_with(tmp_path, api)
         assert stack.vault is not None
-        keeper = Keeper(stack.vault)
+        sink = Sink(stack.vault)
         wanted = stack.service("postgresql").kept["password"]
-        assert keeper.read(wanted) == ODD
-        api.do("POST", "/auth/token/revoke", {"token": keeper._token})
-        assert keeper.read(wanted) == ODD
+        assert sink.read(wanted) == ODD
+        api.do("POST", "/auth/token/revoke", {"token": sink._token})
+        assert sink.read(wanted) == ODD
 
     def test_other_paths(self, tmp_path: Path, running_stack: Stack, api: VaultApi) -> None:
-        """
-        A path that the role may not read is refused, and one without its `data` is told how to be written.
-        """
+        """A path that the role may not read is refused, and one without its `data` is told how to be written."""
         self.log_in_with(tmp_path, api)
         stack = self.stack(tmp_path, running_stack)
         self.log_in_with(tmp_path, api)
         assert stack.vault is not None
-        keeper = Keeper(stack.vault)
+        sink = Sink(stack.vault)
         with pytest.raises(ServiceRefused, match=r"expected secret/data/mysql .* to be readable, found 403"):
-            keeper.read(VaultField("secret/data/mysql", "password", "here"))
+            sink.read(VaultField("secret/data/mysql", "password", "here"))
         api.do("POST", "/sys/policies/acl/odd", {"policy": 'path "secret/*" { capabilities = ["read"] }'})
         with pytest.raises(
             WrongAnswer, match=r"Paths of KV version 2 have data after the mount: secret/data/odd\."
         ):
-            keeper.read(VaultField("secret/odd", "password", "here"))
+            sink.read(VaultField("secret/odd", "password", "here"))

@@ -20,9 +20,7 @@ ROUTES = '["/orders/7", "/orders?limit=10", "/health"]'
 
 
 def complaint(tmp_path: Path, content: str) -> str:
-    """
-    What is said about a stack file of that content, without the folder it lies in.
-    """
+    """What is said about a stack file of that content, without the folder it lies in."""
     path = tmp_path / "it.toml"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(ConfigurationError) as caught:
@@ -32,9 +30,7 @@ def complaint(tmp_path: Path, content: str) -> str:
 
 class TestRoutes:
     def test_are_taken_in_their_order(self, tmp_path: Path) -> None:
-        """
-        The first one is load tested, so their order is kept.
-        """
+        """The first one is load tested, so their order is kept."""
         path = tmp_path / "mine.toml"
         path.write_text(VISITED, encoding="utf-8")
         service = load_stack(str(path), Folders(tmp_path), CATALOGUE).service("api")
@@ -80,17 +76,13 @@ class TestRoutes:
         ],
     )
     def test_that_are_not_as_they_must_be(self, tmp_path: Path, routes: str, said: str) -> None:
-        """
-        Each complaint names file, line and key, what was expected, what was found, and what to write.
-        """
+        """Each complaint names file, line and key, what was expected, what was found, and what to write."""
         found = complaint(tmp_path, VISITED.replace(ROUTES, routes))
 
         assert found.startswith(f"it.toml, line 7: services.api.routes: {said}")
 
     def test_longest_and_most(self, tmp_path: Path) -> None:
-        """
-        Twenty paths of 200 characters are taken.
-        """
+        """Twenty paths of 200 characters are taken."""
         routes = [f"/{number:0199}" for number in range(20)]
         path = tmp_path / "mine.toml"
         path.write_text(VISITED.replace(ROUTES, str(routes)), encoding="utf-8")
@@ -98,9 +90,7 @@ class TestRoutes:
         assert tuple(routes) == load_stack(str(path), Folders(tmp_path), CATALOGUE).service("api").routes
 
     def test_are_needed(self, tmp_path: Path) -> None:
-        """
-        Without them nobody knows what to ask.
-        """
+        """Without them nobody knows what to ask."""
         found = complaint(tmp_path, VISITED.replace(f"routes = {ROUTES}\n", ""))
 
         assert (
@@ -109,9 +99,7 @@ class TestRoutes:
         )
 
     def test_are_of_this_kind_alone(self, tmp_path: Path) -> None:
-        """
-        What other kinds are asked is known: routes given there would be passed over, so they are refused.
-        """
+        """What other kinds are asked is known: routes given there would be passed over, so they are refused."""
         found = complaint(tmp_path, VISITED.replace("services.api", "services.gin").replace('"api"', '"gin"'))
 
         assert found.startswith("it.toml, line 7: services.gin.routes: expected one of kind, ")
@@ -121,9 +109,7 @@ class TestRoutes:
 
     @pytest.mark.parametrize("key", ["username", "password", "database", "addresses"])
     def test_what_an_api_has_no_use_for(self, tmp_path: Path, key: str) -> None:
-        """
-        Credentials that nobody would use are refused, not passed over.
-        """
+        """Credentials that nobody would use are refused, not passed over."""
         found = complaint(tmp_path, f'{VISITED}{key} = "x"\n')
 
         assert found.startswith(
@@ -131,9 +117,7 @@ class TestRoutes:
         )
 
     def test_cannot_be_started(self, tmp_path: Path) -> None:
-        """
-        Nobody knows here how to start somebody else's API; what is to be written is said.
-        """
+        """Nobody knows here how to start somebody else's API; what is to be written is said."""
         found = complaint(tmp_path, VISITED.replace("false", "true"))
 
         assert (
@@ -142,9 +126,7 @@ class TestRoutes:
         )
 
     def test_of_several_apis(self, tmp_path: Path) -> None:
-        """
-        A stack may have as many APIs of its own as it likes, each with a name that begins with its kind.
-        """
+        """A stack may have as many APIs of its own as it likes, each with a name that begins with its kind."""
         path = tmp_path / "mine.toml"
         second = VISITED.partition("[services.api]")[2].replace("8080", "8081")
         path.write_text(f"{VISITED}\n[services.api_next]{second}", encoding="utf-8")
@@ -161,9 +143,7 @@ class TestRoutes:
         ],
     )
     def test_names_say_the_kind(self, tmp_path: Path, name: str, kind: str, expected: str) -> None:
-        """
-        Tables and reports know a service by its name: one that does not say its kind is refused, with what would.
-        """
+        """Tables and reports know a service by its name: one that does not say its kind is refused, with what would."""
         content = VISITED.replace("[services.api]", f"[services.{name}]").replace(
             'kind = "api"', f'kind = "{kind}"'
         )

@@ -55,38 +55,28 @@ class TestSpellings:
         ],
     )
     def test_found_however_it_is_written(self, text: str) -> None:
-        """
-        A password with quotes, spaces, per cent, slashes and letters of other scripts is told in every spelling.
-        """
+        """A password with quotes, spaces, per cent, slashes and letters of other scripts is told in every spelling."""
         assert shows(text)
 
     @pytest.mark.parametrize("before", ["", "u", "us", "user", "user:"])
     @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
     def test_found_in_base64_at_any_place(self, before: str, encode: type) -> None:
-        """
-        Base64 looks different at each of three places of a longer text; all of them are known.
-        """
+        """Base64 looks different at each of three places of a longer text; all of them are known."""
         assert shows(f"Authorization: Basic {encode(f'{before}{ODD}:more'.encode()).decode()}")
 
     def test_nothing_else_is_taken_for_it(self) -> None:
-        """
-        A text without the secret shows none, nor does one with half of it.
-        """
+        """A text without the secret shows none, nor does one with half of it."""
         assert not shows("nothing to be seen here; 0123456789 abcdefghijklmnopqrstuvwxyz")
         assert not shows(ODD[: len(ODD) // 2])
 
     def test_nothing_but_signs_that_are_left_out(self) -> None:
-        """
-        A secret of backslashes alone is in no text that has none.
-        """
+        """A secret of backslashes alone is in no text that has none."""
         assert not shows("any text", "\\" * 12)
 
 
 class TestSecretsOf:
     def test_every_password_and_what_it_took_to_read_them(self) -> None:
-        """
-        Passwords of services and the secrets of the way into a Vault, each by a name that may be told.
-        """
+        """Passwords of services and the secrets of the way into a Vault, each by a name that may be told."""
         found = secrets_of(stack("hunter2-hunter2"), {"the token": "hvs.0123456789"})
 
         assert {
@@ -96,9 +86,7 @@ class TestSecretsOf:
         assert {} == found.unsought
 
     def test_short_and_ordinary_ones_are_named_and_not_sought(self) -> None:
-        """
-        What stands in every table anyhow cannot be told from a leak; it is said which secrets that are, and why.
-        """
+        """What stands in every table anyhow cannot be told from a leak; it is said which secrets that are, and why."""
         found = secrets_of(stack("abc", "redis-1", "administrator", "password"), {})
 
         assert () == found.sought
@@ -106,9 +94,7 @@ class TestSecretsOf:
         assert [False, True, True, True] == ["ordinary word" in why for why in found.unsought.values()]
 
     def test_no_repr_shows_one(self) -> None:
-        """
-        Neither the repr of the secrets nor of the stack that was entered with them shows any.
-        """
+        """Neither the repr of the secrets nor of the stack that was entered with them shows any."""
         found = secrets_of(stack("hunter2-hunter2"), {"the token": "hvs.0123456789"})
 
         assert "hunter2" not in repr(found)

@@ -20,9 +20,7 @@ password = "p\\"ss %:/#"
 
 
 def complaint(tmp_path: Path, content: str | bytes) -> str:
-    """
-    What is said about a stack file of that content, without the folder it lies in.
-    """
+    """What is said about a stack file of that content, without the folder it lies in."""
     path = tmp_path / "it.toml"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(ConfigurationError) as caught:
@@ -32,9 +30,7 @@ def complaint(tmp_path: Path, content: str | bytes) -> str:
 
 class TestLocalStack:
     def test_has_every_kind_in_the_order_of_the_report(self) -> None:
-        """
-        The stack file that comes with the project starts one service of each kind that can be started.
-        """
+        """The stack file that comes with the project starts one service of each kind that can be started."""
         stack = load_stack("local", Folders.find(), CATALOGUE)
         assert ([kind for kind in CATALOGUE if kind in STARTERS], True) == (
             [service.kind for service in stack.services],
@@ -42,9 +38,7 @@ class TestLocalStack:
         )
 
     def test_hands_settings_on_unchanged(self) -> None:
-        """
-        A server's settings keep their names, their types and their order.
-        """
+        """A server's settings keep their names, their types and their order."""
         settings = load_stack("local", Folders.find(), CATALOGUE).service("redis").settings
         assert [
             ("maxmemory", "256mb"),
@@ -56,9 +50,7 @@ class TestLocalStack:
 
 class TestNames:
     def test_a_service_is_called_by_its_kind(self, tmp_path: Path) -> None:
-        """
-        Another name has no asset and would never be measured: it is refused, not passed over.
-        """
+        """Another name has no asset and would never be measured: it is refused, not passed over."""
         said = complaint(tmp_path, VISITED.replace("services.redis", "services.cache"))
         assert (
             "it.toml, line 4: services.cache: expected the service to be called by its kind, [services.redis], "
@@ -68,9 +60,7 @@ class TestNames:
 
 class TestVisitedStack:
     def test_says_where_its_services_are(self, tmp_path: Path) -> None:
-        """
-        Addresses and credentials of a visited stack come from its file.
-        """
+        """Addresses and credentials of a visited stack come from its file."""
         path = tmp_path / "home.toml"
         path.write_text(VISITED)
         service = load_stack(str(path), Folders(tmp_path), CATALOGUE).service("redis")
@@ -80,9 +70,7 @@ class TestVisitedStack:
     def test_reads_a_password_from_the_environment(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """
-        A password may be the value of a named environment variable.
-        """
+        """A password may be the value of a named environment variable."""
         monkeypatch.setenv("CACHE_PASSWORD", "from outside")
         path = tmp_path / "home.toml"
         path.write_text(VISITED.replace('"p\\"ss %:/#"', '{ env = "CACHE_PASSWORD" }'))
@@ -91,9 +79,7 @@ class TestVisitedStack:
         assert credentials.password == "from outside"
 
     def test_localhost_is_this_machine(self, tmp_path: Path) -> None:
-        """
-        The name that everybody writes is a loopback address too.
-        """
+        """The name that everybody writes is a loopback address too."""
         path = tmp_path / "home.toml"
         path.write_text(VISITED.replace("127.0.0.1:6379", "localhost:6379"))
         assert (
@@ -102,9 +88,7 @@ class TestVisitedStack:
         )
 
     def test_password_in_a_file_is_not_read_yet(self, tmp_path: Path) -> None:
-        """
-        Which file holds a password is known from the stack file; what it holds is read when it is needed.
-        """
+        """Which file holds a password is known from the stack file; what it holds is read when it is needed."""
         path = tmp_path / "home.toml"
         path.write_text(VISITED.replace('"p\\"ss %:/#"', '{ file = "secrets/cache" }'))
         service = load_stack(str(path), Folders(tmp_path), CATALOGUE).service("redis")
@@ -112,9 +96,7 @@ class TestVisitedStack:
         assert service.credentials is None or not service.credentials.password
 
     def test_names_the_variable_that_is_not_set(self, tmp_path: Path) -> None:
-        """
-        A variable that does not exist is named, with the line that asks for it.
-        """
+        """A variable that does not exist is named, with the line that asks for it."""
         said = complaint(tmp_path, VISITED.replace('"p\\"ss %:/#"', '{ env = "NOT_SET_ANYWHERE" }'))
         assert said == (
             "it.toml, line 7: services.redis.password: expected the environment variable NOT_SET_ANYWHERE to hold it, "
@@ -122,9 +104,7 @@ class TestVisitedStack:
         )
 
     def test_never_repeats_a_password(self, tmp_path: Path) -> None:
-        """
-        A password of the wrong type is not shown in the message about it.
-        """
+        """A password of the wrong type is not shown in the message about it."""
         said = complaint(tmp_path, VISITED.replace('"p\\"ss %:/#"', "90210"))
         assert said == (
             "it.toml, line 7: services.redis.password: "
@@ -234,9 +214,7 @@ class TestComplaints:
     def test_name_line_expected_found_and_nearest(
         self, tmp_path: Path, changed: str, into: str, expected: str
     ) -> None:
-        """
-        One wrong place in a managed stack is told with its line, what was expected and what was found.
-        """
+        """One wrong place in a managed stack is told with its line, what was expected and what was found."""
         assert changed in LOCAL
         assert f"it.toml, {expected}" == complaint(tmp_path, LOCAL.replace(changed, into))
 
@@ -265,58 +243,44 @@ class TestComplaints:
     def test_refuse_addresses_that_are_none_of_this_machine(
         self, tmp_path: Path, address: str, expected: str
     ) -> None:
-        """
-        An address is a loopback host and a port.
-        """
+        """An address is a loopback host and a port."""
         said = complaint(tmp_path, VISITED.replace("127.0.0.1:6379", address))
         assert f"it.toml, line 6: services.redis.address: {expected}" == said
 
     @pytest.mark.parametrize("start", ["redis://me:hunter/2@", "me:hunter/2@"])
     def test_repeat_no_password_of_an_address(self, tmp_path: Path, start: str) -> None:
-        """
-        A URL in the place of an address is refused without its password.
-        """
+        """A URL in the place of an address is refused without its password."""
         said = complaint(tmp_path, VISITED.replace("127.0.0.1:6379", f"{start}127.0.0.1:6379"))
         assert "********@127.0.0.1" in said
         assert "hunter" not in said
 
     def test_name_the_line_of_a_duplicate(self, tmp_path: Path) -> None:
-        """
-        A service that is described twice is refused where it is described again.
-        """
+        """A service that is described twice is refused where it is described again."""
         said = complaint(tmp_path, LOCAL + "\n[services.pgbouncer]\n")
         assert "it.toml to be TOML; found: Cannot declare ('services', 'pgbouncer') twice (at line 15" in said
 
     def test_tell_an_empty_file(self, tmp_path: Path) -> None:
-        """
-        An empty file says nothing, and is told so.
-        """
+        """An empty file says nothing, and is told so."""
         assert complaint(tmp_path, "# nothing\n") == (
             "it.toml, line 1: expected the keys name, managed and [services.<name>], found an empty file. "
             "See stacks/local.toml."
         )
 
     def test_tell_a_binary_file(self, tmp_path: Path) -> None:
-        """
-        A file that is no text is told with its first byte that cannot be one.
-        """
+        """A file that is no text is told with its first byte that cannot be one."""
         assert complaint(tmp_path, b'name = "x"\n\xff\xfe\x00') == (
             "it.toml, line 2: expected text in UTF-8, found the byte 0xff. Is it the right file?"
         )
 
     def test_tell_a_huge_file(self, tmp_path: Path) -> None:
-        """
-        A file far larger than any stack is not read.
-        """
+        """A file far larger than any stack is not read."""
         assert complaint(tmp_path, b"#" * 10_000_000) == (
             "it.toml, line 1: expected a stack file of at most 1000000 bytes, found 10000000 bytes. "
             "Is it the right file?"
         )
 
     def test_list_the_stacks_that_exist(self, tmp_path: Path) -> None:
-        """
-        A stack that does not exist is answered with those that do, and the nearest of them.
-        """
+        """A stack that does not exist is answered with those that do, and the nearest of them."""
         folders = Folders(tmp_path)
         folders.stacks.mkdir()
         (folders.stacks / "local.toml").touch()
@@ -328,8 +292,6 @@ class TestComplaints:
         )
 
     def test_obey_no_terminal(self, tmp_path: Path) -> None:
-        """
-        What was found is shown so that a terminal obeys nothing in it.
-        """
+        """What was found is shown so that a terminal obeys nothing in it."""
         said = complaint(tmp_path, LOCAL.replace('"pgbouncer"', '"\\u001b[31m\\u202e"'))
         assert not any(ord(letter) < 32 or letter == "\u202e" for letter in said)

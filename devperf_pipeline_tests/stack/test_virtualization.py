@@ -23,9 +23,7 @@ def facts(virtualization: str, limits: Path) -> dict[str, str]:
 
 class TestVirtualFacts:
     def test_bare_metal_has_none(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """
-        Where nothing stands between, every fact says none.
-        """
+        """Where nothing stands between, every fact says none."""
         monkeypatch.setenv("PATH", str(tmp_path))
 
         assert dict.fromkeys(("docker", *KEYS), "none") == facts("none", tmp_path)
@@ -51,9 +49,7 @@ class TestVirtualFacts:
     def test_limits_of_a_container_come_first(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], cpus: str, memory: int
     ) -> None:
-        """
-        What a container may use is what its servers have, by either version of cgroups.
-        """
+        """What a container may use is what its servers have, by either version of cgroups."""
         monkeypatch.setenv("PATH", str(tmp_path))
         for name, text in files.items():
             (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -67,9 +63,7 @@ class TestVirtualFacts:
         )
 
     def test_colima_tells_of_its_machine(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """
-        The first profile that runs, with what its settings say of the kind of machine.
-        """
+        """The first profile that runs, with what its settings say of the kind of machine."""
         program = tmp_path / "colima"
         program.write_text(COLIMA, encoding="utf-8")
         program.chmod(0o755)

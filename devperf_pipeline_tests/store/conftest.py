@@ -1,6 +1,4 @@
-"""
-What do the tests of the store share: rounds whose calls they choose, and a project folder to keep them in.
-"""
+"""What do the tests of the store share: rounds whose calls they choose, and a project folder to keep them in."""
 
 import random
 from array import array
@@ -25,17 +23,13 @@ Measure = Callable[..., Baseline]
 
 @pytest.fixture
 def folders(tmp_path: Path) -> Folders:
-    """
-    An empty project.
-    """
+    """An empty project."""
     return Folders(tmp_path)
 
 
 @pytest.fixture
 def make_round() -> MakeRound:
-    """
-    Make a round of calls one after another, 2 µs apart; by default 100 calls of 1 to 100 µs.
-    """
+    """Make a round of calls one after another, 2 µs apart; by default 100 calls of 1 to 100 µs."""
 
     def make(number: int = 1, latency_ns: Sequence[int] | None = None, **values: Any) -> Round:
         latency = array("q", latency_ns if latency_ns is not None else [1000 * k for k in range(1, 101)])
@@ -60,9 +54,7 @@ def make_round() -> MakeRound:
 
 @pytest.fixture
 def make_baseline() -> MakeBaseline:
-    """
-    Make a baseline of one service; `day` is the day of November 2026.
-    """
+    """Make a baseline of one service; `day` is the day of November 2026."""
 
     def make(day: int = 25, **values: Any) -> Baseline:
         found: dict[str, Any] = {
@@ -82,9 +74,7 @@ def make_baseline() -> MakeBaseline:
 
 @pytest.fixture
 def measure(folders: Folders, make_baseline: MakeBaseline) -> Measure:
-    """
-    Keep rounds as one finished baseline.
-    """
+    """Keep rounds as one finished baseline."""
 
     def keep(rounds: Sequence[Round], day: int = 25, **values: Any) -> Baseline:
         store = SampleStore(folders)
@@ -101,9 +91,7 @@ def measure(folders: Folders, make_baseline: MakeBaseline) -> Measure:
 
 @pytest.fixture
 def closed_load() -> Callable[..., tuple[Sequence[int], Sequence[int]]]:
-    """
-    Begins and latencies as a closed load on loopback gives them: a narrow hill, a few slow calls, order of ends.
-    """
+    """Begins and latencies as a closed load on loopback gives them: a narrow hill, a few slow calls, order of ends."""
 
     def load(users: int, calls: int, seed: int) -> tuple[Sequence[int], Sequence[int]]:
         drawn = random.Random(seed)  # noqa: S311 - repeatable on purpose

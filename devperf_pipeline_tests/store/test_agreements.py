@@ -19,9 +19,7 @@ EACH_NS = 100_000
 def _agreement(
     folders: Folders, make_round: Callable[..., Round], make_baseline: Callable[..., Baseline]
 ) -> Agree:
-    """
-    What is said of ab beside three rounds of the engine, which make 10,000 calls a second of 100 µs.
-    """
+    """What is said of ab beside three rounds of the engine, which make 10,000 calls a second of 100 µs."""
 
     def agreement(
         *,
@@ -71,26 +69,20 @@ def _agreement(
 
 class TestAgreements:
     def test_within_spreads(self, agreement: Agree) -> None:
-        """
-        A tool inside the engine's range, or 5 % beside it, agrees; the medians of both stand in the row.
-        """
+        """A tool inside the engine's range, or 5 % beside it, agrees; the medians of both stand in the row."""
         row = agreement(throughput_per_s=9_500, p50_ns=107_000)
 
         assert (True, "agree within their spreads") == (row["agrees"], row["says"])
         assert (102_000, 107_000, "ab") == (row["engine_p50_ns"], row["tool_p50_ns"], row["tool"])
 
     def test_steps_of_a_histogram_are_no_difference(self, agreement: Agree) -> None:
-        """
-        A median that is told in whole milliseconds agrees with one that lies in the step.
-        """
+        """A median that is told in whole milliseconds agrees with one that lies in the step."""
         row = agreement(throughput_per_s=9_800, p50_ns=1_000_000, steps="1000000")
 
         assert row["agrees"]
 
     def test_one_that_sees_its_end_late_may_have_been_faster(self, agreement: Agree) -> None:
-        """
-        A tool that looks every 300 ms whether it has finished may have made its calls in 0.7 s of the second it tells.
-        """
+        """A tool that looks every 300 ms whether it has finished may have made its calls in 0.7 s of the second it tells."""
         row = agreement(throughput_per_s=7_000, p50_ns=102_000, looks_every="300000000")
 
         assert row["agrees"]

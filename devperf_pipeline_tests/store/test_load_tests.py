@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from devperf_pipeline.model import Baseline, Benchmark, Load, Outcome, Round, Stretch
+from devperf_pipeline.model import Baseline, Benchmark, Load, Outcome, Round, SustainedLoad
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import warehouse
 from devperf_pipeline.store.warehouse import query
@@ -12,18 +12,16 @@ from devperf_pipeline.store.warehouse import query
 MakeRound = Callable[..., Round]
 Measure = Callable[..., Baseline]
 
-DRIVEN = Stretch(limit_calls=60_000, limit_s=2.0, engine_processes=2, client_share=0.95, idle_cores=0.1)
+DRIVEN = SustainedLoad(limit_calls=60_000, limit_s=2.0, engine_processes=2, client_share=0.95, idle_cores=0.1)
 
 
 @pytest.fixture(name="sustained")
 def _sustained(make_round: MakeRound) -> MakeRound:
-    """
-    Make a stretch of so many users: by default 100 calls of 1 to 100 µs, as many at once as there are users.
-    """
+    """Make a window of so many users: by default 100 calls of 1 to 100 µs, as many at once as there are users."""
 
     def make(users: int = 1, **values: Any) -> Round:
         benchmark = Benchmark("redis", "get-hit", Load(users, sustained=True), "engine")
-        return make_round(**{"benchmark": benchmark, "stretch": DRIVEN, **values})
+        return make_round(**{"benchmark": benchmark, "sustained": DRIVEN, **values})
 
     return make
 
@@ -36,9 +34,7 @@ def asked(folders: Folders, statement: str) -> list[Any]:
 
 class TestLoadTests:
     def test_has_the_published_ladder(self, folders: Folders, measure: Measure, sustained: MakeRound) -> None:
-        """
-        Percentiles are those of nearest rank over all calls: of 1, 2, … 100 µs the 66th is 66 µs.
-        """
+        """Percentiles are those of nearest rank over all calls: of 1, 2, … 100 µs the 66th is 66 µs."""
         measure([sustained()])
         [found] = asked(
             folders,
@@ -48,9 +44,7 @@ class TestLoadTests:
         assert tuple(1000 * rank for rank in (50, 66, 75, 80, 90, 95, 98, 99, 100)) == found
 
     def test_says_how_it_was_driven(self, folders: Folders, measure: Measure, sustained: MakeRound) -> None:
-        """
-        Limits, what was done within them, and what the client used are in the row.
-        """
+        """Limits, what was done within them, and what the client used are in the row."""
         measure([sustained()])
         [found] = asked(
             folders,
@@ -64,9 +58,7 @@ class TestLoadTests:
     def test_degraded_answers_are_told_from_when_on(
         self, folders: Folders, measure: Measure, sustained: MakeRound
     ) -> None:
-        """
-        Where the service begins to say that it is not well, the row is not valid and has the moment, in both tables.
-        """
+        """Where the service begins to say that it is not well, the row is not valid and has the moment, in both tables."""
         outcome = array("b", [Outcome.OK] * 60 + [Outcome.DEGRADED] * 40)
         latency_ns = [50_000_000] * 100
         measure([sustained(latency_ns=latency_ns, outcome=outcome)])
@@ -93,9 +85,7 @@ class TestLoadTests:
     def test_answers_that_are_no_success_are_counted_and_never_fast(
         self, folders: Folders, measure: Measure, sustained: MakeRound, outcome: Outcome, reason: str
     ) -> None:
-        """
-        A row made of rate limits, redirects or errors is not valid, says why, and has no throughput.
-        """
+        """A row made of rate limits, redirects or errors is not valid, says why, and has no throughput."""
         measure([sustained(outcome=array("b", [outcome] * 100))])
         found = asked(
             folders, "select valid, invalid_reason, failed, non_success, throughput_per_s from load_tests"
@@ -106,9 +96,7 @@ class TestLoadTests:
     def test_cached_answers_are_never_fast(
         self, folders: Folders, measure: Measure, sustained: MakeRound
     ) -> None:
-        """
-        What sampled answers showed of a cache makes the row not valid, with that reason.
-        """
+        """What sampled answers showed of a cache makes the row not valid, with that reason."""
         problem = "a sampled answer was wrong: expected the API to answer, found a cache's answer (age: 3)"
         measure([sustained(problem=problem)])
 
@@ -119,9 +107,7 @@ class TestLoadTests:
     def test_users_who_were_not_let_in_have_a_row(
         self, folders: Folders, measure: Measure, sustained: MakeRound
     ) -> None:
-        """
-        A stretch without a call is a row that says why there was none.
-        """
+        """A window without a call is a row that says why there was none."""
         measure([sustained(users=200, latency_ns=[], elapsed_ns=0, problem="ServiceRefused: too many users")])
         found = asked(folders, "select users, n, p66_ns, valid, invalid_reason from load_tests")
 
@@ -130,9 +116,7 @@ class TestLoadTests:
     def test_stays_out_of_what_is_said_of_interleaved_rounds(
         self, folders: Folders, measure: Measure, make_round: MakeRound, sustained: MakeRound
     ) -> None:
-        """
-        `current` and the rows of the report have the interleaved benchmark alone; every call is in `samples`.
-        """
+        """`current` and the rows of the report have the interleaved benchmark alone; every call is in `samples`."""
         baseline = measure([make_round(), sustained()])
         warehouse.build(folders)
         with warehouse.connect(folders) as con:
@@ -147,9 +131,7 @@ class TestLoadTests:
     def test_baselines_without_sustained_loads_have_none(
         self, folders: Folders, measure: Measure, make_round: MakeRound
     ) -> None:
-        """
-        A baseline that was measured without them, or before there were any, is read as before.
-        """
+        """A baseline that was measured without them, or before there were any, is read as before."""
         measure([make_round()])
 
         assert [(0, 0, 1)] == asked(
@@ -162,22 +144,20 @@ class TestKnees:
     def test_is_seen_in_valid_rows_only(
         self, folders: Folders, measure: Measure, sustained: MakeRound
     ) -> None:
-        """
-        A number of users whose row is not valid has no part in the knee, and is named.
-        """
+        """A number of users whose row is not valid has no part in the knee, and is named."""
 
-        def stretch(users: int, elapsed_ns: int, **values: Any) -> Round:
+        def window(users: int, elapsed_ns: int, **values: Any) -> Round:
             # Latencies as that many users wait: Little's law is a rule of validity.
             latency_ns = [users * elapsed_ns // 1000] * 1000
-            driven = Stretch(limit_calls=1000, limit_s=1)
-            return sustained(users, latency_ns=latency_ns, elapsed_ns=elapsed_ns, stretch=driven, **values)
+            driven = SustainedLoad(limit_calls=1000, limit_s=1)
+            return sustained(users, latency_ns=latency_ns, elapsed_ns=elapsed_ns, sustained=driven, **values)
 
         measure(
             [
-                stretch(1, 1_000_000_000),
-                stretch(2, 500_000_000),
-                stretch(5, 490_000_000),
-                stretch(10, 100_000_000, outcome=array("b", [Outcome.LIMITED] * 1000)),
+                window(1, 1_000_000_000),
+                window(2, 500_000_000),
+                window(5, 490_000_000),
+                window(10, 100_000_000, outcome=array("b", [Outcome.LIMITED] * 1000)),
             ]
         )
         [found] = asked(

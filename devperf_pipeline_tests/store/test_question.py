@@ -8,9 +8,7 @@ from devperf_pipeline.store.question import ask
 
 class TestAsk:
     def test_answers(self, folders: Folders) -> None:
-        """
-        Columns by their names, rows as they come.
-        """
+        """Columns by their names, rows as they come."""
         warehouse.build(folders)
         with warehouse.connect(folders) as con:
             answer = ask(con, "select 1 as one, 'two' as two")
@@ -28,9 +26,7 @@ class TestAsk:
         ],
     )
     def test_explains_what_it_cannot_answer(self, folders: Folders, question: str, reason: str) -> None:
-        """
-        DuckDB's own reason is in the message; nothing is written.
-        """
+        """DuckDB's own reason is in the message; nothing is written."""
         warehouse.build(folders)
         with warehouse.connect(folders) as con, pytest.raises(StoreError, match=reason):
             list(ask(con, question).rows)

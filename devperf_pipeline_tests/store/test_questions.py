@@ -26,9 +26,7 @@ HOST = {"cpu_model": "two cores", "memory_bytes": str(2 << 30), "model": "unknow
 
 
 def ask(folders: Folders, question: str, **parameters: object) -> list[tuple[Any, ...]]:
-    """
-    The rows of a question to the warehouse.
-    """
+    """The rows of a question to the warehouse."""
     with warehouse.connect(folders) as con:
         return con.execute(question, parameters).fetchall()
 
@@ -38,11 +36,9 @@ def lines(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.fixture(name="sitting")
-def _sitting(measure: Measure, make_round: MakeRound) -> Callable[..., Baseline]:
-    """
-    Measure one sitting of a few benchmarks: rounds of one latency each, a percent apart, times `factor`.
-    """
+@pytest.fixture(name="run")
+def _run(measure: Measure, make_round: MakeRound) -> Callable[..., Baseline]:
+    """Measure one run of a few benchmarks: rounds of one latency each, a percent apart, times `factor`."""
 
     def keep(
         day: int,
@@ -90,9 +86,7 @@ def _sitting(measure: Measure, make_round: MakeRound) -> Callable[..., Baseline]
 
 class TestPublishedCells:
     def test_are_those_of_the_file(self, folders: Folders) -> None:
-        """
-        Every line of cells.csv is one row, in its order, with its text untouched.
-        """
+        """Every line of cells.csv is one row, in its order, with its text untouched."""
         warehouse.build(folders)
         expected = [
             (
@@ -108,9 +102,7 @@ class TestPublishedCells:
         )
 
     def test_each_has_one_like(self) -> None:
-        """
-        Every cell has exactly one line of rows.csv, its kind knows its metric, and no line is without a cell.
-        """
+        """Every cell has exactly one line of rows.csv, its kind knows its metric, and no line is without a cell."""
         rows = lines("rows.csv")
         known = {(line["kind"], line["metric"]) for line in lines("metrics.csv")}
         likes = [
@@ -132,9 +124,7 @@ class TestPublishedCells:
         assert [] == [row for row in rows if [row] not in likes]
 
     def test_likes_are_services_of_ours(self) -> None:
-        """
-        Whoever is named by a benchmark is in the catalogue, under that name.
-        """
+        """Whoever is named by a benchmark is in the catalogue, under that name."""
         named = {
             row["name"].split("/")[0]
             for row in lines("rows.csv")
@@ -146,9 +136,7 @@ class TestPublishedCells:
 
 class TestCoverage:
     def test_without_a_baseline(self, folders: Folders) -> None:
-        """
-        With nothing measured every cell is there, empty, with its reason.
-        """
+        """With nothing measured every cell is there, empty, with its reason."""
         warehouse.build(folders)
 
         assert [(459, 0, 459)] == ask(
@@ -156,15 +144,13 @@ class TestCoverage:
         )
 
     def test_imported_results_are_not_the_newest_baseline(
-        self, folders: Folders, sitting: Callable[..., Baseline]
+        self, folders: Folders, run: Callable[..., Baseline]
     ) -> None:
-        """
-        What was imported after a baseline takes nothing from what that one fills.
-        """
-        sitting(24)
+        """What was imported after a baseline takes nothing from what that one fills."""
+        run(24)
         warehouse.build(folders)
         before = ask(folders, "select table_name, subject, row_name, metric, measured, reason from coverage")
-        sitting(25, stack=IMPORTED)
+        run(25, stack=IMPORTED)
         warehouse.build(folders)
 
         assert before == ask(
@@ -172,12 +158,10 @@ class TestCoverage:
         )
 
     def test_measured_values_can_be_asked_for_by_hand(
-        self, folders: Folders, sitting: Callable[..., Baseline]
+        self, folders: Folders, run: Callable[..., Baseline]
     ) -> None:
-        """
-        What a cell says is what its own question to samples and facts gives.
-        """
-        sitting(25)
+        """What a cell says is what its own question to samples and facts gives."""
+        run(25)
         warehouse.build(folders)
         cells = ask(folders, "select metric, query, value, measured from coverage where measured is not null")
 
@@ -191,11 +175,9 @@ class TestCoverage:
                 if " to " not in measured:  # a finding's is a range
                     assert float(measured) == pytest.approx(value, rel=1e-5)
 
-    def test_is_in_published_units(self, folders: Folders, sitting: Callable[..., Baseline]) -> None:
-        """
-        Milliseconds, per cent and GiB, of the same operation with the same number of users.
-        """
-        sitting(25)
+    def test_is_in_published_units(self, folders: Folders, run: Callable[..., Baseline]) -> None:
+        """Milliseconds, per cent and GiB, of the same operation with the same number of users."""
+        run(25)
         warehouse.build(folders)
         found = {
             tuple(names): value
@@ -211,11 +193,9 @@ class TestCoverage:
         assert found["express", "GET /health/all", "slower than fastest"] == pytest.approx(60, rel=0.01)
         assert found["host", "host", "memory_gb"] == 2
 
-    def test_gaps_have_reasons(self, folders: Folders, sitting: Callable[..., Baseline]) -> None:
-        """
-        A gap says whether the machine can have such a cell, whether the service was asked for, or what was wrong.
-        """
-        sitting(25, outcome=[4] * 400)
+    def test_gaps_have_reasons(self, folders: Folders, run: Callable[..., Baseline]) -> None:
+        """A gap says whether the machine can have such a cell, whether the service was asked for, or what was wrong."""
+        run(25, outcome=[4] * 400)
         warehouse.build(folders)
         said = {
             (subject, metric): (applies, reason)
@@ -243,11 +223,9 @@ class TestCoverage:
         )
         assert None not in {reason for _, reason in said.values()}
 
-    def test_is_of_the_newest_baseline(self, folders: Folders, sitting: Callable[..., Baseline]) -> None:
-        """
-        `coverage` is of the newest baseline; `coverage_of` of the one that is named.
-        """
-        older, newer = sitting(24), sitting(25, 2.0)
+    def test_is_of_the_newest_baseline(self, folders: Folders, run: Callable[..., Baseline]) -> None:
+        """`coverage` is of the newest baseline; `coverage_of` of the one that is named."""
+        older, newer = run(24), run(25, 2.0)
         warehouse.build(folders)
         question = "select value from {} where row_name = 'GET (hit)' and metric = 'latency p95'"
         [[now]] = ask(folders, question.format("coverage"))
@@ -258,12 +236,10 @@ class TestCoverage:
 
     @pytest.mark.parametrize("share", [66, 75, 80, 90, 95, 98, 99])
     def test_a_percentile_of_too_few_calls_is_a_doubt(
-        self, folders: Folders, sitting: Callable[..., Baseline], share: int
+        self, folders: Folders, run: Callable[..., Baseline], share: int
     ) -> None:
-        """
-        A load test's percentile is doubted up to the number of calls of which no 95 % interval of it exists.
-        """
-        measured = sitting(25)
+        """A load test's percentile is doubted up to the number of calls of which no 95 % interval of it exists."""
+        measured = run(25)
         warehouse.build(folders)
         needs = next(n for n in range(1, 1_000) if (share / 100) ** n <= 0.025)
         with duckdb.connect(str(folders.warehouse)) as con:
@@ -282,13 +258,9 @@ class TestCoverage:
             ("gin/x/2", None),
         ] == ask(folders, asked, measure=f"p{share}_ns")
 
-    def test_cpu_of_too_few_readings_is_a_doubt(
-        self, folders: Folders, sitting: Callable[..., Baseline]
-    ) -> None:
-        """
-        CPU of one or two readings is doubted, memory is not.
-        """
-        measured = sitting(25)
+    def test_cpu_of_too_few_readings_is_a_doubt(self, folders: Folders, run: Callable[..., Baseline]) -> None:
+        """CPU of one or two readings is doubted, memory is not."""
+        measured = run(25)
         warehouse.build(folders)
         with duckdb.connect(str(folders.warehouse)) as con:
             for service, readings in (("gin", 1), ("redis", 3)):
@@ -311,9 +283,7 @@ class TestCoverage:
 
 class TestLint:
     def test_finds_what_is_wrong_in_print(self, folders: Folders) -> None:
-        """
-        The published errors that are known are found, and nothing is said of the figures that hold.
-        """
+        """The published errors that are known are found, and nothing is said of the figures that hold."""
         warehouse.build(folders)
         found = ask(folders, "select rule, place, round(expected), round(found) from lint")
         rules = {rule for rule, *_ in found}
@@ -325,11 +295,9 @@ class TestLint:
         assert ("Little's law", "operations/postgresql SELECT (full scan, 10k rows)", 5, 15) in found
         assert {"duration against limit", "sum against total", "p95 against mean", "Little's law"} == rules
 
-    def test_is_silent_about_honest_tables(self, folders: Folders, sitting: Callable[..., Baseline]) -> None:
-        """
-        What is derived from samples contradicts nothing.
-        """
-        sitting(25, users=1)
+    def test_is_silent_about_honest_tables(self, folders: Folders, run: Callable[..., Baseline]) -> None:
+        """What is derived from samples contradicts nothing."""
+        run(25, users=1)
         warehouse.build(folders)
 
         assert [] == ask(folders, "from lint where not starts_with(source, 'published ')")
@@ -348,12 +316,10 @@ class TestLint:
         ],
     )
     def test_finds_what_is_wrong_in_ours(
-        self, folders: Folders, sitting: Callable[..., Baseline], change: str, rules: set[str]
+        self, folders: Folders, run: Callable[..., Baseline], change: str, rules: set[str]
     ) -> None:
-        """
-        Tables that somebody changed contradict themselves.
-        """
-        sitting(25, users=1)
+        """Tables that somebody changed contradict themselves."""
+        run(25, users=1)
         warehouse.build(folders)
         with duckdb.connect(str(folders.warehouse)) as con:
             con.execute(change)
@@ -367,19 +333,15 @@ class TestLint:
 
 
 def verdicts(folders: Folders, a: Baseline, b: Baseline) -> dict[str, tuple[str, str]]:
-    """
-    Of each benchmark the verdicts on p50 and p95.
-    """
+    """Of each benchmark the verdicts on p50 and p95."""
     found = ask(folders, "select benchmark, verdict, p95_verdict from compare($a, $b)", a=a.id, b=b.id)
     return {benchmark: (verdict, p95) for benchmark, verdict, p95 in found}
 
 
 class TestCompare:
-    def test_finds_what_doubled(self, folders: Folders, sitting: Callable[..., Baseline]) -> None:
-        """
-        Twice as long is slower even without repeats, and the other way round faster; the ratio says how much.
-        """
-        a, b = sitting(24), sitting(25, 2.0)
+    def test_finds_what_doubled(self, folders: Folders, run: Callable[..., Baseline]) -> None:
+        """Twice as long is slower even without repeats, and the other way round faster; the ratio says how much."""
+        a, b = run(24), run(25, 2.0)
         warehouse.build(folders)
 
         assert {("slower", "slower")} == set(verdicts(folders, a, b).values())
@@ -392,36 +354,30 @@ class TestCompare:
         )
         assert (2, 2, False) == (pytest.approx(p50, rel=0.01), pytest.approx(p95, rel=0.01), overlap)
 
-    def test_needs_repeats_to_see_little(self, folders: Folders, sitting: Callable[..., Baseline]) -> None:
-        """
-        Ten per cent cannot be told without repeats, and are slower once steady repeats show how little chance does.
-        """
-        a, b = sitting(20), sitting(25, 1.1)
+    def test_needs_repeats_to_see_little(self, folders: Folders, run: Callable[..., Baseline]) -> None:
+        """Ten per cent cannot be told without repeats, and are slower once steady repeats show how little chance does."""
+        a, b = run(20), run(25, 1.1)
         warehouse.build(folders)
         few = verdicts(folders, a, b)
         for day in (21, 22, 23, 24):
-            sitting(day, 1 + day / 10_000)
+            run(day, 1 + day / 10_000)
         warehouse.build(folders)
         many = verdicts(folders, a, b)
 
         assert "cannot tell: less than 50 % could not be seen" == few["redis/get-hit/closed-10/engine"][0]
         assert "slower" == many["redis/get-hit/closed-10/engine"][0]
 
-    def test_says_when_nothing_changed(self, folders: Folders, sitting: Callable[..., Baseline]) -> None:
-        """
-        The same again, after steady repeats, is no change.
-        """
-        baselines = [sitting(day, 1 + day / 10_000) for day in (20, 21, 22, 23, 24, 25)]
+    def test_says_when_nothing_changed(self, folders: Folders, run: Callable[..., Baseline]) -> None:
+        """The same again, after steady repeats, is no change."""
+        baselines = [run(day, 1 + day / 10_000) for day in (20, 21, 22, 23, 24, 25)]
         warehouse.build(folders)
 
         assert {("no change", "no change")} == set(verdicts(folders, *baselines[-2:]).values())
 
-    def test_compares_like_with_like_only(self, folders: Folders, sitting: Callable[..., Baseline]) -> None:
-        """
-        Another placement, an invalid row and a benchmark that only one has are not comparable, and say why.
-        """
-        a, b = sitting(23), sitting(24, placement="apart:1|0")
-        c, d = sitting(25, outcome=[4] * 400), sitting(26, users=5)
+    def test_compares_like_with_like_only(self, folders: Folders, run: Callable[..., Baseline]) -> None:
+        """Another placement, an invalid row and a benchmark that only one has are not comparable, and say why."""
+        a, b = run(23), run(24, placement="apart:1|0")
+        c, d = run(25, outcome=[4] * 400), run(26, users=5)
         warehouse.build(folders)
         name = "redis/get-hit/closed-10/engine"
 
@@ -431,24 +387,20 @@ class TestCompare:
         )
         assert "not comparable: only a has it" == verdicts(folders, a, d)[name][0]
 
-    def test_takes_quiet_rounds_alone(self, folders: Folders, sitting: Callable[..., Baseline]) -> None:
-        """
-        Rounds in which others used much of the machine say nothing of the service.
-        """
-        a, b = sitting(24), sitting(25, 2.0, other_cpu=0.9)
+    def test_takes_quiet_rounds_alone(self, folders: Folders, run: Callable[..., Baseline]) -> None:
+        """Rounds in which others used much of the machine say nothing of the service."""
+        a, b = run(24), run(25, 2.0, other_cpu=0.9)
         warehouse.build(folders)
 
         assert {"cannot tell: fewer than 3 rounds were long and quiet enough"} == {
             verdict for verdict, _ in verdicts(folders, a, b).values()
         }
 
-    def test_says_what_the_report_says(self, folders: Folders, sitting: Callable[..., Baseline]) -> None:
-        """
-        The macro and `analyse/verdict.py` give every row the same word, whatever it is.
-        """
+    def test_says_what_the_report_says(self, folders: Folders, run: Callable[..., Baseline]) -> None:
+        """The macro and `analyse/verdict.py` give every row the same word, whatever it is."""
         factors = {10: 1.0, 11: 1.004, 12: 1.009, 13: 1.001, 14: 1.2, 15: 1.06, 16: 1.07, 17: 2.0, 18: 1.03}
-        baselines = [sitting(day, factor) for day, factor in factors.items()]
-        baselines.append(sitting(19, outcome=[4] * 400))
+        baselines = [run(day, factor) for day, factor in factors.items()]
+        baselines.append(run(19, outcome=[4] * 400))
         warehouse.build(folders)
         seen: set[str] = set()
         for before, after in itertools.combinations(baselines, 2):
@@ -470,11 +422,9 @@ class TestCompare:
     def test_what_moved_with_all_others_is_the_machine(
         self, folders: Folders, measure: Measure, make_round: MakeRound
     ) -> None:
-        """
-        Twelve benchmarks take 8 % longer, and one of them half as long again: that one alone is slower.
-        """
+        """Twelve benchmarks take 8 % longer, and one of them half as long again: that one alone is slower."""
 
-        def sitting(day: int, factor: float, of_one: float) -> Baseline:
+        def run(day: int, factor: float, of_one: float) -> Baseline:
             names = [f"operation-{number}" for number in range(12)]
             factors = {name: of_one if name == names[0] else factor for name in names}
             return measure(
@@ -491,8 +441,8 @@ class TestCompare:
                 host=HOST,
             )
 
-        baselines = [sitting(day, 1 + day / 10_000, 1 + day / 10_000) for day in range(20, 25)]
-        last = sitting(25, 1.08, 1.5)
+        baselines = [run(day, 1 + day / 10_000, 1 + day / 10_000) for day in range(20, 25)]
+        last = run(25, 1.08, 1.5)
         warehouse.build(folders)
         macro = verdicts(folders, baselines[-1], last)
         with warehouse.connect(folders) as con:
@@ -509,14 +459,12 @@ class TestCompare:
     def test_an_unknown_machine_is_another_one(
         self,
         folders: Folders,
-        sitting: Callable[..., Baseline],
+        run: Callable[..., Baseline],
         before: dict[str, str],
         after: dict[str, str],
     ) -> None:
-        """
-        Where one baseline says nothing of its machine, nobody knows that it is the same.
-        """
-        a, b = sitting(24, host=before), sitting(25, 2.0, host=after)
+        """Where one baseline says nothing of its machine, nobody knows that it is the same."""
+        a, b = run(24, host=before), run(25, 2.0, host=after)
         warehouse.build(folders)
 
         assert {True} == {
@@ -526,11 +474,9 @@ class TestCompare:
 
 
 class TestMacros:
-    def test_history_has_each_baseline(self, folders: Folders, sitting: Callable[..., Baseline]) -> None:
-        """
-        Oldest first, with the ratio to the one before.
-        """
-        older, newer = sitting(24), sitting(25, 2.0)
+    def test_history_has_each_baseline(self, folders: Folders, run: Callable[..., Baseline]) -> None:
+        """Oldest first, with the ratio to the one before."""
+        older, newer = run(24), run(25, 2.0)
         warehouse.build(folders)
         found = ask(
             folders,
@@ -542,11 +488,9 @@ class TestMacros:
         ]
 
     @pytest.mark.parametrize("path", ["/health/all", "GET /health/all"])
-    def test_ranking_is_by_path(self, folders: Folders, sitting: Callable[..., Baseline], path: str) -> None:
-        """
-        Every service that answers it, fastest first, and how many times as long the others take.
-        """
-        sitting(25)
+    def test_ranking_is_by_path(self, folders: Folders, run: Callable[..., Baseline], path: str) -> None:
+        """Every service that answers it, fastest first, and how many times as long the others take."""
+        run(25)
         warehouse.build(folders)
 
         assert [(1, "gin", 1.0), (2, "express", 1.6)] == ask(
@@ -556,9 +500,7 @@ class TestMacros:
     def test_ranking_is_that_of_the_report(
         self, folders: Folders, measure: Measure, make_round: MakeRound
     ) -> None:
-        """
-        Who answered otherwise, asks in another way or was called too seldom has no rank, there and here.
-        """
+        """Who answered otherwise, asks in another way or was called too seldom has no rank, there and here."""
         route = "GET /health/all"
         calls = {"gin": 400, "express": 400, "actix": 400, "fastapi": 400, "fastapi_api_first": 60}
         answers = {
@@ -602,23 +544,19 @@ class TestMacros:
         assert [("gin", 1, None), ("fastapi", 2, None)] == found[:2]
         assert report.left_out.keys() == {service for service, rank, why in found if rank is None and why}
 
-    def test_slowest_is_as_long_as_asked(self, folders: Folders, sitting: Callable[..., Baseline]) -> None:
-        """
-        The slowest operations of one user, slowest first.
-        """
-        sitting(25)
+    def test_slowest_is_as_long_as_asked(self, folders: Folders, run: Callable[..., Baseline]) -> None:
+        """The slowest operations of one user, slowest first."""
+        run(25)
         warehouse.build(folders)
 
         assert [("express",), ("gin",)] == ask(folders, "select service from slowest(2)")
 
     @pytest.mark.parametrize(("share", "rank"), [(0.5, 1000), (0.995, 1990), (1.0, 2000)])
     def test_percentile_of_is_exact(
-        self, folders: Folders, sitting: Callable[..., Baseline], share: float, rank: int
+        self, folders: Folders, run: Callable[..., Baseline], share: float, rank: int
     ) -> None:
-        """
-        Nearest rank over every call, for each baseline or the one that is named.
-        """
-        older, newer = sitting(24), sitting(25)
+        """Nearest rank over every call, for each baseline or the one that is named."""
+        older, newer = run(24), run(25)
         warehouse.build(folders)
         calls = sorted(round(100_000 * (1 + 0.01 * number) + k) for number in range(1, 6) for k in range(400))
         question = (
@@ -631,12 +569,10 @@ class TestMacros:
         )
 
     def test_work_attached_and_read_only_from_anywhere(
-        self, folders: Folders, sitting: Callable[..., Baseline], tmp_path: Path
+        self, folders: Folders, run: Callable[..., Baseline], tmp_path: Path
     ) -> None:
-        """
-        Another program in another folder has them after `use`, and cannot write.
-        """
-        a, b = sitting(24), sitting(25)
+        """Another program in another folder has them after `use`, and cannot write."""
+        a, b = run(24), run(25)
         warehouse.build(folders)
         questions: Sequence[str] = (
             f"attach '{folders.warehouse}' as other (read_only)",

@@ -50,9 +50,7 @@ class TestGather:
     def test_what_is_kept_beside_samples_can_be_asked(
         self, folders: Folders, make_baseline: MakeBaseline
     ) -> None:
-        """
-        Readings and what tools said come back from the warehouse as they were kept.
-        """
+        """Readings and what tools said come back from the warehouse as they were kept."""
         keep(folders, make_baseline())
         warehouse.build(folders)
         with warehouse.connect(folders) as con:
@@ -65,9 +63,7 @@ class TestGather:
         assert [("redis-benchmark", 100_000, [390_000, 600_000], "7.0.15")] == stated
 
     def test_a_broken_file_costs_no_warehouse(self, folders: Folders, make_baseline: MakeBaseline) -> None:
-        """
-        What tools said in one baseline cannot be read any more: it is set aside, and the tables are built all the same.
-        """
+        """What tools said in one baseline cannot be read any more: it is set aside, and the tables are built all the same."""
         path = keep(folders, make_baseline(24)) / "stated.parquet"
         keep(folders, make_baseline(25))
         warehouse.build(folders)
@@ -81,9 +77,7 @@ class TestGather:
         assert () == warehouse.build(folders).set_aside
 
     def test_a_broken_part_is_set_aside(self, folders: Folders, make_baseline: MakeBaseline) -> None:
-        """
-        One damaged part costs only what was in it.
-        """
+        """One damaged part costs only what was in it."""
         baseline = make_baseline()
         store = SampleStore(folders)
         store.begin(baseline)

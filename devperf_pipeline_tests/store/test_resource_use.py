@@ -14,9 +14,7 @@ MakeBaseline = Callable[..., Baseline]
 def ask(
     folders: Folders, baseline: Baseline, readings: Sequence[ResourceReading], question: str
 ) -> list[tuple[Any, ...]]:
-    """
-    The rows of a question to the warehouse of one baseline with these readings.
-    """
+    """The rows of a question to the warehouse of one baseline with these readings."""
     store = SampleStore(folders)
     store.begin(baseline)
     store.keep_resources(readings)
@@ -32,9 +30,7 @@ def second(number: int, **values: Any) -> ResourceReading:
 
 class TestResources:
     def test_numbers_by_hand(self, folders: Folders, make_baseline: MakeBaseline) -> None:
-        """
-        Medians of what was occupied, a range of CPU, and counters by the second.
-        """
+        """Medians of what was occupied, a range of CPU, and counters by the second."""
         readings = [
             second(k, cpu_percent=float(k), rss_bytes=1000 + k, written_bytes=100 * k) for k in range(1, 22)
         ]
@@ -49,9 +45,7 @@ class TestResources:
         assert [(21, 21.0, 2.0, 11.0, 20.0, 11.0, 1011, 1021, 100.0, None, "processes")] == found
 
     def test_total_is_of_the_stack_alone(self, folders: Folders, make_baseline: MakeBaseline) -> None:
-        """
-        The total adds up moment by moment, without the machine and ourselves; it is unknown where a part is.
-        """
+        """The total adds up moment by moment, without the machine and ourselves; it is unknown where a part is."""
         readings = [
             one
             for k in range(3)
@@ -72,9 +66,7 @@ class TestResources:
         assert [(20.0, 20.0, 24_000_000, None, 3)] == found
 
     def test_phases_and_loads_are_kept_apart(self, folders: Folders, make_baseline: MakeBaseline) -> None:
-        """
-        One row a service, phase, load and number of users.
-        """
+        """One row a service, phase, load and number of users."""
         load = {"phase": "load", "users": 100, "benchmark": "redis/get-hit/sustained-100/engine"}
         readings = [second(0), second(1, **load), second(2, **load), second(3, phase="held", users=25)]
         found = ask(
@@ -110,9 +102,7 @@ class TestMemory:
         return found
 
     def test_a_service_that_grows(self, folders: Folders, make_baseline: MakeBaseline) -> None:
-        """
-        8 KiB more with each request are 8 KiB a request.
-        """
+        """8 KiB more with each request are 8 KiB a request."""
         sizes = {users: 10**7 + 8192 * users for users in (0, 25, 50, 75, 100, 150, 200)}
 
         assert ("rss", 7, 200, 8192.0, True, "grows with each request") == self.ask(
@@ -120,18 +110,14 @@ class TestMemory:
         )
 
     def test_a_slope_inside_its_error(self, folders: Folders, make_baseline: MakeBaseline) -> None:
-        """
-        Memory that goes up and down says nothing of requests.
-        """
+        """Memory that goes up and down says nothing of requests."""
         sizes = {0: 500, 25: 300, 50: 900, 75: 100, 100: 800, 150: 200, 200: 600}
         found = self.ask(folders, make_baseline(), sizes)
 
         assert (False, "cannot tell: the slope is inside its error") == found[4:]
 
     def test_a_sweep_that_ended_early(self, folders: Folders, make_baseline: MakeBaseline) -> None:
-        """
-        Three steps are no line.
-        """
+        """Three steps are no line."""
         found = self.ask(folders, make_baseline(), {0: 100, 25: 200, 50: 300})
 
         assert (None, False, "cannot tell: read at 3 numbers of requests, 5 are needed") == found[3:]
@@ -139,9 +125,7 @@ class TestMemory:
 
 class TestBroken:
     def test_a_broken_file_costs_its_own_rows(self, folders: Folders, make_baseline: MakeBaseline) -> None:
-        """
-        It is set aside and named; everything else of the baseline stays.
-        """
+        """It is set aside and named; everything else of the baseline stays."""
         baseline = make_baseline()
         ask(folders, baseline, [READING], "select 1")
         file = folders.samples / f"baseline_id={baseline.id}" / "resources.parquet"

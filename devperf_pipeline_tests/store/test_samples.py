@@ -57,25 +57,19 @@ Store = Callable[..., Baseline]
 
 @pytest.fixture
 def store(folders: Folders, make_baseline: Callable[..., Baseline]) -> SampleStore:
-    """
-    A store in which a baseline has begun.
-    """
+    """A store in which a baseline has begun."""
     begun = SampleStore(folders)
     begun.begin(make_baseline())
     return begun
 
 
 def finished(folders: Folders) -> Path:
-    """
-    The one finished baseline.
-    """
+    """The one finished baseline."""
     return next(folders.samples.glob("baseline_id=*"))
 
 
 def rows(path: Path) -> list[tuple[object, ...]]:
-    """
-    All calls of a finished file, in their order, put together from their bytes.
-    """
+    """All calls of a finished file, in their order, put together from their bytes."""
     calls = list[tuple[object, ...]]()
     end, last = 0, None
     with duckdb.connect() as con:
@@ -95,9 +89,7 @@ class TestKeep:
     def test_every_call_comes_back(
         self, folders: Folders, measure: Store, make_round: Callable[..., Round]
     ) -> None:
-        """
-        Begins, latencies and outcomes must come back as they were, benchmark by benchmark, in order of arrival.
-        """
+        """Begins, latencies and outcomes must come back as they were, benchmark by benchmark, in order of arrival."""
         other = Benchmark("redis", "a-first", Load(2), "engine")
         first = make_round(1, [3000, 1000, 2000], outcome=array("b", [0, 7, 1]))
         second = make_round(1, [5, 4], benchmark=other)
@@ -117,9 +109,7 @@ class TestKeep:
         make_round: Callable[..., Round],
         closed_load: Callable[..., tuple[Sequence[int], Sequence[int]]],
     ) -> None:
-        """
-        The whole folder of a finished baseline must take at most 5 bytes a sample.
-        """
+        """The whole folder of a finished baseline must take at most 5 bytes a sample."""
         rounds = list[Round]()
         for users in (1, 10):
             for number in range(1, 6):
@@ -131,9 +121,7 @@ class TestKeep:
         assert size / 40_000 <= 5
 
     def test_a_round_is_kept_once(self, store: SampleStore, make_round: Callable[..., Round]) -> None:
-        """
-        The same measured round a second time must be refused, since its calls would be counted twice.
-        """
+        """The same measured round a second time must be refused, since its calls would be counted twice."""
         store.keep(make_round(1))
         with pytest.raises(StoreError, match="kept already"):
             store.keep(make_round(1))
@@ -141,18 +129,14 @@ class TestKeep:
     def test_columns_of_different_length_are_refused(
         self, store: SampleStore, make_round: Callable[..., Round]
     ) -> None:
-        """
-        A round with a latency less than it has begins must be refused.
-        """
+        """A round with a latency less than it has begins must be refused."""
         with pytest.raises(StoreError, match="100, 99 and 100"):
             store.keep(replace(make_round(), latency_ns=[1] * 99))
 
     def test_nothing_is_overwritten(
         self, folders: Folders, measure: Store, make_baseline: Callable[..., Baseline]
     ) -> None:
-        """
-        A baseline with the id of a finished one must be refused.
-        """
+        """A baseline with the id of a finished one must be refused."""
         measure([])
         with pytest.raises(StoreError, match="nothing measured is overwritten"):
             SampleStore(folders).begin(make_baseline())
@@ -174,9 +158,7 @@ class TestKilled:
     def test_whole_or_absent(
         self, folders: Folders, step: str, where: str, expected: tuple[str, int]
     ) -> None:
-        """
-        SIGKILL at any step of keeping or finishing must leave every kept round, whole, for recover to finish.
-        """
+        """SIGKILL at any step of keeping or finishing must leave every kept round, whole, for recover to finish."""
         command = [sys.executable, "-c", KILLED, str(folders.root), step, where]
         ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
         assert (-signal.SIGKILL, "") == (ended.returncode, ended.stderr)
@@ -192,9 +174,7 @@ class TestRecover:
     def test_a_broken_part_is_set_aside(
         self, folders: Folders, store: SampleStore, make_round: Callable[..., Round]
     ) -> None:
-        """
-        Truncated, empty, foreign and flipped parts must be named and kept aside, and the whole ones used.
-        """
+        """Truncated, empty, foreign and flipped parts must be named and kept aside, and the whole ones used."""
         for number in range(1, 7):
             store.keep(make_round(number))
         parts = sorted(folders.incoming.glob("*/*.parquet"))
@@ -219,9 +199,7 @@ class TestRecover:
     def test_a_broken_description_is_set_aside(
         self, folders: Folders, store: SampleStore, make_round: Callable[..., Round]
     ) -> None:
-        """
-        Rounds whose baseline is not described any more must stay, under another name.
-        """
+        """Rounds whose baseline is not described any more must stay, under another name."""
         store.keep(make_round())
         next(folders.incoming.glob("*/baseline.json")).write_text("{")
         (message,) = SampleStore(folders).recover()
@@ -231,34 +209,26 @@ class TestRecover:
 
 class TestCheckWritable:
     def test_an_empty_project_is_fine(self, folders: Folders) -> None:
-        """
-        Folders that are missing must be made.
-        """
+        """Folders that are missing must be made."""
         SampleStore(folders).check_writable(needed_bytes=1)
         assert folders.samples.is_dir()
 
     def test_a_file_in_the_place_of_a_folder(self, folders: Folders) -> None:
-        """
-        A file where the samples belong must be named at once.
-        """
+        """A file where the samples belong must be named at once."""
         folders.data.mkdir()
         folders.samples.write_text("")
         with pytest.raises(ConfigurationError, match=str(folders.samples)):
             SampleStore(folders).check_writable()
 
     def test_too_little_space(self, folders: Folders) -> None:
-        """
-        Too little free space must be said with both numbers before anything is measured.
-        """
+        """Too little free space must be said with both numbers before anything is measured."""
         with pytest.raises(StoreError, match="1,000,000,000,000,000 bytes should be free"):
             SampleStore(folders).check_writable(needed_bytes=10**15)
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """
-    A file system of 256 KiB.
-    """
+    """A file system of 256 KiB."""
     place = tmp_path / "small"
     place.mkdir()
     if os.getuid() != 0 or not shutil.which("mount"):
@@ -274,9 +244,7 @@ class TestDiskFull:
     def test_finished_rounds_stay_and_recover_goes_on(
         self, small_disk: Path, make_baseline: Callable[..., Baseline], make_round: Callable[..., Round]
     ) -> None:
-        """
-        The error must name the file system and both numbers; once there is space, everything kept must be there.
-        """
+        """The error must name the file system and both numbers; once there is space, everything kept must be there."""
         folders = Folders(small_disk)
         store = SampleStore(folders)
         store.begin(make_baseline())
@@ -297,9 +265,7 @@ class TestDiskFull:
     def test_a_limit_on_file_sizes_is_a_full_disk(
         self, store: SampleStore, make_round: Callable[..., Round]
     ) -> None:
-        """
-        A file that may not grow must end as the same sentence, and leave no partial file.
-        """
+        """A file that may not grow must end as the same sentence, and leave no partial file."""
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
         try:

@@ -23,9 +23,7 @@ Seed = Callable[[Folders, Path], Any]
 
 
 def samples_with(name: str, value: str) -> Seed:
-    """
-    Write the samples again with another column, or with other metadata.
-    """
+    """Write the samples again with another column, or with other metadata."""
 
     def seed(_folders: Folders, folder: Path) -> None:
         path = folder / "samples.parquet"
@@ -40,9 +38,7 @@ def samples_with(name: str, value: str) -> Seed:
 
 
 def told_by_a_tool(folders: Folders, folder: Path) -> None:
-    """
-    A tool whose conditions, a map in the tables, have the secret among them.
-    """
+    """A tool whose conditions, a map in the tables, have the secret among them."""
     schema = {"about": pl.List(pl.Struct({"key": pl.String, "value": pl.String}))}
     about = [{"key": "command", "value": f"redis-benchmark -a {SECRET}"}]
     pl.DataFrame({"about": [about]}, schema=schema).write_parquet(folder / "stated.parquet")
@@ -66,9 +62,7 @@ def file(where: str, text: str) -> Seed:
 
 @pytest.fixture(name="baseline")
 def _baseline(folders: Folders, measure: Measure, make_round: Callable[..., Round]) -> Baseline:
-    """
-    A finished baseline with its warehouse.
-    """
+    """A finished baseline with its warehouse."""
     baseline = measure([make_round(), make_round(2)])
     warehouse.build(folders)
     return baseline
@@ -76,9 +70,7 @@ def _baseline(folders: Folders, measure: Measure, make_round: Callable[..., Roun
 
 class TestLeaks:
     def test_clean(self, folders: Folders, baseline: Baseline) -> None:
-        """
-        A baseline that wrote no secret down has no leak.
-        """
+        """A baseline that wrote no secret down has no leak."""
         assert [] == leaks(folders, baseline.id, 0, Search(SECRETS))
 
     @pytest.mark.parametrize(
@@ -96,9 +88,7 @@ class TestLeaks:
         ],
     )
     def test_found(self, folders: Folders, baseline: Baseline, seed: Seed, place: str) -> None:
-        """
-        A secret is found wherever it was written, and the place is named, never the secret.
-        """
+        """A secret is found wherever it was written, and the place is named, never the secret."""
         seed(folders, folders.samples / f"baseline_id={baseline.id}")
         found = leaks(folders, baseline.id, 0, Search(SECRETS))
 
@@ -108,17 +98,13 @@ class TestLeaks:
         assert SECRET not in " ".join(map(str, found))
 
     def test_older_reports_are_not_this_run(self, folders: Folders, baseline: Baseline) -> None:
-        """
-        A report that was written before the sitting is no leak of it.
-        """
+        """A report that was written before the run is no leak of it."""
         file("reports/old.md", SECRET)(folders, folders.samples)
 
         assert [] == leaks(folders, baseline.id, time.time_ns() + 10**9, Search(SECRETS))
 
     def test_unreadable_is_not_clean(self, folders: Folders, baseline: Baseline) -> None:
-        """
-        Where a file cannot be read nobody knows, and that is said.
-        """
+        """Where a file cannot be read nobody knows, and that is said."""
         (folders.samples / f"baseline_id={baseline.id}" / "samples.parquet").write_bytes(b"PAR1" + bytes(60))
 
         with pytest.raises(StoreError, match="should be searched for secrets and cannot be read"):
@@ -127,9 +113,7 @@ class TestLeaks:
 
 class TestSearch:
     def test_two_secrets_in_one_text(self) -> None:
-        """
-        Each secret of a text is told by its own name.
-        """
+        """Each secret of a text is told by its own name."""
         search = Search(Secrets((Secret("one", "first-secret"), Secret("two", "second-secret")), {}))
 
         assert {Leak("here", "one"), Leak("here", "two")} == search.text("here", "second-secret first-secret")

@@ -15,9 +15,7 @@ NAMES = sorted(
 class TestStatements:
     @pytest.mark.parametrize("name", NAMES)
     def test_each_file_is_one_statement(self, name: str) -> None:
-        """
-        Every file must say what a row means and parse as exactly one statement.
-        """
+        """Every file must say what a row means and parse as exactly one statement."""
         text = statement(name)
         with duckdb.connect() as con:
             found = con.extract_statements(text)
@@ -26,8 +24,6 @@ class TestStatements:
 
 class TestLiteral:
     def test_quotes_stay_text(self) -> None:
-        """
-        A text with quotes must come back as it was.
-        """
+        """A text with quotes must come back as it was."""
         with duckdb.connect() as con:
             assert con.execute("select " + literal("it's; drop--")).fetchall() == [("it's; drop--",)]

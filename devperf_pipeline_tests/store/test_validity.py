@@ -7,9 +7,7 @@ from devperf_pipeline.store.validity import Evidence, why_invalid
 
 
 def evidence(**values: Any) -> Evidence:
-    """
-    1,000 good calls of one user, 17 µs each and 3 µs apart, in five rounds.
-    """
+    """1,000 good calls of one user, 17 µs each and 3 µs apart, in five rounds."""
     found: dict[str, Any] = {
         "users": 1,
         "n": 1000,
@@ -25,9 +23,7 @@ def evidence(**values: Any) -> Evidence:
 
 class TestWhyInvalid:
     def test_a_good_row_is_valid(self) -> None:
-        """
-        Nothing wrong must give no reason.
-        """
+        """Nothing wrong must give no reason."""
         assert why_invalid(evidence()) is None
 
     @pytest.mark.parametrize(
@@ -86,25 +82,17 @@ class TestWhyInvalid:
         ],
     )
     def test_each_reason_has_its_numbers(self, values: dict[str, Any], expected: str) -> None:
-        """
-        What is wrong must be said in one sentence, the most telling thing first.
-        """
+        """What is wrong must be said in one sentence, the most telling thing first."""
         assert expected == why_invalid(evidence(**values))
 
     def test_one_percent_of_failures_is_tolerated(self) -> None:
-        """
-        Ten failed calls of 1,000 must not make a row invalid.
-        """
+        """Ten failed calls of 1,000 must not make a row invalid."""
         assert why_invalid(evidence(outcomes={Outcome.TIMEOUT: 10})) is None
 
     def test_a_few_microseconds_between_short_calls_are_no_limit(self) -> None:
-        """
-        20 µs of bookkeeping after each call of 17 µs must not make the row invalid: its latency is right.
-        """
+        """20 µs of bookkeeping after each call of 17 µs must not make the row invalid: its latency is right."""
         assert why_invalid(evidence(elapsed_ns=37_000_000)) is None
 
     def test_rounds_of_few_calls_a_user_are_not_judged(self) -> None:
-        """
-        20 calls of 10 users in a round idle at both ends; that must not count as the client's limit.
-        """
+        """20 calls of 10 users in a round idle at both ends; that must not count as the client's limit."""
         assert why_invalid(evidence(users=10, n=20, rounds=1, elapsed_ns=8_000_000)) is None

@@ -32,25 +32,19 @@ print(con.execute("select count(*) from baselines").fetchone()[0], flush=True)
 
 
 def ask(folders: Folders, question: str) -> list[tuple[object, ...]]:
-    """
-    The rows of a question to the warehouse.
-    """
+    """The rows of a question to the warehouse."""
     with warehouse.connect(folders) as con:
         return con.execute(question).fetchall()
 
 
 def nearest_rank(values: list[int], share: float) -> int:
-    """
-    The smallest value that at least that share of all values does not exceed.
-    """
+    """The smallest value that at least that share of all values does not exceed."""
     return sorted(values)[math.ceil(round(share * len(values), 6)) - 1]
 
 
 class TestBuild:
     def test_numbers_by_hand(self, folders: Folders, measure: Store, make_round: MakeRound) -> None:
-        """
-        Counts, percentiles and throughput must be those of all calls together, failed ones included.
-        """
+        """Counts, percentiles and throughput must be those of all calls together, failed ones included."""
         pieces = [[(7919 * k * seed) % 50_021 + 1000 for k in range(1, 301)] for seed in (1, 2, 3)]
         bad = array("b", [0] * 298 + [1, 3])
         rounds = [
@@ -75,9 +69,7 @@ class TestBuild:
         )
 
     def test_bounds_from_samples(self, folders: Folders, measure: Store, make_round: MakeRound) -> None:
-        """
-        With one round the bounds of p95 must be calls at known ranks: of 100 calls, the 90th and the 99th or so.
-        """
+        """With one round the bounds of p95 must be calls at known ranks: of 100 calls, the 90th and the 99th or so."""
         measure([make_round(1)])
         warehouse.build(folders)
         ((low, high, kind),) = ask(folders, "select p95_low_ns, p95_high_ns, p95_bounds from percentiles")
@@ -86,9 +78,7 @@ class TestBuild:
     def test_bounds_stay_among_the_calls(
         self, folders: Folders, measure: Store, make_round: MakeRound
     ) -> None:
-        """
-        Rounds that differ a hundredfold must give no bound of p95 below p50 or above the slowest call.
-        """
+        """Rounds that differ a hundredfold must give no bound of p95 below p50 or above the slowest call."""
         measure([make_round(k, [10**k * (1_000 + call) for call in range(100)]) for k in (1, 2, 3)])
         warehouse.build(folders)
         found = ask(
@@ -97,9 +87,7 @@ class TestBuild:
         assert [(104_900, 104_900, 1_084_000, 1_099_000, 1_099_000, "rounds")] == found
 
     def test_few_calls_have_no_bounds(self, folders: Folders, measure: Store, make_round: MakeRound) -> None:
-        """
-        71 calls must have no bounds of p95.
-        """
+        """71 calls must have no bounds of p95."""
         measure([make_round(1, [1000] * 71)])
         warehouse.build(folders)
         assert [(None, None, None)] == ask(
@@ -109,9 +97,7 @@ class TestBuild:
     def test_the_floor_stands_beside_each_row(
         self, folders: Folders, measure: Store, make_round: MakeRound
     ) -> None:
-        """
-        Each row must carry the median of the floor of its service and instrument at one user, and no other.
-        """
+        """Each row must carry the median of the floor of its service and instrument at one user, and no other."""
         floor = Benchmark("redis", "floor", Load(1), "engine")
         driver = Benchmark("redis", "get-hit", Load(1), "driver")
         measure([make_round(1), make_round(1, [500] * 30, benchmark=floor), make_round(1, benchmark=driver)])
@@ -122,9 +108,7 @@ class TestBuild:
     def test_an_invalid_floor_stands_beside_no_row(
         self, folders: Folders, measure: Store, make_round: MakeRound
     ) -> None:
-        """
-        A floor that does not count is no floor.
-        """
+        """A floor that does not count is no floor."""
         floor = Benchmark("redis", "floor", Load(1), "engine")
         measure([make_round(1), make_round(1, [500] * 30, benchmark=floor, problem="not steady")])
         warehouse.build(folders)
@@ -132,9 +116,7 @@ class TestBuild:
         assert found == [("floor", False, None), ("get-hit", True, None)]
 
     def test_samples_and_n_agree(self, folders: Folders, measure: Store, make_round: MakeRound) -> None:
-        """
-        The calls in `samples` must be as many as the sum of n, without warm-ups, and p95 must be theirs.
-        """
+        """The calls in `samples` must be as many as the sum of n, without warm-ups, and p95 must be theirs."""
         measure([make_round(1), make_round(1, [7] * 50, phase="warmup"), make_round(2, [])], day=24)
         measure([make_round(1), make_round(2)], day=25)
         warehouse.build(folders)
@@ -146,9 +128,7 @@ class TestBuild:
         assert ask(folders, again) == ask(folders, "select p95_ns from percentiles order by baseline_id")
 
     def test_begins_come_back(self, folders: Folders, measure: Store, make_round: MakeRound) -> None:
-        """
-        Calls must come back with the begin they had: long, overlapping, and in the order they were kept.
-        """
+        """Calls must come back with the begin they had: long, overlapping, and in the order they were kept."""
         begin, latency = [0, 5, 2, 10**12, 10**12 - 70_000], [10, 6, 70_000, 3_000_000_000, 1]
         rounds = [make_round(number, latency, begin_ns=begin) for number in (1, 2)]
         measure([rounds[0], make_round(1, latency, begin_ns=begin, phase="warmup"), rounds[1]])
@@ -160,9 +140,7 @@ class TestBuild:
             assert expected == ask(folders, f"select round, begin_ns, latency_ns from {view} order by all")  # noqa: S608 - our own names
 
     def test_facts_and_states(self, folders: Folders, measure: Store, make_round: MakeRound) -> None:
-        """
-        Host, services and the baseline itself must be there as they were found, whatever their text.
-        """
+        """Host, services and the baseline itself must be there as they were found, whatever their text."""
         measure([make_round(1)], reasons={"mysql": "not installed"})
         warehouse.build(folders)
         facts = {
@@ -178,17 +156,13 @@ class TestBuild:
         )
 
     def test_an_empty_warehouse_answers(self, folders: Folders) -> None:
-        """
-        Without any baseline every table and view must be there, and empty.
-        """
+        """Without any baseline every table and view must be there, and empty."""
         warehouse.build(folders)
         for name in (*warehouse.TABLES, *warehouse.VIEWS):
             assert ask(folders, f"select count(*) from {name}") == [(0,)]  # noqa: S608 - our own names
 
     def test_everything_is_explained(self, folders: Folders, measure: Store, make_round: MakeRound) -> None:
-        """
-        Every table, view and column must have a comment.
-        """
+        """Every table, view and column must have a comment."""
         measure([make_round(1)])
         warehouse.build(folders)
         silent = (
@@ -199,9 +173,7 @@ class TestBuild:
         assert ask(folders, silent) == []
 
     def test_an_odd_folder_name(self, tmp_path: Path, measure: Store, make_round: MakeRound) -> None:
-        """
-        Quotes and pattern characters in the project's path must not hide its samples.
-        """
+        """Quotes and pattern characters in the project's path must not hide its samples."""
         measure([make_round(1)])
         odd = Folders(tmp_path / "it's [1]" / "a *")
         odd.root.mkdir(parents=True)
@@ -212,9 +184,7 @@ class TestBuild:
     def test_from_another_folder_after_a_move(
         self, folders: Folders, tmp_path: Path, measure: Store, make_round: MakeRound
     ) -> None:
-        """
-        A session must find samples that moved through the variable, and from any working directory.
-        """
+        """A session must find samples that moved through the variable, and from any working directory."""
         measure([make_round(1)])
         warehouse.build(folders)
         folders.samples.rename(tmp_path / "moved")
@@ -223,9 +193,7 @@ class TestBuild:
             assert con.execute("select count(*) from samples").fetchall() == [(100,)]
 
     def test_old_baselines_cost_little(self, folders: Folders, measure: Store, make_round: MakeRound) -> None:
-        """
-        What was summarised must not be read again; a rebuild must read it again.
-        """
+        """What was summarised must not be read again; a rebuild must read it again."""
         baseline = measure([make_round(1)])
         warehouse.build(folders)
         summary = next(folders.data.glob("derived/*/*/percentiles.parquet"))
@@ -240,9 +208,7 @@ class TestCurrent:
     def test_newest_valid_row_of_each_stack(
         self, folders: Folders, measure: Store, make_round: MakeRound
     ) -> None:
-        """
-        An invalid newer row must not hide an older valid one, and another stack must not either.
-        """
+        """An invalid newer row must not hide an older valid one, and another stack must not either."""
         measure([make_round(1)], day=20)
         measure([make_round(1)], day=21)
         measure([make_round(1, outcome=array("b", [5] * 100))], day=22)
@@ -258,9 +224,7 @@ class TestHeldOpen:
     def test_a_client_stops_nothing(
         self, folders: Folders, measure: Store, make_round: MakeRound, how: str
     ) -> None:
-        """
-        A client in another process, reading or writing, must stop neither build nor report, and keep what it saw.
-        """
+        """A client in another process, reading or writing, must stop neither build nor report, and keep what it saw."""
         measure([make_round(1)], day=24)
         warehouse.build(folders)
         command = [sys.executable, "-c", HOLDER, str(folders.warehouse), how]
@@ -282,9 +246,7 @@ class TestBroken:
     def test_samples_are_set_aside(
         self, folders: Folders, measure: Store, make_round: MakeRound, how: str
     ) -> None:
-        """
-        Damaged samples of one baseline must be named and kept aside; its rows say so, and all others are used.
-        """
+        """Damaged samples of one baseline must be named and kept aside; its rows say so, and all others are used."""
         broken = folders.samples / f"baseline_id={measure([make_round(1)], day=24).id}" / "samples.parquet"
         measure([make_round(1)], day=25)
         measure([make_round(1, [8] * 100)], day=26)
@@ -314,9 +276,7 @@ class TestBroken:
     def test_a_folder_is_set_aside(
         self, folders: Folders, measure: Store, make_round: MakeRound, name: str
     ) -> None:
-        """
-        A baseline that nothing describes must be kept aside whole.
-        """
+        """A baseline that nothing describes must be kept aside whole."""
         baseline = measure([make_round(1)], day=24)
         measure([make_round(1)], day=25)
         (folders.samples / f"baseline_id={baseline.id}" / name).write_text("{")
@@ -325,9 +285,7 @@ class TestBroken:
         assert ask(folders, "select (select count(*) from samples), sum(n) from percentiles") == [(100, 100)]
 
     def test_a_newer_schema_is_named(self, folders: Folders, measure: Store, make_round: MakeRound) -> None:
-        """
-        A baseline of another schema version must be named as that.
-        """
+        """A baseline of another schema version must be named as that."""
         path = folders.samples / f"baseline_id={measure([make_round(1)]).id}" / "baseline.json"
         path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 99}))
         assert "schema version 99" in warehouse.build(folders).set_aside[0]
@@ -335,9 +293,7 @@ class TestBroken:
     def test_a_damaged_summary_is_made_again(
         self, folders: Folders, measure: Store, make_round: MakeRound
     ) -> None:
-        """
-        A summary that was truncated must be made again from the samples.
-        """
+        """A summary that was truncated must be made again from the samples."""
         measure([make_round(1)])
         warehouse.build(folders)
         next(folders.data.glob("derived/*/*/rounds.parquet")).write_bytes(b"PAR1")
@@ -347,9 +303,7 @@ class TestBroken:
     def test_a_warehouse_that_cannot_be_read_says_what_to_do(
         self, folders: Folders, measure: Store, make_round: MakeRound, content: bytes | None
     ) -> None:
-        """
-        A missing or damaged warehouse must be an error that names the remedy, and the remedy must work.
-        """
+        """A missing or damaged warehouse must be an error that names the remedy, and the remedy must work."""
         measure([make_round(1)])
         if content is not None:
             folders.warehouse.write_bytes(content)
@@ -362,9 +316,7 @@ class TestBroken:
 
 class TestKilled:
     def test_the_old_warehouse_stays(self, folders: Folders, measure: Store, make_round: MakeRound) -> None:
-        """
-        SIGKILL just before the new file takes its place must leave the old one, and the next build must be whole.
-        """
+        """SIGKILL just before the new file takes its place must leave the old one, and the next build must be whole."""
         measure([make_round(1)], day=24)
         warehouse.build(folders)
         measure([make_round(1)], day=25)
@@ -386,9 +338,7 @@ class TestKilled:
 
 class TestAnotherVersion:
     def test_is_said_with_the_remedy(self, tmp_path: Path) -> None:
-        """
-        A warehouse that lacks a column of today is no stack trace: it is made anew by one command.
-        """
+        """A warehouse that lacks a column of today is no stack trace: it is made anew by one command."""
         folders = Folders(tmp_path)
         warehouse.build(folders)
         with duckdb.connect(str(folders.warehouse)) as con:
@@ -406,9 +356,7 @@ class TestUnwritable:
     def test_says_what_to_do(
         self, folders: Folders, measure: Store, make_round: MakeRound, taken: str
     ) -> None:
-        """
-        Where a file or folder of another kind stands in the way, the message names it, and the samples stay.
-        """
+        """Where a file or folder of another kind stands in the way, the message names it, and the samples stay."""
         measure([make_round(1, [10, 20])])
         way = folders.data / taken
         if taken == "derived":

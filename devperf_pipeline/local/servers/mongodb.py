@@ -1,6 +1,4 @@
-"""
-How is a private server started that speaks MongoDB's protocol: mongod, or SecantusDB in its place?
-"""
+"""How is a private server started that speaks MongoDB's protocol: mongod, or SecantusDB in its place?"""
 
 import socket
 from collections.abc import Mapping
@@ -55,9 +53,7 @@ def start(site: Site) -> Service:
 
 
 def _arguments(settings: Mapping[str, str | int | bool], program: Path) -> list[str]:
-    """
-    The settings of the stack file as options; one that is true has no value, one that is false is left out.
-    """
+    """The settings of the stack file as options; one that is true has no value, one that is false is left out."""
     told: list[str] = []
     for name, value in settings.items():
         if name == CACHE_SIZE and program.name == STAND_IN:
@@ -93,9 +89,7 @@ def _asked(port: int, command: Mapping[str, str | list[str]]) -> bool:
 
 
 def _bson(fields: Mapping[str, str | list[str]]) -> bytes:
-    """
-    A document of texts and lists of texts.
-    """
+    """A document of texts and lists of texts."""
     body = b""
     for name, value in fields.items():
         if isinstance(value, str):

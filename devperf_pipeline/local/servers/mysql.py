@@ -1,6 +1,4 @@
-"""
-How is a private MariaDB started, in the place of MySQL?
-"""
+"""How is a private MariaDB started, in the place of MySQL?"""
 
 import socket
 
@@ -65,9 +63,7 @@ def start(site: Site) -> Service:
 
 
 def _greets(port: int) -> bool:
-    """
-    Whether the server greets with protocol version 10, as it does once it has read its first statements.
-    """
+    """Whether the server greets with protocol version 10, as it does once it has read its first statements."""
     with socket.create_connection((LOOPBACK, port), timeout=2) as connection:
         greeting = connection.recv(5)
         return len(greeting) == 5 and greeting[4] == 10

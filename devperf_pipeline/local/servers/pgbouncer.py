@@ -1,6 +1,4 @@
-"""
-How is a private PgBouncer started in front of our PostgreSQL?
-"""
+"""How is a private PgBouncer started in front of our PostgreSQL?"""
 
 from devperf_pipeline.errors import ServiceMissing
 from devperf_pipeline.local.ports import LOOPBACK, free_port

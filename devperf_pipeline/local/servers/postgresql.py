@@ -1,6 +1,4 @@
-"""
-How is a private PostgreSQL started?
-"""
+"""How is a private PostgreSQL started?"""
 
 import socket
 import struct
@@ -62,9 +60,7 @@ def start(site: Site) -> Service:
 
 
 def answers(port: int) -> bool:
-    """
-    Whether a start-up packet is answered with a request for the password: 'R', where 'E' means "not yet".
-    """
+    """Whether a start-up packet is answered with a request for the password: 'R', where 'E' means "not yet"."""
     words = f"user\0{USERNAME}\0database\0{DATABASE}\0\0".encode()
     with socket.create_connection((LOOPBACK, port), timeout=2) as connection:
         connection.sendall(struct.pack("!ii", 8 + len(words), 196_608) + words)

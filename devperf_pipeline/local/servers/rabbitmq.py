@@ -1,6 +1,4 @@
-"""
-How is a private RabbitMQ started, with its management API?
-"""
+"""How is a private RabbitMQ started, with its management API?"""
 
 import base64
 import json
@@ -81,18 +79,14 @@ def _listens(port: int) -> bool:
 
 
 def _speaks_amqp(port: int) -> bool:
-    """
-    Whether the protocol header is answered with a method frame on channel 0 (Connection.Start).
-    """
+    """Whether the protocol header is answered with a method frame on channel 0 (Connection.Start)."""
     with socket.create_connection((LOOPBACK, port), timeout=2) as connection:
         connection.sendall(b"AMQP\x00\x00\x09\x01")
         return connection.recv(3) == b"\x01\x00\x00"
 
 
 def _management_works(port: int, password: str) -> bool:
-    """
-    Whether our user may read the vhosts: then accounts are loaded and the API is up.
-    """
+    """Whether our user may read the vhosts: then accounts are loaded and the API is up."""
     token = base64.b64encode(f"{USERNAME}:{password}".encode()).decode()
     request = urllib.request.Request(
         f"http://{LOOPBACK}:{port}/api/vhosts", headers={"Authorization": f"Basic {token}"}

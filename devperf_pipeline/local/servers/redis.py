@@ -1,6 +1,4 @@
-"""
-How is a private Redis started?
-"""
+"""How is a private Redis started?"""
 
 import socket
 
@@ -29,9 +27,7 @@ def start(site: Site) -> Service:
 
 
 def start_node(site: Site, port: int, name: str, *more: str) -> Recorded:
-    """
-    Start one server process with its own folder and configuration file; `more` are lines of that file.
-    """
+    """Start one server process with its own folder and configuration file; `more` are lines of that file."""
     folder = site.make_folder(f"{name}-data")
     lines = [
         f"bind {LOOPBACK}",

@@ -1,6 +1,4 @@
-"""
-How is a private Redis cluster started: three nodes, no replicas, every slot served?
-"""
+"""How is a private Redis cluster started: three nodes, no replicas, every slot served?"""
 
 from functools import partial
 
@@ -70,9 +68,7 @@ def _pongs(port: int, password: str) -> bool:
 
 
 def _is_whole(port: int, password: str) -> bool:
-    """
-    Whether this node sees every slot served and every node: each learns it at its own time.
-    """
+    """Whether this node sees every slot served and every node: each learns it at its own time."""
     info = dict(
         line.split(":", 1) for line in ask(port, password, ["CLUSTER", "INFO"]).splitlines() if ":" in line
     )

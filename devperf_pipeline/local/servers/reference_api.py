@@ -1,6 +1,4 @@
-"""
-How is a reference API started, wired to the services that run?
-"""
+"""How is a reference API started, wired to the services that run?"""
 
 import http.client
 import json
@@ -46,9 +44,7 @@ def start(site: Site) -> Service:
 
 
 def dependencies(running: Mapping[str, Service]) -> dict[str, Any]:
-    """
-    What the API's file says: where the running ones are, and how to enter them; those that do not run are left out.
-    """
+    """What the API's file says: where the running ones are, and how to enter them; those that do not run are left out."""
     by_kind = {service.kind: service for service in reversed(list(running.values()))}
     told: dict[str, Any] = {}
     for section, kind in (("postgres", "postgresql"), ("mysql", "mysql"), ("rabbitmq", "rabbitmq")):

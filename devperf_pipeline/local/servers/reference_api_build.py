@@ -1,6 +1,4 @@
-"""
-How is a reference API built, once, and which command starts what was built?
-"""
+"""How is a reference API built, once, and which command starts what was built?"""
 
 import fcntl
 import hashlib
@@ -100,17 +98,13 @@ RECIPES: Mapping[str, Recipe] = {
 
 
 def sources(kind: str, reference_apis: Path) -> list[Path]:
-    """
-    The files that make the API what it is: its code and what its dependencies are locked to.
-    """
+    """The files that make the API what it is: its code and what its dependencies are locked to."""
     found = {path for pattern in RECIPES[kind].patterns for path in reference_apis.glob(pattern)}
     return sorted(path for path in found if path.is_file())
 
 
 def command(kind: str, cache: Path, programs: Mapping[str, Path]) -> list[str | Path]:
-    """
-    What starts the API that was built into the cache; the path of its configuration is to follow.
-    """
+    """What starts the API that was built into the cache; the path of its configuration is to follow."""
     return RECIPES[kind].run(cache / kind, programs)
 
 
@@ -156,9 +150,7 @@ def build(site: Site) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """
-    Put a file or a folder into the cache, in the place of what is there.
-    """
+    """Put a file or a folder into the cache, in the place of what is there."""
     if source.is_dir():
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(source, target)
@@ -177,9 +169,7 @@ def _digest(kind: str, reference_apis: Path) -> str:
 
 @contextmanager
 def _alone(site: Site, path: Path) -> Iterator[None]:
-    """
-    One build at a time in one cache, whichever stack it is for. The lock frees itself when its holder dies.
-    """
+    """One build at a time in one cache, whichever stack it is for. The lock frees itself when its holder dies."""
     with path.open("a") as file:
         while True:
             try:

@@ -85,9 +85,7 @@ def _storage(site: Site, kind: str) -> dict[str, Any]:
 
 
 def _lay_in(port: int, token: str) -> bool:
-    """
-    Whether all sample secrets could be written: a new mount takes a moment to become ready for version 2.
-    """
+    """Whether all sample secrets could be written: a new mount takes a moment to become ready for version 2."""
     for name in SAMPLES:
         data = {"username": "sample", "password": "opens nothing", "database": "sample"}
         status, _ = _asked(port, "POST", f"/{SECRET_MOUNT}/data/{name}", {"data": data}, token)
@@ -97,9 +95,7 @@ def _lay_in(port: int, token: str) -> bool:
 
 
 def _do(site: Site, port: int, method: str, path: str, body: dict[str, Any], *, token: str = "") -> Any:
-    """
-    An answer that must be a success.
-    """
+    """An answer that must be a success."""
     try:
         status, answer = _asked(port, method, path, body, token)
     except OSError as error:

@@ -1,6 +1,4 @@
-"""
-What does ab (ApacheBench) say: its summary, its percentiles (-e) and its list of times (-g)?
-"""
+"""What does ab (ApacheBench) say: its summary, its percentiles (-e) and its list of times (-g)?"""
 
 from dataclasses import replace
 
@@ -17,23 +15,17 @@ TIMES_RANKS = (0.5, 0.66, 0.75, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
 
 
 def is_summary(text: Text) -> bool:
-    """
-    Whether ab printed it.
-    """
+    """Whether ab printed it."""
     return text.first.startswith("This is ApacheBench")
 
 
 def is_percentiles(text: Text) -> bool:
-    """
-    Whether ab -e wrote it.
-    """
+    """Whether ab -e wrote it."""
     return text.first == PERCENTILES
 
 
 def is_times(text: Text) -> bool:
-    """
-    Whether ab -g wrote it.
-    """
+    """Whether ab -g wrote it."""
     return text.first == TIMES
 
 
@@ -136,16 +128,12 @@ def times(text: Text) -> Result:
 
 
 def refined(result: Result, finer: Result) -> Result:
-    """
-    A summary with the percentiles that -e wrote beside it.
-    """
+    """A summary with the percentiles that -e wrote beside it."""
     return replace(result, quantiles=finer.quantiles, about={**result.about, **finer.about})
 
 
 def _other_length(text: Text) -> int:
-    """
-    How many answers ab calls failed only because they were not as long as the first: a body with a time in it varies.
-    """
+    """How many answers ab calls failed only because they were not as long as the first: a body with a time in it varies."""
     found = text.maybe(r"^\s+\(Connect: \d+, Receive: \d+, Length: (\d+), Exceptions: \d+\)")
     return text.count(found[0], found[1][1]) if found else 0
 

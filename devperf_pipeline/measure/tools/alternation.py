@@ -1,7 +1,7 @@
 """
 How do tools and the engine ask the same service in alternation?
 
-Engine, tool, engine, tool, …, engine: every run of a tool has a stretch of the engine right before and after it, of
+Engine, tool, engine, tool, …, engine: every run of a tool has a window of the engine right before and after it, of
 the same operation with the same users on the same cores. Users are those that no other stage measures the operation
 with, so that the engine's rounds here are benchmarks of their own.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from devperf_pipeline.errors import ForeignResults
 from devperf_pipeline.measure.plan import Item, Profile
 from devperf_pipeline.measure.rounds import Measurer
-from devperf_pipeline.measure.run_context import Visit
+from devperf_pipeline.measure.run_context import RunContext
 from devperf_pipeline.measure.tools.execution import Finished, ToolFailed
 from devperf_pipeline.measure.tools.result import Result, with_problem
 from devperf_pipeline.model import Benchmark, Load, Outcome, Service, Tool
@@ -23,7 +23,7 @@ from devperf_pipeline.services.operation import Operation, Session
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Length:
     """
-    How long tools run: `seconds` a run, so many `pairs` of engine and tool; TPC-B in one stretch of its own.
+    How long tools run: `seconds` a run, so many `pairs` of engine and tool; TPC-B in one window of its own.
 
     `block_calls` are those of each line of redis-benchmark's block; `api_tools` are those that ask APIs, and where
     `new_connections` ab asks once more with a connection for each call. A user makes `least_each` calls at least.
@@ -73,37 +73,33 @@ class Bench:
 
     def __init__(
         self,
-        visit: Visit,
+        context: RunContext,
         service: Service,
         *,
         folder: Path,
         programs: Mapping[Tool, Path],
         absent: Mapping[Tool, str],
     ) -> None:
-        self.visit = visit
+        self.context = context
         self.service = service
-        self.session: Session = visit.sessions[service.name]
+        self.session: Session = context.sessions[service.name]
         self.folder = folder
         self.programs = programs
         self.absent = absent
-        self.length = LENGTHS.get(visit.profile.name, LENGTHS["quick"])
+        self.length = LENGTHS.get(context.profile.name, LENGTHS["quick"])
         profile: Profile = replace(
-            visit.profile, seconds=self.length.seconds, warmup_s=min(visit.profile.warmup_s, WARMUP_S)
+            context.profile, seconds=self.length.seconds, warmup_s=min(context.profile.warmup_s, WARMUP_S)
         )
-        self._measurer = Measurer(profile, visit.placement)
+        self._measurer = Measurer(profile, context.placement)
         self._engine_cpu = ""
         self._operations = {operation.name: operation for operation in self.session.operations()}
 
     def operation(self, name: str) -> Operation | None:
-        """
-        The session's operation of that name, if it can be measured.
-        """
+        """The session's operation of that name, if it can be measured."""
         return self._operations.get(name)
 
     def alternate(self, name: str, users: int, attempts: Mapping[Tool, Attempt]) -> float:
-        """
-        Engine and tools in alternation, every round kept. Returns the engine's calls a second, 0 if it made none.
-        """
+        """Engine and tools in alternation, every round kept. Returns the engine's calls a second, 0 if it made none."""
         operation = self.operation(name)
         if operation is None:
             for tool in attempts:
@@ -126,9 +122,7 @@ class Bench:
         return rate
 
     def benchmark(self, name: str, users: int, tool: Tool) -> Benchmark:
-        """
-        What the tool measures.
-        """
+        """What the tool measures."""
         return Benchmark(self.service.name, name, Load(users), tool)
 
     def attempt(
@@ -145,7 +139,7 @@ class Bench:
 
         `problem` is what the engine found wrong just before. Returns whether there is a result.
         """
-        placement = self.visit.placement.choose(benchmark.load.users)
+        placement = self.context.placement.choose(benchmark.load.users)
         self._reset(benchmark)
         try:
             result, finished = attempt(rate)
@@ -153,55 +147,45 @@ class Bench:
             self.not_run(benchmark.operation, benchmark.load.users, benchmark.instrument, str(error), number)
             return False
         finally:
-            self.visit.check_cancelled()
+            self.context.check_cancelled()
         self.keep(benchmark, number, with_problem(result, problem), finished, placement)
         return True
 
     def keep(
         self, benchmark: Benchmark, number: int, result: Result, finished: Finished, placement: str
     ) -> None:
-        """
-        Keep one result, with how busy tool and engine were.
-        """
+        """Keep one result, with how busy tool and engine were."""
         about = {"placement": placement, "client cpu": f"{finished.client_share:.2f}"}
         if self._engine_cpu:
             about["engine cpu"] = self._engine_cpu
         round_ = result.round(benchmark, number, finished.began_at_ns, placement)
         if round_ is not None:
-            self.visit.keeper.keep(round_)
-        self.visit.keeper.keep_stated(result.stated(benchmark, number, finished.began_at_ns, **about))
+            self.context.sink.keep(round_)
+        self.context.sink.keep_stated(result.stated(benchmark, number, finished.began_at_ns, **about))
 
     def not_run(self, name: str, users: int, tool: str, why: str, number: int = 1) -> None:
-        """
-        Keep why a tool has no result.
-        """
+        """Keep why a tool has no result."""
         benchmark = Benchmark(self.service.name, name, Load(users), tool)  # type: ignore[arg-type]
-        self.visit.keeper.keep_stated(
+        self.context.sink.keep_stated(
             Result(title=name, users=users, problem=why).stated(benchmark, number, 0)
         )
 
     def calls(self, rate: float, users: int) -> int:
-        """
-        How many calls a run of the usual length makes at that rate.
-        """
+        """How many calls a run of the usual length makes at that rate."""
         return max(self.length.least_each * users, min(MOST_CALLS, int(rate * self.length.seconds)))
 
     def close(self) -> None:
-        """
-        End the engine's connections.
-        """
+        """End the engine's connections."""
         self._measurer.disconnect()
 
     def _engine(self, operation: Operation, users: int, number: int) -> tuple[float, str | None]:
-        """
-        One stretch of the engine: its calls a second, and what is wrong with the answers, if anything.
-        """
+        """One window of the engine: its calls a second, and what is wrong with the answers, if anything."""
         benchmark = Benchmark(self.service.name, operation.name, Load(users), "engine")
         measured = self._measurer.measure(Item(benchmark, operation, self.session), number)
         for one in measured:
             if one.phase == "measured" or one.latency_ns:
-                self.visit.keeper.keep(one)
-        self.visit.check_cancelled()
+                self.context.sink.keep(one)
+        self.context.check_cancelled()
         last = measured[-1]
         share = self._measurer.client_share
         self._engine_cpu = "" if share is None else f"{share:.2f}"
@@ -218,7 +202,5 @@ class Bench:
             operation.reset(benchmark.load.users, self.rows_each(benchmark.load.users))
 
     def rows_each(self, users: int) -> int:
-        """
-        Rows that each client of a tool may consume where every call consumes one.
-        """
+        """Rows that each client of a tool may consume where every call consumes one."""
         return max(10, int(2_000 * self.length.seconds * 10 / users))

@@ -1,6 +1,4 @@
-"""
-What would the reference tools make and ask of a service? Told without running any.
-"""
+"""What would the reference tools make and ask of a service? Told without running any."""
 
 import math
 from collections.abc import Collection, Sequence
@@ -29,9 +27,7 @@ class ToolsAsked:
 def foreseen(
     service: Service, session: Session, *, managed: bool, profile: str, here: Collection[Tool]
 ) -> ToolsAsked:
-    """
-    What the stage "tools" would do with a service, with the tools that are here then.
-    """
+    """What the stage "tools" would do with a service, with the tools that are here then."""
     length = LENGTHS.get(profile, LENGTHS["quick"])
     tools: list[Tool] = [
         tool for tool in CATALOGUE[service.kind].tools if tool in here and _runs(tool, managed, length)
@@ -61,9 +57,7 @@ def foreseen(
 
 
 def _runs(tool: Tool, managed: bool, length: Length) -> bool:
-    """
-    Whether the tool is run on such a stack, in such a profile.
-    """
+    """Whether the tool is run on such a stack, in such a profile."""
     if tool == "redis-benchmark":
         return managed
     return tool in length.api_tools or tool in {"pgbench", "sysbench"}

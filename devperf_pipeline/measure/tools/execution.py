@@ -1,6 +1,4 @@
-"""
-How is a tool run, so that it ends when we say, tells no password, and its text is read?
-"""
+"""How is a tool run, so that it ends when we say, tells no password, and its text is read?"""
 
 import os
 import resource
@@ -24,9 +22,7 @@ LARGEST_TEXT = 4 * 2**20
 
 
 class ToolFailed(ServiceError):
-    """
-    A tool could not be started, did not end in time, or said that it failed. The message holds what it said.
-    """
+    """A tool could not be started, did not end in time, or said that it failed. The message holds what it said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +89,7 @@ def run(
 
 
 def find_program(name: str, *, beside: Path | None = None) -> Path | None:
-    """
-    A tool's program: beside the server that it came with, or on PATH; None if it is not on this machine.
-    """
+    """A tool's program: beside the server that it came with, or on PATH; None if it is not on this machine."""
     near = beside.parent / name if beside else None
     if near and os.access(near, os.X_OK):
         return near
@@ -104,9 +98,7 @@ def find_program(name: str, *, beside: Path | None = None) -> Path | None:
 
 
 def said(path: Path) -> str:
-    """
-    The last lines of what a tool said, on one line.
-    """
+    """The last lines of what a tool said, on one line."""
     lines = [" ".join(line.split()) for line in _start_of(path).splitlines()]
     return "; ".join(dict.fromkeys(line for line in lines if line))[-400:]
 
@@ -117,17 +109,13 @@ def _start_of(path: Path) -> str:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """
-    Nothing of it is left, however we leave.
-    """
+    """Nothing of it is left, however we leave."""
     with suppress(ProcessLookupError, PermissionError):  # it has ended; on macOS an ended one cannot be asked
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def _children_s() -> float:
-    """
-    CPU seconds of all children that have ended.
-    """
+    """CPU seconds of all children that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

@@ -1,6 +1,4 @@
-"""
-Which tool wrote this file, and what does it say?
-"""
+"""Which tool wrote this file, and what does it say?"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,6 +1,4 @@
-"""
-What does h2load say: its summary, and its line for each call (--log-file)?
-"""
+"""What does h2load say: its summary, and its line for each call (--log-file)?"""
 
 from devperf_pipeline.measure.tools.result import Calls, Result, from_calls, in_order, outcome_of
 from devperf_pipeline.measure.tools.text import Text
@@ -9,16 +7,12 @@ LOG_LINE = r"^\d{16}\t-?\d{1,3}\t-?\d+$"
 
 
 def is_summary(text: Text) -> bool:
-    """
-    Whether h2load printed it.
-    """
+    """Whether h2load printed it."""
     return text.first == "starting benchmark..." and text.has(r"^spawning thread #0")
 
 
 def is_log(text: Text) -> bool:
-    """
-    Whether h2load --log-file wrote it.
-    """
+    """Whether h2load --log-file wrote it."""
     lines = [line for _, line in zip(range(20), text.lines, strict=False)]
     return bool(lines) and Text("", lines[0][1]).has(LOG_LINE)
 

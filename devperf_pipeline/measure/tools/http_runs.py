@@ -1,6 +1,4 @@
-"""
-How do ab, wrk and h2load load one route of an API?
-"""
+"""How do ab, wrk and h2load load one route of an API?"""
 
 import math
 from functools import partial

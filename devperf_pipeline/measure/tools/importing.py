@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devperf_pipeline.measure.run import new_id
-from devperf_pipeline.measure.run_context import Keeper
+from devperf_pipeline.measure.run_context import Sink
 from devperf_pipeline.measure.tools.formats import Format, read, recognised
 from devperf_pipeline.measure.tools.result import Result
 from devperf_pipeline.measure.tools.text import shown, slug
@@ -24,9 +24,7 @@ CONTENT = "sha256 of file "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Understood:
-    """
-    One file: its name, what it was taken for, what it says, and when it was written (UTC epoch).
-    """
+    """One file: its name, what it was taken for, what it says, and when it was written (UTC epoch)."""
 
     name: str
     digest: str
@@ -55,9 +53,7 @@ def understand(path: Path) -> Understood:
 
 
 def without_known(files: Sequence[Understood], known: Collection[str]) -> list[Understood]:
-    """
-    The files whose contents were not imported yet, each content once.
-    """
+    """The files whose contents were not imported yet, each content once."""
     seen = set(known)
     fresh: list[Understood] = []
     for file in files:
@@ -68,15 +64,13 @@ def without_known(files: Sequence[Understood], known: Collection[str]) -> list[U
 
 
 def digests(baseline: Baseline) -> set[str]:
-    """
-    Which contents an imported baseline was made from.
-    """
+    """Which contents an imported baseline was made from."""
     if baseline.stack != IMPORTED:
         return set()
     return {value for key, value in baseline.host.items() if key.startswith(CONTENT)}
 
 
-def keep(files: Sequence[Understood], keeper: Keeper) -> Baseline:
+def keep(files: Sequence[Understood], sink: Sink) -> Baseline:
     """
     Keep everything that the files say as one baseline of the stack "imported".
 
@@ -102,7 +96,7 @@ def keep(files: Sequence[Understood], keeper: Keeper) -> Baseline:
         ended_at_ns=time.time_ns(),
         states={file.form.service: "measured" for file in files},
     )
-    keeper.begin(baseline)
+    sink.begin(baseline)
     numbers: Counter[str] = Counter()
     for file in files:
         for result in file.results:
@@ -111,9 +105,9 @@ def keep(files: Sequence[Understood], keeper: Keeper) -> Baseline:
             number = numbers[benchmark.id]
             round_ = result.round(benchmark, number, file.written_ns, "unknown")
             if round_ is not None:
-                keeper.keep(round_)
-            keeper.keep_stated(result.stated(benchmark, number, file.written_ns, file=file.name))
-    keeper.finish(baseline)
+                sink.keep(round_)
+            sink.keep_stated(result.stated(benchmark, number, file.written_ns, file=file.name))
+    sink.finish(baseline)
     return baseline
 
 

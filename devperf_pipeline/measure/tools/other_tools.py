@@ -1,6 +1,4 @@
-"""
-What do tools say that are not run here, and whose results people have: hey, autocannon, mysqlslap?
-"""
+"""What do tools say that are not run here, and whose results people have: hey, autocannon, mysqlslap?"""
 
 import json
 from dataclasses import replace
@@ -25,9 +23,7 @@ AUTOCANNON_SHARES = {
 
 
 def is_hey(text: Text) -> bool:
-    """
-    Whether hey -o csv wrote it.
-    """
+    """Whether hey -o csv wrote it."""
     return text.first == HEY
 
 
@@ -55,9 +51,7 @@ def hey(text: Text) -> Result:
 
 
 def is_autocannon(text: Text) -> bool:
-    """
-    Whether autocannon -j printed it.
-    """
+    """Whether autocannon -j printed it."""
     return text.first.startswith("{") and '"sampleInt"' in text.first and '"pipelining"' in text.first
 
 
@@ -108,9 +102,7 @@ def autocannon(text: Text) -> Result:
 
 
 def is_mysqlslap(text: Text) -> bool:
-    """
-    Whether mysqlslap --csv wrote it.
-    """
+    """Whether mysqlslap --csv wrote it."""
     return Text("", text.first).has(MYSQLSLAP)
 
 

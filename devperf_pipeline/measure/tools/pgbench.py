@@ -1,6 +1,4 @@
-"""
-What does pgbench say: its summary, its line for each transaction (-l), its sums of intervals (--aggregate-interval)?
-"""
+"""What does pgbench say: its summary, its line for each transaction (-l), its sums of intervals (--aggregate-interval)?"""
 
 import itertools
 import re
@@ -19,30 +17,22 @@ AGGREGATE = re.compile(r"(\d{9,11}) (\d{1,16}) (\d{1,16}) \d{1,24} (\d{1,16}) (\
 
 
 def is_summary(text: Text) -> bool:
-    """
-    Whether pgbench printed it.
-    """
+    """Whether pgbench printed it."""
     return text.has(r"^transaction type: ") and text.has(r"^scaling factor: ")
 
 
 def is_failure(text: Text) -> bool:
-    """
-    Whether pgbench complained and measured nothing.
-    """
+    """Whether pgbench complained and measured nothing."""
     return text.first.startswith("pgbench: error:")
 
 
 def is_log(text: Text) -> bool:
-    """
-    Whether pgbench -l wrote it.
-    """
+    """Whether pgbench -l wrote it."""
     return bool(TRANSACTION.fullmatch(text.first))
 
 
 def is_aggregate(text: Text) -> bool:
-    """
-    Whether pgbench -l --aggregate-interval wrote it.
-    """
+    """Whether pgbench -l --aggregate-interval wrote it."""
     return bool(AGGREGATE.fullmatch(text.first)) and not is_log(text)
 
 

@@ -1,6 +1,4 @@
-"""
-How does pgbench ask PostgreSQL, directly or through PgBouncer: TPC-B, and the published operations?
-"""
+"""How does pgbench ask PostgreSQL, directly or through PgBouncer: TPC-B, and the published operations?"""
 
 from functools import partial
 from typing import cast
@@ -31,9 +29,7 @@ TABLES = "pgbench_*"
 
 
 def measure(bench: Bench) -> None:
-    """
-    TPC-B where PostgreSQL is asked directly, then each published operation in alternation with the engine.
-    """
+    """TPC-B where PostgreSQL is asked directly, then each published operation in alternation with the engine."""
     if bench.service.kind == "postgresql":
         _tpcb(bench)
     for name, script in cast("ToolTarget", bench.session).tool_scripts().items():
@@ -41,9 +37,7 @@ def measure(bench: Bench) -> None:
 
 
 def _tpcb(bench: Bench) -> None:
-    """
-    Its tables lie in our schema, and go with it.
-    """
+    """Its tables lie in our schema, and go with it."""
     if "pgbench" not in bench.programs:
         return  # said for every operation
     program = bench.programs["pgbench"]
@@ -72,9 +66,7 @@ def _tpcb(bench: Bench) -> None:
 
 
 def _script(bench: Bench, name: str, script: str, rate: float) -> tuple[Result, Finished]:
-    """
-    The same number of transactions for each client. Through PgBouncer statements cannot be prepared by name.
-    """
+    """The same number of transactions for each client. Through PgBouncer statements cannot be prepared by name."""
     operation = bench.operation(name)
     each = bench.calls(rate, USERS) // USERS
     if operation is not None and operation.finite:
@@ -121,9 +113,7 @@ def _where(service: Service) -> list[str]:
 
 
 def _environment(service: Service) -> dict[str, str]:
-    """
-    The password is read from here by libpq; nothing of the caller's own settings is.
-    """
+    """The password is read from here by libpq; nothing of the caller's own settings is."""
     password = service.credentials.password if service.credentials else ""
     # The engine cannot take over an encrypted socket: unencrypted both, or the comparison is of encryption.
     return {

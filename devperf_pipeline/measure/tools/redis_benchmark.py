@@ -1,6 +1,4 @@
-"""
-What does redis-benchmark say: as CSV, in short (-q), in full, of a node or of a cluster?
-"""
+"""What does redis-benchmark say: as CSV, in short (-q), in full, of a node or of a cluster?"""
 
 import csv
 import re
@@ -31,23 +29,17 @@ FULL = re.compile(r"^====== (.{1,200}) ======\s*$")
 
 
 def is_csv(text: Text) -> bool:
-    """
-    Whether redis-benchmark --csv printed it.
-    """
+    """Whether redis-benchmark --csv printed it."""
     return text.has(r'^"test","rps"')
 
 
 def is_quiet(text: Text) -> bool:
-    """
-    Whether redis-benchmark -q printed it.
-    """
+    """Whether redis-benchmark -q printed it."""
     return text.has(QUIET.pattern)
 
 
 def is_full(text: Text) -> bool:
-    """
-    Whether redis-benchmark printed it without either.
-    """
+    """Whether redis-benchmark printed it without either."""
     return text.has(FULL.pattern) and text.has(r"requests completed in")
 
 

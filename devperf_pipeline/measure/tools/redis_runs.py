@@ -1,6 +1,4 @@
-"""
-How does redis-benchmark ask a Redis: its own block of commands, and one operation in alternation with the engine?
-"""
+"""How does redis-benchmark ask a Redis: its own block of commands, and one operation in alternation with the engine?"""
 
 from dataclasses import replace
 from functools import partial
@@ -37,9 +35,7 @@ SLOWEST_PER_S = 500
 
 
 def operation_of(title: str) -> str:
-    """
-    What a line of the block is called: `benchmark-set`.
-    """
+    """What a line of the block is called: `benchmark-set`."""
     return f"benchmark-{slug(title)}"
 
 
@@ -50,7 +46,7 @@ def measure(bench: Bench) -> None:
     The block's keys have no prefix of ours: on a stack that others use it is refused.
     """
     first = operation_of(BLOCK[0])
-    if not bench.visit.stack.managed:
+    if not bench.context.stack.managed:
         bench.not_run(
             first,
             USERS,
@@ -69,10 +65,8 @@ def measure(bench: Bench) -> None:
 
 
 def _block(bench: Bench, guest: str) -> None:
-    """
-    Every line of one run is a benchmark of its own.
-    """
-    placement = bench.visit.placement.choose(USERS)
+    """Every line of one run is a benchmark of its own."""
+    placement = bench.context.placement.choose(USERS)
     calls = bench.length.block_calls
     try:
         results, finished = _run(bench, guest, calls, ["-t", ",".join(BLOCK).lower()])
@@ -82,7 +76,7 @@ def _block(bench: Bench, guest: str) -> None:
     for result in results:
         benchmark = bench.benchmark(operation_of(result.title), USERS, "redis-benchmark")
         bench.keep(benchmark, 1, result, finished, placement)
-    bench.visit.check_cancelled()
+    bench.context.check_cancelled()
 
 
 def _one(bench: Bench, guest: str, words: list[str], rate: float) -> tuple[Result, Finished]:
@@ -91,9 +85,7 @@ def _one(bench: Bench, guest: str, words: list[str], rate: float) -> tuple[Resul
 
 
 def _run(bench: Bench, guest: str, calls: int, more: list[str]) -> tuple[list[Result], Finished]:
-    """
-    It takes passwords on its command line only: the guest's is any.
-    """
+    """It takes passwords on its command line only: the guest's is any."""
     lines = len(BLOCK) if more[0] == "-t" else 1
     address = bench.service.address
     cluster = ["--cluster"] if bench.service.kind == "redis_cluster" else []
@@ -110,9 +102,7 @@ def _run(bench: Bench, guest: str, calls: int, more: list[str]) -> tuple[list[Re
 
 
 def _counted(result: Result, calls: int) -> Result:
-    """
-    What its CSV does not say, and we do: how many calls by how many clients.
-    """
+    """What its CSV does not say, and we do: how many calls by how many clients."""
     per_second = result.throughput_per_s
     elapsed_ns = round(calls / per_second * 1e9) if per_second else 0
     return replace(result, users=USERS, n=calls, elapsed_ns=elapsed_ns)

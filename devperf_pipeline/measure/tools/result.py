@@ -1,6 +1,4 @@
-"""
-What does a tool say of one run?
-"""
+"""What does a tool say of one run?"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,9 +22,7 @@ class Calls:
 
     @property
     def waiting(self) -> int:
-        """
-        How many calls were under way at once, on average (Little's law), at least 1.
-        """
+        """How many calls were under way at once, on average (Little's law), at least 1."""
         return max(1, round(sum(self.latency_ns) / self.elapsed_ns)) if self.elapsed_ns else 1
 
 
@@ -53,9 +49,7 @@ class Result:
     calls: Calls | None = None
 
     def stated(self, benchmark: Benchmark, number: int, began_at_ns: int, **about: str) -> Stated:
-        """
-        The same as a row of what tools state, with further conditions.
-        """
+        """The same as a row of what tools state, with further conditions."""
         return Stated(
             benchmark=benchmark,
             number=number,
@@ -71,9 +65,7 @@ class Result:
         )
 
     def round(self, benchmark: Benchmark, number: int, began_at_ns: int, placement: str) -> Round | None:
-        """
-        The same as a round, if every call is known.
-        """
+        """The same as a round, if every call is known."""
         if self.calls is None:
             return None
         return Round(
@@ -90,18 +82,14 @@ class Result:
         )
 
     def told_by(self, calls: Calls) -> "Result":
-        """
-        The same, with every call beside it. Where summary and calls differ in number, neither is believed.
-        """
+        """The same, with every call beside it. Where summary and calls differ in number, neither is believed."""
         found = len(calls.latency_ns)
         problem = None if found == self.n else f"it counts {self.n:,} calls and lists {found:,}"
         return replace(self, calls=calls, problem=self.problem or problem)
 
 
 def in_order(ends_latencies_outcomes: Iterable[tuple[int, int, int]], *, wall: bool) -> Calls:
-    """
-    Calls from the end of each (nanoseconds, of the wall clock if `wall`), how long it took, and how it ended.
-    """
+    """Calls from the end of each (nanoseconds, of the wall clock if `wall`), how long it took, and how it ended."""
     rows = sorted(ends_latencies_outcomes)
     if not rows:
         return Calls(0, 0, (), (), ())
@@ -116,9 +104,7 @@ def in_order(ends_latencies_outcomes: Iterable[tuple[int, int, int]], *, wall: b
 
 
 def from_calls(calls: Calls, title: str, **more: str) -> Result:
-    """
-    What the calls themselves come to, where a tool gives them alone. Users are counted from those under way.
-    """
+    """What the calls themselves come to, where a tool gives them alone. Users are counted from those under way."""
     n = len(calls.latency_ns)
     errors = sum(outcome != Outcome.OK for outcome in calls.outcome)
     return Result(
@@ -135,9 +121,7 @@ def from_calls(calls: Calls, title: str, **more: str) -> Result:
 
 
 def outcome_of(status: int) -> Outcome:
-    """
-    How a call ended that was answered with this HTTP status (0: not at all).
-    """
+    """How a call ended that was answered with this HTTP status (0: not at all)."""
     if status == 0:
         return Outcome.LOST
     if 200 <= status < 300:
@@ -148,7 +132,5 @@ def outcome_of(status: int) -> Outcome:
 
 
 def with_problem(result: Result, problem: str | None) -> Result:
-    """
-    The same, with a reason not to believe it, if it has none yet.
-    """
+    """The same, with a reason not to believe it, if it has none yet."""
     return replace(result, problem=result.problem or problem)

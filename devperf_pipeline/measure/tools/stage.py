@@ -1,5 +1,5 @@
 """
-What do the reference tools measure in a sitting?
+What do the reference tools measure in a run?
 
 They are second instruments: whatever a tool cannot do costs its own rows, and says so in them.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from devperf_pipeline.errors import ServiceError
 from devperf_pipeline.local.install import find_server, how_to_get_tool
 from devperf_pipeline.measure.progress import Progress
-from devperf_pipeline.measure.run_context import Visit
+from devperf_pipeline.measure.run_context import RunContext
 from devperf_pipeline.measure.tools import http_runs, pgbench_runs, redis_runs, sysbench_runs
 from devperf_pipeline.measure.tools.alternation import Bench
 from devperf_pipeline.measure.tools.execution import find_program
@@ -42,20 +42,18 @@ TITLES: Mapping[str, str] = {
 """What people call the operations that are a tool's own, by name."""
 
 
-def measure(visit: Visit, _tell: Callable[[Progress], None]) -> None:
-    """
-    Run every tool that is here against the services of the stage "tools".
-    """
+def measure(context: RunContext, _tell: Callable[[Progress], None]) -> None:
+    """Run every tool that is here against the services of the stage "tools"."""
     programs, absent = find_tools()
-    for name, session in visit.chosen("tools").items():
-        service = visit.stack.service(name)
+    for name, session in context.chosen("tools").items():
+        service = context.stack.service(name)
         tools = CATALOGUE[service.kind].tools
         runs = {RUNS[tool]: None for tool in tools}
         if not runs:
             continue
-        visit.say(f"Asking {name} with {', '.join(tools)}.")
+        context.say(f"Asking {name} with {', '.join(tools)}.")
         with tempfile.TemporaryDirectory(prefix="devperf-tools-") as folder:
-            bench = Bench(visit, service, folder=Path(folder), programs=programs, absent=absent)
+            bench = Bench(context, service, folder=Path(folder), programs=programs, absent=absent)
             try:
                 for run in runs:
                     run(bench)
@@ -65,11 +63,9 @@ def measure(visit: Visit, _tell: Callable[[Progress], None]) -> None:
                 bench.close()
 
 
-def titles(visit: Visit) -> dict[str, str]:
-    """
-    What people call the tools' own operations, by `service/operation`.
-    """
-    kinds = {name: CATALOGUE[visit.stack.service(name).kind] for name in visit.chosen("tools")}
+def titles(context: RunContext) -> dict[str, str]:
+    """What people call the tools' own operations, by `service/operation`."""
+    kinds = {name: CATALOGUE[context.stack.service(name).kind] for name in context.chosen("tools")}
     own: Mapping[Tool, tuple[str, ...]] = {
         "pgbench": (pgbench_runs.TPCB,),
         "sysbench": (sysbench_runs.POINT_SELECT_NAME,),
@@ -84,9 +80,7 @@ def titles(visit: Visit) -> dict[str, str]:
 
 
 def find_tools() -> tuple[dict[Tool, Path], dict[Tool, str]]:
-    """
-    The tools that are on this machine, and how to get the others.
-    """
+    """The tools that are on this machine, and how to get the others."""
     programs: dict[Tool, Path] = {}
     absent: dict[Tool, str] = {}
     for tool in RUNS:

@@ -1,6 +1,4 @@
-"""
-What does sysbench say, with its histogram?
-"""
+"""What does sysbench say, with its histogram?"""
 
 import re
 
@@ -12,9 +10,7 @@ SHARES = (0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0)
 
 
 def is_summary(text: Text) -> bool:
-    """
-    Whether sysbench printed it.
-    """
+    """Whether sysbench printed it."""
     return text.first.startswith("sysbench ")
 
 

@@ -1,6 +1,4 @@
-"""
-How does sysbench ask what speaks MySQL: its own point select, and one operation in alternation with the engine?
-"""
+"""How does sysbench ask what speaks MySQL: its own point select, and one operation in alternation with the engine?"""
 
 from functools import partial
 from pathlib import Path
@@ -39,9 +37,7 @@ end
 
 
 def measure(bench: Bench) -> None:
-    """
-    Its tables lie in our database, and go with it.
-    """
+    """Its tables lie in our database, and go with it."""
     if "sysbench" in bench.programs:
         benchmark = bench.benchmark(POINT_SELECT_NAME, USERS, "sysbench")
         bench.attempt(benchmark, 1, partial(_point_select, bench))
@@ -87,9 +83,7 @@ def _run(bench: Bench, arguments: list[str | Path], expected_s: float) -> tuple[
 
 
 def options(service: Service, more: list[str], *, users: int = USERS) -> list[str]:
-    """
-    The options of a run, without the password.
-    """
+    """The options of a run, without the password."""
     who = service.credentials
     said = [
         "db-driver=mysql",
@@ -105,8 +99,6 @@ def options(service: Service, more: list[str], *, users: int = USERS) -> list[st
 
 
 def environment(service: Service) -> dict[str, str]:
-    """
-    The password is read from here by its MySQL client; a file of options cannot say every password.
-    """
+    """The password is read from here by its MySQL client; a file of options cannot say every password."""
     password = service.credentials.password if service.credentials else ""
     return {"MYSQL_PWD": password} if password else {}

@@ -1,6 +1,4 @@
-"""
-How is the text of a tool read, so that what is wrong with it is named with its file and line?
-"""
+"""How is the text of a tool read, so that what is wrong with it is named with its file and line?"""
 
 import re
 from collections.abc import Iterator
@@ -30,22 +28,16 @@ class Text:
 
     @property
     def first(self) -> str:
-        """
-        The first line that is not empty.
-        """
+        """The first line that is not empty."""
         return next((line for line in self._lines if line.strip()), "")
 
     @property
     def lines(self) -> Iterator[tuple[int, str]]:
-        """
-        Every line that is not empty, and its number, from 1.
-        """
+        """Every line that is not empty, and its number, from 1."""
         return ((number, line) for number, line in enumerate(self._lines, 1) if line.strip())
 
     def has(self, pattern: str) -> bool:
-        """
-        Whether a line is like that.
-        """
+        """Whether a line is like that."""
         return any(re.search(pattern, line) for line in self._lines)
 
     def find(self, pattern: str, expected: str) -> tuple[int, re.Match[str]]:
@@ -62,24 +54,18 @@ class Text:
         return found
 
     def maybe(self, pattern: str) -> tuple[int, re.Match[str]] | None:
-        """
-        The first line like that, and its number, if there is one.
-        """
+        """The first line like that, and its number, if there is one."""
         for number, line in enumerate(self._lines, 1):
             if match := re.search(pattern, line):
                 return number, match
         return None
 
     def after(self, number: int) -> Iterator[tuple[int, str]]:
-        """
-        The lines after that one, empty ones included.
-        """
+        """The lines after that one, empty ones included."""
         return enumerate(self._lines[number:], number + 1)
 
     def word(self, pattern: str) -> str | None:
-        """
-        The first group of the first line like that, made fit to be shown; None if there is no such line.
-        """
+        """The first group of the first line like that, made fit to be shown; None if there is no such line."""
         found = self.maybe(pattern)
         return None if found is None else shown(found[1][1])
 
@@ -135,15 +121,11 @@ class Text:
 
 
 def shown(text: str) -> str:
-    """
-    A foreign text fit to be stored and shown: one line, no control characters, not long.
-    """
+    """A foreign text fit to be stored and shown: one line, no control characters, not long."""
     clean = "".join(char if char.isprintable() else " " for char in text)
     return " ".join(clean.split())[: 2 * SHOWN]
 
 
 def slug(text: str) -> str:
-    """
-    A name for an operation, from a title: lower-case letters, digits and hyphens.
-    """
+    """A name for an operation, from a title: lower-case letters, digits and hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60].strip("-") or "unnamed"

@@ -1,6 +1,4 @@
-"""
-What does wrk say of a run with --latency?
-"""
+"""What does wrk say of a run with --latency?"""
 
 from devperf_pipeline.measure.tools.result import Result
 from devperf_pipeline.measure.tools.text import Text
@@ -9,9 +7,7 @@ DURATION = r"([0-9.]+)(us|ms|s|m|h)"
 
 
 def is_summary(text: Text) -> bool:
-    """
-    Whether wrk printed it.
-    """
+    """Whether wrk printed it."""
     return text.has(r"^Running .+ test @ \S+") and text.has(r"^\s*Thread Stats")
 
 

@@ -1,6 +1,4 @@
-"""
-What does a report say of what changed since the reference?
-"""
+"""What does a report say of what changed since the reference?"""
 
 import math
 import statistics
@@ -27,9 +25,7 @@ TITLE = "What changed"
 
 
 def changed(view: "Picture", found: "Changes | None") -> Section:
-    """
-    The verdicts against the reference: how many of each, the largest changes, and what could not be told and why.
-    """
+    """The verdicts against the reference: how many of each, the largest changes, and what could not be told and why."""
     if found is None:
         return Section(
             TITLE, ["There is no earlier complete baseline of this stack: nothing to compare with."]
@@ -104,17 +100,13 @@ def _table(view: "Picture", rows: "Sequence[Change]") -> Table:
 
 
 def _visible(row: "Change") -> float | None:
-    """
-    The smallest change in the direction of this one that could be told.
-    """
+    """The smallest change in the direction of this one that could be told."""
     visible = row.verdict.visible
     return 1 / visible if visible and row.verdict.word == "faster" else visible
 
 
 def _doubts(found: "Changes") -> list[str]:
-    """
-    How much could have been told at all, and why no more.
-    """
+    """How much could have been told at all, and why no more."""
     sentences: list[str] = []
     if found.drift is not None and abs(found.drift - 1) > 0.05:
         sentences.append(
@@ -129,9 +121,7 @@ def _doubts(found: "Changes") -> list[str]:
 
 
 def _scale(found: "Changes") -> list[str]:
-    """
-    How far the figures lie from those of then, how far they must lie before that is a change, and what makes it less.
-    """
+    """How far the figures lie from those of then, how far they must lie before that is a change, and what makes it less."""
     compared = [row.verdict for row in found.rows if row.verdict.ratio and row.verdict.visible]
     if not compared:
         return []
@@ -148,13 +138,13 @@ def _scale(found: "Changes") -> list[str]:
     if repeats < LEAST_REPEATS:
         more = LEAST_REPEATS - repeats
         sentences.append(
-            f"Changes below {_plus(least)} cannot be told yet: how far two sittings of an unchanged stack lie apart "
+            f"Changes below {_plus(least)} cannot be told yet: how far two runs of an unchanged stack lie apart "
             f"on this machine is learnt from {LEAST_REPEATS} earlier baselines, and there "
             f"{'is 1' if repeats == 1 else f'are {repeats}'}. Measure {'once' if more == 1 else f'{more} times'} more."
         )
     else:
         sentences.append(
-            f"In the median row, changes below {_plus(least)} cannot be told: so far do sittings of this machine lie "
+            f"In the median row, changes below {_plus(least)} cannot be told: so far do runs of this machine lie "
             f"apart by themselves, as {repeats} earlier baselines say."
         )
     return sentences

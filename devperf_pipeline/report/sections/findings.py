@@ -31,9 +31,7 @@ ONE_CORE = {
 
 
 def found(view: "Picture", searched: "Sequence[Finding]") -> Section | None:
-    """
-    What was found, what to do about it, and what was searched for in vain; None where nothing could be searched for.
-    """
+    """What was found, what to do about it, and what was searched for in vain; None where nothing could be searched for."""
     if not searched:
         return None
     shown = [one for one in searched if one.status in {"open", "improved", "optimised"}]
@@ -55,9 +53,7 @@ def found(view: "Picture", searched: "Sequence[Finding]") -> Section | None:
 
 
 def worst(view: "Picture", searched: "Sequence[Finding]") -> str | None:
-    """
-    The dearest bottleneck that is open, in one sentence.
-    """
+    """The dearest bottleneck that is open, in one sentence."""
     still = [one for one in searched if one.kind == "bottleneck" and one.holds and one.impact_ns]
     if not still:
         return None
@@ -71,9 +67,7 @@ def worst(view: "Picture", searched: "Sequence[Finding]") -> str | None:
 
 
 def layered(view: "Picture", rows: "Sequence[Layer]") -> Section | None:
-    """
-    One line a task: the way there, then what each layer adds.
-    """
+    """One line a task: the way there, then what each layer adds."""
     tasks = list(dict.fromkeys(row.task for row in rows))
     if not tasks:
         return None
@@ -100,9 +94,7 @@ def layered(view: "Picture", rows: "Sequence[Layer]") -> Section | None:
 
 
 def _table(view: "Picture", shown: "Sequence[Finding]") -> Table:
-    """
-    One line a finding and status, the service that pays most first.
-    """
+    """One line a finding and status, the service that pays most first."""
     head, rule = columns("finding", "status", "costs a call, where it costs most", "and elsewhere", words=4)
     lines: list[list[str]] = []
     for finding, status in dict.fromkeys((one.finding, one.status) for one in shown):
@@ -127,17 +119,13 @@ def _where(view: "Picture", one: "Finding") -> str:
 
 
 def _elsewhere(view: "Picture", one: "Finding", first: "Finding") -> str:
-    """
-    The same without the operation where it is the one that was named before.
-    """
+    """The same without the operation where it is the one that was named before."""
     where = _where(view, one)
     return where.removesuffix(f", {_operation(view, one)}") if one.operation == first.operation else where
 
 
 def _paid(one: "Finding") -> str:
-    """
-    What it costs a call, or what it keeps throughput from.
-    """
+    """What it costs a call, or what it keeps throughput from."""
     if one.finding in THROUGHPUT:
         return f"{show.times(one.ratio)} times the throughput of {show.cell(one.against)}"
     against = f" ({show.cell(one.against)})" if one.finding == "sequential-health" else ""
@@ -145,18 +133,14 @@ def _paid(one: "Finding") -> str:
 
 
 def _briefly(one: "Finding") -> str:
-    """
-    The same where another one is told in full.
-    """
+    """The same where another one is told in full."""
     if one.finding in THROUGHPUT:
         return f"{show.times(one.ratio)} times that of {show.cell(one.against)}"
     return show.duration(one.impact_ns)
 
 
 def _whose(view: "Picture", one: "Finding", searched: "Sequence[Finding]") -> str:
-    """
-    The service, and the users where it was searched with several numbers of them.
-    """
+    """The service, and the users where it was searched with several numbers of them."""
     loads = {
         other.users for other in searched if (other.finding, other.service) == (one.finding, one.service)
     }
@@ -165,9 +149,7 @@ def _whose(view: "Picture", one: "Finding", searched: "Sequence[Finding]") -> st
 
 
 def _conditions(one: "Finding") -> list[str]:
-    """
-    What of this measurement a reader must know to judge the remedy.
-    """
+    """What of this measurement a reader must know to judge the remedy."""
     said: list[str] = []
     if one.behind_ns is not None:
         said.append(

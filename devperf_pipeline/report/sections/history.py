@@ -1,6 +1,4 @@
-"""
-What does a report say of earlier baselines, and of settings that could be tried?
-"""
+"""What does a report say of earlier baselines, and of settings that could be tried?"""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -25,9 +23,7 @@ TARGETS: Mapping[str, Mapping[str, str]] = {
 
 
 def tuning(view: "Picture") -> list[Section]:
-    """
-    Settings as they are beside those that are recommended; empty where no such service was asked.
-    """
+    """Settings as they are beside those that are recommended; empty where no such service was asked."""
     rows = [
         [show.cell(part.title), show.cell(setting), _setting(part.settings[setting]), _setting(target)]
         for part in view.parts
@@ -45,9 +41,7 @@ def tuning(view: "Picture") -> list[Section]:
 
 
 def past(baselines: Sequence[Mapping[str, Any]], history: Chart | None) -> Section:
-    """
-    The newest baselines of the stack up to this one, and what ran another version than before.
-    """
+    """The newest baselines of the stack up to this one, and what ran another version than before."""
     head, rule = columns(
         "baseline", "date", "profile", "state", "updates", "calls", "benchmarks", "not counting", words=5
     )
@@ -69,7 +63,5 @@ def past(baselines: Sequence[Mapping[str, Any]], history: Chart | None) -> Secti
 
 
 def _setting(value: str) -> str:
-    """
-    A setting as it is, and as a size where it is a long number of bytes.
-    """
+    """A setting as it is, and as a size where it is a long number of bytes."""
     return show.size(int(value)) if value.isdecimal() and int(value) >= 1 << 20 else show.cell(value)

@@ -1,6 +1,4 @@
-"""
-What does a report say of sustained loads?
-"""
+"""What does a report say of sustained loads?"""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,7 +13,7 @@ if TYPE_CHECKING:
 _LADDER = ("p50", "p66", "p75", "p80", "p90", "p95", "p98", "p99", "max")
 
 ABOUT = (
-    "Closed loads in one uninterrupted stretch by the engine, every call kept. *Throughput* counts calls that ended "
+    "Closed loads in one uninterrupted window by the engine, every call kept. *Throughput* counts calls that ended "
     "well; *mean* is what a user waits, *across users* the time from one answer to the next. Percentiles are over all calls."
 )
 
@@ -26,9 +24,7 @@ def load_tests(
     knees: Sequence[Mapping[str, Any]],
     charts: Sequence[Chart],
 ) -> list[Section]:
-    """
-    The sweep of each sustained operation, and the ladder of percentiles of the longest load; empty without load tests.
-    """
+    """The sweep of each sustained operation, and the ladder of percentiles of the longest load; empty without load tests."""
     if not tests:
         return []
     blocks: list[Block] = [
@@ -59,9 +55,7 @@ def load_tests(
 
 
 def _where(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> str:
-    """
-    Where client and servers ran, and what that means for one user, who ran elsewhere in the tables of the services.
-    """
+    """Where client and servers ran, and what that means for one user, who ran elsewhere in the tables of the services."""
     known = [one for one in tests if one["placement"]]
     where = summary.placed((one["placement"], one["users"]) for one in known)
     if not where:
@@ -77,9 +71,7 @@ def _where(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> str:
 
 
 def longest(tests: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """
-    Of each sustained operation the valid load that lasted longest: the load test; the others are points of its sweep.
-    """
+    """Of each sustained operation the valid load that lasted longest: the load test; the others are points of its sweep."""
     chosen: dict[tuple[str, str], Mapping[str, Any]] = {}
     for one in tests:
         key = (one["service"], one["operation"])
@@ -91,9 +83,7 @@ def longest(tests: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 def before_the_end(
     pieces: Sequence[Mapping[str, Any]], test: Mapping[str, Any], bucket_ns: int
 ) -> list[Mapping[str, Any]]:
-    """
-    The pieces without those whose calls outlived the load: they were quick because nobody else asked any more.
-    """
+    """The pieces without those whose calls outlived the load: they were quick because nobody else asked any more."""
     if not pieces:
         return []
     began_ns = pieces[0]["at_ns"] - bucket_ns // 2
@@ -102,9 +92,7 @@ def before_the_end(
 
 
 def _sweep(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> Table | None:
-    """
-    One line an operation, one column a number of users; None where no operation was loaded with two of them.
-    """
+    """One line an operation, one column a number of users; None where no operation was loaded with two of them."""
     lines: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
     for one in tests:
         lines.setdefault((one["service"], one["operation"]), {})[one["users"]] = one
@@ -174,9 +162,7 @@ def _ladders(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def knee(view: "Picture", one: Mapping[str, Any]) -> str:
-    """
-    One knee in words, or why there is none.
-    """
+    """One knee in words, or why there is none."""
     what = f"{show.cell(view.title_of(one['service']))}, {show.cell(view.operation_of(one['service'], one['operation']))}"
     if one["knee_users"] is None:
         return f"{what}: not found ({show.prose(one['reason'])})"
@@ -190,9 +176,7 @@ def _doubt(view: "Picture", one: Mapping[str, Any]) -> str:
 
 
 def _busy(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> list[str]:
-    """
-    Which valid loads were not alone on the machine, a line a service.
-    """
+    """Which valid loads were not alone on the machine, a line a service."""
     users: dict[str, list[str]] = {}
     for one in tests:
         if one["valid"] and one["busy_rounds"]:

@@ -1,6 +1,4 @@
-"""
-What does a report say of what others published of the same?
-"""
+"""What does a report say of what others published of the same?"""
 
 import re
 from collections.abc import Sequence
@@ -28,9 +26,7 @@ _RANGE = re.compile(r"^\[([\d.]+), ([\d.]+)\]$")
 
 
 def unheard_of(view: "Picture") -> bool:
-    """
-    Whether the stack is nothing but APIs of which nobody else has published anything.
-    """
+    """Whether the stack is nothing but APIs of which nobody else has published anything."""
     return bool(view.parts) and all(is_routed(part.service) for part in view.parts)
 
 
@@ -68,9 +64,7 @@ def publication(view: "Picture", cells: "Sequence[Cell]") -> Section | None:
 
 
 def contradicted(baseline_id: str, found: "Sequence[Contradiction]") -> list[str]:
-    """
-    Notes on figures that contradict each other: in this baseline's tables, then in what others published.
-    """
+    """Notes on figures that contradict each other: in this baseline's tables, then in what others published."""
     ours = [one for one in found if one.source == baseline_id]
     notes = [_contradiction(one) for one in ours] or [
         (
@@ -86,9 +80,7 @@ def contradicted(baseline_id: str, found: "Sequence[Contradiction]") -> list[str
 
 
 def _alike(found: "Sequence[Contradiction]") -> str:
-    """
-    The first of those that one rule found, and how many more.
-    """
+    """The first of those that one rule found, and how many more."""
     more = len(found) - 1
     places = "place" if more == 1 else "places"
     return _contradiction(found[0]) + (
@@ -102,9 +94,7 @@ def _contradiction(one: "Contradiction") -> str:
 
 
 def _row_name(view: "Picture", cell: "Cell") -> str:
-    """
-    What a published row is about: our name of the service that was measured for it, and the row's own.
-    """
+    """What a published row is about: our name of the service that was measured for it, and the row's own."""
     if cell.row_name == cell.subject:
         return view.title_of(cell.subject.replace("-", "_")) if cell.subject.islower() else cell.row_name
     return f"{view.title_of(cell.service if kind_of(cell.service) else cell.subject)}: {cell.row_name}"
@@ -126,9 +116,7 @@ def _figure(cell: "Cell") -> str:
 
 
 def _number(text: str) -> str:
-    """
-    A number with three digits that count; what is no number stays as it is.
-    """
+    """A number with three digits that count; what is no number stays as it is."""
     try:
         return f"{show.number(float(text)):,}"
     except ValueError:

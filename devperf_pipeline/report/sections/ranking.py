@@ -1,6 +1,4 @@
-"""
-What does a report say of which API is the fastest, like for like?
-"""
+"""What does a report say of which API is the fastest, like for like?"""
 
 import re
 from collections import Counter
@@ -41,9 +39,7 @@ def headline(rankings: "Sequence[Ranking]") -> "Ranking | None":
 
 
 def ranked(view: "Picture", rankings: "Sequence[Ranking]", chart: Chart | None) -> Section | None:
-    """
-    The places on every route, that of the headline first, and who is left out; None where nobody ran.
-    """
+    """The places on every route, that of the headline first, and who is left out; None where nobody ran."""
     routes = [one for one in rankings if len(one.places) > 1]
     left_out = _left_out(view, rankings)
     if not routes and not left_out:
@@ -58,9 +54,7 @@ def ranked(view: "Picture", rankings: "Sequence[Ranking]", chart: Chart | None) 
 
 
 def compared(view: "Picture", rankings: "Sequence[Ranking]") -> Section | None:
-    """
-    The p95 of the route that a report begins with, with relative performance; None where nobody answered it.
-    """
+    """The p95 of the route that a report begins with, with relative performance; None where nobody answered it."""
     one = headline(rankings)
     if one is None or not one.places:
         return None
@@ -87,9 +81,7 @@ def compared(view: "Picture", rankings: "Sequence[Ranking]") -> Section | None:
 def winner(
     view: "Picture", rankings: "Sequence[Ranking]", tests: "Sequence[Mapping[str, Any]]" = ()
 ) -> str | None:
-    """
-    Who is the fastest on the headline route at one user, or who cannot be told apart there; then what load tests say.
-    """
+    """Who is the fastest on the headline route at one user, or who cannot be told apart there; then what load tests say."""
     one = headline(rankings)
     if one is None or len(one.places) < 2:
         return None
@@ -113,9 +105,7 @@ def winner(
 
 
 def _under_load(view: "Picture", one: "Ranking", tests: "Sequence[Mapping[str, Any]]") -> str:
-    """
-    Who of the ranked has the least p95 in the load tests of that route, by number of users; empty without them.
-    """
+    """Who of the ranked has the least p95 in the load tests of that route, by number of users; empty without them."""
     ranked_too = {place.service for place in one.places}
     points: dict[int, list[Mapping[str, Any]]] = {}
     for test in tests:
@@ -136,7 +126,7 @@ def _under_load(view: "Picture", one: "Ranking", tests: "Sequence[Mapping[str, A
             leads.setdefault(last[0]["service"], []).append(users)
     if not leads:
         return ""
-    about = "(load tests: one stretch each, without bounds)"
+    about = "(load tests: one window each, without bounds)"
     if len(leads) == 1:
         leader, after = last[:2]
         most = f" with {leader['users']}" if len(points) > 1 else ""
@@ -153,9 +143,7 @@ def _under_load(view: "Picture", one: "Ranking", tests: "Sequence[Mapping[str, A
 
 
 def _span(users: "Sequence[int]", loads: "Sequence[int]") -> str:
-    """
-    Numbers of users in words: as a range only where no load of `loads` between them is another's.
-    """
+    """Numbers of users in words: as a range only where no load of `loads` between them is another's."""
     begin = loads.index(users[0])
     whole = list(users) == list(loads[begin : begin + len(users)])
     if whole and len(users) > _SPAN:
@@ -164,9 +152,7 @@ def _span(users: "Sequence[int]", loads: "Sequence[int]") -> str:
 
 
 def _all(words: "Iterable[str]") -> str:
-    """
-    Words in a row: "one, two and three".
-    """
+    """Words in a row: "one, two and three"."""
     *before, last = words
     return f"{', '.join(before)} and {last}" if before else last
 
@@ -180,17 +166,13 @@ def _bounded(place: "Reading") -> str:
 
 
 def _behind(view: "Picture") -> list[str]:
-    """
-    What the APIs ask in place of the databases that their routes are named after.
-    """
+    """What the APIs ask in place of the databases that their routes are named after."""
     replaced = summary.stand_ins(view)
     return [f"Behind the routes stands {replaced}."] if replaced else []
 
 
 def _overlap(first: "Reading", other: "Reading") -> bool:
-    """
-    Whether the bounds of both have something in common; the first is the one of the lesser p95.
-    """
+    """Whether the bounds of both have something in common; the first is the one of the lesser p95."""
     return (
         first.p95_high_ns is not None
         and other.p95_low_ns is not None
@@ -199,27 +181,21 @@ def _overlap(first: "Reading", other: "Reading") -> bool:
 
 
 def _tied(one: "Ranking") -> "Sequence[Reading]":
-    """
-    The first and, down to the last whose bounds reach into the first one's, all who come before that one.
-    """
+    """The first and, down to the last whose bounds reach into the first one's, all who come before that one."""
     first = one.places[0]
     reach = [number for number, place in enumerate(one.places) if number == 0 or _overlap(first, place)]
     return one.places[: reach[-1] + 1]
 
 
 def _apart(one: "Ranking") -> bool:
-    """
-    Whether the first is faster than everybody else by more than the bounds of both.
-    """
+    """Whether the first is faster than everybody else by more than the bounds of both."""
     first, second = one.places[:2]
     known = first.p95_high_ns is not None and second.p95_low_ns is not None
     return known and len(_tied(one)) == 1
 
 
 def _elsewhere(view: "Picture", rankings: "Sequence[Ranking]") -> str:
-    """
-    Who comes first on most of the other routes, and on how many of these that is sure.
-    """
+    """Who comes first on most of the other routes, and on how many of these that is sure."""
     others = [one for one in rankings if one is not headline(rankings) and len(one.places) > 1]
     if not others:
         return ""
@@ -252,9 +228,7 @@ def _places(view: "Picture", rankings: "Sequence[Ranking]") -> Table:
 
 
 def _place(view: "Picture", first: "Reading", place: "Reading", unit: "show.Unit") -> str:
-    """
-    One implementation in its place, in the unit of its line, so that the line can be reckoned again.
-    """
+    """One implementation in its place, in the unit of its line, so that the line can be reckoned again."""
     text = f"{_name(view, place)} {show.in_unit(place.p95_ns, unit)}"
     if place is first:
         return text

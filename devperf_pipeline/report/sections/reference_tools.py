@@ -1,6 +1,4 @@
-"""
-What does a report say of reference tools beside our own engine?
-"""
+"""What does a report say of reference tools beside our own engine?"""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,9 +18,7 @@ _VERDICTS = {True: "the tool and the engine agree", None: "it cannot be told", F
 
 
 def beside(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
-    """
-    One line a benchmark that a tool measured, too; empty where none did.
-    """
+    """One line a benchmark that a tool measured, too; empty where none did."""
     if not rows:
         return []
     head, rule = columns(
@@ -52,9 +48,7 @@ def beside(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
 
 
 def _summary(rows: Sequence[Mapping[str, Any]]) -> str:
-    """
-    How often tool and engine agree, how often they do not, and how often it cannot be told.
-    """
+    """How often tool and engine agree, how often they do not, and how often it cannot be told."""
     counts = [(sum(row["agrees"] is verdict for row in rows), said) for verdict, said in _VERDICTS.items()]
     told = "; ".join(f"in {number} {said}" for number, said in counts if number)
     return f"**A tool measured {len(rows)} benchmarks beside the engine: {told}.**"

@@ -1,6 +1,4 @@
-"""
-What does a report say of CPU and memory: idle, under load, and for each request under way?
-"""
+"""What does a report say of CPU and memory: idle, under load, and for each request under way?"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -24,9 +22,7 @@ _OUTSIDE = ("host", "measuring")
 
 
 def usage(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
-    """
-    Two tables: everything idle, in its groups with totals, and the services under their largest load.
-    """
+    """Two tables: everything idle, in its groups with totals, and the services under their largest load."""
     idle = [row for row in rows if row["phase"] == "idle" and row["category"] != "total"]
     # Everything is read while one service is loaded; here stands what that one used.
     own = [row for row in rows if row["phase"] == "load" and is_own(row)]
@@ -40,9 +36,7 @@ def usage(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
 
 
 def at_rest(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> Table:
-    """
-    The few columns that fit a narrow page: CPU and memory of everything, idle.
-    """
+    """The few columns that fit a narrow page: CPU and memory of everything, idle."""
     head, rule = columns("what", "CPU (%)", "RSS", "PSS")
     return Table(
         head,
@@ -61,9 +55,7 @@ def at_rest(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def memory(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
-    """
-    What one more request under way costs in memory, least first; empty where nobody measured it.
-    """
+    """What one more request under way costs in memory, least first; empty where nobody measured it."""
     if not rows:
         return []
     head, rule = columns("service", "memory a request", "95 % bounds", "measured as", "points", "verdict")
@@ -85,9 +77,7 @@ def memory(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
 
 
 def _unranked(rows: Sequence[Mapping[str, Any]]) -> str:
-    """
-    That nobody uses less than another where the bounds of all have something in common; empty otherwise.
-    """
+    """That nobody uses less than another where the bounds of all have something in common; empty otherwise."""
     known = [
         (row["low_bytes"], row["high_bytes"])
         for row in best(rows)
@@ -99,9 +89,7 @@ def _unranked(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def best(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """
-    One row a service: by PSS where that could be read, for it counts no page twice.
-    """
+    """One row a service: by PSS where that could be read, for it counts no page twice."""
     chosen: dict[str, Mapping[str, Any]] = {}
     for row in rows:
         if row["service"] not in chosen or (row["measure"] == "pss" and row["bytes_per_request"] is not None):
@@ -110,9 +98,7 @@ def best(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def slope(row: Mapping[str, Any]) -> str:
-    """
-    What one request under way costs, and its bounds.
-    """
+    """What one request under way costs, and its bounds."""
     return (
         f"{_signed(row['bytes_per_request'])} ({_signed(row['low_bytes'])} to {_signed(row['high_bytes'])})"
     )
@@ -163,9 +149,7 @@ def _load(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def is_own(row: Mapping[str, Any]) -> bool:
-    """
-    Whether the load was on this service, or on the one that it is a node of.
-    """
+    """Whether the load was on this service, or on the one that it is a node of."""
     loaded = str(row["benchmark"]).split("/", maxsplit=1)[0]
     return row["service"] == loaded or str(row["service"]).startswith(f"{loaded}/")
 
@@ -179,9 +163,7 @@ def _largest(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _sum(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """
-    Sums of what could be read; None where nothing could.
-    """
+    """Sums of what could be read; None where nothing could."""
     names = ("cpu_p50", "rss_bytes", "pss_bytes", "vsz_bytes", "processes", "threads")
     known = {name: [row[name] for row in rows if row[name] is not None] for name in names}
     # A sum that lacks a part would be read as the whole.

@@ -1,6 +1,4 @@
-"""
-What does a report say of each service, in which order?
-"""
+"""What does a report say of each service, in which order?"""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -32,9 +30,7 @@ _DEAREST = 3
 
 
 def services(view: "Picture", role: str, chart: "Callable[[Part], str | None]") -> list[Section]:
-    """
-    The part of the report about all services of one role: its heading, then one section a service.
-    """
+    """The part of the report about all services of one role: its heading, then one section a service."""
     parts = [part for part in view.parts if _role(part) == role]
     if not parts:
         return []
@@ -54,17 +50,13 @@ def _section(view: "Picture", part: "Part", svg: str | None) -> Section:
 
 
 def _caption(part: "Part", alike: str) -> str:
-    """
-    What holds of a whole table: what all its rows say, and where client and servers ran.
-    """
+    """What holds of a whole table: what all its rows say, and where client and servers ran."""
     where = summary.placed((row.placement, row.users) for row, _ in shown(part.rows))
     return " ".join(said for said in (alike, f"{where[:1].upper()}{where[1:]}." if where else "") if said)
 
 
 def drivers(view: "Picture") -> list[Section]:
-    """
-    What the drivers measured beside the engine, all of it; empty where they measured nothing.
-    """
+    """What the drivers measured beside the engine, all of it; empty where they measured nothing."""
     sections: list[Section] = []
     for part in view.parts:
         readings = table_cells.readings(part, table_cells.end_ns(view))
@@ -81,9 +73,7 @@ def drivers(view: "Picture") -> list[Section]:
 
 
 def _compared(view: "Picture") -> list[Block]:
-    """
-    Where the driver costs most, and where it seems to cost less than nothing, in p50.
-    """
+    """Where the driver costs most, and where it seems to cost less than nothing, in p50."""
     pairs = [
         (f"{show.cell(part.title)}, {show.cell(row.title)}", row.p50_ns, driver.p50_ns)
         for part in view.parts
@@ -104,9 +94,7 @@ def _compared(view: "Picture") -> list[Block]:
 
 
 def settings(view: "Picture") -> list[Section]:
-    """
-    Under which settings each service was measured, in its own words; empty where none is known.
-    """
+    """Under which settings each service was measured, in its own words; empty where none is known."""
     lines = [
         f"**{show.cell(part.title)}**: {said}" for part in view.parts if (said := summary.settings(part))
     ]
@@ -127,9 +115,7 @@ def _has_dagger(view: "Picture") -> bool:
 
 
 def how_to_read(view: "Picture", enough: "Sequence[str]") -> Section:
-    """
-    What the words of the tables mean; `enough` are the least numbers of calls for p95, p99 and p99.9.
-    """
+    """What the words of the tables mean; `enough` are the least numbers of calls for p95, p99 and p99.9."""
     p95, p99, p999 = enough
     points = [
         (
@@ -141,7 +127,7 @@ def how_to_read(view: "Picture", enough: "Sequence[str]") -> Section:
             f"calls for that percentile ({p95} for p95, {p99} for p99, {p999} for p99.9)."
         ),
         (
-            "The *bounds* of p95 are 95 % bounds of its repeatability within this sitting (between rounds); they are "
+            "The *bounds* of p95 are 95 % bounds of its repeatability within this run (between rounds); they are "
             "no test against another baseline."
         ),
         (

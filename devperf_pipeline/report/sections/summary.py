@@ -1,6 +1,4 @@
-"""
-What does a report say before its first table?
-"""
+"""What does a report say before its first table?"""
 
 from collections.abc import Iterable, Sequence
 from statistics import median
@@ -22,14 +20,12 @@ _NAMED = 4
 
 
 def opening(picture: Picture) -> str:
-    """
-    One paragraph: what was measured, when, on what machine, how much of it, and what does not count.
-    """
-    sitting = picture.sitting
+    """One paragraph: what was measured, when, on what machine, how much of it, and what does not count."""
+    run = picture.run
     new = [row for part in picture.parts for row in part.new]
     measured = [part for part in picture.parts if part.new]
-    what = f"{_services(measured, picture.parts)} of the stack **{show.cell(sitting.stack)}**"
-    sentences = [f"Measured {what} on {show.moment(sitting.began_at_ns)}{_took(picture)}{_machine(picture)}."]
+    what = f"{_services(measured, picture.parts)} of the stack **{show.cell(run.stack)}**"
+    sentences = [f"Measured {what} on {show.moment(run.began_at_ns)}{_took(picture)}{_machine(picture)}."]
     if new:
         sentences += [_amount(picture, new), *_lasted(new)]
     if replaced := stand_ins(picture):
@@ -41,17 +37,13 @@ def opening(picture: Picture) -> str:
 
 
 def stand_ins(picture: Picture) -> str:
-    """
-    What answered in the place of a service that people know ("MariaDB 10.11 for MySQL"); empty where nothing did.
-    """
+    """What answered in the place of a service that people know ("MariaDB 10.11 for MySQL"); empty where nothing did."""
     replaced = [part for part in picture.parts if part.stand_in and part.rows]
     return ", ".join(f"{show.cell(part.stand_in)} for {show.cell(part.title)}" for part in replaced)
 
 
 def missing(picture: Picture) -> list[str]:
-    """
-    One sentence for each service that this baseline did not measure to the end, with the reason that was given.
-    """
+    """One sentence for each service that this baseline did not measure to the end, with the reason that was given."""
     lines = [
         f"**{show.cell(part.title)}** {absence(part)}"
         for part in picture.parts
@@ -66,9 +58,7 @@ def missing(picture: Picture) -> list[str]:
 
 
 def absence(part: Part) -> str:
-    """
-    Why this baseline did not measure a service, as the rest of a sentence.
-    """
+    """Why this baseline did not measure a service, as the rest of a sentence."""
     reason = show.prose(part.reason, ALL) if part.reason else "no reason was stored."
     match part.state:
         case "failed":
@@ -87,9 +77,7 @@ def absence(part: Part) -> str:
 
 
 def about(part: Part) -> str:
-    """
-    The sentence above a service's table: what really ran, and what this baseline has of it.
-    """
+    """The sentence above a service's table: what really ran, and what this baseline has of it."""
     ran = f"{_ran(part)}. {_stand_in(part)}" if part.product else ""
     calls = show.count(sum(row.n for row in part.new))
     measured = f"{calls} calls in this baseline, load tests not counted."
@@ -104,16 +92,12 @@ def about(part: Part) -> str:
 
 
 def settings(part: Part) -> str:
-    """
-    The settings that matter, in the server's own words, as one line; empty where none are known.
-    """
+    """The settings that matter, in the server's own words, as one line; empty where none are known."""
     return _SEPARATOR.join(f"{show.cell(key)} = {show.cell(value)}" for key, value in part.settings.items())
 
 
 def headline(picture: Picture) -> list[str]:
-    """
-    For each service the quickest and the slowest of its operations at one user, in one line.
-    """
+    """For each service the quickest and the slowest of its operations at one user, in one line."""
     lines: list[str] = []
     for part in picture.parts:
         rows = [row for row, _ in shown(part.rows) if row.valid and row.users == 1 and row.p50_ns]
@@ -132,18 +116,14 @@ def headline(picture: Picture) -> list[str]:
 
 
 def placements(picture: Picture) -> list[str]:
-    """
-    Where client and servers ran, all placements of the new rows in one sentence; none without new rows.
-    """
+    """Where client and servers ran, all placements of the new rows in one sentence; none without new rows."""
     where = placed((row.placement, row.users) for part in picture.parts for row in part.new)
     about = "*Placement* is a condition of a reading, never compared across. In the tables of the services"
     return [f"{about}, {where}."] if where else []
 
 
 def placed(readings: Iterable[tuple[str, int]]) -> str:
-    """
-    Where client and servers ran in readings of such placements and users, as the rest of a sentence.
-    """
+    """Where client and servers ran in readings of such placements and users, as the rest of a sentence."""
     users: dict[str, set[int]] = {}
     for placement, number in readings:
         users.setdefault(placement, set()).add(number)
@@ -170,17 +150,13 @@ def _placement(name: str, counts: set[int]) -> str:
 
 
 def _ran(part: Part) -> str:
-    """
-    What really ran, with its version where its name does not say it.
-    """
+    """What really ran, with its version where its name does not say it."""
     product, version = part.product or "", part.version or "unknown"
     return show.cell(product) if version in product else f"{show.cell(product)}, version {show.cell(version)}"
 
 
 def _stand_in(part: Part) -> str:
-    """
-    What the figures of a program say of the one in whose place it answers.
-    """
+    """What the figures of a program say of the one in whose place it answers."""
     if not part.stand_in:
         return ""
     title = show.cell(part.title)
@@ -188,14 +164,12 @@ def _stand_in(part: Part) -> str:
 
 
 def _amount(picture: Picture, new: Sequence[Row]) -> str:
-    """
-    How much was measured, in all and in the rounds that the tables of the services show.
-    """
-    sitting = picture.sitting
+    """How much was measured, in all and in the rounds that the tables of the services show."""
+    run = picture.run
     rounds = _between([row.rounds for row in new])
-    how = f"interleaved in a random order (profile {show.cell(sitting.profile)}, seed {sitting.seed})"
-    most = f"{show.count(sitting.calls)} calls in {_benchmarks(sitting.benchmarks)}, every one of them kept"
-    others = sitting.benchmarks - len(new)
+    how = f"interleaved in a random order (profile {show.cell(run.profile)}, seed {run.seed})"
+    most = f"{show.count(run.calls)} calls in {_benchmarks(run.benchmarks)}, every one of them kept"
+    others = run.benchmarks - len(new)
     if others <= 0:
         return f"{most}: {rounds} of each, {how}."
     what = "are load tests and runs beside reference tools" if others > 1 else "is a load test"
@@ -203,9 +177,7 @@ def _amount(picture: Picture, new: Sequence[Row]) -> str:
 
 
 def _lasted(new: Sequence[Row]) -> list[str]:
-    """
-    How long a benchmark was measured, all its rounds together: what says most of how far it can be believed.
-    """
+    """How long a benchmark was measured, all its rounds together: what says most of how far it can be believed."""
     lasted = sorted(row.elapsed_ns for row in new if row.elapsed_ns)
     if not lasted:
         return []
@@ -228,10 +200,10 @@ def _services(measured: Sequence[Part], all_parts: Sequence[Part]) -> str:
 
 
 def _took(picture: Picture) -> str:
-    sitting = picture.sitting
-    if sitting.ended_at_ns is None:
+    run = picture.run
+    if run.ended_at_ns is None:
         return ""
-    return f" in {show.duration(sitting.ended_at_ns - sitting.began_at_ns)}"
+    return f" in {show.duration(run.ended_at_ns - run.began_at_ns)}"
 
 
 def _machine(picture: Picture) -> str:
@@ -252,9 +224,7 @@ def _between(numbers: Sequence[int]) -> str:
 
 
 def _doubts(picture: Picture, new: Sequence[Row]) -> list[str]:
-    """
-    What a reader must know before believing the tables.
-    """
+    """What a reader must know before believing the tables."""
     sentences: list[str] = []
     invalid = [row for row in new if not row.valid]
     older = [line for part in picture.parts for line, _ in shown(part.rows) if not line.is_new]
@@ -279,6 +249,6 @@ def _doubts(picture: Picture, new: Sequence[Row]) -> list[str]:
 
 
 def _unfinished(picture: Picture) -> list[str]:
-    if picture.sitting.ended_at_ns is not None:
+    if picture.run.ended_at_ns is not None:
         return []
     return ["This baseline was cut short; what it had measured until then is here."]

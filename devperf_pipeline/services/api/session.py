@@ -22,7 +22,7 @@ from devperf_pipeline.services.http.canned_server import CannedServer
 from devperf_pipeline.services.http.connection import EXCEPTIONS, HttpConnection
 from devperf_pipeline.services.http.exchange import Asker, driver_of, explained, rows_of, wire_of
 from devperf_pipeline.services.http.floor import floor
-from devperf_pipeline.services.http.preflight import Spoiler, limited_by
+from devperf_pipeline.services.http.preflight import PreflightWarning, limited_by
 from devperf_pipeline.services.http.protocol import END, Answer
 from devperf_pipeline.services.operation import Driver, Operation, Wire
 from devperf_pipeline.services.probe import hear, show
@@ -87,9 +87,7 @@ class ApiSession:
         self.answers: list[RouteAnswer] = []
 
     def facts(self) -> Facts:
-        """
-        What its headers say of the server and, where a JSON object is at `/`, what that says of the API.
-        """
+        """What its headers say of the server and, where a JSON object is at `/`, what that says of the API."""
         headers, said = self._said_at_root()
         told_of = {
             "framework": said.get("framework"),
@@ -107,9 +105,7 @@ class ApiSession:
         )
 
     def objects(self) -> Sequence[str]:
-        """
-        Nothing is made.
-        """
+        """Nothing is made."""
         return ()
 
     def assume(self) -> None:
@@ -141,60 +137,44 @@ class ApiSession:
                 "Look at its log, and at its routes in the stack file."
             )
 
-    def spoilers(self) -> Sequence[str]:
-        """
-        Which routes would not be measured as they are, and why.
-        """
+    def preflight(self) -> Sequence[str]:
+        """Which routes would not be measured as they are, and why."""
         titles: dict[str, list[str]] = {}
         for title, why in self._measurable()[1].items():
             titles.setdefault(why, []).append(title)
         return [f"{', '.join(those)}: {why}" for why, those in titles.items()]
 
     def operations(self) -> Sequence[Operation]:
-        """
-        The floor and the routes that answer.
-        """
+        """The floor and the routes that answer."""
         if self._canned is None:
             raise WrongAnswer("the operations of a session are known after prepare(), and until clean()")
         return [floor(self._canned), *map(self._operation, self._rows)]
 
     def tool_scripts(self) -> Mapping[str, str]:
-        """
-        The path that is load tested, unless a cache is before it: tools cannot ask it to let them pass.
-        """
+        """The path that is load tested, unless a cache is before it: tools cannot ask it to let them pass."""
         return {route.name: route.target for route in self._rows if self._is_first(route) and not route.cache}
 
     def connect(self) -> HttpConnection:
-        """
-        One user's connections.
-        """
+        """One user's connections."""
         return HttpConnection()
 
     def renew(self, service: Service) -> None:
-        """
-        There are no credentials.
-        """
+        """There are no credentials."""
         self._service = service
 
     def clean(self) -> None:
-        """
-        Stop our own server; in the API there is nothing of ours.
-        """
+        """Stop our own server; in the API there is nothing of ours."""
         if self._canned is not None:
             self._canned.stop()
             self._canned = None
 
     def close(self) -> None:
-        """
-        End the visit.
-        """
+        """End the visit."""
         self.clean()
         self._asker.close()
 
     def _said_at_root(self) -> tuple[Mapping[str, str], Mapping[str, Any]]:
-        """
-        Headers and JSON object of `/`; of an API that has nothing there, the headers of its first route.
-        """
+        """Headers and JSON object of `/`; of an API that has nothing there, the headers of its first route."""
         headers: Mapping[str, str] = {}
         for target in dict.fromkeys(("/", self._service.routes[0])):
             with suppress(ServiceError):
@@ -208,9 +188,7 @@ class ApiSession:
         return headers, {}
 
     def _measurable(self) -> tuple[Sequence[LearntRoute], dict[str, str]]:
-        """
-        The rows that can be measured, each with what was learnt of it, and of each other one why not, by title.
-        """
+        """The rows that can be measured, each with what was learnt of it, and of each other one why not, by title."""
         self.answers = []
         refused: dict[str, str] = {}
         learnt: list[LearntRoute] = []
@@ -235,9 +213,7 @@ class ApiSession:
         return measurable, refused
 
     def _learnt(self, route: LearntRoute) -> LearntRoute | str:
-        """
-        A route with what its first answers say, or what is wrong with them.
-        """
+        """A route with what its first answers say, or what is wrong with them."""
         learnt, took_s = route, list[float]()
         for number in range(2):
             began = time.perf_counter()
@@ -247,7 +223,7 @@ class ApiSession:
                 return str(error)
             took_s.append(time.perf_counter() - began)
             if limit := limited_by(answer):
-                return explained(Spoiler("limit", limit))
+                return explained(PreflightWarning("limit", limit))
             if number == 0:
                 learnt = route.learn(answer)
                 self.answers.append(told(route.title, answer, states=CONTRACT.get(route.title, False)))
@@ -257,9 +233,7 @@ class ApiSession:
         return replace(learnt, took_s=min(took_s))
 
     def _wrong(self, row: LearntRoute) -> str | None:
-        """
-        What is wrong with a row that a cache stands before.
-        """
+        """What is wrong with a row that a cache stands before."""
         try:
             if row.cache == "asked":
                 self._asker.fill_cache(row)
@@ -299,9 +273,7 @@ def _is_word(value: object) -> bool:
 
 
 def _wrong_end(answer: Answer) -> str | None:
-    """
-    What is wrong with an answer after which the connection ends.
-    """
+    """What is wrong with an answer after which the connection ends."""
     if "close" not in answer.headers.get("connection", "").lower():
         return None
     return "expected a connection that is kept, found Connection: close, so that a call would mostly measure how one is made"

@@ -53,18 +53,14 @@ def name_of(target: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearntRoute(HttpRoute):
-    """
-    One path, and what its first answer taught: whether it had a body, which words stood in it, and how long it took.
-    """
+    """One path, and what its first answer taught: whether it had a body, which words stood in it, and how long it took."""
 
     had_body: bool = False
     forbidden: tuple[bytes, ...] = tuple(FAILURES)
     took_s: float = 0.0
 
     def learn(self, answer: Answer) -> "LearntRoute":
-        """
-        The same, knowing its first good answer.
-        """
+        """The same, knowing its first good answer."""
         allowed = set(_failures(answer.body, 0, tuple(FAILURES)))
         return replace(
             self,
@@ -73,9 +69,7 @@ class LearntRoute(HttpRoute):
         )
 
     def check(self, received: bytes) -> Outcome:
-        """
-        How a call ended, by status and words.
-        """
+        """How a call ended, by status and words."""
         outcome = protocol.check(received)
         if outcome is not Outcome.OK:
             return outcome
@@ -84,9 +78,7 @@ class LearntRoute(HttpRoute):
         return self._said(received, received.find(END) + len(END))
 
     def check_body(self, body: bytes) -> Outcome:
-        """
-        How a call ended whose status is right.
-        """
+        """How a call ended whose status is right."""
         return self._said(body, 0)
 
     def _said(self, received: bytes, begin: int) -> Outcome:
@@ -95,16 +87,12 @@ class LearntRoute(HttpRoute):
         return Outcome.DEGRADED if _failures(received, begin, self.forbidden) else Outcome.OK
 
     def verify(self, answer: Answer) -> str | None:
-        """
-        What is wrong with a whole answer, or None.
-        """
+        """What is wrong with a whole answer, or None."""
         success = 200 <= answer.status < 300
         return (self.wrong_source(answer) if success else None) or self.wrong(answer)
 
     def wrong(self, answer: Answer) -> str | None:
-        """
-        What is wrong with a whole answer, whoever gave it. One that is no JSON is right whatever it says.
-        """
+        """What is wrong with a whole answer, whoever gave it. One that is no JSON is right whatever it says."""
         try:
             decoded = json.loads(answer.body)
         except (ValueError, RecursionError):
@@ -122,9 +110,7 @@ class LearntRoute(HttpRoute):
 
 
 def _failures(received: bytes, begin: int, words: Sequence[bytes]) -> list[bytes]:
-    """
-    Which of these words of failure stand there.
-    """
+    """Which of these words of failure stand there."""
     found: list[bytes] = []
     for word in words:
         at = received.find(word, begin)
@@ -134,9 +120,7 @@ def _failures(received: bytes, begin: int, words: Sequence[bytes]) -> list[bytes
 
 
 def _failure(found: Mapping[str, Any]) -> str | None:
-    """
-    Where a JSON object says that something failed.
-    """
+    """Where a JSON object says that something failed."""
     for name in ("error", "errors"):
         if found.get(name):
             return f"{name}: {_shown(found[name])}"
@@ -150,9 +134,7 @@ def _failure(found: Mapping[str, Any]) -> str | None:
 
 
 def _reason(found: Mapping[str, Any]) -> str:
-    """
-    What an answer gives as its reason.
-    """
+    """What an answer gives as its reason."""
     said = next((found[name] for name in ("error", "detail", "message") if found.get(name)), None)
     return f": {_shown(said)}" if said else ""
 
@@ -162,7 +144,5 @@ def _shown(value: Any) -> str:
 
 
 def plain(value: Any) -> str:
-    """
-    What somebody else wrote, short, and without anything that a terminal would obey.
-    """
+    """What somebody else wrote, short, and without anything that a terminal would obey."""
     return "".join(letter if letter.isprintable() else " " for letter in str(value)[:SHOWN])

@@ -23,9 +23,7 @@ PATIENCE_S = 5.0
 
 
 class CannedServer:
-    """
-    The server, as its starter sees it.
-    """
+    """The server, as its starter sees it."""
 
     def __init__(self) -> None:
         # -P: what lies in the current folder must not be imported in the place of the standard library.
@@ -47,9 +45,7 @@ class CannedServer:
         self.address = Address(LOOPBACK, int(said))
 
     def stand_with_us(self) -> None:
-        """
-        Move the server to the cores of this process, where the system knows how.
-        """
+        """Move the server to the cores of this process, where the system knows how."""
         if sys.platform == "linux":
             # Each thread has a core of its own choice; new ones follow the one that makes them.
             for thread in Path(f"/proc/{self._process.pid}/task").iterdir():
@@ -57,9 +53,7 @@ class CannedServer:
                     os.sched_setaffinity(int(thread.name), os.sched_getaffinity(0))
 
     def stop(self) -> None:
-        """
-        End it; never raises.
-        """
+        """End it; never raises."""
         process = self._process
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
@@ -72,9 +66,7 @@ class CannedServer:
 
 
 def answer_always(connection: socket.socket) -> None:
-    """
-    Answer whatever comes on one connection until it ends.
-    """
+    """Answer whatever comes on one connection until it ends."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     received = b""
     with connection, suppress(OSError):
@@ -86,18 +78,14 @@ def answer_always(connection: socket.socket) -> None:
 
 
 def accept_always(listener: socket.socket) -> None:
-    """
-    A thread for each connection: there are never more than a few.
-    """
+    """A thread for each connection: there are never more than a few."""
     while True:
         connection, _ = listener.accept()
         threading.Thread(target=answer_always, args=(connection,), daemon=True).start()
 
 
 def main() -> None:
-    """
-    Serve until standard input ends.
-    """
+    """Serve until standard input ends."""
     with socket.create_server((LOOPBACK, 0)) as listener:
         threading.Thread(target=accept_always, args=(listener,), daemon=True).start()
         print(listener.getsockname()[1], flush=True)  # noqa: T201 - the starter reads it

@@ -1,6 +1,4 @@
-"""
-How does one user of an HTTP service stay connected, and what do the driver's responses and errors mean?
-"""
+"""How does one user of an HTTP service stay connected, and what do the driver's responses and errors mean?"""
 
 import select
 import socket
@@ -49,9 +47,7 @@ class HttpConnection:
         return made
 
     def client(self, address: Address) -> httpx.Client:
-        """
-        The driver, with a connection that it keeps.
-        """
+        """The driver, with a connection that it keeps."""
         if address not in self._clients:
             client = httpx.Client(
                 base_url=f"http://{address}",
@@ -68,32 +64,24 @@ class HttpConnection:
         return self._clients[address]
 
     def close(self) -> None:
-        """
-        End them all.
-        """
+        """End them all."""
         for kept in (*self._sockets.values(), *self._clients.values()):
             with suppress(*EXCEPTIONS):
                 kept.close()
 
 
 def answer_of(response: Response) -> Answer:
-    """
-    The driver's response, as a plain answer.
-    """
+    """The driver's response, as a plain answer."""
     return Answer(response.status_code, dict(response.headers), response.content)
 
 
 def status_of(response: Response) -> Outcome:
-    """
-    How a call of the driver ended, by its status.
-    """
+    """How a call of the driver ended, by its status."""
     return protocol.outcome_of(response.status_code, retry_after="retry-after" in response.headers)
 
 
 def failure(error: Exception) -> Outcome:
-    """
-    How a call ended that the driver raised.
-    """
+    """How a call ended that the driver raised."""
     match error:
         case httpx.TimeoutException() | TimeoutError():
             return Outcome.TIMEOUT

@@ -1,6 +1,4 @@
-"""
-How is a route of an API asked: before anything is measured, by the engine, and by the driver?
-"""
+"""How is a route of an API asked: before anything is measured, by the engine, and by the driver?"""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -17,7 +15,7 @@ from devperf_pipeline.services.http.connection import (
     failure,
     status_of,
 )
-from devperf_pipeline.services.http.preflight import PASSING, Spoiler, spoilers_of
+from devperf_pipeline.services.http.preflight import PASSING, PreflightWarning, warnings_of
 from devperf_pipeline.services.http.protocol import NONE, Answer, cached_by
 from devperf_pipeline.services.http.route import HttpRoute, Method
 from devperf_pipeline.services.operation import DEADLINE_S, Driver, Step, Wire
@@ -26,9 +24,7 @@ AnyRoute = TypeVar("AnyRoute", bound=HttpRoute)
 
 
 class Asker:
-    """
-    Requests outside the clock, on a connection of their own.
-    """
+    """Requests outside the clock, on a connection of their own."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -60,7 +56,9 @@ class Asker:
             self._reconnect()
         return answer
 
-    def standing_before(self, routes: Sequence[HttpRoute], *, known: bool = True) -> dict[str, Spoiler]:
+    def standing_before(
+        self, routes: Sequence[HttpRoute], *, known: bool = True
+    ) -> dict[str, PreflightWarning]:
         """
         What stands before these routes, by their names. Only for those that can be asked as often as one likes.
 
@@ -71,20 +69,16 @@ class Asker:
             more = suffix.replace("?", "&", 1) if "?" in route.target else suffix
             return self.ask(route.method, route.target + more, headers=headers)
 
-        found = spoilers_of([partial(again, route) for route in routes], known=known)
+        found = warnings_of([partial(again, route) for route in routes], known=known)
         return {route.name: each for route, each in zip(routes, found, strict=True) if each is not None}
 
     def fill_cache(self, route: HttpRoute) -> None:
-        """
-        Have the answer made and kept anew, so that the cache holds it for its whole time.
-        """
+        """Have the answer made and kept anew, so that the cache holds it for its whole time."""
         self.ask(route.method, route.target, headers=PASSING)
         self.ask(route.method, route.target)
 
     def close(self) -> None:
-        """
-        End the connection.
-        """
+        """End the connection."""
         self._connection.close()
 
     def _reconnect(self) -> None:
@@ -93,32 +87,28 @@ class Asker:
         self._connection = HttpConnection()
 
 
-def rows_of(route: AnyRoute, spoiler: Spoiler | None) -> tuple[Sequence[AnyRoute], str | None]:
-    """
-    Which rows a route gives, and why its own is not among them, if it is not.
-    """
-    if spoiler is None:
+def rows_of(route: AnyRoute, warning: PreflightWarning | None) -> tuple[Sequence[AnyRoute], str | None]:
+    """Which rows a route gives, and why its own is not among them, if it is not."""
+    if warning is None:
         return (route,), None
-    if not spoiler.told:
-        return (), explained(spoiler)
-    if not spoiler.passable:
-        return (route.cached(),), explained(spoiler)
+    if not warning.told:
+        return (), explained(warning)
+    if not warning.passable:
+        return (route.cached(),), explained(warning)
     return (route.cold(), route.cached()), None
 
 
-def explained(spoiler: Spoiler) -> str:
-    """
-    What a spoiler means for a row.
-    """
-    if spoiler.kind == "silence":
-        return spoiler.seen
-    if spoiler.kind == "limit":
-        return f"a rate limit answers in its place or will soon ({spoiler.seen}): turn it off for the time of measuring"
-    if spoiler.told and spoiler.passable:
-        return f"a cache answers ({spoiler.seen}): measured cold with Cache-Control: no-cache, and cached in a row of its own"
-    if spoiler.told:
-        return f"a cache answers ({spoiler.seen}) and lets nothing pass: only measured cached, in a row of its own"
-    return f"a cache seems to answer ({spoiler.seen}): turn it off for the time of measuring"
+def explained(warning: PreflightWarning) -> str:
+    """What a warning means for a row."""
+    if warning.kind == "silence":
+        return warning.seen
+    if warning.kind == "limit":
+        return f"a rate limit answers in its place or will soon ({warning.seen}): turn it off for the time of measuring"
+    if warning.told and warning.passable:
+        return f"a cache answers ({warning.seen}): measured cold with Cache-Control: no-cache, and cached in a row of its own"
+    if warning.told:
+        return f"a cache answers ({warning.seen}) and lets nothing pass: only measured cached, in a row of its own"
+    return f"a cache seems to answer ({warning.seen}): turn it off for the time of measuring"
 
 
 def wire_of(
@@ -128,9 +118,7 @@ def wire_of(
     targets: Sequence[str],
     body: bytes | None = None,
 ) -> Wire:
-    """
-    One user's calls of a route by the engine, a call for each target.
-    """
+    """One user's calls of a route by the engine, a call for each target."""
     host = str(service.address)
     return Wire(
         sockets=[connection.take_socket(service.address)],
@@ -149,9 +137,7 @@ def wire_of(
 
 
 def driver_of(route: HttpRoute, call: Callable[[int], Response], *, size: int | None = None) -> Driver:
-    """
-    One user's calls of a route by the driver.
-    """
+    """One user's calls of a route by the driver."""
 
     def check(response: Response) -> Outcome:
         outcome = status_of(response)
@@ -172,9 +158,7 @@ def driver_of(route: HttpRoute, call: Callable[[int], Response], *, size: int | 
 
 
 def _wrong(route: HttpRoute, answer: Callable[[], Answer]) -> str | None:
-    """
-    What is wrong with an answer, also when it is none.
-    """
+    """What is wrong with an answer, also when it is none."""
     try:
         return route.verify(answer())
     except WrongAnswer as error:

@@ -1,6 +1,4 @@
-"""
-How is the floor of an HTTP measurement measured: the same instruments, asking a server that does nothing?
-"""
+"""How is the floor of an HTTP measurement measured: the same instruments, asking a server that does nothing?"""
 
 from devperf_pipeline.services.http import protocol
 from devperf_pipeline.services.http.canned_server import CannedServer
@@ -16,9 +14,7 @@ from devperf_pipeline.services.operation import FLOOR, Driver, Operation, Step, 
 
 
 def floor(server: CannedServer) -> Operation:
-    """
-    An empty 200, on the cores of this process.
-    """
+    """An empty 200, on the cores of this process."""
     request = protocol.encode("GET", "/", str(server.address))
 
     def wire(connection: HttpConnection, _user: int, _size: int) -> Wire:
@@ -45,7 +41,5 @@ def floor(server: CannedServer) -> Operation:
 
 
 def is_empty(answer: Answer) -> str | None:
-    """
-    What is wrong with an answer of the canned server.
-    """
+    """What is wrong with an answer of the canned server."""
     return None if (answer.status, answer.body) == (200, b"") else f"expected an empty 200, found {answer}"

@@ -52,7 +52,7 @@ Ask = Callable[[str, Mapping[str, str]], Answer]
 
 
 @dataclass(frozen=True, slots=True)
-class Spoiler:
+class PreflightWarning:
     """
     What stands before a route: a "limit" or a "cache", and what was seen of it.
 
@@ -66,9 +66,7 @@ class Spoiler:
 
 
 def limited_by(answer: Answer) -> str | None:
-    """
-    What an answer says of a rate limit that no benchmark fits into, or None.
-    """
+    """What an answer says of a rate limit that no benchmark fits into, or None."""
     if outcome_of(answer.status, retry_after="retry-after" in answer.headers) is Outcome.LIMITED:
         waits = answer.headers.get("retry-after")
         when = f", Retry-After: {waits[:40]}" if waits else ""
@@ -82,9 +80,7 @@ def limited_by(answer: Answer) -> str | None:
 
 
 def declared_by(answer: Answer) -> str | None:
-    """
-    What an answer says of being kept for a while, unless it says as well that no cache had it.
-    """
+    """What an answer says of being kept for a while, unless it says as well that no cache had it."""
     headers = answer.headers
     kept = re.search(r"max-age=[1-9]\d*", headers.get("cache-control", ""))
     missed = any("cache" in name and "miss" in value.lower() for name, value in headers.items())
@@ -106,7 +102,7 @@ class Trial:
     plain_ns: list[int] = field(default_factory=list[int])
     began_s: float = 0.0
 
-    def begin(self) -> Spoiler | None:
+    def begin(self) -> PreflightWarning | None:
         """
         What is found without waiting.
 
@@ -118,19 +114,17 @@ class Trial:
         for _ in range(ASKED):
             self._ask_plainly()
             if seen := limited_by(self.plain[-1]):
-                return Spoiler("limit", seen)
+                return PreflightWarning("limit", seen)
         for answer in self.plain:
             if seen := cached_by(answer.headers):
                 passed = all(cached_by(self.ask("", PASSING).headers) is None for _ in range(2))
-                return Spoiler("cache", seen, told=True, passable=passed)
+                return PreflightWarning("cache", seen, told=True, passable=passed)
         if any(answer.status != 200 for answer in self.plain):
             return None
         return self._contrast() or (self._repeated() or self._declared() if self.known else None)
 
-    def end(self) -> Spoiler | None:
-        """
-        What is found when time has passed, if there is anything in the answers that should have moved with it.
-        """
+    def end(self) -> PreflightWarning | None:
+        """What is found when time has passed, if there is anything in the answers that should have moved with it."""
         still = set(_moments(self.plain[0])) & set(_moments(self.plain[-1]))
         if not still:
             return None
@@ -141,7 +135,7 @@ class Trial:
             [passed], _ = self._ask_past_caches(1)
             stood = stood - set(_leaves(passed)) if passed.status == 200 else set[tuple[str, Any]]()
         for path, value in sorted(stood, key=str):
-            return Spoiler("cache", f"{path} was {str(value)[:40]} in every answer of {PAUSE_S:g} s")
+            return PreflightWarning("cache", f"{path} was {str(value)[:40]} in every answer of {PAUSE_S:g} s")
         return None
 
     def _ask_plainly(self) -> None:
@@ -149,10 +143,8 @@ class Trial:
         self.plain.append(self.ask("", NONE))
         self.plain_ns.append(time.perf_counter_ns() - began)
 
-    def _contrast(self) -> Spoiler | None:
-        """
-        What is other when the same is asked in a way that no cache has seen.
-        """
+    def _contrast(self) -> PreflightWarning | None:
+        """What is other when the same is asked in a way that no cache has seen."""
         passed, passed_ns = self._ask_past_caches(ASKED)
         if any(answer.status != 200 for answer in passed):
             return None
@@ -164,15 +156,13 @@ class Trial:
             values = {str(leaves.get(path)) for leaves in told}
             echoed = any("devperf=" in value for value in values)
             if len(values) == ASKED and str(held[path]) not in values and not echoed:
-                return Spoiler(
+                return PreflightWarning(
                     "cache", f"{path} was the same in {ASKED} answers, and another in each that passes caches"
                 )
         return self._cliff() if _is_cliff(min(self.plain_ns), min(passed_ns)) else None
 
-    def _cliff(self) -> Spoiler | None:
-        """
-        Whether passing caches takes longer every time, asked in turn: a busy machine makes both kinds late.
-        """
+    def _cliff(self) -> PreflightWarning | None:
+        """Whether passing caches takes longer every time, asked in turn: a busy machine makes both kinds late."""
         slow: list[int] = []
         for _ in range(SURELY):
             self._ask_plainly()
@@ -180,15 +170,13 @@ class Trial:
         fast_ns, slow_ns = sorted(self.plain_ns[-SURELY:])[SURELY // 2], min(slow)
         if not _is_cliff(fast_ns, slow_ns):
             return None
-        return Spoiler(
+        return PreflightWarning(
             "cache",
             f"the same request took {fast_ns / 1e6:.1f} ms, and {slow_ns / 1e6:.1f} ms when it passes caches",
         )
 
     def _ask_past_caches(self, times: int) -> tuple[list[Answer], list[int]]:
-        """
-        Answers to requests that no cache has seen, and how long each took.
-        """
+        """Answers to requests that no cache has seen, and how long each took."""
         answers: list[Answer] = []
         took_ns: list[int] = []
         for _ in range(times):
@@ -197,24 +185,22 @@ class Trial:
             took_ns.append(time.perf_counter_ns() - began)
         return answers, took_ns
 
-    def _repeated(self) -> Spoiler | None:
-        """
-        What names one request and came in answers to several.
-        """
+    def _repeated(self) -> PreflightWarning | None:
+        """What names one request and came in answers to several."""
         for path, value in set(_leaves(self.plain[0])) & set(_leaves(self.plain[-1])):
             if IDENTITY.search(path.rpartition(".")[2]) and value:
-                return Spoiler("cache", f"{path} was {str(value)[:40]} in the answers to {ASKED} requests")
+                return PreflightWarning(
+                    "cache", f"{path} was {str(value)[:40]} in the answers to {ASKED} requests"
+                )
         return None
 
-    def _declared(self) -> Spoiler | None:
-        """
-        What says that it may be kept, and does not say whether it was.
-        """
+    def _declared(self) -> PreflightWarning | None:
+        """What says that it may be kept, and does not say whether it was."""
         seen = declared_by(self.plain[-1])
-        return Spoiler("cache", seen) if seen else None
+        return PreflightWarning("cache", seen) if seen else None
 
 
-def spoilers_of(asks: Sequence[Ask], *, known: bool = True) -> list[Spoiler | None]:
+def warnings_of(asks: Sequence[Ask], *, known: bool = True) -> list[PreflightWarning | None]:
     """
     What stands before each route, None where nothing was found. All routes are waited for together.
 
@@ -228,11 +214,11 @@ def spoilers_of(asks: Sequence[Ask], *, known: bool = True) -> list[Spoiler | No
     ]
 
 
-def _unless_silent(look: Callable[[], Spoiler | None]) -> Spoiler | None:
+def _unless_silent(look: Callable[[], PreflightWarning | None]) -> PreflightWarning | None:
     try:
         return look()
     except ServiceError as error:
-        return Spoiler("silence", str(error))
+        return PreflightWarning("silence", str(error))
 
 
 def _is_cliff(fast_ns: int, slow_ns: int) -> bool:
@@ -240,9 +226,7 @@ def _is_cliff(fast_ns: int, slow_ns: int) -> bool:
 
 
 def _leaves(answer: Answer) -> Iterator[tuple[str, Any]]:
-    """
-    Every plain value of a JSON body with its place: `("services.vault.status", "healthy")`.
-    """
+    """Every plain value of a JSON body with its place: `("services.vault.status", "healthy")`."""
     try:
         yield from _leaves_of("", json.loads(answer.body))
     except (ValueError, RecursionError):
@@ -262,9 +246,7 @@ def _leaves_of(path: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _moments(answer: Answer) -> Iterator[tuple[str, Any]]:
-    """
-    What in an answer should move with the clock: times of the answer itself, and how long the API is up.
-    """
+    """What in an answer should move with the clock: times of the answer itself, and how long the API is up."""
     # A cache between us and the API repeats its old date, too.
     if _is_old(date := answer.headers.get("date", "")):
         yield "the header date", date

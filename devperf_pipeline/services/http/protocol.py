@@ -1,6 +1,4 @@
-"""
-How does HTTP/1.1 look on the wire: requests as bytes, and when is an answer whole and right?
-"""
+"""How does HTTP/1.1 look on the wire: requests as bytes, and when is an answer whole and right?"""
 
 import re
 import socket
@@ -23,9 +21,7 @@ LARGEST_ANSWER_BYTES = 16 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """
-    A whole HTTP answer. Header names are in lower case.
-    """
+    """A whole HTTP answer. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -38,9 +34,7 @@ NONE: Mapping[str, str] = {}
 def encode(
     method: str, target: str, host: str, body: bytes | None = None, *, headers: Mapping[str, str] = NONE
 ) -> bytes:
-    """
-    A request with a JSON body, or none, on a connection that is kept; `headers` are those beside the usual.
-    """
+    """A request with a JSON body, or none, on a connection that is kept; `headers` are those beside the usual."""
     lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", "Accept: */*"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     if body is not None:
@@ -70,9 +64,7 @@ def complete(received: bytes) -> bool:
 
 
 def complete_otherwise(received: bytes, end: int) -> bool:
-    """
-    `complete` for answers whose head ends at `end` and has no length in a usual spelling.
-    """
+    """`complete` for answers whose head ends at `end` and has no length in a usual spelling."""
     if bytes(received[9:12]) in {b"204", b"304"}:
         return True
     if CHUNKED.search(received, 0, end + 2):
@@ -144,9 +136,7 @@ def parse(received: bytes) -> Answer:
 
 
 def outcome_of(status: int, *, retry_after: bool) -> Outcome:
-    """
-    How a call ended, by the status of its answer.
-    """
+    """How a call ended, by the status of its answer."""
     match status // 100:
         case 2:
             return Outcome.OK
@@ -159,9 +149,7 @@ def outcome_of(status: int, *, retry_after: bool) -> Outcome:
 
 
 def check(received: bytes) -> Outcome:
-    """
-    How a call ended, by a few bytes of a whole answer.
-    """
+    """How a call ended, by a few bytes of a whole answer."""
     if received[9:10] == b"2" and received[:7] == b"HTTP/1.":
         return Outcome.OK
     if received[:7] != b"HTTP/1." or not received[9:12].isdigit():
@@ -171,9 +159,7 @@ def check(received: bytes) -> Outcome:
 
 
 def cached_by(headers: Mapping[str, str]) -> str | None:
-    """
-    The header that says that a cache answered in the place of the service, or None.
-    """
+    """The header that says that a cache answered in the place of the service, or None."""
     for name, value in headers.items():
         if name == "age" or ("cache" in name and "hit" in value.lower()):
             return f"{name}: {value}"
@@ -181,9 +167,7 @@ def cached_by(headers: Mapping[str, str]) -> str | None:
 
 
 def says_hit(received: bytes) -> bool:
-    """
-    `cached_by` of an answer that was not parsed.
-    """
+    """`cached_by` of an answer that was not parsed."""
     return CACHE_HIT.search(received, 0, received.find(END)) is not None
 
 

@@ -1,6 +1,4 @@
-"""
-What is a route that an API is asked for, and how is told whether the API itself answered, or a cache before it?
-"""
+"""What is a route that an API is asked for, and how is told whether the API itself answered, or a cache before it?"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -30,48 +28,34 @@ class HttpRoute(ABC):
     cache: Literal["", "passed", "asked"] = ""
 
     def cold(self) -> Self:
-        """
-        The same row of a route that is cached, answered by the API itself.
-        """
+        """The same row of a route that is cached, answered by the API itself."""
         return replace(self, headers=PASSING, cache="passed")
 
     def cached(self) -> Self:
-        """
-        The row of its own that a cache's answers get.
-        """
+        """The row of its own that a cache's answers get."""
         return replace(self, name=f"{self.name}-cached", title=f"{self.title} (cached)", cache="asked")
 
     def check(self, received: bytes) -> Outcome:
-        """
-        How a call ended, by a few bytes of the answer.
-        """
+        """How a call ended, by a few bytes of the answer."""
         outcome = check(received)
         if outcome is not Outcome.OK:
             return outcome
         return self.check_body(received) if self.from_cache(says_hit(received)) else Outcome.WRONG
 
     def from_cache(self, hit: bool) -> bool:
-        """
-        Whether an answer came from where this row's answers come from.
-        """
+        """Whether an answer came from where this row's answers come from."""
         return not self.cache or hit == (self.cache == "asked")
 
     @abstractmethod
     def check_body(self, body: bytes) -> Outcome:
-        """
-        How a call ended whose status is right.
-        """
+        """How a call ended whose status is right."""
 
     @abstractmethod
     def verify(self, answer: Answer) -> str | None:
-        """
-        What is wrong with a whole answer, or None.
-        """
+        """What is wrong with a whole answer, or None."""
 
     def wrong_source(self, answer: Answer) -> str | None:
-        """
-        Who answered in whose place, if that is not as this row says.
-        """
+        """Who answered in whose place, if that is not as this row says."""
         cached = cached_by(answer.headers)
         if bool(cached) == (self.cache == "asked"):
             return None
@@ -80,8 +64,6 @@ class HttpRoute(ABC):
 
 
 def pointing(answer: Answer) -> str:
-    """
-    Where a redirect points.
-    """
+    """Where a redirect points."""
     where = answer.headers.get("location")
     return f", which points to {where[:100]}" if where and answer.status // 100 == 3 else ""

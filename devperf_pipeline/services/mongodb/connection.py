@@ -1,6 +1,4 @@
-"""
-How is one connection to MongoDB made, shared between driver and engine, and what do its errors mean?
-"""
+"""How is one connection to MongoDB made, shared between driver and engine, and what do its errors mean?"""
 
 import socket
 from collections.abc import Iterator
@@ -31,30 +29,22 @@ Client = pymongo.MongoClient[dict[str, Any]]
 
 @dataclass(slots=True, kw_only=True)
 class MongodbConnection:
-    """
-    One user's connection: the driver's client, and a second handle on its only socket for the engine.
-    """
+    """One user's connection: the driver's client, and a second handle on its only socket for the engine."""
 
     client: Client
     socket: socket.socket
 
     @property
     def ours(self) -> Ours:
-        """
-        Our database, by the driver.
-        """
+        """Our database, by the driver."""
         return self.client[OUR_NAME]
 
     def give_back(self) -> None:
-        """
-        Leave the socket as pymongo needs it; the engine may have made it blocking.
-        """
+        """Leave the socket as pymongo needs it; the engine may have made it blocking."""
         self.socket.settimeout(DEADLINE_S)
 
     def close(self) -> None:
-        """
-        End it; never raises.
-        """
+        """End it; never raises."""
         self.socket.close()
         with suppress(PyMongoError, OSError):
             self.client.close()
@@ -109,9 +99,7 @@ def connect(service: Service) -> MongodbConnection:
 
 
 def _socket_of(client: Client, service: Service) -> socket.socket:
-    """
-    The socket of a client that has only one. The driver has no public way to it.
-    """
+    """The socket of a client that has only one. The driver has no public way to it."""
     servers: Any = client._topology._servers  # noqa: SLF001
     own = servers[service.address.host, service.address.port].pool.conns[0].conn.get_conn
     if not isinstance(own, socket.socket):
@@ -121,9 +109,7 @@ def _socket_of(client: Client, service: Service) -> socket.socket:
 
 @contextmanager
 def explained(service: Service) -> Iterator[None]:
-    """
-    Turn what the driver raises into a `ServiceError`.
-    """
+    """Turn what the driver raises into a `ServiceError`."""
     try:
         yield
     except PyMongoError as error:
@@ -131,9 +117,7 @@ def explained(service: Service) -> Iterator[None]:
 
 
 def _explanation(service: Service, error: PyMongoError) -> ServiceError:
-    """
-    The driver's error in our words. The driver's text never holds a password.
-    """
+    """The driver's error in our words. The driver's text never holds a password."""
     where = f"{service.name} at {service.address}"
     user = service.credentials.username if service.credentials else "no user"
     if isinstance(error, ConnectionFailure):
@@ -149,9 +133,7 @@ def _explanation(service: Service, error: PyMongoError) -> ServiceError:
 
 
 def failure(error: Exception) -> int:
-    """
-    How a call ended that the driver raised.
-    """
+    """How a call ended that the driver raised."""
     if isinstance(error, NetworkTimeout):
         return Outcome.TIMEOUT
     return Outcome.LOST if isinstance(error, ConnectionFailure) else Outcome.ERROR

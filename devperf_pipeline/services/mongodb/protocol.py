@@ -36,17 +36,13 @@ Answer = tuple[int, Sequence[Document]]
 
 
 def encode(command: Document, database: str = OUR_NAME) -> bytes:
-    """
-    The message that carries a command to a database.
-    """
+    """The message that carries a command to a database."""
     body = bson.encode({**command, "$db": database})
     return struct.pack("<iiiiIB", BODY + len(body), 1, 0, OP_MSG, 0, 0) + body
 
 
 def complete(buffer: bytes | bytearray) -> bool:
-    """
-    Whether a reply is whole: its first four bytes are its length.
-    """
+    """Whether a reply is whole: its first four bytes are its length."""
     return len(buffer) > BODY and int.from_bytes(buffer[:4], "little") == len(buffer)
 
 
@@ -68,9 +64,7 @@ def document(reply: bytes) -> dict[str, Any]:
 
 
 def error_of(found: Document) -> str | None:
-    """
-    The error that a reply tells, as "26 NamespaceNotFound: …", or None.
-    """
+    """The error that a reply tells, as "26 NamespaceNotFound: …", or None."""
     failed = (
         found if found.get("ok") != 1 else (*found.get("writeErrors", ()), found.get("writeConcernError"))[0]
     )
@@ -81,9 +75,7 @@ def error_of(found: Document) -> str | None:
 
 
 def answer_of(found: Document) -> Answer:
-    """
-    What a reply says was returned or changed.
-    """
+    """What a reply says was returned or changed."""
     if "cursor" in found:
         batch: list[Document] = found["cursor"]["firstBatch"]
         return len(batch), batch
@@ -113,9 +105,7 @@ def checker(count: int, mark: bytes) -> Callable[[list[bytes]], int]:
 
 
 def verifier(wrong: Callable[[Answer], str | None]) -> Callable[[list[bytes]], str | None]:
-    """
-    A full reading of a call's reply: no error, and nothing wrong with what came back.
-    """
+    """A full reading of a call's reply: no error, and nothing wrong with what came back."""
 
     def verify(replies: list[bytes]) -> str | None:
         try:

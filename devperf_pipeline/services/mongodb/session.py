@@ -29,9 +29,7 @@ PARAMETERS = ("journalCommitInterval", "wiredTigerConcurrentWriteTransactions", 
 
 
 class MongodbSession(DatabaseSession[MongodbConnection]):
-    """
-    One visit to a server that speaks MongoDB's protocol. See `operation.Session`.
-    """
+    """One visit to a server that speaks MongoDB's protocol. See `operation.Session`."""
 
     exceptions: tuple[type[Exception], ...] = (PyMongoError,)
 
@@ -39,9 +37,7 @@ class MongodbSession(DatabaseSession[MongodbConnection]):
         super().__init__(service, connect, named=f"database {OUR_NAME}", mark=f"hold our collection {MARKER}")
 
     def facts(self) -> Facts:
-        """
-        What truly runs there: many answer in the place of MongoDB, and claim a version of it.
-        """
+        """What truly runs there: many answer in the place of MongoDB, and claim a version of it."""
         with explained(self._service):
             built = self._own.client.admin.command("buildInfo")
         status = self._asked("serverStatus")
@@ -63,18 +59,14 @@ class MongodbSession(DatabaseSession[MongodbConnection]):
         settings |= {name: str(parameters[name]) for name in PARAMETERS if name in parameters}
         return Facts(product=product, version=version, settings=settings)
 
-    def spoilers(self) -> Sequence[str]:
-        """
-        What would spoil a measurement; see `operation.Forewarning`.
-        """
+    def preflight(self) -> Sequence[str]:
+        """What would spoil a measurement; see `operation.Preflight`."""
         told = self._asked("connectionStatus").get("authInfo", {}).get("authenticatedUserRoles", [])
         connections = self._asked("serverStatus").get("connections", {})
         return [*of_server(self._asked("hello"), connections, told), *self._taken()]
 
     def operations(self) -> Sequence[Operation]:
-        """
-        The floor and the seven published operations.
-        """
+        """The floor and the seven published operations."""
         return (
             Operation(name=FLOOR, title="ping", wire=_floor_wire, driver=_floor_driver),
             *(self._operation(recipe) for recipe in RECIPES),
@@ -100,17 +92,13 @@ class MongodbSession(DatabaseSession[MongodbConnection]):
         return MARKER in names if names else None
 
     def _asked(self, command: str, value: Any = 1) -> dict[str, Any]:
-        """
-        What the server says of itself; nothing where it does not know the question, or may not tell us.
-        """
+        """What the server says of itself; nothing where it does not know the question, or may not tell us."""
         with suppress(OperationFailure):
             return self._own.client.admin.command(command, value)
         return {}
 
     def _fill(self, collection: str, rows: int) -> None:
-        """
-        Let a collection hold the documents 1 to `rows`, and no others.
-        """
+        """Let a collection hold the documents 1 to `rows`, and no others."""
         ours, (document, _) = self._own.ours, COLLECTIONS[collection]
         ours.drop_collection(collection)
         ours.create_collection(collection)
@@ -191,9 +179,7 @@ def _wire(recipe: Recipe, connection: MongodbConnection, user: int, size: int) -
 
 
 def _driver(recipe: Recipe, connection: MongodbConnection, user: int, size: int) -> Driver:
-    """
-    One user's calls through pymongo, as an application makes them.
-    """
+    """One user's calls through pymongo, as an application makes them."""
     connection.give_back()
     ours, ask, calls = connection.ours, recipe.ask, recipe.every_call(user, size)
     count = len(calls)

@@ -33,9 +33,7 @@ Ours = Database[dict[str, Any]]
 
 
 def item(key: int) -> dict[str, Any]:
-    """
-    The document of `key` in every collection of items, about 210 bytes.
-    """
+    """The document of `key` in every collection of items, about 210 bytes."""
     return {
         "_id": key,
         "name": name_of(key),
@@ -47,16 +45,12 @@ def item(key: int) -> dict[str, Any]:
 
 
 def order(key: int) -> dict[str, Any]:
-    """
-    The order of `key`: whose it is, its amount, its state.
-    """
+    """The order of `key`: whose it is, its amount, its state."""
     return {"_id": key, "customer": 1 + key * 7 % JOINED_ROWS, "amount": key * 3, "state": key % STATES}
 
 
 def customer(key: int) -> dict[str, Any]:
-    """
-    The customer of `key`, in one of the regions.
-    """
+    """The customer of `key`, in one of the regions."""
     return {"_id": key, "name": name_of(key), "region": key % REGIONS}
 
 
@@ -123,22 +117,16 @@ class Recipe:
     least_s: float = 0.0
 
     def every_call(self, user: int, size: int) -> list[Any]:
-        """
-        The arguments of all calls that are prepared for one user.
-        """
+        """The arguments of all calls that are prepared for one user."""
         calls = size if self.finite else min(size, CALLS)
         return [self.arguments(user, number, size) for number in range(calls)]
 
     def check(self, answer: Answer) -> int:
-        """
-        The outcome of a call through the driver: as many documents came back, or were changed, as should.
-        """
+        """The outcome of a call through the driver: as many documents came back, or were changed, as should."""
         return Outcome.OK if answer[0] == self.count else Outcome.WRONG
 
     def wrong(self, answer: Answer) -> str | None:
-        """
-        What is wrong with an answer, read in full, or None.
-        """
+        """What is wrong with an answer, read in full, or None."""
         count, documents = answer
         if count != self.count:
             return f"{count} documents instead of {self.count}"

@@ -1,6 +1,4 @@
-"""
-How is one connection to MySQL made, shared between driver and engine, and what do its errors mean?
-"""
+"""How is one connection to MySQL made, shared between driver and engine, and what do its errors mean?"""
 
 import socket
 import struct
@@ -36,15 +34,11 @@ class MysqlConnection:
     numbers: dict[str, int] = field(default_factory=dict[str, int])
 
     def give_back(self) -> None:
-        """
-        Leave the socket as pymysql needs it; the engine may have made it blocking.
-        """
+        """Leave the socket as pymysql needs it; the engine may have made it blocking."""
         self.socket.settimeout(DEADLINE_S)
 
     def close(self) -> None:
-        """
-        End it; never raises.
-        """
+        """End it; never raises."""
         self.socket.close()
         with suppress(pymysql.Error):
             self.driver.close()
@@ -95,9 +89,7 @@ def _other_protocol(service: Service, said: str) -> WrongAnswer:
 
 @contextmanager
 def explained(service: Service) -> Iterator[None]:
-    """
-    Turn what the driver raises into a `ServiceError`.
-    """
+    """Turn what the driver raises into a `ServiceError`."""
     try:
         yield
     except pymysql.Error as error:
@@ -105,9 +97,7 @@ def explained(service: Service) -> Iterator[None]:
 
 
 def _explanation(service: Service, error: pymysql.Error) -> ServiceError:
-    """
-    The driver's error in our words. The driver's text never holds a password.
-    """
+    """The driver's error in our words. The driver's text never holds a password."""
     where = f"{service.name} at {service.address}"
     code = error.args[0] if error.args and isinstance(error.args[0], int) else None
     said = str(error.args[-1]) if error.args else type(error).__name__
@@ -132,9 +122,7 @@ def _explanation(service: Service, error: pymysql.Error) -> ServiceError:
 
 
 def failure(error: Exception) -> int:
-    """
-    How a call ended that the driver raised.
-    """
+    """How a call ended that the driver raised."""
     code = error.args[0] if error.args else None
     if isinstance(error.__context__, TimeoutError):
         return Outcome.TIMEOUT

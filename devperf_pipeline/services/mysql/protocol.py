@@ -22,9 +22,7 @@ LONGEST_ERROR = 600
 
 
 def command(kind: int, body: bytes = b"") -> bytes:
-    """
-    A command packet: PING, QUERY with its text, PREPARE with its text.
-    """
+    """A command packet: PING, QUERY with its text, PREPARE with its text."""
     return (len(body) + 1).to_bytes(3, "little") + b"\x00" + bytes((kind,)) + body
 
 
@@ -69,9 +67,7 @@ def complete(buffer: bytes) -> bool:
 
 
 def _ends_with_error(buffer: bytes) -> bool:
-    """
-    Whether the rows were broken off by an error: its mark, then a # after the code, then all of its length.
-    """
+    """Whether the rows were broken off by an error: its mark, then a # after the code, then all of its length."""
     at = buffer.rfind(b"\xff", -LONGEST_ERROR)
     return (
         at > 4
@@ -98,9 +94,7 @@ def packets(reply: bytes) -> Iterator[bytes]:
 
 
 def error_of(reply: bytes) -> str | None:
-    """
-    The error that a reply is or ends with, as "1146 Table … doesn't exist", or None.
-    """
+    """The error that a reply is or ends with, as "1146 Table … doesn't exist", or None."""
     last = b""
     for payload in packets(reply):
         last = payload
@@ -110,9 +104,7 @@ def error_of(reply: bytes) -> str | None:
 
 
 def affected(reply: bytes) -> int | None:
-    """
-    How many rows an OK reply says were changed; None if it is no OK, or says 251 or more.
-    """
+    """How many rows an OK reply says were changed; None if it is no OK, or says 251 or more."""
     return reply[5] if len(reply) > 5 and reply[4] == OK and reply[5] < 0xFB else None
 
 
@@ -139,9 +131,7 @@ def prepared(reply: bytes) -> tuple[int, bool]:
 
 
 def rows_of(reply: bytes) -> list[tuple[int | str, ...]]:
-    """
-    All rows of a binary result whose columns are integers of four bytes or texts.
-    """
+    """All rows of a binary result whose columns are integers of four bytes or texts."""
     first, *rest = packets(reply)
     if first[0] in {OK, ERROR}:
         return []

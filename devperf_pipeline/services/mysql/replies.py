@@ -12,9 +12,7 @@ from devperf_pipeline.services.relational.rows import Statement, what_failed
 
 
 def checker(statements: Sequence[Statement | None]) -> Callable[[list[bytes]], int]:
-    """
-    A check of a call's replies: rows changed, or a whole result with rows; None is BEGIN, COMMIT or PING.
-    """
+    """A check of a call's replies: rows changed, or a whole result with rows; None is BEGIN, COMMIT or PING."""
     # One packet of column count, the columns, EOF, the rows, EOF: the number of the last one counts the rows.
     expected = [(each.row is not None, each.count) if each else (False, 0) for each in statements]
 
@@ -31,9 +29,7 @@ def checker(statements: Sequence[Statement | None]) -> Callable[[list[bytes]], i
 
 
 def verifier(statements: Sequence[Statement | None]) -> Callable[[list[bytes]], str | None]:
-    """
-    A full reading of a call's replies: no error, rows changed as expected, every row as it was seeded.
-    """
+    """A full reading of a call's replies: no error, rows changed as expected, every row as it was seeded."""
 
     def verify(replies: list[bytes]) -> str | None:
         try:

@@ -1,6 +1,4 @@
-"""
-Which objects do we make in MySQL, and which of its settings matter?
-"""
+"""Which objects do we make in MySQL, and which of its settings matter?"""
 
 MARKER = "made_by_devperf_for_measuring"
 """The empty table that tells our database from one that only has the same name."""
@@ -38,9 +36,7 @@ FILL = """
 
 
 def fill(table: str, rows: int) -> str:
-    """
-    The statement that lays in the rows 1 to `rows`, with a number made of as many digits as they need.
-    """
+    """The statement that lays in the rows 1 to `rows`, with a number made of as many digits as they need."""
     digits = range(len(str(rows)))
     number = " + ".join(f"{10**digit} * d{digit}.n" for digit in digits)
     joined = ", ".join(f"{DIGITS} d{digit}" for digit in digits)

@@ -35,9 +35,7 @@ BEGIN, COMMIT = (wire_format.command(wire_format.QUERY, text) for text in (b"BEG
 
 
 class MysqlSession(DatabaseSession[MysqlConnection]):
-    """
-    One visit to a server that speaks MySQL's protocol. See `operation.Session`.
-    """
+    """One visit to a server that speaks MySQL's protocol. See `operation.Session`."""
 
     exceptions: tuple[type[Exception], ...] = (pymysql.Error,)
 
@@ -45,9 +43,7 @@ class MysqlSession(DatabaseSession[MysqlConnection]):
         super().__init__(service, connect, named=f"database {OUR_NAME}", mark=f"hold our table {MARKER}")
 
     def facts(self) -> Facts:
-        """
-        What truly runs there: MariaDB answers in the place of MySQL, and is named so.
-        """
+        """What truly runs there: MariaDB answers in the place of MySQL, and is named so."""
         said, comment = self._rows("SELECT VERSION(), @@version_comment")[0]
         version = said.split("-")[0]
         if "mariadb" in said.lower():
@@ -64,28 +60,22 @@ class MysqlSession(DatabaseSession[MysqlConnection]):
             settings=settings | {"tls": "off", "statements": "prepared once"},
         )
 
-    def spoilers(self) -> Sequence[str]:
-        """
-        What would spoil a measurement; see `operation.Forewarning`.
-        """
+    def preflight(self) -> Sequence[str]:
+        """What would spoil a measurement; see `operation.Preflight`."""
         connected = int(self._rows("SHOW GLOBAL STATUS LIKE 'Threads_connected'")[0][1])
         grants = [row[0] for row in self._rows("SHOW GRANTS")]
         variables = dict(self._rows(preflight.MYSQL))
         return [*preflight.of_mysql(variables, connected, grants), *self._taken()]
 
     def operations(self) -> Sequence[Operation]:
-        """
-        The floor and the six published operations.
-        """
+        """The floor and the six published operations."""
         return (
             Operation(name=FLOOR, title="COM_PING", wire=_floor_wire, driver=_floor_driver),
             *(recipe.operation(wire=self._wire, driver=_driver, fill=self._fill) for recipe in RECIPES),
         )
 
     def tool_scripts(self) -> Mapping[str, str]:
-        """
-        The statement that sysbench asks for, in our database. See `operation.ToolTarget`.
-        """
+        """The statement that sysbench asks for, in our database. See `operation.ToolTarget`."""
         [statement] = asked.SELECT_BY_KEY.statements
         return {asked.SELECT_BY_KEY.name: _text(statement).replace("%s", "?")}
 
@@ -157,9 +147,7 @@ def _text(statement: Statement) -> str:
 
 
 def _driver(recipe: Recipe, connection: MysqlConnection, user: int, size: int) -> Driver:
-    """
-    One user's calls through pymysql, which quotes the arguments into the text of each call.
-    """
+    """One user's calls through pymysql, which quotes the arguments into the text of each call."""
     connection.give_back()
     texts = [_text(statement) for statement in recipe.statements]
     calls = [list(zip(texts, call, strict=True)) for call in recipe.every_call(user, size)]

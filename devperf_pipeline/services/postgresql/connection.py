@@ -1,6 +1,4 @@
-"""
-How is one connection to PostgreSQL made, shared between driver and engine, and what do its errors mean?
-"""
+"""How is one connection to PostgreSQL made, shared between driver and engine, and what do its errors mean?"""
 
 import os
 import socket
@@ -20,9 +18,7 @@ from devperf_pipeline.services.relational.rows import Arguments
 
 
 class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
-    """
-    A connection on which every wait ends; psycopg alone would wait for a silent server for ever.
-    """
+    """A connection on which every wait ends; psycopg alone would wait for a silent server for ever."""
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = DEADLINE_S) -> Any:
         return super().wait(gen, interval, timeout)
@@ -41,15 +37,11 @@ class PostgresConnection:
     names: dict[str, str] = field(default_factory=dict[str, str])
 
     def give_back(self) -> None:
-        """
-        Leave the socket as psycopg needs it; the engine may have made it blocking.
-        """
+        """Leave the socket as psycopg needs it; the engine may have made it blocking."""
         os.set_blocking(self.driver.fileno(), False)
 
     def close(self) -> None:
-        """
-        End it; never raises.
-        """
+        """End it; never raises."""
         self.socket.close()
         with suppress(psycopg.Error):
             self.driver.close()
@@ -101,9 +93,7 @@ def connect(service: Service) -> PostgresConnection:
 
 @contextmanager
 def explained(service: Service) -> Iterator[None]:
-    """
-    Turn what the driver raises into a `ServiceError`.
-    """
+    """Turn what the driver raises into a `ServiceError`."""
     try:
         yield
     except psycopg.Error as error:
@@ -111,9 +101,7 @@ def explained(service: Service) -> Iterator[None]:
 
 
 def _explanation(service: Service, error: psycopg.Error) -> ServiceError:
-    """
-    The driver's error in our words. The driver's text never holds a password.
-    """
+    """The driver's error in our words. The driver's text never holds a password."""
     where, said = f"{service.name} at {service.address}", " ".join(str(error).split())
     user = service.credentials.username if service.credentials else "no user"
     state = error.sqlstate or ""
@@ -139,9 +127,7 @@ def _explanation(service: Service, error: psycopg.Error) -> ServiceError:
 
 
 def failure_of(driver: BoundedConnection) -> Callable[[Exception], int]:
-    """
-    How a call ended that the driver raised.
-    """
+    """How a call ended that the driver raised."""
 
     def failure(error: Exception) -> int:
         state = error.sqlstate if isinstance(error, psycopg.Error) else None

@@ -16,9 +16,7 @@ NAME, VALUE = f"'{name_of(1)}'", f"'{value_of(1)}'"
 
 
 def _script(recipe: Recipe, before: str, *arguments: tuple[str, ...]) -> str:
-    """
-    The recipe's statements, after `before`, with one tuple of arguments for each.
-    """
+    """The recipe's statements, after `before`, with one tuple of arguments for each."""
     lines = [statement.text for statement in recipe.statements]
     lines = [
         f"{line.replace('%s', '{}').replace('{space}', '{{space}}').format(*given)};"

@@ -23,9 +23,7 @@ def _message(kind: bytes, body: bytes) -> bytes:
 
 
 def parse(name: str, text: str, arguments: Arguments) -> bytes:
-    """
-    Parse: give a statement with `%s` placeholders to the server, under `name` ("" is the unnamed one).
-    """
+    """Parse: give a statement with `%s` placeholders to the server, under `name` ("" is the unnamed one)."""
     types = [INT4 if isinstance(argument, int) else TEXT for argument in arguments]
     for number in range(1, len(types) + 1):
         text = text.replace("%s", f"${number}", 1)
@@ -34,9 +32,7 @@ def parse(name: str, text: str, arguments: Arguments) -> bytes:
 
 
 def execute(name: str, arguments: Arguments) -> bytes:
-    """
-    Bind, Execute and Sync in one: run a parsed statement; arguments and result in binary.
-    """
+    """Bind, Execute and Sync in one: run a parsed statement; arguments and result in binary."""
     values: list[bytes] = []
     for argument in arguments:
         value = struct.pack("!i", argument) if isinstance(argument, int) else argument.encode()
@@ -75,9 +71,7 @@ def messages(reply: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def error_of(reply: bytes) -> str | None:
-    """
-    The ErrorResponse in a reply as "42P01 relation … does not exist", or None.
-    """
+    """The ErrorResponse in a reply as "42P01 relation … does not exist", or None."""
     for kind, body in messages(reply):
         if kind == b"E":
             fields = {part[:1]: part[1:].decode(errors="replace") for part in body.split(b"\x00") if part}
@@ -86,9 +80,7 @@ def error_of(reply: bytes) -> str | None:
 
 
 def rows_of(reply: bytes, row: tuple[object, ...]) -> list[tuple[int | str, ...]]:
-    """
-    All data rows of a binary reply; `row` is an example that says which columns are integers.
-    """
+    """All data rows of a binary reply; `row` is an example that says which columns are integers."""
     integers = [isinstance(value, int) for value in row]
     rows: list[tuple[int | str, ...]] = []
     for kind, body in messages(reply):

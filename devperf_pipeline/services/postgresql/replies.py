@@ -15,9 +15,7 @@ NOTHING = b"I\x00\x00\x00\x04" + READY + b"I"
 
 
 def tags_of(statements: Sequence[Statement | None]) -> list[bytes]:
-    """
-    What CommandComplete says when each statement did what it should; None at the ends is BEGIN and COMMIT.
-    """
+    """What CommandComplete says when each statement did what it should; None at the ends is BEGIN and COMMIT."""
     tags: list[bytes] = []
     for statement in statements:
         if statement is None:
@@ -29,9 +27,7 @@ def tags_of(statements: Sequence[Statement | None]) -> list[bytes]:
 
 
 def checker(tags: Sequence[bytes]) -> Callable[[list[bytes]], int]:
-    """
-    A check of a call's replies, one for each of `tags`, by a few bytes before their end.
-    """
+    """A check of a call's replies, one for each of `tags`, by a few bytes before their end."""
 
     def check(replies: list[bytes]) -> int:
         for reply, tag in zip(replies, tags, strict=True):
@@ -43,16 +39,12 @@ def checker(tags: Sequence[bytes]) -> Callable[[list[bytes]], int]:
 
 
 def check_nothing(replies: list[bytes]) -> int:
-    """
-    Check the reply to an empty statement.
-    """
+    """Check the reply to an empty statement."""
     return Outcome.OK if replies == [NOTHING] else what_failed(replies, error_of)
 
 
 def verifier(statements: Sequence[Statement | None]) -> Callable[[list[bytes]], str | None]:
-    """
-    A full reading of a call's replies: no error, the right tag, every row as it was seeded.
-    """
+    """A full reading of a call's replies: no error, the right tag, every row as it was seeded."""
     tags = tags_of(statements)
 
     def verify(replies: list[bytes]) -> str | None:
@@ -74,7 +66,5 @@ def verifier(statements: Sequence[Statement | None]) -> Callable[[list[bytes]], 
 
 
 def verify_nothing(replies: list[bytes]) -> str | None:
-    """
-    Read the reply to an empty statement.
-    """
+    """Read the reply to an empty statement."""
     return None if replies == [NOTHING] else f"the empty statement was answered {replies!r}"

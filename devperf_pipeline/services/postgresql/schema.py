@@ -1,6 +1,4 @@
-"""
-Which objects do we make in PostgreSQL, and which of its settings matter?
-"""
+"""Which objects do we make in PostgreSQL, and which of its settings matter?"""
 
 MARKER = "devperf: made for measuring, removed afterwards"
 """The comment that tells our schema from one that only has the same name."""

@@ -47,9 +47,7 @@ NO_POOLER = "no PgBouncer that can be seen"
 
 
 class PostgresSession(DatabaseSession[PostgresConnection]):
-    """
-    One visit to a PostgreSQL server, directly or through PgBouncer. See `operation.Session`.
-    """
+    """One visit to a PostgreSQL server, directly or through PgBouncer. See `operation.Session`."""
 
     exceptions: tuple[type[Exception], ...] = (psycopg.Error,)
 
@@ -67,9 +65,7 @@ class PostgresSession(DatabaseSession[PostgresConnection]):
         )
 
     def facts(self) -> Facts:
-        """
-        Version and settings of the server, and those of PgBouncer if its console lets us in.
-        """
+        """Version and settings of the server, and those of PgBouncer if its console lets us in."""
         said, version = self._rows("SELECT version(), current_setting('server_version')")[0]
         number = version.split()[0]
         product = f"PostgreSQL {number}" if said.startswith("PostgreSQL ") else said.split(" on ")[0]
@@ -88,15 +84,11 @@ class PostgresSession(DatabaseSession[PostgresConnection]):
         return Facts(product=product, version=number, settings=settings)
 
     def objects(self) -> Sequence[str]:
-        """
-        Our schema, with all its tables.
-        """
+        """Our schema, with all its tables."""
         return [f"schema {self._schema}"]
 
-    def spoilers(self) -> Sequence[str]:
-        """
-        What would spoil a measurement; see `operation.Forewarning`.
-        """
+    def preflight(self) -> Sequence[str]:
+        """What would spoil a measurement; see `operation.Preflight`."""
         [[told]] = self._rows(preflight.POSTGRESQL)
         facts = self.facts()
         elsewhere = facts.product.endswith(NO_POOLER)
@@ -108,18 +100,14 @@ class PostgresSession(DatabaseSession[PostgresConnection]):
         ]
 
     def operations(self) -> Sequence[Operation]:
-        """
-        The floor and the seven published operations.
-        """
+        """The floor and the seven published operations."""
         return (
             Operation(name=FLOOR, title="empty statement", wire=_floor_wire, driver=_floor_driver),
             *(recipe.operation(wire=self._wire, driver=self._driver, fill=self._fill) for recipe in RECIPES),
         )
 
     def tool_scripts(self) -> Mapping[str, str]:
-        """
-        The published operations as scripts of pgbench, in our schema. See `operation.ToolTarget`.
-        """
+        """The published operations as scripts of pgbench, in our schema. See `operation.ToolTarget`."""
         return {name: text.replace("{space}", self._space) for name, text in scripts.SCRIPTS.items()}
 
     def _make(self) -> None:
@@ -145,9 +133,7 @@ class PostgresSession(DatabaseSession[PostgresConnection]):
         return rows[0][0] == MARKER if rows else None
 
     def _live(self) -> BoundedConnection:
-        """
-        Our own connection, made anew if it broke or was left in the middle of something.
-        """
+        """Our own connection, made anew if it broke or was left in the middle of something."""
         own = self._own.driver
         if own.closed or own.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
             self._connect_anew()
@@ -164,9 +150,7 @@ class PostgresSession(DatabaseSession[PostgresConnection]):
             own.execute(statement.encode())
 
     def _change(self, *statements: str) -> None:
-        """
-        Run statements as one transaction, all or none, that waits for no one's locks longer than the deadline.
-        """
+        """Run statements as one transaction, all or none, that waits for no one's locks longer than the deadline."""
         own = self._live()
         with explained(self._service), own.transaction():
             own.execute(f"SET LOCAL statement_timeout = {int(DEADLINE_S * 900)}".encode())

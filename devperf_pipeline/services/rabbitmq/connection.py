@@ -1,6 +1,4 @@
-"""
-How is one connection to RabbitMQ made, shared between driver and engine, and ended?
-"""
+"""How is one connection to RabbitMQ made, shared between driver and engine, and ended?"""
 
 import logging
 import socket
@@ -34,9 +32,7 @@ EXCEPTIONS: tuple[type[Exception], ...] = (AMQPError, ChannelError, OSError)
 
 
 class RabbitConnection:
-    """
-    One user's connection, in turns of the driver and of whoever takes its socket.
-    """
+    """One user's connection, in turns of the driver and of whoever takes its socket."""
 
     def __init__(self, connection: pika.BlockingConnection) -> None:
         self._connection = connection
@@ -46,9 +42,7 @@ class RabbitConnection:
         self._channel: BlockingChannel | None = None
 
     def fresh_channel(self, *, confirm: bool = False) -> BlockingChannel:
-        """
-        A new channel in the place of the last one: tags count from 1, and what was not acknowledged goes back.
-        """
+        """A new channel in the place of the last one: tags count from 1, and what was not acknowledged goes back."""
         # The driver counts on a socket that never waits, and the engine may have left it otherwise.
         self._drivers.setblocking(False)
         with hung_up_after(self.socket):
@@ -60,9 +54,7 @@ class RabbitConnection:
         return self._channel
 
     def close(self) -> None:
-        """
-        End it.
-        """
+        """End it."""
         with suppress(*EXCEPTIONS), hung_up_after(self.socket, 1):
             self._drivers.setblocking(False)
             self._connection.close()
@@ -99,9 +91,7 @@ def connect(service: Service, vhost: str) -> RabbitConnection:
 
 
 def explanation(service: Service, error: Exception) -> ServiceError:
-    """
-    The error of ours for an error of the driver, in the broker's own words.
-    """
+    """The error of ours for an error of the driver, in the broker's own words."""
     where = f"{service.name} at {service.address}"
     match error:
         case ProbableAuthenticationError() | AuthenticationError() | ProbableAccessDeniedError():
@@ -123,9 +113,7 @@ def explanation(service: Service, error: Exception) -> ServiceError:
 
 
 def failure(error: Exception) -> Outcome:
-    """
-    How a call ended that the driver raised.
-    """
+    """How a call ended that the driver raised."""
     match error:
         case NackError() | UnroutableError() | ChannelClosedByBroker() | ConnectionClosedByBroker():
             return Outcome.ERROR

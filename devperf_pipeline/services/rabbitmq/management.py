@@ -1,6 +1,4 @@
-"""
-What does RabbitMQ's management API know and do for us: versions, alarms, a vhost of our own?
-"""
+"""What does RabbitMQ's management API know and do for us: versions, alarms, a vhost of our own?"""
 
 import base64
 import http.client
@@ -27,9 +25,7 @@ FIGURES_AFTER_S = 8.0
 
 
 class Management:
-    """
-    The management API of one broker, asked as our user. Every answer comes within the deadline.
-    """
+    """The management API of one broker, asked as our user. Every answer comes within the deadline."""
 
     def __init__(self, service: Service) -> None:
         if len(service.addresses) < 2:
@@ -47,9 +43,7 @@ class Management:
 
     @property
     def vhost(self) -> str:
-        """
-        Where our queues live: a vhost of our own, or the one that the stack file names.
-        """
+        """Where our queues live: a vhost of our own, or the one that the stack file names."""
         return OUR_NAME if self.own_vhost else self._service.database or ""
 
     def _may_create_vhosts(self) -> bool:
@@ -65,9 +59,7 @@ class Management:
         return False
 
     def facts(self) -> tuple[str, str, dict[str, str]]:
-        """
-        Versions of RabbitMQ and Erlang, and settings.
-        """
+        """Versions of RabbitMQ and Erlang, and settings."""
         overview = self._get("/overview")
         settings = {
             "vhost": f"{self.vhost} ({'our own' if self.own_vhost else 'shared: our user may not create one'})",
@@ -83,9 +75,7 @@ class Management:
         return str(overview["rabbitmq_version"]), str(overview["erlang_version"]), settings
 
     def _node(self) -> dict[str, Any]:
-        """
-        What the first node says of itself. Its figures come some seconds after its start: wait for them.
-        """
+        """What the first node says of itself. Its figures come some seconds after its start: wait for them."""
         ends = time.monotonic() + FIGURES_AFTER_S
         while True:
             status, nodes = self._call("GET", "/nodes")
@@ -121,10 +111,8 @@ class Management:
             "vm_memory_high_watermark or lower disk_free_limit."
         )
 
-    def spoilers(self) -> Iterator[str]:
-        """
-        What would spoil a measurement: alarms, room that is short, a vhost that is not ours.
-        """
+    def preflight(self) -> Iterator[str]:
+        """What would spoil a measurement: alarms, room that is short, a vhost that is not ours."""
         try:
             self.refuse_alarms()
         except ServiceRefused as error:
@@ -173,9 +161,7 @@ class Management:
         self._do("PUT", f"/permissions/{OUR_NAME}/{quote(self._username, safe='')}", everything)
 
     def remove(self) -> None:
-        """
-        Remove our vhost, or our queues in a shared one. What has not our mark stays.
-        """
+        """Remove our vhost, or our queues in a shared one. What has not our mark stays."""
         if self.own_vhost:
             status, vhost = self._call("GET", f"/vhosts/{OUR_NAME}")
             if status == http.client.OK and vhost.get("description") == MARK:
@@ -193,9 +179,7 @@ class Management:
         return self._do("GET", path)
 
     def _do(self, method: str, path: str, body: dict[str, str] | None = None) -> Any:
-        """
-        An answer that must be a success.
-        """
+        """An answer that must be a success."""
         status, answer = self._call(method, path, body)
         if 200 <= status < 300:
             return answer

@@ -42,16 +42,12 @@ _DELIVERY_MODE = 1 << 12
 
 
 def frame(kind: int, channel: int, payload: bytes) -> bytes:
-    """
-    One frame.
-    """
+    """One frame."""
     return b"%b%b\xce" % (_FRAME.pack(kind, channel, len(payload)), payload)
 
 
 def publish(channel: int, queue: str, body: bytes, *, persistent: bool) -> bytes:
-    """
-    A message to a queue by way of the default exchange, mandatory: one that reaches no queue comes back.
-    """
+    """A message to a queue by way of the default exchange, mandatory: one that reaches no queue comes back."""
     mandatory = b"\x01"
     method = PUBLISH + b"\0\0" + _short("") + _short(queue) + mandatory
     header = struct.pack(">HHQHB", 60, 0, len(body), _DELIVERY_MODE, 2 if persistent else 1)
@@ -61,30 +57,22 @@ def publish(channel: int, queue: str, body: bytes, *, persistent: bool) -> bytes
 
 
 def get(channel: int, queue: str, *, no_ack: bool) -> bytes:
-    """
-    Ask for one message; with `no_ack` it is gone once sent.
-    """
+    """Ask for one message; with `no_ack` it is gone once sent."""
     return frame(METHOD, channel, GET + b"\0\0" + _short(queue) + (b"\x01" if no_ack else b"\0"))
 
 
 def ack(channel: int, delivery_tag: int) -> bytes:
-    """
-    Acknowledge one message.
-    """
+    """Acknowledge one message."""
     return frame(METHOD, channel, ACK + struct.pack(">QB", delivery_tag, 0))
 
 
 def flow(channel: int) -> bytes:
-    """
-    Ask the broker to go on sending, as it does anyway: a round trip that does nothing.
-    """
+    """Ask the broker to go on sending, as it does anyway: a round trip that does nothing."""
     return frame(METHOD, channel, CHANNEL_FLOW + b"\x01")
 
 
 def complete(buffer: bytes) -> bool:
-    """
-    Whether the buffer holds one whole reply: a method that answers, with its message if it brings one.
-    """
+    """Whether the buffer holds one whole reply: a method that answers, with its message if it brings one."""
     size = len(buffer)
     if size < 12 or buffer[-1] != END:
         return False
@@ -112,9 +100,7 @@ def complete(buffer: bytes) -> bool:
 
 
 def frames(reply: bytes) -> Iterator[tuple[int, bytes]]:
-    """
-    Type and payload of every whole frame.
-    """
+    """Type and payload of every whole frame."""
     at = 0
     while len(reply) - at >= 8:
         kind, _, length = _FRAME.unpack_from(reply, at)
@@ -123,9 +109,7 @@ def frames(reply: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def outcome_of(reply: bytes, expected: bytes) -> Outcome:
-    """
-    How a call ended of which a method was expected.
-    """
+    """How a call ended of which a method was expected."""
     if reply[7:11] == expected:
         return Outcome.OK
     methods = [payload[:4] for kind, payload in frames(reply) if kind == METHOD]
@@ -135,9 +119,7 @@ def outcome_of(reply: bytes, expected: bytes) -> Outcome:
 
 
 def said(reply: bytes) -> str:
-    """
-    What a reply says, for people: the broker's own words where it has some.
-    """
+    """What a reply says, for people: the broker's own words where it has some."""
     for kind, payload in frames(reply):
         if kind == METHOD and payload[:4] in (CHANNEL_CLOSE, CONNECTION_CLOSE, RETURN):
             return f"{int.from_bytes(payload[4:6], 'big')} {_shown(payload, 6)}"
@@ -150,18 +132,14 @@ def said(reply: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """
-    A message that was got.
-    """
+    """A message that was got."""
 
     delivery_tag: int
     body: bytes
 
 
 def message(reply: bytes) -> Message | None:
-    """
-    The message that a reply brings, None if it brings none.
-    """
+    """The message that a reply brings, None if it brings none."""
     tag, parts = None, list[bytes]()
     for kind, payload in frames(reply):
         if kind == METHOD and payload[:4] == GET_OK:

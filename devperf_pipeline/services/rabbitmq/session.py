@@ -42,9 +42,7 @@ FILL_CHUNK = 100
 
 
 def body_of(kib: int) -> bytes:
-    """
-    The body of our messages: every byte value in turn.
-    """
+    """The body of our messages: every byte value in turn."""
     return bytes(range(256)) * 4 * kib
 
 
@@ -68,9 +66,7 @@ def open_session(service: Service) -> "RabbitSession":
 
 
 class RabbitSession:
-    """
-    One visit to one broker.
-    """
+    """One visit to one broker."""
 
     exceptions = EXCEPTIONS
 
@@ -80,31 +76,23 @@ class RabbitSession:
         self._filler: RabbitConnection | None = None
 
     def facts(self) -> Facts:
-        """
-        Versions and settings, asked from the management API.
-        """
+        """Versions and settings, asked from the management API."""
         version, erlang, settings = self._management.facts()
         return Facts(product=f"RabbitMQ {version} (Erlang {erlang})", version=version, settings=settings)
 
     def objects(self) -> Sequence[str]:
-        """
-        A vhost of our own where we may make one, and a queue for each user of each operation.
-        """
+        """A vhost of our own where we may make one, and a queue for each user of each operation."""
         vhost = self._management.vhost
         own = [f"vhost {vhost}"] if self._management.own_vhost else []
         names = [operation.name for operation in self.operations() if operation.name != FLOOR]
         return [*own, *(f"queue {queue_of(name, 0)[:-1]}*" for name in names)]
 
     def assume(self) -> None:
-        """
-        The operations are known without having prepared anything.
-        """
+        """The operations are known without having prepared anything."""
 
-    def spoilers(self) -> Sequence[str]:
-        """
-        What would spoil a measurement; see `operation.Forewarning`.
-        """
-        found = list(self._management.spoilers())
+    def preflight(self) -> Sequence[str]:
+        """What would spoil a measurement; see `operation.Preflight`."""
+        found = list(self._management.preflight())
         if not self._management.own_vhost:
             try:
                 self.connect().close()
@@ -113,17 +101,13 @@ class RabbitSession:
         return found
 
     def prepare(self) -> None:
-        """
-        Make a vhost of our own, or make sure of the shared one; each operation's `reset` lays in its queues.
-        """
+        """Make a vhost of our own, or make sure of the shared one; each operation's `reset` lays in its queues."""
         self._management.refuse_alarms()
         self._management.claim()
         self._filler = self.connect()
 
     def operations(self) -> Sequence[Operation]:
-        """
-        The floor, publishing and consuming.
-        """
+        """The floor, publishing and consuming."""
         floor = Operation(name=FLOOR, title="channel.flow", wire=_floor_wire, driver=_floor_driver)
         publishing = [
             self._publish(kib, persistent=persistent) for kib in (1, 10) for persistent in (False, True)
@@ -227,9 +211,7 @@ class RabbitSession:
     def _await_messages(
         self, filler: RabbitConnection, channel: BlockingChannel, queue: str, expected: int
     ) -> None:
-        """
-        Wait until a queue holds what was sent: it answers questions before it takes messages in.
-        """
+        """Wait until a queue holds what was sent: it answers questions before it takes messages in."""
         ends, found = time.monotonic() + DEADLINE_S, -1
         while time.monotonic() < ends:
             with hung_up_after(filler.socket):
@@ -245,31 +227,23 @@ class RabbitSession:
         )
 
     def connect(self) -> RabbitConnection:
-        """
-        A new connection to our vhost.
-        """
+        """A new connection to our vhost."""
         return connect(self._service, self._management.vhost)
 
     def renew(self, service: Service) -> None:
-        """
-        Go on with other credentials.
-        """
+        """Go on with other credentials."""
         management = Management(service)
         self._end_filler()
         self._service, self._management = service, management
         self._filler = self.connect()
 
     def clean(self) -> None:
-        """
-        Remove our vhost, or our queues.
-        """
+        """Remove our vhost, or our queues."""
         self._end_filler()
         self._management.remove()
 
     def close(self) -> None:
-        """
-        End the visit.
-        """
+        """End the visit."""
         self._end_filler()
 
     def _end_filler(self) -> None:
@@ -279,9 +253,7 @@ class RabbitSession:
 
 
 def queue_of(operation: str, user: int) -> str:
-    """
-    The queue of one user of one operation.
-    """
+    """The queue of one user of one operation."""
     return f"{OUR_NAME}.{operation}.{user}"
 
 

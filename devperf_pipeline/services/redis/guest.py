@@ -34,24 +34,18 @@ BLOCK_OF_CLUSTER = (
 
 
 def guest_objects(keys: Sequence[str]) -> Sequence[str]:
-    """
-    The guest and its keys, as `Session.objects` says objects.
-    """
+    """The guest and its keys, as `Session.objects` says objects."""
     return [f"user {GUEST}", *(f"keys {key}" for key in keys)]
 
 
 def admit(node: Redis, keys: Sequence[str]) -> None:
-    """
-    Let the guest in, for these keys.
-    """
+    """Let the guest in, for these keys."""
     allowed = (*(f"~{key}" for key in keys), *(f"+{command}" for command in COMMANDS))
     node.execute_command("ACL", "SETUSER", GUEST, "reset", "on", "nopass", *allowed)
 
 
 def dismiss_left(node: Redis, keys: Sequence[str]) -> None:
-    """
-    Remove a guest, and its keys, that a sitting left which was killed. Whoever may not ask for users never made one.
-    """
+    """Remove a guest, and its keys, that a run left which was killed. Whoever may not ask for users never made one."""
     with suppress(ResponseError):
         users: Sequence[bytes | str] = node.acl_users()  # type: ignore[assignment]  # by decode_responses
         if GUEST in users or GUEST.encode() in users:
@@ -59,9 +53,7 @@ def dismiss_left(node: Redis, keys: Sequence[str]) -> None:
 
 
 def dismiss(node: Redis, keys: Sequence[str]) -> None:
-    """
-    Remove the guest, and these keys. Others' keys are on a server of ours only if the guest made them.
-    """
+    """Remove the guest, and these keys. Others' keys are on a server of ours only if the guest made them."""
     node.execute_command("ACL", "DELUSER", GUEST)
     for key in keys:
         left = list(node.scan_iter(match=key, count=1_000)) if "*" in key else [key]

@@ -26,9 +26,7 @@ BATCH = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """
-    The names of our keys in one service.
-    """
+    """The names of our keys in one service."""
 
     service: str
 
@@ -41,38 +39,28 @@ class Keys:
         return self.prefix + b"marker"
 
     def name(self, family: str, number: int) -> bytes:
-        """
-        For example `devperf:redis:key:00042`.
-        """
+        """For example `devperf:redis:key:00042`."""
         return b"%b%b:%05d" % (self.prefix, family.encode(), number)
 
     def pairs(self) -> list[tuple[bytes, bytes]]:
-        """
-        Every key that GET finds, with its value.
-        """
+        """Every key that GET finds, with its value."""
         return [(self.name("key", number), value(number)) for number in range(KEYSPACE)]
 
 
 def value(number: int) -> bytes:
-    """
-    The value of the key of that number: 100 bytes that begin with the number.
-    """
+    """The value of the key of that number: 100 bytes that begin with the number."""
     return (b"%05d " % number) + b"v" * (VALUE_BYTES - 6)
 
 
 def is_value(candidate: Any) -> bool:
-    """
-    Whether these are, byte for byte, the value of one of our keys.
-    """
+    """Whether these are, byte for byte, the value of one of our keys."""
     if not isinstance(candidate, bytes) or not candidate[:5].isdigit():
         return False
     return candidate == value(int(candidate[:5])) and int(candidate[:5]) < KEYSPACE
 
 
 def spread(user: int, call: int, over: int = KEYSPACE) -> int:
-    """
-    Which key a call of a user takes: each comes once before any comes again, and users do not walk in step.
-    """
+    """Which key a call of a user takes: each comes once before any comes again, and users do not walk in step."""
     # 7919 is prime and divides no power of ten.
     return (user * 997 + call * 7919) % over
 
@@ -104,16 +92,12 @@ class LaidIn:
         self._last: dict[tuple[str, int], bytes] = {}
 
     def is_on(self, node: Redis, what: str) -> bool:
-        """
-        Whether what was laid in on a node is still there.
-        """
+        """Whether what was laid in on a node is still there."""
         last = self._last.get((what, id(node)))
         return last is not None and bool(node.exists(last))
 
     def lay_in(self, node: Redis, what: str, commands: Iterable[tuple[Any, ...]], *, lasts: bool) -> None:
-        """
-        Send commands to a node, and remember the last of what lasts.
-        """
+        """Send commands to a node, and remember the last of what lasts."""
         sent = list(commands)
         pipelined(node, sent)
         if lasts and sent:
@@ -121,9 +105,7 @@ class LaidIn:
 
 
 def ours_on(node: Redis, keys: Keys) -> list[bytes]:
-    """
-    Every key of our prefix on one node. SCAN, which never stops the server for long.
-    """
+    """Every key of our prefix on one node. SCAN, which never stops the server for long."""
     escaped = keys.prefix
     for special in b"\\", b"*", b"?", b"[", b"]":
         escaped = escaped.replace(special, b"\\" + special)
@@ -132,9 +114,7 @@ def ours_on(node: Redis, keys: Keys) -> list[bytes]:
 
 
 def remove(nodes: Sequence[Redis], marker_node: Redis, keys: Keys) -> None:
-    """
-    Remove every key of our prefix, the marker last; without our marker nothing is ours and nothing is removed.
-    """
+    """Remove every key of our prefix, the marker last; without our marker nothing is ours and nothing is removed."""
     if marker_node.get(keys.marker) != MARK:
         return
     for node in nodes:
@@ -163,9 +143,7 @@ def claim(nodes: Sequence[Redis], marker_node: Redis, keys: Keys) -> None:
 
 
 def close_quietly(*clients: Any) -> None:
-    """
-    Close clients whose server may be gone.
-    """
+    """Close clients whose server may be gone."""
     for client in clients:
         with suppress(RedisError, OSError):
             client.close()

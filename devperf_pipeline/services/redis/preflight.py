@@ -1,6 +1,4 @@
-"""
-What would spoil a measurement of a Redis node, given what it says of itself?
-"""
+"""What would spoil a measurement of a Redis node, given what it says of itself?"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -79,9 +77,7 @@ def _memory(info: dict[str, Any]) -> Iterator[str]:
 
 
 def missing_commands(node: Redis, keys: Keys) -> list[str]:
-    """
-    Which commands our user may not use on our keys, as far as we may ask that.
-    """
+    """Which commands our user may not use on our keys, as far as we may ask that."""
     try:
         name = node.execute_command("ACL WHOAMI")
         refused: list[str] = []

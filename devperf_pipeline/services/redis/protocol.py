@@ -15,24 +15,18 @@ ARRAY = ord("*")
 
 
 class ErrorReply(bytes):
-    """
-    The text of an error reply, without its dash.
-    """
+    """The text of an error reply, without its dash."""
 
     __slots__ = ()
 
 
 def encode(*words: bytes) -> bytes:
-    """
-    One command, as the server reads it.
-    """
+    """One command, as the server reads it."""
     return b"".join((b"*%d\r\n" % len(words), *(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)))
 
 
 def complete(buffer: bytes) -> bool:
-    """
-    Whether the buffer holds one whole reply.
-    """
+    """Whether the buffer holds one whole reply."""
     if not buffer.endswith(b"\r\n"):
         return False
     if buffer[0] in LINES:
@@ -45,9 +39,7 @@ def complete(buffer: bytes) -> bool:
 
 
 def _end(buffer: bytes, at: int) -> int:
-    """
-    Where the reply that begins at `at` ends; -1 if that is not known yet.
-    """
+    """Where the reply that begins at `at` ends; -1 if that is not known yet."""
     line_end = buffer.find(b"\r\n", at)
     if line_end < 0:
         return -1
@@ -78,9 +70,7 @@ def decode(reply: bytes) -> Value:
 
 
 def decode_or_raw(reply: bytes) -> Value:
-    """
-    What a reply says, or the reply itself where it is not RESP: to be shown, never to be right.
-    """
+    """What a reply says, or the reply itself where it is not RESP: to be shown, never to be right."""
     try:
         return decode(reply)
     except ValueError:
@@ -109,9 +99,7 @@ def _decode(reply: bytes, at: int) -> tuple[Value, int]:
 
 
 def outcome_of_other(reply: bytes) -> Outcome:
-    """
-    How a call ended whose reply is not the expected one.
-    """
+    """How a call ended whose reply is not the expected one."""
     if reply.startswith((b"-MOVED ", b"-ASK ")):
         return Outcome.REDIRECTED
     return Outcome.ERROR if reply.startswith(b"-") else Outcome.WRONG

@@ -1,6 +1,4 @@
-"""
-How is one Redis node visited and measured?
-"""
+"""How is one Redis node visited and measured?"""
 
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -56,9 +54,7 @@ def open_session(service: Service) -> "RedisSession":
 
 
 class RedisConnection:
-    """
-    One user's client. Its socket, once taken, is the engine's until the end.
-    """
+    """One user's client. Its socket, once taken, is the engine's until the end."""
 
     def __init__(self, client: redis.Redis) -> None:
         self.client = client
@@ -84,9 +80,7 @@ class RedisConnection:
         return taken
 
     def close(self) -> None:
-        """
-        End it.
-        """
+        """End it."""
         with suppress(*EXCEPTIONS):
             if self._taken is not None:
                 self._taken.disconnect()
@@ -94,9 +88,7 @@ class RedisConnection:
 
 
 class RedisSession:
-    """
-    One visit to one Redis node.
-    """
+    """One visit to one Redis node."""
 
     exceptions: tuple[type[Exception], ...] = EXCEPTIONS
 
@@ -107,41 +99,29 @@ class RedisSession:
         self._laid = LaidIn()
 
     def facts(self) -> Facts:
-        """
-        Version and settings, asked from the server.
-        """
+        """Version and settings, asked from the server."""
         with explained(self._service, self._service.address):
             return node_facts(self._client, SETTINGS)
 
     def objects(self) -> Sequence[str]:
-        """
-        Every key of ours.
-        """
+        """Every key of ours."""
         return [f"keys {self._keys.prefix.decode()}*"]
 
     def assume(self) -> None:
-        """
-        The operations are known without having prepared anything.
-        """
+        """The operations are known without having prepared anything."""
 
-    def spoilers(self) -> Sequence[str]:
-        """
-        What would spoil a measurement; see `operation.Forewarning`.
-        """
+    def preflight(self) -> Sequence[str]:
+        """What would spoil a measurement; see `operation.Preflight`."""
         with explained(self._service, self._service.address):
             return list(of_node(self._client, self._keys))
 
     def prepare(self) -> None:
-        """
-        Claim our prefix; each operation's `reset` lays in its keys.
-        """
+        """Claim our prefix; each operation's `reset` lays in its keys."""
         with explained(self._service, self._service.address):
             claim([self._client], self._client, self._keys)
 
     def operations(self) -> Sequence[Operation]:
-        """
-        The floor and the published commands.
-        """
+        """The floor and the published commands."""
         return [self._operation(command) for command in single_node(self._keys)]
 
     def _operation(self, command: Command) -> Operation:
@@ -172,16 +152,12 @@ class RedisSession:
         )
 
     def tool_scripts(self) -> Mapping[str, str]:
-        """
-        GET of one of our keys. See `operation.ToolTarget`.
-        """
+        """GET of one of our keys. See `operation.ToolTarget`."""
         return {"get-hit": f"GET {self._keys.name('key', 42).decode()}"}
 
     @contextmanager
     def guest(self) -> Iterator[str]:
-        """
-        See `operation.GuestHost`.
-        """
+        """See `operation.GuestHost`."""
         with explained(self._service, self._service.address):
             try:
                 admit(self._client, (*BLOCK, self._keys.prefix.decode() + "key:*"))
@@ -190,37 +166,27 @@ class RedisSession:
                 dismiss(self._client, BLOCK)
 
     def guest_objects(self) -> Sequence[str]:
-        """
-        See `operation.GuestHost`.
-        """
+        """See `operation.GuestHost`."""
         return guest_objects(BLOCK)
 
     def connect(self) -> RedisConnection:
-        """
-        A new client with a connection of its own.
-        """
+        """A new client with a connection of its own."""
         return RedisConnection(connect_node(self._service, self._service.address))
 
     def renew(self, service: Service) -> None:
-        """
-        Go on with other credentials.
-        """
+        """Go on with other credentials."""
         client = connect_node(service, service.address)
         close_quietly(self._client)
         self._service, self._client, self._laid = service, client, LaidIn()
 
     def clean(self) -> None:
-        """
-        Remove every key of ours, and a guest that was left.
-        """
+        """Remove every key of ours, and a guest that was left."""
         with explained(self._service, self._service.address):
             dismiss_left(self._client, BLOCK)
             remove([self._client], self._client, self._keys)
 
     def close(self) -> None:
-        """
-        End the visit.
-        """
+        """End the visit."""
         with suppress(*EXCEPTIONS):
             self._client.close()
 
@@ -243,9 +209,7 @@ def listen(service: Service, address: Address) -> None:
 
 
 def client_options(service: Service) -> dict[str, Any]:
-    """
-    What every client of ours is made with: RESP 2, our deadlines, no retries.
-    """
+    """What every client of ours is made with: RESP 2, our deadlines, no retries."""
     credentials = service.credentials
     return {
         "username": (credentials.username or None) if credentials else None,
@@ -278,9 +242,7 @@ def connect_node(service: Service, address: Address) -> redis.Redis:
 
 
 class explained:  # noqa: N801 - reads as a verb in `with explained(...)`
-    """
-    Turn what the driver raises into a `ServiceError` that says what happened and what to do.
-    """
+    """Turn what the driver raises into a `ServiceError` that says what happened and what to do."""
 
     def __init__(
         self, service: Service, address: Address, on_error: Callable[[], None] = lambda: None
@@ -297,9 +259,7 @@ class explained:  # noqa: N801 - reads as a verb in `with explained(...)`
 
 
 def explanation(service: Service, address: Address, error: BaseException) -> ServiceError:
-    """
-    The error of ours for an error of the driver, in the server's own words.
-    """
+    """The error of ours for an error of the driver, in the server's own words."""
     where = f"{service.name} at {address}"
     said = str(error).rstrip(".")
     if service.credentials and service.credentials.password:
@@ -325,9 +285,7 @@ def explanation(service: Service, address: Address, error: BaseException) -> Ser
 
 
 def failure(error: Exception) -> Outcome:
-    """
-    How a call ended that the driver raised.
-    """
+    """How a call ended that the driver raised."""
     match error:
         case MovedError() | AskError():
             return Outcome.REDIRECTED
@@ -344,9 +302,7 @@ def failure(error: Exception) -> Outcome:
 
 
 def node_facts(client: redis.Redis, names: Sequence[str]) -> Facts:
-    """
-    Product, version and the settings of those names.
-    """
+    """Product, version and the settings of those names."""
     info = client.info("server")
     name = "Redis"
     version = str(info["redis_version"])

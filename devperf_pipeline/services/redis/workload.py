@@ -55,9 +55,7 @@ class Command:
         size: int,
         socket_of: Callable[[Words], int] = lambda _words: 0,
     ) -> Wire:
-        """
-        The calls of one user as bytes; `socket_of` says which of the sockets a call goes to.
-        """
+        """The calls of one user as bytes; `socket_of` says which of the sockets a call goes to."""
         begins, other = self.begins, protocol.outcome_of_other
         asked = [self.words(user, call) for call in range(size)]
 
@@ -81,9 +79,7 @@ class Command:
         exceptions: tuple[type[Exception], ...],
         failure: Callable[[Exception], int],
     ) -> Driver:
-        """
-        The same calls through the driver.
-        """
+        """The same calls through the driver."""
         ask, prepared, right = self.ask, [self.words(user, call) for call in range(size)], self.right
         return Driver(
             call=lambda call: ask(client, prepared[call % size]),
@@ -95,44 +91,32 @@ class Command:
         )
 
     def wrong(self, answer: Any) -> str | None:
-        """
-        None, or what is wrong with an answer.
-        """
+        """None, or what is wrong with an answer."""
         return None if self.right(answer) else f"{self.title} answered {answer!r:.200}"
 
 
 def is_ok(answer: Any) -> bool:
-    """
-    Whether it says OK; the driver makes True of that.
-    """
+    """Whether it says OK; the driver makes True of that."""
     return answer is True or answer == b"OK"
 
 
 def is_zero(answer: Any) -> bool:
-    """
-    Whether nothing was added, since the member was there.
-    """
+    """Whether nothing was added, since the member was there."""
     return type(answer) is int and answer == 0
 
 
 def is_one(answer: Any) -> bool:
-    """
-    Whether exactly one key was meant.
-    """
+    """Whether exactly one key was meant."""
     return type(answer) is int and answer == 1
 
 
 def is_count(answer: Any) -> bool:
-    """
-    Whether it is a count that has begun.
-    """
+    """Whether it is a count that has begun."""
     return type(answer) is int and answer >= 1
 
 
 def set_and_get(keys: Keys, *, suffix: str = "", name_suffix: str = "") -> tuple[Command, Command]:
-    """
-    SET and GET of the keys that are there.
-    """
+    """SET and GET of the keys that are there."""
 
     def seed(_users: int, _size: int) -> Iterator[Words]:
         return ((b"SET", name, held) for name, held in keys.pairs())
@@ -176,9 +160,7 @@ PING = Command(
 
 
 def single_node(keys: Keys) -> tuple[Command, ...]:
-    """
-    Every command measured on one node, the floor first.
-    """
+    """Every command measured on one node, the floor first."""
     set_, get_hit = set_and_get(keys)
     return (PING, set_, get_hit, *_one_key(keys), *_collections(keys))
 
@@ -225,9 +207,7 @@ def _one_key(keys: Keys) -> tuple[Command, ...]:
 
 def _collections(keys: Keys) -> tuple[Command, ...]:
     def place(family: str, number: int) -> tuple[bytes, bytes]:
-        """
-        The collection of a member and the member.
-        """
+        """The collection of a member and the member."""
         return keys.name(family, number % COLLECTIONS), b"member:%03d" % (number // COLLECTIONS)
 
     def score(call: int) -> bytes:

@@ -64,9 +64,7 @@ def open_session(service: Service) -> "RedisClusterSession":
 
 
 class ClusterConnection:
-    """
-    One user: a connection for each node, and the driver's cluster client once it is asked for.
-    """
+    """One user: a connection for each node, and the driver's cluster client once it is asked for."""
 
     def __init__(self, nodes: Sequence[RedisConnection], make_client: Callable[[], RedisCluster]) -> None:
         self.nodes = nodes
@@ -75,17 +73,13 @@ class ClusterConnection:
 
     @property
     def client(self) -> RedisCluster:
-        """
-        The driver as an application uses it.
-        """
+        """The driver as an application uses it."""
         if self._client is None:
             self._client = self._make_client()
         return self._client
 
     def close(self) -> None:
-        """
-        End all of it.
-        """
+        """End all of it."""
         for node in self.nodes:
             node.close()
         if self._client is not None:
@@ -94,9 +88,7 @@ class ClusterConnection:
 
 
 class RedisClusterSession:
-    """
-    One visit to a Redis cluster.
-    """
+    """One visit to a Redis cluster."""
 
     exceptions = EXCEPTIONS
 
@@ -109,9 +101,7 @@ class RedisClusterSession:
         self._laid = LaidIn()
 
     def facts(self) -> Facts:
-        """
-        Version and settings of the first node, and the cluster's size.
-        """
+        """Version and settings of the first node, and the cluster's size."""
         with explained(self._service, self._service.address):
             facts = node_facts(self._serving[0], (*SETTINGS, "cluster-require-full-coverage"))
         size = f"{len(self._serving)} nodes, {len(self._slots.node_of)} slots"
@@ -120,20 +110,14 @@ class RedisClusterSession:
         )
 
     def objects(self) -> Sequence[str]:
-        """
-        Every key of ours, on whichever node.
-        """
+        """Every key of ours, on whichever node."""
         return [f"keys {self._keys.prefix.decode()}*"]
 
     def assume(self) -> None:
-        """
-        The operations are known without having prepared anything.
-        """
+        """The operations are known without having prepared anything."""
 
-    def spoilers(self) -> Sequence[str]:
-        """
-        What would spoil a measurement, node by node; see `operation.Forewarning`.
-        """
+    def preflight(self) -> Sequence[str]:
+        """What would spoil a measurement, node by node; see `operation.Preflight`."""
         found: list[str] = []
         for address, node in zip(self._slots.addresses, self._serving, strict=True):
             with explained(self._service, address):
@@ -147,9 +131,7 @@ class RedisClusterSession:
         return found
 
     def prepare(self) -> None:
-        """
-        Claim our prefix on every node; each operation's `reset` lays in its keys.
-        """
+        """Claim our prefix on every node; each operation's `reset` lays in its keys."""
         with explained(self._service, self._service.address):
             claim(self._serving, self._marker_node, self._keys)
 
@@ -158,9 +140,7 @@ class RedisClusterSession:
         return self._serving[self._slots.of(self._keys.marker)]
 
     def operations(self) -> Sequence[Operation]:
-        """
-        The floor and the published operations; a redirect needs a second node.
-        """
+        """The floor and the published operations; a redirect needs a second node."""
         floor = Operation(
             name=FLOOR,
             title="PING of the first node",
@@ -174,9 +154,7 @@ class RedisClusterSession:
         return [*measured, self._redirected(get)] if len(self._serving) > 1 else measured
 
     def _spread(self, command: Command) -> Operation:
-        """
-        A command whose keys lie on all nodes, each asked of the node that has it.
-        """
+        """A command whose keys lie on all nodes, each asked of the node that has it."""
         return Operation(
             name=command.name,
             title=command.title,
@@ -266,16 +244,12 @@ class RedisClusterSession:
         return reset
 
     def tool_scripts(self) -> Mapping[str, str]:
-        """
-        SET of keys on all nodes, of values as long as ours. See `operation.ToolTarget`.
-        """
+        """SET of keys on all nodes, of values as long as ours. See `operation.ToolTarget`."""
         return {"set-distributed": f"SET key:{{tag}}:__rand_int__ {'v' * VALUE_BYTES}"}
 
     @contextmanager
     def guest(self) -> Iterator[str]:
-        """
-        See `operation.GuestHost`.
-        """
+        """See `operation.GuestHost`."""
         with explained(self._service, self._service.address):
             try:
                 for node in self._serving:
@@ -286,15 +260,11 @@ class RedisClusterSession:
                     dismiss(node, BLOCK_OF_CLUSTER)
 
     def guest_objects(self) -> Sequence[str]:
-        """
-        See `operation.GuestHost`.
-        """
+        """See `operation.GuestHost`."""
         return guest_objects(BLOCK_OF_CLUSTER)
 
     def connect(self) -> ClusterConnection:
-        """
-        A new user with a connection to each node.
-        """
+        """A new user with a connection to each node."""
         nodes: list[RedisConnection] = []
         try:
             for address in self._slots.addresses:
@@ -318,27 +288,21 @@ class RedisClusterSession:
             )
 
     def renew(self, service: Service) -> None:
-        """
-        Go on with other credentials.
-        """
+        """Go on with other credentials."""
         other = open_session(service)
         close_quietly(*self._clients.values())
         self._service, self._clients, self._slots = service, other._clients, other._slots  # noqa: SLF001 - our own kind
         self._serving, self._laid = other._serving, LaidIn()  # noqa: SLF001 - our own kind
 
     def clean(self) -> None:
-        """
-        Remove every key of ours, and a guest that was left, on every node.
-        """
+        """Remove every key of ours, and a guest that was left, on every node."""
         with explained(self._service, self._service.address):
             for node in self._serving:
                 dismiss_left(node, BLOCK_OF_CLUSTER)
             remove(self._serving, self._marker_node, self._keys)
 
     def close(self) -> None:
-        """
-        End the visit.
-        """
+        """End the visit."""
         close_quietly(*self._clients.values())
 
 

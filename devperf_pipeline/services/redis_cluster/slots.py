@@ -30,9 +30,7 @@ class SlotMap:
     announced: dict[tuple[str, int], tuple[str, int]]
 
     def of(self, key: bytes) -> int:
-        """
-        The index of the node that serves this key; of a key with `{...}` only that part decides.
-        """
+        """The index of the node that serves this key; of a key with `{...}` only that part decides."""
         return self.node_of[key_slot(key)]
 
 
@@ -77,9 +75,7 @@ def read_slots(service: Service, clients: dict[Address, Redis]) -> SlotMap:
 
 
 def ranges(numbers: Sequence[int]) -> str:
-    """
-    Sorted numbers as people write them: `0-5460, 9000`.
-    """
+    """Sorted numbers as people write them: `0-5460, 9000`."""
     parts: list[list[int]] = []
     for number in numbers:
         if parts and number == parts[-1][1] + 1:

@@ -1,6 +1,4 @@
-"""
-What form has an answer of an API: which fields, of which types, and how is what it asked?
-"""
+"""What form has an answer of an API: which fields, of which types, and how is what it asked?"""
 
 import json
 from collections.abc import Iterator
@@ -31,9 +29,7 @@ def told(title: str, answer: Answer, *, states: bool) -> RouteAnswer:
 
 
 def _fields(value: Any, path: str, *, states: bool) -> Iterator[tuple[str, str]]:
-    """
-    The path of each field and its type: "dependencies.vault.latency_ms" is a "number".
-    """
+    """The path of each field and its type: "dependencies.vault.latency_ms" is a "number"."""
     kind = _type(value)
     if states and path.rpartition(".")[2] == "status" and isinstance(value, str):
         kind = f"{kind}: {value[:LONGEST_NAME]}"
@@ -47,9 +43,7 @@ def _fields(value: Any, path: str, *, states: bool) -> Iterator[tuple[str, str]]
 
 
 def _type(value: Any) -> str:
-    """
-    As JSON calls it; it has but one type of numbers.
-    """
+    """As JSON calls it; it has but one type of numbers."""
     match value:
         case None:
             return "null"

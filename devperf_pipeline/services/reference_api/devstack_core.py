@@ -40,9 +40,7 @@ BY_QUERY = ("Python", "Go")
 
 @dataclass(frozen=True, slots=True)
 class FirstNodeNames(Names):
-    """
-    Our names, those of keys chosen so that the first node has them.
-    """
+    """Our names, those of keys chosen so that the first node has them."""
 
     @property
     def key(self) -> str:
@@ -58,9 +56,7 @@ class FirstNodeNames(Names):
 
 @cache
 def _on_first_node(prefix: str, size: int) -> Sequence[str]:
-    """
-    The first names of a family that lie on the first node.
-    """
+    """The first names of a family that lie on the first node."""
     names = (f"{prefix}:{number:05d}" for number in count())
     # Redis finds a key's slot by this very checksum.
     ours = (name for name in names if binascii.crc_hqx(name.encode(), 0) % 16_384 in FIRST_NODE)
@@ -68,16 +64,12 @@ def _on_first_node(prefix: str, size: int) -> Sequence[str]:
 
 
 def is_one(said: Mapping[str, Any]) -> bool:
-    """
-    Whether what an API says at `/` is what those of devstack-core say.
-    """
+    """Whether what an API says at `/` is what those of devstack-core say."""
     return str(said.get("name", "")).startswith(NAME)
 
 
 def api(service: str, said: Mapping[str, Any]) -> Api:
-    """
-    How this one is asked.
-    """
+    """How this one is asked."""
     names, language = FirstNodeNames(service), str(said.get("language", "Python"))
     refused = {PUBLISH: "it has no route that removes a queue, so what is published would stay in the broker"}
     if limit := _limit_of_root(said):
@@ -111,9 +103,7 @@ def api(service: str, said: Mapping[str, Any]) -> Api:
 
 
 def _limit_of_root(said: Mapping[str, Any]) -> str | None:
-    """
-    The limit of `/` that only the two in Python have without saying so in a header.
-    """
+    """The limit of `/` that only the two in Python have without saying so in a header."""
     security = said.get("security")
     limits = security.get("rate_limiting") if isinstance(security, dict) else None
     return (

@@ -19,7 +19,7 @@ from devperf_pipeline.services.http.canned_server import CannedServer
 from devperf_pipeline.services.http.connection import EXCEPTIONS, HttpConnection
 from devperf_pipeline.services.http.exchange import Asker, driver_of, explained, rows_of, wire_of
 from devperf_pipeline.services.http.floor import floor
-from devperf_pipeline.services.http.preflight import Spoiler, limited_by
+from devperf_pipeline.services.http.preflight import PreflightWarning, limited_by
 from devperf_pipeline.services.http.protocol import NONE, Answer
 from devperf_pipeline.services.http.route import Method
 from devperf_pipeline.services.operation import OUR_NAME, Driver, Operation, Wire
@@ -93,9 +93,7 @@ class ReferenceApiSession:
         self.answers: list[RouteAnswer] = []
 
     def facts(self) -> Facts:
-        """
-        Framework, runtime and server, as the API gave them at `/`, and whom it asks for `/health/all`.
-        """
+        """Framework, runtime and server, as the API gave them at `/`, and whom it asks for `/health/all`."""
         said = self._api.facts
         version = said.get("version", "unknown")
         server = f" ({said['server']})" if "server" in said else ""
@@ -110,15 +108,11 @@ class ReferenceApiSession:
         )
 
     def objects(self) -> Sequence[str]:
-        """
-        Our keys in the cache behind the API, and our queue in its broker.
-        """
+        """Our keys in the cache behind the API, and our queue in its broker."""
         return [f"keys {OUR_NAME}:{self._service.name}:*", f"queue {self._api.names.queue}"]
 
     def assume(self) -> None:
-        """
-        Start our own server, which is the floor, and take it that every route answers.
-        """
+        """Start our own server, which is the floor, and take it that every route answers."""
         if self._canned is None:
             self._canned = CannedServer()
         self._routes = self._api.routes
@@ -155,52 +149,40 @@ class ReferenceApiSession:
             )
         self._routes = measurable
 
-    def spoilers(self) -> Sequence[str]:
-        """
-        What would spoil a measurement. Nothing is made for it: routes that change something are not asked.
-        """
+    def preflight(self) -> Sequence[str]:
+        """What would spoil a measurement. Nothing is made for it: routes that change something are not asked."""
         titles: dict[str, list[str]] = {}
         for title, why in self._api.refused.items():
             titles.setdefault(f"not measured: {why}", []).append(title)
         before = self._standing_before()
         for route in filter(lambda route: route.repeatable, self._api.routes):
-            spoiler = before.get(route.name)
-            if spoiler is not None:
-                titles.setdefault(explained(spoiler), []).append(route.title)
+            warning = before.get(route.name)
+            if warning is not None:
+                titles.setdefault(explained(warning), []).append(route.title)
             elif wrong := self._first_answer(route):
                 titles.setdefault(f"not measured: {wrong}", []).append(route.title)
         return [f"{', '.join(those)}: {why}" for why, those in titles.items()]
 
     def operations(self) -> Sequence[Operation]:
-        """
-        The floor and the published rows that answer.
-        """
+        """The floor and the published rows that answer."""
         if self._canned is None:
             raise WrongAnswer("the operations of a session are known after prepare(), and until clean()")
         return [floor(self._canned), *map(self._operation, self._routes)]
 
     def tool_scripts(self) -> Mapping[str, str]:
-        """
-        The path of the route that is load tested. See `operation.ToolTarget`.
-        """
+        """The path of the route that is load tested. See `operation.ToolTarget`."""
         return {route.name: route.target for route in self._routes if route.name == LOAD_TESTED}
 
     def connect(self) -> HttpConnection:
-        """
-        One user's connections.
-        """
+        """One user's connections."""
         return HttpConnection()
 
     def renew(self, service: Service) -> None:
-        """
-        Go on with other credentials.
-        """
+        """Go on with other credentials."""
         self._service = service
 
     def clean(self) -> None:
-        """
-        Remove our keys and our queue, as far as the API has a cache and a broker, and stop our own server.
-        """
+        """Remove our keys and our queue, as far as the API has a cache and a broker, and stop our own server."""
         if self._canned is not None:
             self._canned.stop()
             self._canned = None
@@ -214,9 +196,7 @@ class ReferenceApiSession:
         self._drop_queue()
 
     def close(self) -> None:
-        """
-        End the visit.
-        """
+        """End the visit."""
         if self._canned is not None:
             self._canned.stop()
             self._canned = None
@@ -234,16 +214,12 @@ class ReferenceApiSession:
         """
         return self._asker.ask(method, target, body, headers=headers)
 
-    def _standing_before(self) -> dict[str, Spoiler]:
-        """
-        What stands before the routes that can be asked as often as one likes, by their names.
-        """
+    def _standing_before(self) -> dict[str, PreflightWarning]:
+        """What stands before the routes that can be asked as often as one likes, by their names."""
         return self._asker.standing_before([route for route in self._api.routes if route.repeatable])
 
     def _first_answer(self, route: Route) -> str | None:
-        """
-        What is wrong with a route that is asked for the first time.
-        """
+        """What is wrong with a route that is asked for the first time."""
         reset = self._reset_of(route)
         try:
             if reset is not None:
@@ -253,7 +229,7 @@ class ReferenceApiSession:
             return str(error)
         self.answers.append(told(route.title, answer, states=route.health))
         if limit := limited_by(answer):
-            return explained(Spoiler("limit", limit))
+            return explained(PreflightWarning("limit", limit))
         if route.target.endswith("/health/all"):
             self._note_asked(answer)
         return route.verify(answer)
@@ -306,9 +282,7 @@ class ReferenceApiSession:
         return [f"/examples/cache/{self._api.names.doomed(number)}" for number in numbers]
 
     def _reset_of(self, route: Route) -> Callable[[int, int], None] | None:
-        """
-        What puts our data in the state that every round of a route starts from.
-        """
+        """What puts our data in the state that every round of a route starts from."""
         if route.doomed:
             return self._lay_in
         if route.cache == "asked":
@@ -321,9 +295,7 @@ class ReferenceApiSession:
         return None
 
     def _lay_in(self, users: int, size: int) -> None:
-        """
-        One key for each call to come.
-        """
+        """One key for each call to come."""
         if users * size > self._doomed:
             # Noted first: should we be killed, the next visit knows which keys to look for.
             self._doomed = users * size
@@ -332,9 +304,7 @@ class ReferenceApiSession:
             self._store(self._api.names.doomed(number), SEED_TTL_S)
 
     def _noted(self) -> int:
-        """
-        How many keys a visit that was killed had laid in; 0 where none is noted.
-        """
+        """How many keys a visit that was killed had laid in; 0 where none is noted."""
         answer = self.ask("GET", f"/examples/cache/{self._api.names.note}")
         try:
             return min(int(json.loads(answer.body)["value"]), DOOMED) if answer.status == 200 else 0

@@ -1,6 +1,4 @@
-"""
-Which routes of a reference API are measured, what is sent to each, and what must it answer?
-"""
+"""Which routes of a reference API are measured, what is sent to each, and what must it answer?"""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -25,9 +23,7 @@ DOOMED = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """
-    What is ours behind one API: cache keys and a queue.
-    """
+    """What is ours behind one API: cache keys and a queue."""
 
     service: str
 
@@ -37,9 +33,7 @@ class Names:
 
     @property
     def note(self) -> str:
-        """
-        The key that says how many keys were laid in to be deleted.
-        """
+        """The key that says how many keys were laid in to be deleted."""
         return f"{OUR_NAME}:{self.service}:laid-in"
 
     @property
@@ -47,9 +41,7 @@ class Names:
         return f"{OUR_NAME}.{self.service}"
 
     def doomed(self, number: int) -> str:
-        """
-        The key that the call of that number deletes.
-        """
+        """The key that the call of that number deletes."""
         return f"{OUR_NAME}:{self.service}:doomed:{number:05d}"
 
 
@@ -75,30 +67,22 @@ class Route(HttpRoute):
 
     @property
     def repeatable(self) -> bool:
-        """
-        Whether it may be asked as often as one likes: it changes nothing, and needs nothing of ours.
-        """
+        """Whether it may be asked as often as one likes: it changes nothing, and needs nothing of ours."""
         return self.method == "GET" and OUR_NAME not in self.target
 
     @property
     def encoded_body(self) -> bytes | None:
-        """
-        The body as it is sent.
-        """
+        """The body as it is sent."""
         return None if self.body is None else json.dumps(self.body, separators=(",", ":")).encode()
 
     def check_body(self, body: bytes) -> Outcome:
-        """
-        How a call ended whose status is right.
-        """
+        """How a call ended whose status is right."""
         if self.health and (b'"degraded"' in body or b'"unhealthy"' in body):
             return Outcome.DEGRADED
         return Outcome.OK if self.says in body else Outcome.WRONG
 
     def verify(self, answer: Answer) -> str | None:
-        """
-        What is wrong with a whole answer, or None.
-        """
+        """What is wrong with a whole answer, or None."""
         try:
             decoded = json.loads(answer.body)
         except (ValueError, RecursionError):
@@ -120,9 +104,7 @@ class Route(HttpRoute):
 
 
 def _reason(decoded: Any) -> str:
-    """
-    What an answer gives as its reason.
-    """
+    """What an answer gives as its reason."""
     if not isinstance(decoded, dict):
         return ""
     dependencies = asked_of(decoded)
@@ -135,9 +117,7 @@ def _reason(decoded: Any) -> str:
 
 
 def asked_of(decoded: Any) -> Any:
-    """
-    Which dependencies a health answer speaks of, by name. Not all reference APIs call them the same.
-    """
+    """Which dependencies a health answer speaks of, by name. Not all reference APIs call them the same."""
     found = decoded if isinstance(decoded, dict) else {}
     return found.get("dependencies", found.get("services"))
 
@@ -181,9 +161,7 @@ def said_by(answer: Answer) -> dict[str, Any]:
 
 
 def api(service: str, said: Mapping[str, Any]) -> Api:
-    """
-    An API that follows `reference_apis/openapi.yaml`, or is measured as far as it does.
-    """
+    """An API that follows `reference_apis/openapi.yaml`, or is measured as far as it does."""
     names = Names(service)
     return Api(
         facts={
@@ -202,9 +180,7 @@ def api(service: str, said: Mapping[str, Any]) -> Api:
 
 
 def routes(names: Names) -> Sequence[Route]:
-    """
-    The published rows, in their order.
-    """
+    """The published rows, in their order."""
     cache = f"/examples/cache/{names.key}"
     return (
         Route(

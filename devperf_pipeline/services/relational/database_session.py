@@ -1,6 +1,4 @@
-"""
-What do the visits to databases have in common: a connection of their own, and one space there that is ours?
-"""
+"""What do the visits to databases have in common: a connection of their own, and one space there that is ours?"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -36,15 +34,11 @@ class DatabaseSession(ABC, Generic[Own]):
         self._own = connect(service)
 
     def objects(self) -> Sequence[str]:
-        """
-        Our space, with all that is in it.
-        """
+        """Our space, with all that is in it."""
         return [self._named]
 
     def assume(self) -> None:
-        """
-        The operations are known without having prepared anything.
-        """
+        """The operations are known without having prepared anything."""
 
     def prepare(self) -> None:
         """
@@ -63,62 +57,44 @@ class DatabaseSession(ABC, Generic[Own]):
         self._make()
 
     def connect(self) -> Own:
-        """
-        A new connection whose way to the database was tried.
-        """
+        """A new connection whose way to the database was tried."""
         return self._connect(self._service)
 
     def renew(self, service: Service) -> None:
-        """
-        Go on with other credentials.
-        """
+        """Go on with other credentials."""
         own = self._connect(service)
         self._own.close()
         self._service, self._own = service, own
 
     def clean(self) -> None:
-        """
-        Drop our space, and nothing that only has its name.
-        """
+        """Drop our space, and nothing that only has its name."""
         if self._found():
             self._drop()
 
     def close(self) -> None:
-        """
-        End the visit; never raises.
-        """
+        """End the visit; never raises."""
         self._own.close()
 
     @abstractmethod
     def _found(self) -> bool | None:
-        """
-        Whether the space that has our name carries our mark; None if there is no such space.
-        """
+        """Whether the space that has our name carries our mark; None if there is no such space."""
 
     @abstractmethod
     def _make(self) -> None:
-        """
-        Make our space, where there is none, with everything seeded.
-        """
+        """Make our space, where there is none, with everything seeded."""
 
     @abstractmethod
     def _drop(self) -> None:
-        """
-        Drop our space, which is there.
-        """
+        """Drop our space, which is there."""
 
     def _taken(self) -> Sequence[str]:
-        """
-        That somebody else has a space of our name, as `operation.Forewarning` says it.
-        """
+        """That somebody else has a space of our name, as `operation.Preflight` says it."""
         if self._found() is False:
             return [f"a {self._named} exists that this project did not make: rename it"]
         return []
 
     def _connect_anew(self) -> None:
-        """
-        Replace our own connection: it broke, and cleaning up must not depend on it.
-        """
+        """Replace our own connection: it broke, and cleaning up must not depend on it."""
         self._own.close()
         self._own = self._connect(self._service)
 

@@ -41,9 +41,7 @@ GRANT = re.compile(r"GRANT (?P<what>.+?) ON (?P<on>\S+) TO ", re.IGNORECASE)
 
 
 def of_postgresql(found: Mapping[str, Any]) -> Iterator[str]:
-    """
-    What the one object that `POSTGRESQL` returns tells.
-    """
+    """What the one object that `POSTGRESQL` returns tells."""
     if not found["may_create"]:
         yield (
             f"missing privilege: {found['username']} may not create a schema in {found['database']}. "
@@ -60,9 +58,7 @@ def of_postgresql(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def of_pool(settings: Mapping[str, str]) -> Iterator[str]:
-    """
-    What PgBouncer's own settings tell, as far as its console lets us read them.
-    """
+    """What PgBouncer's own settings tell, as far as its console lets us read them."""
     size = settings.get("pgbouncer.default_pool_size", "")
     if size.isdigit() and int(size) < max(USERS):
         yield f"default_pool_size is {size}, fewer than our {max(USERS)} users: they wait for each other"
@@ -71,9 +67,7 @@ def of_pool(settings: Mapping[str, str]) -> Iterator[str]:
 
 
 def of_mysql(variables: Mapping[str, str], connected: int, grants: Sequence[str]) -> Iterator[str]:
-    """
-    What variables, the number of connections, and the lines of SHOW GRANTS tell.
-    """
+    """What variables, the number of connections, and the lines of SHOW GRANTS tell."""
     if missing := missing_grants(grants):
         yield f"missing privilege: {', '.join(missing)} on {OUR_NAME}.*. Run: GRANT {', '.join(NEEDED)} ON {OUR_NAME}.* TO …"
     if "ON" in {variables.get("read_only"), variables.get("super_read_only")}:
@@ -91,9 +85,7 @@ def of_mysql(variables: Mapping[str, str], connected: int, grants: Sequence[str]
 
 
 def few(free: int) -> Iterator[str]:
-    """
-    That too few connections are left for our users, if so.
-    """
+    """That too few connections are left for our users, if so."""
     if free < CONNECTIONS:
         yield f"few connections are left: {max(free, 0)}, and we take up to {CONNECTIONS}"
 

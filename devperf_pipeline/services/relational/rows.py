@@ -40,51 +40,37 @@ Result = tuple[int, Sequence[tuple[Any, ...]]]
 
 
 def name_of(key: int) -> str:
-    """
-    The name in the row of `key`: 13 characters. No value holds a byte that a protocol could take for an end.
-    """
+    """The name in the row of `key`: 13 characters. No value holds a byte that a protocol could take for an end."""
     return f"item-{key:08d}"
 
 
 def value_of(key: int) -> str:
-    """
-    The value in the row of `key`: 100 characters.
-    """
+    """The value in the row of `key`: 100 characters."""
     return f"{key:010d}" * 10
 
 
 def item(key: int) -> tuple[int, str, str]:
-    """
-    The row of `key` in every table of items.
-    """
+    """The row of `key` in every table of items."""
     return key, name_of(key), value_of(key)
 
 
 def joined(key: int) -> tuple[int, int, str]:
-    """
-    What the join says of the order `key`: its amount and its customer's name.
-    """
+    """What the join says of the order `key`: its amount and its customer's name."""
     return key, key * 3, name_of(1 + key * 7 % JOINED_ROWS)
 
 
 def any_key(user: int, number: int) -> int:
-    """
-    The key that a user reads in this call: spread over the whole table, other users elsewhere.
-    """
+    """The key that a user reads in this call: spread over the whole table, other users elsewhere."""
     return 1 + (user * 2_003 + number * 7_919) % ROWS
 
 
 def own_key(user: int, number: int) -> int:
-    """
-    A key that no other user writes, spread over the whole table.
-    """
+    """A key that no other user writes, spread over the whole table."""
     return 1 + user % LANES + LANES * (number * 37 % (ROWS // LANES))
 
 
 def new_key(user: int, number: int) -> int:
-    """
-    A key above the seeded ones that no other user inserts.
-    """
+    """A key above the seeded ones that no other user inserts."""
     return 1 + ROWS + user * CALLS + number % CALLS
 
 
@@ -102,9 +88,7 @@ class Statement:
     row: Callable[[int], tuple[Any, ...]] | None = None
 
     def wrong(self, rows: Sequence[Sequence[Any]]) -> str | None:
-        """
-        What is wrong with the rows that came back, or None.
-        """
+        """What is wrong with the rows that came back, or None."""
         if self.row is None:
             return f"{self.verb} returned {len(rows)} rows instead of none" if rows else None
         if len(rows) != self.count:
@@ -140,31 +124,23 @@ class Recipe:
 
     @property
     def exchanges(self) -> Sequence[Statement | None]:
-        """
-        The statements in the order in which they are answered; None is the begin or the end of a transaction.
-        """
+        """The statements in the order in which they are answered; None is the begin or the end of a transaction."""
         return (None, *self.statements, None) if self.transaction else self.statements
 
     def every_call(self, user: int, size: int) -> Iterable[tuple[Arguments, ...]]:
-        """
-        The arguments of all calls that are prepared for one user.
-        """
+        """The arguments of all calls that are prepared for one user."""
         calls = size if self.finite else min(size, CALLS)
         return (self.arguments(user, number, size) for number in range(calls))
 
     def check(self, results: Sequence[Result]) -> int:
-        """
-        The outcome of a call through a driver: every statement returned or changed as many rows as it should.
-        """
+        """The outcome of a call through a driver: every statement returned or changed as many rows as it should."""
         for (count, _), statement in zip(results, self.statements, strict=True):
             if count != statement.count:
                 return Outcome.WRONG
         return Outcome.OK
 
     def wrong(self, results: Sequence[Result]) -> str | None:
-        """
-        What is wrong with what a driver returned, read in full, or None.
-        """
+        """What is wrong with what a driver returned, read in full, or None."""
         for (_, rows), statement in zip(results, self.statements, strict=True):
             if (problem := statement.wrong(rows)) is not None:
                 return problem
@@ -206,9 +182,7 @@ class Recipe:
 
 
 def what_failed(replies: Sequence[bytes], error_of: Callable[[bytes], str | None]) -> int:
-    """
-    The outcome of a call whose replies are not right: ERROR if the server said so in one of them, WRONG if not.
-    """
+    """The outcome of a call whose replies are not right: ERROR if the server said so in one of them, WRONG if not."""
     try:
         errors = [error_of(reply) for reply in replies]
     except ValueError:

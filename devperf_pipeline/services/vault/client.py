@@ -1,6 +1,4 @@
-"""
-How is Vault asked for what a visit needs, and what does it mean when it says no?
-"""
+"""How is Vault asked for what a visit needs, and what does it mean when it says no?"""
 
 import json
 import time
@@ -22,9 +20,7 @@ STANDBY = frozenset({429, 472, 473})
 
 
 class VaultApi:
-    """
-    One visit's way to ask Vault, with the token of the stack file. Every answer comes within its deadline.
-    """
+    """One visit's way to ask Vault, with the token of the stack file. Every answer comes within its deadline."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -66,18 +62,14 @@ class VaultApi:
             raise
 
     def _look(self) -> None:
-        """
-        Ask what our token is, and note when to look again: half of its time ahead; never, where it does not end.
-        """
+        """Ask what our token is, and note when to look again: half of its time ahead; never, where it does not end."""
         said = self.do("GET", "/auth/token/lookup-self").get("data") or {}
         # Whole seconds are told: 0 is less than one, or for ever, and then there is no time at which it ends.
         ends = said.get("expire_time") is not None
         self._look_at_s = time.monotonic() + max(said.get("ttl", 0) / 2, SOONEST_S) if ends else None
 
     def headers(self, token: str | None = None) -> dict[str, str]:
-        """
-        What every request carries, as the driver sends it too.
-        """
+        """What every request carries, as the driver sends it too."""
         return {"X-Vault-Request": "true", "X-Vault-Token": self.token if token is None else token}
 
     def ready(self) -> None:
@@ -124,9 +116,7 @@ class VaultApi:
         self._look()
 
     def sealed(self) -> ServiceRefused:
-        """
-        What is said of a sealed Vault.
-        """
+        """What is said of a sealed Vault."""
         return ServiceRefused(
             f"{self.where}: expected an unsealed Vault, found it sealed: it answers nothing but its health. "
             "Run `vault operator unseal`."
@@ -192,9 +182,7 @@ class VaultApi:
             ) from error
 
     def refusal(self, method: str, path: str, answer: Answer) -> ServiceError:
-        """
-        What is said of an answer that is no success.
-        """
+        """What is said of an answer that is no success."""
         words = "; ".join(_errors(answer)) or "no reason given"
         asked = f"{self.where} answers {answer.status} to {method} {path}: {words}."
         if answer.status == 503 and "sealed" in words:
@@ -214,9 +202,7 @@ class VaultApi:
         return WrongAnswer(f"{asked} Look at Vault's log.")
 
     def close(self) -> None:
-        """
-        End the connection; the next question makes a new one.
-        """
+        """End the connection; the next question makes a new one."""
         self._connection.close()
         self._connection = HttpConnection()
 
@@ -227,9 +213,7 @@ class VaultApi:
 
 
 def decoded(answer: Answer) -> Any:
-    """
-    The JSON object of an answer; empty where there is none.
-    """
+    """The JSON object of an answer; empty where there is none."""
     try:
         found = json.loads(answer.body) if answer.body else {}
     except ValueError:

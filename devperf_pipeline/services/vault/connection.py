@@ -1,6 +1,4 @@
-"""
-How does one user of Vault stay connected, and what do the driver's errors mean?
-"""
+"""How does one user of Vault stay connected, and what do the driver's errors mean?"""
 
 from contextlib import suppress
 
@@ -20,18 +18,14 @@ VaultClient = hvac.Client
 
 
 class VaultConnection(HttpConnection):
-    """
-    One user's kept connections: sockets for the engine, a driver for each address and token.
-    """
+    """One user's kept connections: sockets for the engine, a driver for each address and token."""
 
     def __init__(self) -> None:
         super().__init__()
         self._drivers: dict[tuple[Address, str], VaultClient] = {}
 
     def vault(self, address: Address, token: str) -> VaultClient:
-        """
-        The driver, with a connection that it keeps.
-        """
+        """The driver, with a connection that it keeps."""
         key = (address, token)
         if key not in self._drivers:
             session = requests.Session()
@@ -48,9 +42,7 @@ class VaultConnection(HttpConnection):
         return self._drivers[key]
 
     def close(self) -> None:
-        """
-        End them all.
-        """
+        """End them all."""
         super().close()
         for driver in self._drivers.values():
             with suppress(*EXCEPTIONS):
@@ -58,9 +50,7 @@ class VaultConnection(HttpConnection):
 
 
 def failure(error: Exception) -> Outcome:
-    """
-    How a call ended that the driver raised.
-    """
+    """How a call ended that the driver raised."""
     match error:
         case requests.Timeout() | TimeoutError():
             return Outcome.TIMEOUT

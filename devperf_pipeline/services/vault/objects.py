@@ -48,9 +48,7 @@ path "auth/token/create" {{ capabilities = ["update"] }}
 
 
 def secret_of(number: int) -> dict[str, str]:
-    """
-    The secret of that number: the fields that a stack keeps for a database.
-    """
+    """The secret of that number: the fields that a stack keeps for a database."""
     return {
         "user": f"user-{number:03d}",
         "password": f"{number:03d}-opens-nothing-at-all",
@@ -61,16 +59,12 @@ def secret_of(number: int) -> dict[str, str]:
 
 
 def kept(number: int) -> str:
-    """
-    Where the secret of that number is.
-    """
+    """Where the secret of that number is."""
     return f"{OUR_NAME}/kept/{number:03d}"
 
 
 class VaultObjects:
-    """
-    Our objects in one Vault. `absent` says of what could not be made why not: "certificates", "tokens".
-    """
+    """Our objects in one Vault. `absent` says of what could not be made why not: "certificates", "tokens"."""
 
     def __init__(self, service: Service, api: VaultApi) -> None:
         self._service = service
@@ -82,9 +76,7 @@ class VaultObjects:
         self.absent: dict[str, str] = {}
 
     def names(self) -> list[str]:
-        """
-        What `claim` makes here, by kind and name.
-        """
+        """What `claim` makes here, by kind and name."""
         unmade = self.unmade()
         kv = f"KV mount {OWN_KV}/" if self.own_kv else f"secrets {self.kv}/{OUR_NAME}/*"
         pki = [] if "certificates" in unmade else [f"PKI mount {PKI}/"]
@@ -92,9 +84,7 @@ class VaultObjects:
         return [kv, *pki, *tokens]
 
     def unmade(self) -> dict[str, str]:
-        """
-        What our token may not make, and why: "certificates", "tokens".
-        """
+        """What our token may not make, and why: "certificates", "tokens"."""
         places = {"certificates": f"sys/mounts/{PKI}", "tokens": f"sys/policies/acl/{POLICY}"}
         return {
             what: _not_allowed(self._api.where, place)
@@ -119,13 +109,11 @@ class VaultObjects:
             except ServiceError as error:
                 self.absent[what] = str(error)
 
-    def spoilers(self) -> Iterator[str]:
-        """
-        What our token may not do, how long it lives, and what of our name is not ours.
-        """
+    def preflight(self) -> Iterator[str]:
+        """What our token may not do, how long it lives, and what of our name is not ours."""
         if not self.own_kv:
             yield f"our token may not mount a KV of our own: the folder {self.kv}/{OUR_NAME}/ is used"
-            yield from self._folder_spoilers()
+            yield from self._folder_warnings()
         for place, titles in (
             (f"sys/mounts/{PKI}", "certificates"),
             (f"sys/policies/acl/{POLICY}", "tokens"),
@@ -139,7 +127,7 @@ class VaultObjects:
             if self._may[f"sys/mounts/{mount}"] and self._description(mount) not in {None, MARK}:
                 yield f"a mount {mount}/ exists that this project did not make: move it"
 
-    def _folder_spoilers(self) -> Iterator[str]:
+    def _folder_warnings(self) -> Iterator[str]:
         needed = {
             f"{self.kv}/data/{OUR_NAME}/visit": ("create", "update", "read"),
             f"{self.kv}/metadata/{OUR_NAME}/visit": ("list", "delete"),
@@ -152,9 +140,7 @@ class VaultObjects:
                 yield f"missing privilege: {', '.join(missing)} on {place}. docs/vault-policy.hcl has what is needed"
 
     def new_parent(self) -> None:
-        """
-        End all our tokens; make a parent for the next ones.
-        """
+        """End all our tokens; make a parent for the next ones."""
         self._revoke()
         made = self._api.do(
             "POST",
@@ -171,9 +157,7 @@ class VaultObjects:
         self.parent = made["client_token"]
 
     def remove(self) -> None:
-        """
-        Remove what is ours; what has not our mark stays.
-        """
+        """Remove what is ours; what has not our mark stays."""
         self.parent = ""
         if self._is_our_folder():
             self._revoke()
@@ -206,9 +190,7 @@ class VaultObjects:
                 raise self._api.refusal("POST", f"/{self.kv}/data/{kept(number)}", answer)
 
     def _await_versions(self) -> None:
-        """
-        Leave our mark as soon as the mount takes it: a new one says for a moment that it is being upgraded.
-        """
+        """Leave our mark as soon as the mount takes it: a new one says for a moment that it is being upgraded."""
         ends = time.monotonic() + DEADLINE_S
         while True:
             answer = self._store("visit", {"made-by": MARK, "accessors": []})
@@ -282,9 +264,7 @@ class VaultObjects:
         return self._api.ask("POST", f"/{self.kv}/data/{OUR_NAME}/{key}", {"data": data})
 
     def _visit(self) -> dict[str, Any]:
-        """
-        The note of a visit, empty where there is none.
-        """
+        """The note of a visit, empty where there is none."""
         answer = self._api.ask("GET", f"/{self.kv}/data/{OUR_NAME}/visit")
         if answer.status // 100 != 2:
             # The mount is not there, or it is not ours to look into: then neither is a note of ours.
@@ -302,9 +282,7 @@ class VaultObjects:
             raise self._api.refusal("POST", f"/{self.kv}/data/{OUR_NAME}/visit", answer)
 
     def _revoke(self) -> None:
-        """
-        End the parents that are noted, and with them their children.
-        """
+        """End the parents that are noted, and with them their children."""
         accessors = [str(each) for each in self._visit().get("accessors") or ()]
         for accessor in accessors:
             path = "/auth/token/revoke-accessor"
@@ -317,9 +295,7 @@ class VaultObjects:
 
 
 def _capabilities(api: VaultApi) -> dict[str, bool]:
-    """
-    Of each place where we would make something: may we?
-    """
+    """Of each place where we would make something: may we?"""
     places = [f"sys/mounts/{OWN_KV}", f"sys/mounts/{PKI}", f"sys/policies/acl/{POLICY}"]
     found = api.do("POST", "/sys/capabilities-self", {"paths": places})
     given: dict[str, list[str]] = found.get("data") or found

@@ -54,9 +54,7 @@ class VaultSession:
         self.unmeasurable: dict[str, str] = {}
 
     def facts(self) -> Facts:
-        """
-        Version and storage, and what is measured with.
-        """
+        """Version and storage, and what is measured with."""
         said = self._api.do("GET", "/sys/seal-status")
         health = self._api.do("GET", "/sys/health")
         version, storage = str(said["version"]), str(said.get("storage_type", "unknown"))
@@ -78,24 +76,18 @@ class VaultSession:
         )
 
     def objects(self) -> Sequence[str]:
-        """
-        Our mounts, our policy and our tokens, as far as our token may make them.
-        """
+        """Our mounts, our policy and our tokens, as far as our token may make them."""
         return self._objects.names()
 
     def assume(self) -> None:
-        """
-        Start our own server, which is the floor, and nothing in Vault.
-        """
+        """Start our own server, which is the floor, and nothing in Vault."""
         self._stop_canned()
         self._canned = CannedServer()
         self._objects.absent = self._objects.unmade()
 
-    def spoilers(self) -> Sequence[str]:
-        """
-        What would spoil a measurement; see `operation.Forewarning`.
-        """
-        return list(self._objects.spoilers())
+    def preflight(self) -> Sequence[str]:
+        """What would spoil a measurement; see `operation.Preflight`."""
+        return list(self._objects.preflight())
 
     def prepare(self) -> None:
         """
@@ -116,9 +108,7 @@ class VaultSession:
         }
 
     def operations(self) -> Sequence[Operation]:
-        """
-        The floor and the published rows that can be measured with our token.
-        """
+        """The floor and the published rows that can be measured with our token."""
         if self._canned is None:
             raise WrongAnswer("the operations of a session are known after prepare(), and until clean()")
         measurable = [
@@ -135,9 +125,7 @@ class VaultSession:
         return [floor_of(self._canned), *kept_alive]
 
     def _kept_alive(self, operation: Operation) -> Operation:
-        """
-        The operation, before each round of which our token is renewed where it is time.
-        """
+        """The operation, before each round of which our token is renewed where it is time."""
         reset = operation.reset
 
         def renewed(users: int, size: int) -> None:
@@ -148,29 +136,21 @@ class VaultSession:
         return replace(operation, reset=renewed)
 
     def connect(self) -> VaultConnection:
-        """
-        One user's connections.
-        """
+        """One user's connections."""
         return VaultConnection()
 
     def renew(self, service: Service) -> None:
-        """
-        Go on with other credentials.
-        """
+        """Go on with other credentials."""
         self._api.enter(service)
         self._service = service
 
     def clean(self) -> None:
-        """
-        Remove our mounts, our policy and our tokens, and stop our own server.
-        """
+        """Remove our mounts, our policy and our tokens, and stop our own server."""
         self._stop_canned()
         self._objects.remove()
 
     def close(self) -> None:
-        """
-        End the visit.
-        """
+        """End the visit."""
         self._stop_canned()
         self._api.close()
 

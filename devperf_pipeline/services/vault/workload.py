@@ -1,6 +1,4 @@
-"""
-What is Vault asked for, by prepared bytes and by the driver, and which answers are right?
-"""
+"""What is Vault asked for, by prepared bytes and by the driver, and which answers are right?"""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -69,9 +67,7 @@ class Question:
 
 
 def questions(kv: str) -> Sequence[Question]:
-    """
-    The published rows, in their order.
-    """
+    """The published rows, in their order."""
     issued = {"common_name": f"service.{DOMAIN}", "ttl": "1h"}
     wanted = {"policies": [POLICY], "ttl": f"{TOKEN_TTL_S}s"}
     return (
@@ -160,9 +156,7 @@ def questions(kv: str) -> Sequence[Question]:
 
 
 def floor_of(server: CannedServer) -> Operation:
-    """
-    An empty 200 of a server that does nothing, through prepared bytes and through our driver.
-    """
+    """An empty 200 of a server that does nothing, through prepared bytes and through our driver."""
 
     def driver(connection: VaultConnection, _user: int, _size: int) -> Driver:
         server.stand_with_us()
@@ -189,9 +183,7 @@ def operation(
     headers: Callable[[str | None], dict[str, str]],
     objects: VaultObjects,
 ) -> Operation:
-    """
-    A question as an operation. Tokens are asked for with the token of their parent, which each round has anew.
-    """
+    """A question as an operation. Tokens are asked for with the token of their parent, which each round has anew."""
     creates = question.name == "token-create"
 
     def wire(connection: VaultConnection, user: int, size: int) -> Wire:
@@ -266,9 +258,7 @@ def _wrong_reply(reply: bytes, wrong: Expectation) -> str | None:
 
 
 def _unexpected(expected: str, said: Mapping[str, Any]) -> str:
-    """
-    What was found is told by the names of its fields: among the values may be tokens and keys.
-    """
+    """What was found is told by the names of its fields: among the values may be tokens and keys."""
     return f"expected {expected}, found an answer with {', '.join(sorted(said)[:12]) or 'nothing'}"
 
 

@@ -1,6 +1,6 @@
 -- One row is one benchmark of either baseline: like for like, b against a. Quiet rounds are the unit: p50 is the median
 -- of the rounds' p50, p95 the least of their p95.
--- A difference counts where it exceeds the floor and 5 %. The floor is what two sittings of the same machine differ by:
+-- A difference counts where it exceeds the floor and 5 %. The floor is what two runs of the same machine differ by:
 -- learnt from up to 20 complete baselines before the later of the two where there are three or more, else assumed to be
 -- 50 %, and then five rounds or more of one have to lie beyond all of the other; it is at least the spread of the rounds.
 create macro compare(a, b) as table

@@ -1,4 +1,4 @@
--- One row is one sustained benchmark: so many users in one stretch. A percentile of fewer calls than a 95 % interval
+-- One row is one sustained benchmark: so many users in one window. A percentile of fewer calls than a 95 % interval
 -- of it needs is null.
 select * replace (
     case when pow(0.66, n) < 0.025 then p66_ns end as p66_ns,

@@ -1,4 +1,4 @@
--- One row is one baseline: everything measured in one sitting on one infrastructure.
+-- One row is one baseline: everything measured in one run on one infrastructure.
 create table baselines (
     baseline_id varchar not null,
     stack varchar not null,

@@ -1,4 +1,4 @@
--- One row is one sustained benchmark of a baseline: so many users in one uninterrupted stretch.
+-- One row is one sustained benchmark of a baseline: so many users in one uninterrupted window.
 create table load_tests (
     baseline_id varchar not null,
     service varchar not null,

@@ -51,9 +51,7 @@ def _site(tmp_path: Path) -> MakeSite:
 
 class TestBuild:
     def test_once(self, site: MakeSite, tmp_path: Path) -> None:
-        """
-        What was built from the same sources is not built again; the first time is told, and is polite to others.
-        """
+        """What was built from the same sources is not built again; the first time is told, and is polite to others."""
         place, said = site(COMPILER)
         build(place)
         build(place)
@@ -66,9 +64,7 @@ class TestBuild:
         assert (2, True, True) == (len(said), "building it once" in said[0], "built in" in said[1])
 
     def test_again_without_program(self, site: MakeSite, tmp_path: Path) -> None:
-        """
-        A program that was removed from the cache is built again.
-        """
+        """A program that was removed from the cache is built again."""
         place, _ = site(COMPILER)
         build(place)
         program = tmp_path / "data" / "cache" / "gin" / "reference-api"
@@ -78,9 +74,7 @@ class TestBuild:
         assert program.is_file()
 
     def test_failure(self, site: MakeSite, tmp_path: Path) -> None:
-        """
-        A build that fails is told in the compiler's words, and the next start tries again.
-        """
+        """A build that fails is told in the compiler's words, and the next start tries again."""
         place, _ = site("#!/bin/sh\necho go.mod requires go 1.26\nexit 1\n")
         for _ in range(2):
             with pytest.raises(
@@ -91,9 +85,7 @@ class TestBuild:
         assert [] == list((tmp_path / "data" / "cache" / "gin").iterdir())
 
     def test_called_off(self, site: MakeSite) -> None:
-        """
-        A start that is called off does not wait for the compiler.
-        """
+        """A start that is called off does not wait for the compiler."""
         place, _ = site("#!/bin/sh\nsleep 60\n")
         place.stopping.set()
         with pytest.raises(ServiceMissing, match="was ended"):
@@ -103,9 +95,7 @@ class TestBuild:
 class TestSources:
     @pytest.mark.parametrize("kind", sorted(RECIPES))
     def test_every_kind_is_whole(self, kind: str) -> None:
-        """
-        Each kind has its lock file and code among its sources, and nothing that was built or fetched.
-        """
+        """Each kind has its lock file and code among its sources, and nothing that was built or fetched."""
         found = sources(kind, APIS)
         names = {path.relative_to(APIS).parts for path in found}
 
@@ -114,7 +104,5 @@ class TestSources:
         assert not {"node_modules", "target", ".venv"} & {part for parts in names for part in parts}
 
     def test_contract_is_code_of_the_first(self) -> None:
-        """
-        An API that is made of the contract changes when the contract does.
-        """
+        """An API that is made of the contract changes when the contract does."""
         assert APIS / "openapi.yaml" in sources("fastapi_api_first", APIS)

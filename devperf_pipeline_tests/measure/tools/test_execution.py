@@ -11,9 +11,7 @@ from devperf_pipeline.measure.tools.execution import ToolFailed, run
 
 
 def runs(process: psutil.Process) -> bool:
-    """
-    Whether a process is there, and not only until somebody has waited for it.
-    """
+    """Whether a process is there, and not only until somebody has waited for it."""
     try:
         return process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -22,9 +20,7 @@ def runs(process: psutil.Process) -> bool:
 
 class TestRun:
     def test_tells_what_was_printed_and_used(self, tmp_path: Path) -> None:
-        """
-        The text is what the tool printed; one that only counts uses most of a core, one that sleeps next to nothing.
-        """
+        """The text is what the tool printed; one that only counts uses most of a core, one that sleeps next to nothing."""
         busy = run(
             [sys.executable, "-c", "print('hello'); sum(range(10_000_000))"], folder=tmp_path, expected_s=30
         )
@@ -34,25 +30,19 @@ class TestRun:
         assert idle.client_share < 0.1 < busy.client_share
 
     def test_failure_is_told_in_its_own_words(self, tmp_path: Path) -> None:
-        """
-        An exit status that is not 0 is an error with what the tool said.
-        """
+        """An exit status that is not 0 is an error with what the tool said."""
         with pytest.raises(ToolFailed, match="sh ended with 3: no such database"):
             run(["sh", "-c", "echo no such database >&2; exit 3"], folder=tmp_path, expected_s=5)
 
     def test_missing_program(self, tmp_path: Path) -> None:
-        """
-        A program that is not there is an error, not a crash.
-        """
+        """A program that is not there is an error, not a crash."""
         with pytest.raises(ToolFailed, match="could not be started: No such file"):
             run([tmp_path / "wrk"], folder=tmp_path, expected_s=5)
 
     def test_a_tool_that_never_ends_is_killed_with_its_children(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """
-        After our deadline nothing of it runs any more, and the error says what it had said.
-        """
+        """After our deadline nothing of it runs any more, and the error says what it had said."""
         monkeypatch.setattr(execution, "GRACE_S", 0.5)
         began = time.monotonic()
         with pytest.raises(ToolFailed, match=r"was killed .* it said: Could not connect"):
@@ -72,9 +62,7 @@ class TestRun:
     def test_little_of_our_environment_reaches_it(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """
-        Settings of the caller's shell are not those of a tool; what it needs is given.
-        """
+        """Settings of the caller's shell are not those of a tool; what it needs is given."""
         monkeypatch.setenv("PGPASSWORD", "the caller's")
         found = run(["env"], folder=tmp_path, expected_s=5, environment={"REDISCLI_AUTH": "given"}).text
 

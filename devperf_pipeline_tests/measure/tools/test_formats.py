@@ -74,16 +74,12 @@ def only(name: str) -> Result:
 
 class TestRecognised:
     def test_every_output_is_judged(self) -> None:
-        """
-        Each file beside this test is either taken or refused.
-        """
+        """Each file beside this test is either taken or refused."""
         assert sorted(path.name for path in OUTPUTS.iterdir()) == sorted([*TAKEN_FOR, *REFUSED])
 
     @pytest.mark.parametrize("name", TAKEN_FOR)
     def test_real_outputs(self, name: str) -> None:
-        """
-        A real output is recognised as what it is, by one format alone, and says something.
-        """
+        """A real output is recognised as what it is, by one format alone, and says something."""
         text, _ = read(OUTPUTS / name)
 
         assert [TAKEN_FOR[name]] == [form.title for form in FORMATS if form.mine(text)]
@@ -91,9 +87,7 @@ class TestRecognised:
 
     @pytest.mark.parametrize("name", REFUSED)
     def test_what_holds_no_result_is_refused(self, name: str) -> None:
-        """
-        An output without a result is an error that names the file, the line and what was expected.
-        """
+        """An output without a result is an error that names the file, the line and what was expected."""
         with pytest.raises(ForeignResults) as error:
             results(name)
 
@@ -102,9 +96,7 @@ class TestRecognised:
 
 class TestFigures:
     def test_ab(self) -> None:
-        """
-        The ladder of the published load tests, throughput, both counts of failures, and whether connections were kept.
-        """
+        """The ladder of the published load tests, throughput, both counts of failures, and whether connections were kept."""
         result = only("ab_c100_keepalive_http10_uvicorn.out")
         ladder = [22, 23, 23, 23, 24, 25, 26, 27, 28]
 
@@ -114,9 +106,7 @@ class TestFigures:
         assert "0 of 2000" == result.about["kept connections"]
 
     def test_answers_that_are_no_success_are_no_result(self) -> None:
-        """
-        What ab calls 200 answers of 404 ("Failed requests: 0") are errors and the reason not to believe the run.
-        """
+        """What ab calls 200 answers of 404 ("Failed requests: 0") are errors and the reason not to believe the run."""
         assert (200, "200 of 200 answers were no success (not 2xx)") == (
             only("ab_404.out").errors,
             only("ab_404.out").problem,
@@ -124,9 +114,7 @@ class TestFigures:
         assert "37,382 of 37,382 answers were no success (not 2xx or 3xx)" == only("wrk_404.out").problem
 
     def test_answers_of_another_length_are_no_failures(self) -> None:
-        """
-        A body that is longer than the first one is "failed" to ab; it is told, and no error.
-        """
+        """A body that is longer than the first one is "failed" to ab; it is told, and no error."""
         whole = (OUTPUTS / "ab_t3_n60000.out").read_text()
         counted = "Failed requests:        12\n   (Connect: 0, Receive: 2, Length: 10, Exceptions: 0)\n"
         text = Text("ab", whole.replace("Failed requests:        0\n", counted))
@@ -139,18 +127,14 @@ class TestFigures:
         )
 
     def test_wrk(self) -> None:
-        """
-        Users, calls, and its four percentiles in nanoseconds.
-        """
+        """Users, calls, and its four percentiles in nanoseconds."""
         result = only("wrk_latency.out")
 
         assert (10, 26475, 2_100_000_000) == (result.users, result.n, result.elapsed_ns)
         assert {0.5: 695_000, 0.75: 733_000, 0.9: 1_360_000, 0.99: 1_600_000} == result.quantiles
 
     def test_h2load_log(self) -> None:
-        """
-        Every call with its begin, in the order of their ends; users are those under way at once.
-        """
+        """Every call with its begin, in the order of their ends; users are those under way at once."""
         result = only("h2load_requests.log")
         assert result.calls is not None
         ends = [b + d for b, d in zip(result.calls.begin_ns, result.calls.latency_ns, strict=True)]
@@ -161,9 +145,7 @@ class TestFigures:
         assert result.calls.elapsed_ns == ends[-1]
 
     def test_pgbench_log(self) -> None:
-        """
-        Every transaction, in nanoseconds from microseconds, and as many users as there were clients.
-        """
+        """Every transaction, in nanoseconds from microseconds, and as many users as there were clients."""
         result = only("pgbench_transaction.log")
         assert result.calls is not None
 
@@ -171,27 +153,21 @@ class TestFigures:
         assert 1_158_000 in result.calls.latency_ns
 
     def test_pgbench_failed_transactions_are_errors(self) -> None:
-        """
-        A transaction that failed is kept as an error and has no latency of its own.
-        """
+        """A transaction that failed is kept as an error and has no latency of its own."""
         text = Text("log", "0 1 500 0 1795478196 236406\n0 2 failed 0 1795478196 236749\n")
         result = recognised(text).results(text)[0]
 
         assert (2, 1) == (result.n, result.errors)
 
     def test_pgbench_summary_states_its_conditions(self) -> None:
-        """
-        Scale, threads and mode stand beside the figures.
-        """
+        """Scale, threads and mode stand beside the figures."""
         result = only("pgbench_tpcb_seed_c10_j4_t1000.out")
 
         assert ("TPC-B", 10, 10_000, 10_239_000) == (result.title, result.users, result.n, result.mean_ns)
         assert {"scale": "1", "threads": "4", "query mode": "simple"}.items() <= result.about.items()
 
     def test_pgbench_that_lost_clients_is_not_believed(self) -> None:
-        """
-        213 of 2,000 transactions is no result, though it prints a rate.
-        """
+        """213 of 2,000 transactions is no result, though it prints a rate."""
         assert (
             "clients gave up: 213 of 2,000 transactions were processed"
             == only("pgbench_pgbouncer_prepared.out").problem
@@ -201,15 +177,11 @@ class TestFigures:
         "name", ["pgbench_rate_limited_log.out", "pgbench_rate_transaction.log", "autocannon_rate_json.out"]
     )
     def test_fixed_rates_are_no_closed_load(self, name: str) -> None:
-        """
-        A run at a fixed rate is not taken for one of users who wait.
-        """
+        """A run at a fixed rate is not taken for one of users who wait."""
         assert "driven at a fixed rate, which is no closed load" == only(name).problem
 
     def test_redis_benchmark(self) -> None:
-        """
-        One result a line, in each of its forms.
-        """
+        """One result a line, in each of its forms."""
         block = results("redis_benchmark_csv_c50.out")
         short = results("redis_benchmark_q.out")
         full = only("redis_benchmark_full_get.out")
@@ -226,18 +198,14 @@ class TestFigures:
         assert "3 nodes" == results("redis_benchmark_cluster_csv.out")[0].about["cluster"]
 
     def test_sysbench(self) -> None:
-        """
-        Percentiles come from the histogram; the one that sysbench prints itself lies in the same step.
-        """
+        """Percentiles come from the histogram; the one that sysbench prints itself lies in the same step."""
         result = only("sysbench_point_select_hist.out")
 
         assert (4, 131_762, 3_003_100_000) == (result.users, result.n, result.elapsed_ns)
         assert abs(result.quantiles[0.95] - 140_000) < 5_000
 
     def test_foreign_tools(self) -> None:
-        """
-        Hey tells of every call, autocannon of percentiles, mysqlslap of the time of all.
-        """
+        """Hey tells of every call, autocannon of percentiles, mysqlslap of the time of all."""
         assert (300, 300) == (only("hey_csv.out").n, len(only("hey_csv.out").calls.latency_ns))  # type: ignore[union-attr]
         assert (23_570, 2_000_000) == (
             only("autocannon_json.out").n,
@@ -253,9 +221,7 @@ class TestFigures:
 class TestHostile:
     @pytest.mark.parametrize("name", TAKEN_FOR)
     def test_truncated_and_mangled(self, name: str) -> None:
-        """
-        Whatever is cut off or changed in a file ends in a result or in our error, never in another one.
-        """
+        """Whatever is cut off or changed in a file ends in a result or in our error, never in another one."""
         whole = (OUTPUTS / name).read_text()
         rng = random.Random(name)  # noqa: S311 - a repeatable choice, not a secret
         for _ in range(60):
@@ -274,9 +240,7 @@ class TestHostile:
 
     @pytest.mark.parametrize("name", ["h2load_requests.log", "pgbench_transaction.log", "hey_csv.out"])
     def test_a_broken_line_is_named(self, name: str) -> None:
-        """
-        One line that is cut short costs the file, and the message says which line.
-        """
+        """One line that is cut short costs the file, and the message says which line."""
         lines = (OUTPUTS / name).read_text().split("\n")
         lines[7] = lines[7][:9]
         text = Text("calls", "\n".join(lines))
@@ -293,9 +257,7 @@ class TestHostile:
         ],
     )
     def test_what_is_no_text(self, tmp_path: Path, data: bytes, said: str) -> None:
-        """
-        An empty file and bytes that are no text are refused by file and line.
-        """
+        """An empty file and bytes that are no text are refused by file and line."""
         file = tmp_path / "some.out"
         file.write_bytes(data)
 

@@ -27,9 +27,7 @@ def asked(folders: Folders, question: str) -> list[tuple[object, ...]]:
 
 class TestImport:
     def test_says_what_it_took_each_file_for(self, folders: Folders) -> None:
-        """
-        Every file has a line, and its rows are in the tables, in a stack of their own.
-        """
+        """Every file has a line, and its rows are in the tables, in a stack of their own."""
         result = imported("ab_t3_n60000.out", "pgbench_transaction.log", "redis_benchmark_csv_c50.out")
 
         assert 0 == result.exit_code
@@ -49,9 +47,7 @@ class TestImport:
         )
 
     def test_is_never_shown_among_what_was_measured(self, folders: Folders) -> None:
-        """
-        Neither `current` nor the newest report knows of it.
-        """
+        """Neither `current` nor the newest report knows of it."""
         imported("pgbench_transaction.log")
         report = CliRunner().invoke(main, ["report"])
 
@@ -59,9 +55,7 @@ class TestImport:
         assert "the warehouse holds none" in report.output
 
     def test_the_same_contents_are_taken_once(self, folders: Folders, tmp_path: Path) -> None:
-        """
-        A file that was imported before, under whatever name, says so and adds nothing.
-        """
+        """A file that was imported before, under whatever name, says so and adds nothing."""
         copy = tmp_path / "renamed.out"
         copy.write_bytes((OUTPUTS / "wrk_latency.out").read_bytes())
         imported("wrk_latency.out")
@@ -71,9 +65,7 @@ class TestImport:
         assert [(1,)] == asked(folders, "select count(*) from baselines")
 
     def test_one_bad_file_and_nothing_is_taken(self, folders: Folders, tmp_path: Path) -> None:
-        """
-        All of them or none: the error names file and line, and there is no baseline.
-        """
+        """All of them or none: the error names file and line, and there is no baseline."""
         cut = tmp_path / "cut.log"
         cut.write_bytes((OUTPUTS / "h2load_requests.log").read_bytes()[:1000])
         result = imported("wrk_latency.out", cut)
@@ -83,9 +75,7 @@ class TestImport:
         assert not folders.samples.exists()
 
     def test_runs_of_one_benchmark_are_its_rounds(self, folders: Folders) -> None:
-        """
-        Two outputs of the same test are rounds 1 and 2 of one benchmark.
-        """
+        """Two outputs of the same test are rounds 1 and 2 of one benchmark."""
         imported("pgbench_tpcb_c10_j2.out", "pgbench_tpcb_seed_c10_j4_t1000.out")
 
         assert [

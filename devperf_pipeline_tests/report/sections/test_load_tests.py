@@ -3,16 +3,16 @@ from typing import Any
 import pytest
 
 from devperf_pipeline.report.format import DASH
-from devperf_pipeline.report.report_data import Picture, Sitting
+from devperf_pipeline.report.report_data import Picture, Run
 from devperf_pipeline.report.section import Lines, Section, Table
 from devperf_pipeline.report.sections.load_tests import before_the_end, load_tests
 from devperf_pipeline.report.sections.reference_tools import beside
 
-SITTING = Sitting(
+RUN = Run(
     baseline_id="b", stack="local", profile="quick", seed=1, began_at_ns=0, ended_at_ns=1, state="complete",
     samples=0, rounds=0, benchmarks=0, calls=0, newest=True,
 )  # fmt: skip
-VIEW = Picture(sitting=SITTING, host={}, parts=[], rankings=[])
+VIEW = Picture(run=RUN, host={}, parts=[], rankings=[])
 LADDER = ("p50", "p66", "p75", "p80", "p90", "p95", "p98", "p99", "max")
 
 
@@ -32,9 +32,7 @@ def tables(section: Section) -> list[list[list[str]]]:
 
 class TestLoadTests:
     def test_the_ladder_is_that_of_the_longest_load(self) -> None:
-        """
-        The longest valid load has a line, and one of its percentiles; the sweep has a column a number of users.
-        """
+        """The longest valid load has a line, and one of its percentiles; the sweep has a column a number of users."""
         tests = [
             loaded(1),
             loaded(100, elapsed_ns=90_000_000_000),
@@ -50,18 +48,14 @@ class TestLoadTests:
         assert section.blocks[-1] == Lines(["~~Gin~~, 200 users: 2 answers were a limit's"])
 
     def test_what_does_not_count_with_one_user(self) -> None:
-        """
-        One user is one, also where the load does not count.
-        """
+        """One user is one, also where the load does not count."""
         tests = [loaded(1, valid=False, invalid_reason="a limit answered")]
         [section] = load_tests(VIEW, tests, [], [])
 
         assert section.blocks[-1] == Lines(["~~Gin~~, 1 user: a limit answered"])
 
     def test_names_loads_that_were_not_alone(self) -> None:
-        """
-        What others did meanwhile was measured too, and the service and its users are named.
-        """
+        """What others did meanwhile was measured too, and the service and its users are named."""
         tests = [loaded(users, busy_rounds=int(users > 5)) for users in (5, 10, 1_000)]
         tests.append(loaded(1, service="redis", operation="get-hit", busy_rounds=1))
         [section] = load_tests(VIEW, tests, [], [])
@@ -69,9 +63,7 @@ class TestLoadTests:
         assert section.blocks[-1] == Lines(["Gin: 10, 1,000 users", "Redis, one node: 1 user"])
 
     def test_where_more_users_only_wait(self) -> None:
-        """
-        The knee is said with its throughput, or why there is none.
-        """
+        """The knee is said with its throughput, or why there is none."""
         names = {"service": "gin", "operation": "get-health-all"}
         knees = [
             {**names, "knee_users": 25, "knee_throughput_per_s": 2_400.0, "reason": "flat from there"},
@@ -87,26 +79,20 @@ class TestLoadTests:
         )
 
     def test_the_end_of_a_load_is_no_part_of_its_course(self) -> None:
-        """
-        Pieces whose calls were quick only because the others had stopped are left out.
-        """
+        """Pieces whose calls were quick only because the others had stopped are left out."""
         pieces = [{"at_ns": 1_000 + 100 * number + 50} for number in range(10)]
 
         assert pieces[:7] == before_the_end(pieces, {"elapsed_ns": 1_000, "p50_ns": 250}, 100)
         assert [] == before_the_end([], {"elapsed_ns": 1_000, "p50_ns": 250}, 100)
 
     def test_nothing_loaded_no_section(self) -> None:
-        """
-        Without load tests there is no empty table.
-        """
+        """Without load tests there is no empty table."""
         assert ([], []) == (load_tests(VIEW, [], [], []), beside(VIEW, []))
 
 
 class TestBeside:
     def test_a_tool_stands_beside_the_engine(self) -> None:
-        """
-        Both figures, their ratios, and whether they agree; what a tool does not state is a dash.
-        """
+        """Both figures, their ratios, and whether they agree; what a tool does not state is a dash."""
         row = {
             "service": "gin", "operation": "get-root", "users": 10, "tool": "ab", "engine_p50_ns": 50_000,
             "tool_p50_ns": None, "p50_ratio": None, "engine_throughput_per_s": 20_000.0,
@@ -121,9 +107,7 @@ class TestBeside:
 
     @pytest.mark.parametrize(("agrees", "word"), [(True, "yes"), (None, "cannot tell")])
     def test_what_cannot_be_told_is_no_difference(self, agrees: bool | None, word: str) -> None:
-        """
-        A row that cannot be judged says so, and neither yes nor no.
-        """
+        """A row that cannot be judged says so, and neither yes nor no."""
         row = {
             "service": "gin", "operation": "get-root", "users": 10, "tool": "ab", "engine_p50_ns": 50_000,
             "tool_p50_ns": None, "p50_ratio": None, "engine_throughput_per_s": 20_000.0,
@@ -134,9 +118,7 @@ class TestBeside:
         assert word in line
 
     def test_a_summary_stands_on_top(self) -> None:
-        """
-        How many agree, differ, and cannot be told stands before the table, and no number of none.
-        """
+        """How many agree, differ, and cannot be told stands before the table, and no number of none."""
         row: dict[str, Any] = {
             "service": "gin", "operation": "get-root", "users": 10, "tool": "ab", "engine_p50_ns": 50_000,
             "tool_p50_ns": None, "p50_ratio": None, "engine_throughput_per_s": 20_000.0,

@@ -6,7 +6,7 @@ import pytest
 from devperf_pipeline.analyse.lint import Contradiction
 from devperf_pipeline.report.coverage import Cell
 from devperf_pipeline.report.queries import picture
-from devperf_pipeline.report.report_data import Picture, Sitting
+from devperf_pipeline.report.report_data import Picture, Run
 from devperf_pipeline.report.section import Table
 from devperf_pipeline.report.sections.published import contradicted, publication
 from devperf_pipeline.store.warehouse import connect
@@ -14,11 +14,11 @@ from devperf_pipeline.store.warehouse import connect
 if TYPE_CHECKING:
     from devperf_pipeline_tests.report.conftest import Warehouse
 
-SITTING = Sitting(
+RUN = Run(
     baseline_id="b", stack="local", profile="quick", seed=1, began_at_ns=0, ended_at_ns=1, state="complete",
     samples=0, rounds=0, benchmarks=0, calls=0, newest=True,
 )  # fmt: skip
-VIEW = Picture(sitting=SITTING, host={}, parts=[], rankings=[])
+VIEW = Picture(run=RUN, host={}, parts=[], rankings=[])
 
 
 def cell(
@@ -42,9 +42,7 @@ def contradiction(source: str) -> Contradiction:
 
 class TestPublication:
     def test_a_row_has_its_figures_beside_the_published_ones(self) -> None:
-        """
-        Three digits that count, the unit, the published figure in brackets; a dash for a gap, and a marked one for too few calls.
-        """
+        """Three digits that count, the unit, the published figure in brackets; a dash for a gap, and a marked one for too few calls."""
         cells = [
             cell("latency_avg", "0.5", "0.018342", unit="ms"),
             cell("latency_p95", "1", "0.02", "weak: from 9 calls", "ms"),
@@ -75,9 +73,7 @@ class TestPublication:
     def test_a_row_is_about_the_service_that_was_measured(
         self, subject: str, row: str, service: str, said: str
     ) -> None:
-        """
-        Where the publication calls another service by that name, the reader sees ours, as people call it.
-        """
+        """Where the publication calls another service by that name, the reader sees ours, as people call it."""
         one = replace(cell("p95", "1", "2"), subject=subject, row_name=row, service=service)
         section = publication(VIEW, [one])
 
@@ -87,25 +83,19 @@ class TestPublication:
         ]
 
     def test_what_was_not_found_costs_nothing(self) -> None:
-        """
-        A finding that does not hold has no figure, and a published range is written as one.
-        """
+        """A finding that does not hold has no figure, and a published range is written as one."""
         section = publication(VIEW, [cell("impact", "[3, 5]", "not found: 0.104 to 0.129", unit="ms")])
 
         assert section
         assert "impact not found (3 to 5)" in str(section.blocks[1])
 
     def test_nothing_measured_no_section(self) -> None:
-        """
-        What is published alone does not belong into a report of what was measured.
-        """
+        """What is published alone does not belong into a report of what was measured."""
         assert publication(VIEW, []) is None
         assert publication(VIEW, [cell("p95", "1", None)]) is None
 
     def test_an_api_that_nobody_else_knows(self, warehouse: "Warehouse") -> None:
-        """
-        A stack that is nothing but such APIs has no place beside what is published, though the machine has one.
-        """
+        """A stack that is nothing but such APIs has no place beside what is published, though the machine has one."""
         host = cell("model", "Mac", "PC")
         alone, beside = warehouse.baseline(22), warehouse.baseline(25)
         warehouse.service(alone, "api")
@@ -122,9 +112,7 @@ class TestPublication:
 
 class TestContradicted:
     def test_ours_come_first_and_those_of_other_baselines_not_at_all(self) -> None:
-        """
-        Contradictions of this baseline, then published ones, of those alike only the first; without any of ours it is said that there is none.
-        """
+        """Contradictions of this baseline, then published ones, of those alike only the first; without any of ours it is said that there is none."""
         theirs = "Contradiction: published x, a \\| b: adds up to &lt;2&gt;"
         ours = "Contradiction: a \\| b: adds up to &lt;2&gt;"
         found = [contradiction("published x"), contradiction("b"), contradiction("older")]

@@ -3,15 +3,15 @@ from typing import Any
 import pytest
 
 from devperf_pipeline.analyse.ranking import Ranking, Reading
-from devperf_pipeline.report.report_data import Picture, Sitting
+from devperf_pipeline.report.report_data import Picture, Run
 from devperf_pipeline.report.section import Lines, Section, Table
 from devperf_pipeline.report.sections.ranking import HEADLINE, compared, ranked, winner
 
-SITTING = Sitting(
+RUN = Run(
     baseline_id="b", stack="local", profile="quick", seed=1, began_at_ns=0, ended_at_ns=1, state="complete",
     samples=0, rounds=0, benchmarks=0, calls=0, newest=True,
 )  # fmt: skip
-VIEW = Picture(sitting=SITTING, host={}, parts=[], rankings=[])
+VIEW = Picture(run=RUN, host={}, parts=[], rankings=[])
 
 
 def reading(service: str, p95_ns: int, **values: Any) -> Reading:
@@ -33,9 +33,7 @@ def table(section: Section | None) -> list[list[str]]:
 
 class TestWinner:
     def test_is_sure_where_bounds_lie_apart(self) -> None:
-        """
-        Who is first is said with both figures, and that it is no chance.
-        """
+        """Who is first is said with both figures, and that it is no chance."""
         said = winner(VIEW, [ranking(reading("gin", 1_000_000), reading("express", 2_000_000))])
 
         assert said == (
@@ -44,9 +42,7 @@ class TestWinner:
         )
 
     def test_is_doubtful_where_they_overlap(self) -> None:
-        """
-        A lead within the bounds is no lead: all whose bounds reach the first one's are named alike.
-        """
+        """A lead within the bounds is no lead: all whose bounds reach the first one's are named alike."""
         places = [reading("gin", 1_000_000), reading("express", 1_050_000), reading("fastapi", 2_000_000)]
 
         assert winner(VIEW, [ranking(*places)]) == (
@@ -65,9 +61,7 @@ class TestWinner:
         ],
     )
     def test_load_tests_have_their_say(self, express_p95_ms: list[int], said: str) -> None:
-        """
-        After one user stands who is first with more of them, by number of users where that changes.
-        """
+        """After one user stands who is first with more of them, by number of users where that changes."""
         tests: list[dict[str, Any]] = [
             {
                 "service": service,
@@ -81,14 +75,12 @@ class TestWinner:
         ]
         places = [reading("express", 1_000_000), reading("gin", 1_050_000)]
 
-        assert f"{said} (load tests: one stretch each, without bounds)." in str(
+        assert f"{said} (load tests: one window each, without bounds)." in str(
             winner(VIEW, [ranking(*places)], tests)
         )
 
     def test_the_other_routes_have_a_first_of_their_own(self) -> None:
-        """
-        Whoever comes first on most of the other routes is named, be it the one of the headline or not.
-        """
+        """Whoever comes first on most of the other routes is named, be it the one of the headline or not."""
         faster, sure = reading("actix", 1_000_000), reading("actix", 300_000)
         said = winner(
             VIEW,
@@ -106,9 +98,7 @@ class TestWinner:
         )
 
     def test_who_comes_first_as_often_is_named_too(self) -> None:
-        """
-        Of two that come first on as many of the other routes neither is told of alone.
-        """
+        """Of two that come first on as many of the other routes neither is told of alone."""
         one, other = reading("gin", 1_000_000), reading("actix", 2_000_000)
         faster = reading("actix", 300_000)
         said = winner(
@@ -127,9 +117,7 @@ class TestWinner:
         )
 
     def test_whoever_comes_before_a_tie_is_part_of_it(self) -> None:
-        """
-        A third whose wide bounds reach the first's does not push the faster second out; nothing lies apart then.
-        """
+        """A third whose wide bounds reach the first's does not push the faster second out; nothing lies apart then."""
         wide = reading("fastapi", 2_100_000, p95_low_ns=1_000_000, p95_high_ns=9_000_000)
         places = [reading("gin", 1_000_000), reading("express", 2_000_000), wide]
         said = winner(VIEW, [ranking(*places), ranking(*places, route="GET /")])
@@ -141,9 +129,7 @@ class TestWinner:
         assert said.endswith("Gin comes first on the other route, with bounds that overlap or are not known.")
 
     def test_a_range_of_users_has_no_hole(self) -> None:
-        """
-        Users are a range only where nobody else leads in between.
-        """
+        """Users are a range only where nobody else leads in between."""
         least = {2: "gin", 5: "gin", 20: "gin", 50: "express", 100: "express", 200: "gin"}
         tests: list[dict[str, Any]] = [
             {
@@ -161,15 +147,11 @@ class TestWinner:
         assert "Gin with 2, 5, 20 and 200 and Express with 50 and 100 users" in str(said)
 
     def test_nobody_wins_alone(self) -> None:
-        """
-        Without a second there is no first.
-        """
+        """Without a second there is no first."""
         assert winner(VIEW, [ranking(reading("gin", 1_000_000))]) is None
 
     def test_apis_without_that_route_have_a_first_of_their_own(self) -> None:
-        """
-        Where nobody can be compared on the usual route, the first one on which two can is told of, by their own names.
-        """
+        """Where nobody can be compared on the usual route, the first one on which two can is told of, by their own names."""
         places = [reading("api_next", 1_000_000), reading("api", 2_000_000)]
         said = winner(
             VIEW,
@@ -188,9 +170,7 @@ class TestWinner:
 
 class TestRanking:
     def test_the_headline_comes_first_and_says_how_many_times(self) -> None:
-        """
-        One line a route in one unit, the aggregate of all health checks first; who may be as fast is marked.
-        """
+        """One line a route in one unit, the aggregate of all health checks first; who may be as fast is marked."""
         section = ranked(
             VIEW,
             [
@@ -206,9 +186,7 @@ class TestRanking:
         ]
 
     def test_who_is_left_out_is_named_even_where_nobody_can_be_ranked(self) -> None:
-        """
-        The reason stands once, with the routes that it is about.
-        """
+        """The reason stands once, with the routes that it is about."""
         why = "its answer has <no> field"
         section = ranked(
             VIEW, [ranking(reading("gin", 1), express=why), ranking(route="GET /x", express=why)], None
@@ -220,17 +198,13 @@ class TestRanking:
         )
 
     def test_nothing_ran(self) -> None:
-        """
-        Without rankings there is no section.
-        """
+        """Without rankings there is no section."""
         assert (None, None) == (ranked(VIEW, [], None), compared(VIEW, []))
 
 
 class TestCompared:
     def test_relative_performance_and_who_is_not_ranked(self) -> None:
-        """
-        Everybody is there; who cannot be compared has no number.
-        """
+        """Everybody is there; who cannot be compared has no number."""
         section = compared(
             VIEW, [ranking(reading("gin", 1_000_000), reading("express", 2_500_000), fastapi="other work")]
         )

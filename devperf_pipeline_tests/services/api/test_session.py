@@ -13,7 +13,7 @@ from devperf_pipeline.errors import ServiceUnreachable, WrongAnswer
 from devperf_pipeline.model import Address, Outcome, Service
 from devperf_pipeline.services.api.session import ApiSession, open_session
 from devperf_pipeline.services.http.exchange import explained
-from devperf_pipeline.services.http.preflight import spoilers_of
+from devperf_pipeline.services.http.preflight import warnings_of
 from devperf_pipeline.services.http.protocol import Answer
 from devperf_pipeline.services.operation import FLOOR
 from devperf_pipeline_tests.services.calls import CALLS, RIGHT, by_driver, by_engine, named
@@ -24,9 +24,7 @@ PAGE = b"<!DOCTYPE html><title>Orders</title><h1>7 orders</h1>"
 
 
 def shop(request: Request) -> Reply:
-    """
-    An API of somebody else, with HTML at `/`.
-    """
+    """An API of somebody else, with HTML at `/`."""
     match request.target:
         case "/":
             return 200, {"Content-Type": "text/html", "X-Powered-By": "Express"}, PAGE
@@ -58,9 +56,7 @@ def visited(address: Address, *routes: str) -> Service:
 
 
 def verdicts(session: ApiSession, name: str, calls: Any) -> set[tuple[int, str | None]]:
-    """
-    How the calls of an operation ended, by one instrument.
-    """
+    """How the calls of an operation ended, by one instrument."""
     connection = session.connect()
     try:
         return set(calls(named(session, name), [connection]))
@@ -180,7 +176,7 @@ class TestRightAnswers:
 
         with visiting(noting, "/orders/7") as session:
             assert list(session.objects()) == []
-            session.spoilers()
+            session.preflight()
             session.prepare()
             session.facts()
             for each in session.operations():
@@ -284,7 +280,7 @@ class TestUnmeasurable:
             return answer if request.path == "/x" else shop(request)
 
         with visiting(odd, "/x", "/orders/7") as session:
-            told = session.spoilers()
+            told = session.preflight()
             session.prepare()
             titles = [each.title for each in session.operations()]
             refused, scripts = session.unmeasurable, session.tool_scripts()
@@ -358,7 +354,7 @@ class TestUnmeasurable:
         def well(_suffix: str, _headers: Mapping[str, str]) -> Answer:
             return Answer(200, {}, b"{}")
 
-        [refused, measured] = spoilers_of([silent, well], known=False)
+        [refused, measured] = warnings_of([silent, well], known=False)
 
         assert refused
         assert ("it hung up", None) == (explained(refused), measured)

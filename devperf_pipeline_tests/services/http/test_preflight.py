@@ -7,7 +7,7 @@ from devperf_pipeline.errors import ServiceRefused, WrongAnswer
 from devperf_pipeline.measure.engine import drive_one, driver_of
 from devperf_pipeline.measure.recorder import Recorder
 from devperf_pipeline.model import Address, Outcome, Service
-from devperf_pipeline.services.http.preflight import Spoiler, declared_by, limited_by, spoilers_of
+from devperf_pipeline.services.http.preflight import PreflightWarning, declared_by, limited_by, warnings_of
 from devperf_pipeline.services.http.protocol import Answer
 from devperf_pipeline.services.reference_api.session import ReferenceApiSession, open_session
 from devperf_pipeline_tests.services.calls import named
@@ -31,9 +31,7 @@ def visited(address: Address) -> ReferenceApiSession:
 
 
 def seen_at(api: Api) -> dict[str, str]:
-    """
-    What a visit to an API says of each row that it does not measure.
-    """
+    """What a visit to an API says of each row that it does not measure."""
     with serving(api) as address:
         session = visited(address)
         try:
@@ -196,7 +194,7 @@ class TestHonestApis:
     def test_what_stands_still_and_may(self, body: Mapping[str, object]) -> None:
         """When an API was started does not move, nor does what lies a day back."""
         answer = Answer(200, {}, str(body).replace("'", '"').encode())
-        assert [None] == spoilers_of([lambda _suffix, _headers: answer])
+        assert [None] == warnings_of([lambda _suffix, _headers: answer])
 
     def test_an_echo_is_no_sign(self) -> None:
         """An answer that repeats the question is another each time because the question is."""
@@ -204,7 +202,7 @@ class TestHonestApis:
         def echo(suffix: str, _headers: Mapping[str, str]) -> Answer:
             return Answer(200, {}, f'{{"asked": "/x{suffix}"}}'.encode())
 
-        assert [None] == spoilers_of([echo])
+        assert [None] == warnings_of([echo])
 
     def test_a_counter_that_stands_still(self) -> None:
         """A number that grows when caches are passed, and does not otherwise, tells of one."""
@@ -213,7 +211,7 @@ class TestHonestApis:
         def counting(suffix: str, _headers: Mapping[str, str]) -> Answer:
             return Answer(200, {}, f'{{"served": {next(counter) + 7 if suffix else 3}}}'.encode())
 
-        [found] = spoilers_of([counting])
-        assert isinstance(found, Spoiler)
+        [found] = warnings_of([counting])
+        assert isinstance(found, PreflightWarning)
         assert ("cache", False) == (found.kind, found.told)
         assert found.seen.startswith("served was the same in 3 answers")

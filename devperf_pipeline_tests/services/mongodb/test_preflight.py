@@ -31,12 +31,10 @@ class TestOfServer:
             ),
         ],
     )
-    def test_each_spoiler_is_one_sentence(
+    def test_each_warning_is_one_sentence(
         self, hello: dict[str, Any], available: int, roles: list[tuple[str, str]], said: list[str]
     ) -> None:
-        """
-        What is well says nothing; what is not is told with what was found.
-        """
+        """What is well says nothing; what is not is told with what was found."""
         told = [{"role": role, "db": database} for role, database in roles]
 
         assert said == list(of_server(hello, {"available": available}, told))

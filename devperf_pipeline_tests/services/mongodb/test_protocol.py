@@ -26,9 +26,7 @@ REFUSED = reply({"ok": 0.0, "errmsg": "not allowed", "code": 13, "codeName": "Un
 
 class TestEncoding:
     def test_ping(self) -> None:
-        """
-        A header of sixteen bytes, no flags, one section of kind 0, and the command with its database.
-        """
+        """A header of sixteen bytes, no flags, one section of kind 0, and the command with its database."""
         message = wire.encode({"ping": 1})
         assert struct.unpack("<iiiiIB", message[:21]) == (len(message), 1, 0, 2013, 0, 0)
         assert bson.decode(message[21:]) == {"ping": 1, "$db": "devperf"}
@@ -37,9 +35,7 @@ class TestEncoding:
 class TestComplete:
     @pytest.mark.parametrize("whole", [DONE, found(*range(300)), REFUSED])
     def test_only_whole_replies(self, whole: bytes) -> None:
-        """
-        No beginning of a reply is taken for the whole.
-        """
+        """No beginning of a reply is taken for the whole."""
         assert [len(whole)] == [end for end in range(len(whole) + 1) if wire.complete(whole[:end])]
         assert wire.complete(bytearray(whole))
 
@@ -66,9 +62,7 @@ class TestCheck:
         ],
     )
     def test_outcomes(self, mark: bytes, count: int, answer: bytes, expected: Outcome) -> None:
-        """
-        Success with the right count is OK, whatever type its numbers have; else it is wrong, or an error.
-        """
+        """Success with the right count is OK, whatever type its numbers have; else it is wrong, or an error."""
         assert expected == wire.checker(count, mark)([answer])
 
 
@@ -86,14 +80,10 @@ class TestVerify:
         ],
     )
     def test_reads_all(self, answer: bytes, expected: str) -> None:
-        """
-        What was returned is judged, and an error or an unreadable reply is told.
-        """
+        """What was returned is judged, and an error or an unreadable reply is told."""
         verify = wire.verifier(lambda seen: f"{seen[0]} came back: {list(seen[1])}")
         assert expected == verify([answer])
 
     def test_checksum_is_no_part_of_the_document(self) -> None:
-        """
-        A reply that carries a checksum is read like any other.
-        """
+        """A reply that carries a checksum is read like any other."""
         assert wire.document(reply({"ok": 1.0}, flags=1, after=b"\x00\x01\x02\x03")) == {"ok": 1.0}

@@ -43,9 +43,7 @@ class TestOperations:
     def test_writes_are_in_the_database(
         self, session: MongodbSession, ours: Database[dict[str, Any]]
     ) -> None:
-        """
-        Each call of the engine and of the driver inserts one document, or changes one.
-        """
+        """Each call of the engine and of the driver inserts one document, or changes one."""
         with closing(session.connect()) as connection:
             for through in (by_engine, by_driver):
                 through(named(session, "insert-one"), [connection])
@@ -54,17 +52,13 @@ class TestOperations:
                 assert ours.updated.count_documents({"version": {"$gt": 0}}) == CALLS
 
     def test_scan_has_no_index(self, session: MongodbSession, ours: Database[dict[str, Any]]) -> None:
-        """
-        The scan looks at the whole collection.
-        """
+        """The scan looks at the whole collection."""
         assert named(session, "collection-scan").title == "find (collection scan)"
         plan = ours.command("explain", {"find": "items", "filter": {"group": 7}}, verbosity="queryPlanner")
         assert "COLLSCAN" in str(plan["queryPlanner"]["winningPlan"])
 
     def test_errors_are_counted(self, session: MongodbSession, admin: Mongo) -> None:
-        """
-        A user who may only read meets errors when it writes, by engine and by driver.
-        """
+        """A user who may only read meets errors when it writes, by engine and by driver."""
         reads = {"role": "read", "db": "devperf"}
         admin.admin.command("createUser", "devperf_reader", pwd="reader", roles=[reads])
         reader = replace(session._service, credentials=Credentials("devperf_reader", "reader"))
@@ -81,9 +75,7 @@ class TestOperations:
 @pytest.mark.servers
 class TestFacts:
     def test_what_runs(self, service: Service, session: MongodbSession, admin: Mongo) -> None:
-        """
-        The engine that really runs is named with its own version, and the settings of the stack file are there.
-        """
+        """The engine that really runs is named with its own version, and the settings of the stack file are there."""
         facts = session.facts()
         built = admin.admin.command("buildInfo")
 
@@ -121,9 +113,7 @@ class TestWhatRuns:
     def test_never_by_what_it_claims(
         self, built: dict[str, Any], status: dict[str, Any], expected: str
     ) -> None:
-        """
-        Only MongoDB gets MongoDB's name alone; another engine is named, and the version it claims is not.
-        """
+        """Only MongoDB gets MongoDB's name alone; another engine is named, and the version it claims is not."""
         product, _ = _what_runs(built, status)
         is_mongodb = expected.startswith("MongoDB")
         assert product == (expected if is_mongodb else f"MongoDB protocol ({expected})")
@@ -132,9 +122,7 @@ class TestWhatRuns:
 @pytest.mark.servers
 class TestRefusals:
     def test_empty_password(self, service: Service) -> None:
-        """
-        A password that the driver does not send is refused with what to do.
-        """
+        """A password that the driver does not send is refused with what to do."""
         assert service.credentials is not None
         wrong = replace(service, credentials=Credentials(service.credentials.username, ""))
         with pytest.raises(ServiceRefused, match=f"{service.name} at .*stack file"):
@@ -157,9 +145,7 @@ class TestRefusals:
             admin.admin.command("dropUser", "devperf_poor")
 
     def test_least_privileges_suffice(self, service: Service, admin: Mongo) -> None:
-        """
-        Who owns our database and nothing else can measure; users may be defined in any database.
-        """
+        """Who owns our database and nothing else can measure; users may be defined in any database."""
         owner = {"role": "dbOwner", "db": "devperf"}
         admin["elsewhere"].command("createUser", "devperf_owner", pwd="0wner", roles=[owner])
         try:
@@ -176,18 +162,14 @@ class TestRefusals:
 
 class TestRecipes:
     def test_pipelines(self) -> None:
-        """
-        The simple aggregation has two stages; the complex one has five, and looks another collection up.
-        """
+        """The simple aggregation has two stages; the complex one has five, and looks another collection up."""
         assert ["$match", "$group"] == [stage for each in SIMPLE for stage in each]
         assert ["$match", "$lookup", "$unwind", "$group", "$sort"] == [
             stage for each in COMPLEX for stage in each
         ]
 
     def test_wrong_answers(self) -> None:
-        """
-        Too few documents, one twice, a wrong order and a wrong value are each told.
-        """
+        """Too few documents, one twice, a wrong order and a wrong value are each told."""
         recipe = next(each for each in RECIPES if each.name == "aggregate-complex")
         assert recipe.right is not None
         right = [recipe.right(region) for region in range(recipe.count)]

@@ -44,30 +44,22 @@ SCANNED = reply(*COLUMNS, *(row(item(key)) for key in range(1, ROWS + 1)), EOF)
 
 class TestEncoding:
     def test_ping(self) -> None:
-        """
-        A PING is one byte in one packet.
-        """
+        """A PING is one byte in one packet."""
         assert wire.command(wire.PING) == b"\x01\x00\x00\x00\x0e"
 
     def test_execute(self) -> None:
-        """
-        The statement's number, no cursor, one iteration, no NULLs, the types, the values.
-        """
+        """The statement's number, no cursor, one iteration, no NULLs, the types, the values."""
         body = b"\x17\x05\x00\x00\x00\x00\x01\x00\x00\x00" + b"\x00" + b"\x01" + b"\x03\x00\xfd\x00"
         body += b"\x07\x00\x00\x00" + b"\x03\xc3\xa4b"
 
         assert len(body).to_bytes(3, "little") + b"\x00" + body == wire.execute(5, (7, "äb"))
 
     def test_execute_without_arguments(self) -> None:
-        """
-        Nothing follows the iteration count.
-        """
+        """Nothing follows the iteration count."""
         assert wire.execute(5, ()) == b"\x0a\x00\x00\x00\x17\x05\x00\x00\x00\x00\x01\x00\x00\x00"
 
     def test_a_text_that_is_too_long(self) -> None:
-        """
-        A text whose length takes more than a byte is refused rather than encoded wrongly.
-        """
+        """A text whose length takes more than a byte is refused rather than encoded wrongly."""
         with pytest.raises(ValueError, match="251 bytes"):
             wire.execute(5, ("x" * 251,))
 
@@ -75,16 +67,12 @@ class TestEncoding:
 class TestComplete:
     @pytest.mark.parametrize("whole", [ONE_ROW, NO_ROW, OK, PONG, ERROR, BROKEN_OFF])
     def test_only_the_whole_reply(self, whole: bytes) -> None:
-        """
-        Cut anywhere, a reply is not complete; whole, it is.
-        """
+        """Cut anywhere, a reply is not complete; whole, it is."""
         assert wire.complete(whole)
         assert [cut for cut in range(len(whole)) if wire.complete(whole[:cut])] == []
 
     def test_a_scan_cut_anywhere(self) -> None:
-        """
-        No row of the big reply looks like its end, whichever key it has and wherever it is cut.
-        """
+        """No row of the big reply looks like its end, whichever key it has and wherever it is cut."""
         assert wire.complete(SCANNED)
         tail = SCANNED[
             :60
@@ -97,30 +85,22 @@ class TestComplete:
 
 class TestReading:
     def test_rows(self) -> None:
-        """
-        Rows come back as they were sent.
-        """
+        """Rows come back as they were sent."""
         assert [item(254)] == wire.rows_of(ONE_ROW)
         assert wire.rows_of(NO_ROW) == []
 
     def test_error(self) -> None:
-        """
-        An error is told with its code and text, also when it breaks off the rows.
-        """
+        """An error is told with its code and text, also when it breaks off the rows."""
         assert wire.error_of(ERROR) == "1146 Table 'devperf.items' doesn't exist"
         assert wire.error_of(BROKEN_OFF) == "1317 Query execution was interrupted"
         assert wire.error_of(ONE_ROW) is None
 
     def test_affected(self) -> None:
-        """
-        Only an OK says how many rows were changed.
-        """
+        """Only an OK says how many rows were changed."""
         assert [wire.affected(each) for each in (OK, PONG, ERROR, ONE_ROW)] == [1, 0, None, None]
 
     def test_prepared(self) -> None:
-        """
-        The reply to PREPARE is whole with all of its parameters and columns.
-        """
+        """The reply to PREPARE is whole with all of its parameters and columns."""
         head = b"\x00\x09\x00\x00\x00\x03\x00\x01\x00\x00\x00\x00"
         whole = reply(head, column("?", 253, 0), EOF, *COLUMNS[1:])
 
@@ -128,25 +108,19 @@ class TestReading:
         assert [cut for cut in range(len(whole)) if wire.prepared(whole[:cut])[1]] == []
 
     def test_prepare_refused(self) -> None:
-        """
-        An error in place of it is no number.
-        """
+        """An error in place of it is no number."""
         with pytest.raises(ValueError, match="not the reply of a PREPARE"):
             wire.prepared(ERROR)
 
     def test_junk(self) -> None:
-        """
-        What is not made of packets is refused, not guessed at.
-        """
+        """What is not made of packets is refused, not guessed at."""
         with pytest.raises(ValueError, match="a packet of"):
             list(wire.packets(b"HTTP/1.1 400 Bad Request\r\n"))
 
 
 class TestCheck:
     def test_right_error_and_wrong(self) -> None:
-        """
-        A row is right; an error is an error; no row, or an OK in its place, is wrong.
-        """
+        """A row is right; an error is an error; no row, or an OK in its place, is wrong."""
         check = checker(SELECT_BY_KEY.statements)
 
         assert check([ONE_ROW]) == Outcome.OK
@@ -156,34 +130,26 @@ class TestCheck:
         assert check([OK]) == Outcome.WRONG
 
     def test_a_row_that_was_not_there(self) -> None:
-        """
-        An update that changed nothing is wrong.
-        """
+        """An update that changed nothing is wrong."""
         check = checker(UPDATE.statements)
 
         assert [check([each]) for each in (OK, PONG, ERROR)] == [Outcome.OK, Outcome.WRONG, Outcome.ERROR]
 
     def test_a_ping(self) -> None:
-        """
-        A PING is answered by an OK that changed nothing.
-        """
+        """A PING is answered by an OK that changed nothing."""
         assert [checker([None])([each]) for each in (PONG, ERROR)] == [Outcome.OK, Outcome.ERROR]
 
 
 class TestVerify:
     def test_every_value(self) -> None:
-        """
-        A right scan has nothing wrong; one value off is told.
-        """
+        """A right scan has nothing wrong; one value off is told."""
         verify = verifier(FULL_SCAN.statements)
 
         assert verify([SCANNED]) is None
         assert "row 7 is" in str(verify([SCANNED.replace(b"item-00000007", b"item-00000008")]))
 
     def test_no_row_error_and_junk(self) -> None:
-        """
-        A missing row, an error and junk are each told as what they are.
-        """
+        """A missing row, an error and junk are each told as what they are."""
         verify = verifier(SELECT_BY_KEY.statements)
 
         assert verify([ONE_ROW]) is None
@@ -192,8 +158,6 @@ class TestVerify:
         assert "cannot be read" in str(verify([b"HTTP/1.1 400"]))
 
     def test_rows_changed(self) -> None:
-        """
-        A write is right with one row changed.
-        """
+        """A write is right with one row changed."""
         assert verifier(UPDATE.statements)([OK]) is None
         assert verifier(UPDATE.statements)([PONG]) == "0 rows changed instead of 1"

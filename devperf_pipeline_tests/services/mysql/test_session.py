@@ -27,9 +27,7 @@ def _session(service: Service) -> Iterator[MysqlSession]:
 @pytest.mark.servers
 class TestOperations:
     def test_a_refill_of_any_size_is_exact(self, service: Service, session: MysqlSession) -> None:
-        """
-        As many rows are laid in as will be consumed, with consecutive keys.
-        """
+        """As many rows are laid in as will be consumed, with consecutive keys."""
         op = named(session, "delete")
         assert op.reset is not None
         for users, size in ((1, 1), (1, 9), (1, 10), (3, 37), (5, 2_000)):
@@ -41,9 +39,7 @@ class TestOperations:
             )
 
     def test_errors_are_counted(self, service: Service, session: MysqlSession) -> None:
-        """
-        Without its table an operation ends in errors, by engine and by driver, and works again afterwards.
-        """
+        """Without its table an operation ends in errors, by engine and by driver, and works again afterwards."""
         op = named(session, "select-by-key")
         assert op.wire is not None
         with closing(session.connect()) as connection:
@@ -54,9 +50,7 @@ class TestOperations:
             assert [RIGHT] * CALLS == by_driver(op, [connection])
 
     def test_a_call_without_an_answer_ends(self, service: Service, session: MysqlSession) -> None:
-        """
-        A call that waits for a lock longer than the deadline is a timeout.
-        """
+        """A call that waits for a lock longer than the deadline is a timeout."""
         op = named(session, "update")
         assert op.driver is not None
         with closing(session.connect()) as connection, closing(open_session(service)) as holder:
@@ -71,9 +65,7 @@ class TestOperations:
 @pytest.mark.servers
 class TestFacts:
     def test_what_runs(self, service: Service, session: MysqlSession) -> None:
-        """
-        Product, version and settings are those of the running server, and MariaDB is named so.
-        """
+        """Product, version and settings are those of the running server, and MariaDB is named so."""
         facts = session.facts()
         said = ask(service, "SELECT VERSION()")[0][0]
 
@@ -104,9 +96,7 @@ class TestRefusals:
 
 class TestStrangers:
     def test_a_greeting_that_breaks_off(self) -> None:
-        """
-        A packet that only begins like a greeting is a wrong answer, not a crash.
-        """
+        """A packet that only begins like a greeting is a wrong answer, not a crash."""
         with (
             talker(b"\x05\x00\x00\x00\x0a8.0.") as address,
             pytest.raises(WrongAnswer, match="MySQL's protocol"),

@@ -27,9 +27,7 @@ def _session(service: Service) -> Iterator[PostgresSession]:
 @pytest.mark.servers
 class TestOperations:
     def test_errors_are_counted(self, service: Service, session: PostgresSession) -> None:
-        """
-        Without its table an operation ends in errors, by engine and by driver, and works again afterwards.
-        """
+        """Without its table an operation ends in errors, by engine and by driver, and works again afterwards."""
         op = named(session, "select-by-key")
         assert op.wire is not None
         space = f"devperf_{service.name}"
@@ -46,9 +44,7 @@ class TestOperations:
 @pytest.mark.servers
 class TestFacts:
     def test_what_runs(self, service: Service, session: PostgresSession) -> None:
-        """
-        Product, version and settings are those of the running server.
-        """
+        """Product, version and settings are those of the running server."""
         facts = session.facts()
         version = ask(service, "SHOW server_version")[0][0].split()[0]
 
@@ -59,23 +55,19 @@ class TestFacts:
         assert facts.settings["statements"].startswith("unnamed" if service.kind == "pgbouncer" else "named")
 
     def test_a_pooler_that_is_none(self, running_stack: Stack) -> None:
-        """
-        What is called PgBouncer in a stack file and is not is measured as what it is, and said to be no PgBouncer.
-        """
+        """What is called PgBouncer in a stack file and is not is measured as what it is, and said to be no PgBouncer."""
         direct = replace(running(running_stack, "postgresql"), name="direct", kind="pgbouncer")
         with closing(open_session(direct)) as session:
-            product, spoilers = session.facts().product, session.spoilers()
+            product, warnings = session.facts().product, session.preflight()
 
         assert product.endswith(" behind no PgBouncer that can be seen")
-        assert any("PgBouncer does not answer here" in each for each in spoilers)
+        assert any("PgBouncer does not answer here" in each for each in warnings)
 
 
 @pytest.mark.servers
 class TestCleaning:
     def test_a_locked_table_ends_in_time(self, running_stack: Stack) -> None:
-        """
-        A lock that somebody else holds on our table ends the set-up within the deadline, and says so.
-        """
+        """A lock that somebody else holds on our table ends the set-up within the deadline, and says so."""
         service = replace(running_stack.service("postgresql"), name="locked")
         with closing(open_session(service)) as session, closing(open_session(service)) as holder:
             session.prepare()
@@ -91,9 +83,7 @@ class TestCleaning:
 @pytest.mark.servers
 class TestRefusals:
     def test_no_privilege(self, running_stack: Stack) -> None:
-        """
-        A user who may not create a schema is told what the server said.
-        """
+        """A user who may not create a schema is told what the server said."""
         service = running_stack.service("postgresql")
         ask(service, "CREATE ROLE devperf_poor LOGIN PASSWORD 'poor'")
         try:

@@ -42,16 +42,12 @@ REPLIES = {
 class TestComplete:
     @pytest.mark.parametrize("reply", REPLIES.values(), ids=REPLIES.keys())
     def test_is_false_at_every_cut(self, reply: bytes) -> None:
-        """
-        A reply is whole when its last byte has come, and at no byte before.
-        """
+        """A reply is whole when its last byte has come, and at no byte before."""
         expected = [False] * len(reply) + [True]
         assert expected == [protocol.complete(reply[:cut]) for cut in range(len(reply) + 1)]
 
     def test_does_not_take_what_comes_unasked_for_an_answer(self) -> None:
-        """
-        A heartbeat or a blocked connection answers nothing.
-        """
+        """A heartbeat or a blocked connection answers nothing."""
         assert not protocol.complete(HEARTBEAT + BLOCKED)
 
 
@@ -68,23 +64,17 @@ class TestOutcomeOf:
         ],
     )
     def test_names_how_it_ended(self, reply: str, asked: bytes, expected: Outcome) -> None:
-        """
-        A message that reached no queue is an error, an empty queue is a wrong answer.
-        """
+        """A message that reached no queue is an error, an empty queue is a wrong answer."""
         assert expected == protocol.outcome_of(REPLIES[reply], asked)
 
 
 class TestMessage:
     def test_joins_the_frames_of_a_body(self) -> None:
-        """
-        A body is whole, however many frames it came in.
-        """
+        """A body is whole, however many frames it came in."""
         assert protocol.Message(7, BODY) == protocol.message(REPLIES["message in two frames"])
 
     def test_is_none_without_one(self) -> None:
-        """
-        An empty queue brings no message.
-        """
+        """An empty queue brings no message."""
         assert protocol.message(EMPTY) is None
 
 
@@ -99,17 +89,13 @@ class TestSaid:
         ],
     )
     def test_repeats_the_brokers_words(self, reply: str, expected: str) -> None:
-        """
-        What is wrong is told in the broker's own words.
-        """
+        """What is wrong is told in the broker's own words."""
         assert expected == protocol.said(REPLIES[reply])
 
 
 class TestPublish:
     def test_splits_a_large_body(self) -> None:
-        """
-        No frame is larger than the broker's limit, and nothing is lost.
-        """
+        """No frame is larger than the broker's limit, and nothing is lost."""
         body = bytes(300_000)
         parts = list(protocol.frames(protocol.publish(3, "q", body, persistent=True)))
         assert [protocol.METHOD, protocol.HEADER, *[protocol.BODY] * 3] == [kind for kind, _ in parts]

@@ -27,9 +27,7 @@ def _service(running_stack: Stack) -> Service:
 
 @pytest.fixture(scope="module", name="management")
 def _management(service: Service) -> Management:
-    """
-    What an administrator does beside the session that is tested.
-    """
+    """What an administrator does beside the session that is tested."""
     return Management(service)
 
 
@@ -41,9 +39,7 @@ def _session(service: Service) -> Iterator[RabbitSession]:
 
 @pytest.fixture(name="guest")
 def _guest(service: Service, management: Management) -> Iterator[Service]:
-    """
-    The broker as a user sees it who may not create vhosts.
-    """
+    """The broker as a user sees it who may not create vhosts."""
     management._do(
         "PUT", "/users/guest%20ö".replace("ö", "%C3%B6"), {"password": PASSWORD, "tags": "management"}
     )
@@ -54,9 +50,7 @@ def _guest(service: Service, management: Management) -> Iterator[Service]:
 
 
 def objects(management: Management) -> list[Any]:
-    """
-    Every vhost and queue of the broker.
-    """
+    """Every vhost and queue of the broker."""
     return [
         sorted(each["name"] for each in management._do("GET", f"/{kind}?columns=name"))
         for kind in ("vhosts", "queues")
@@ -66,9 +60,7 @@ def objects(management: Management) -> list[Any]:
 @pytest.mark.servers
 class TestOperations:
     def test_take_turns_on_one_connection(self, session: RabbitSession) -> None:
-        """
-        Engine and driver use a connection by turns, each with a channel of its own.
-        """
+        """Engine and driver use a connection by turns, each with a channel of its own."""
         with closing(session.connect()) as connection:
             for _ in range(2):
                 for operation in session.operations():
@@ -81,9 +73,7 @@ class TestOperations:
 
     @pytest.mark.parametrize("name", CONSUMING)
     def test_tell_an_empty_queue(self, session: RabbitSession, name: str) -> None:
-        """
-        A queue with nothing in it is a wrong answer, not a fast one.
-        """
+        """A queue with nothing in it is a wrong answer, not a fast one."""
         operation = {each.name: each for each in session.operations()}[name]
         assert operation.reset is not None
         operation.reset(1, 0)
@@ -97,9 +87,7 @@ class TestOperations:
     def test_leave_in_the_queue_what_was_not_acknowledged(
         self, session: RabbitSession, name: str, left: int
     ) -> None:
-        """
-        Without an ack messages go back when their user leaves; with auto ack they are gone.
-        """
+        """Without an ack messages go back when their user leaves; with auto ack they are gone."""
         results(session, name, "engine", users=1)
         with closing(session.connect()) as connection:
             channel = connection.fresh_channel()
@@ -110,9 +98,7 @@ class TestOperations:
         assert left == found
 
     def test_tell_a_message_that_reached_no_queue(self, session: RabbitSession) -> None:
-        """
-        The broker confirms what it throws away, too: it comes back, and is an error.
-        """
+        """The broker confirms what it throws away, too: it comes back, and is an error."""
         operation = {each.name: each for each in session.operations()}["publish-1kb"]
         assert operation.reset is not None
         assert operation.wire is not None
@@ -124,9 +110,7 @@ class TestOperations:
             assert wire.check(exchange(wire.sockets, wire.calls[0])) == Outcome.ERROR
 
     def test_close_in_the_middle_of_a_call(self, session: RabbitSession) -> None:
-        """
-        A connection whose last answer nobody read is closed all the same, and at once.
-        """
+        """A connection whose last answer nobody read is closed all the same, and at once."""
         operation = {each.name: each for each in session.operations()}["consume-no-ack"]
         assert operation.reset is not None
         assert operation.wire is not None
@@ -143,9 +127,7 @@ class TestOperations:
 @pytest.mark.servers
 class TestFacts:
     def test_are_those_of_the_running_broker(self, session: RabbitSession, management: Management) -> None:
-        """
-        Versions of RabbitMQ and Erlang are what the broker says.
-        """
+        """Versions of RabbitMQ and Erlang are what the broker says."""
         overview = management._do("GET", "/overview")
         facts = session.facts()
         assert (
@@ -160,9 +142,7 @@ class TestClean:
     def test_leaves_what_is_not_ours(
         self, service: Service, session: RabbitSession, management: Management
     ) -> None:
-        """
-        After a visit that was cut short and one more, vhosts and queues are those that were there before.
-        """
+        """After a visit that was cut short and one more, vhosts and queues are those that were there before."""
         session.clean()
         management._do("PUT", "/queues/%2F/somebody.else", {"durable": "true"})
         before = objects(management)
@@ -184,9 +164,7 @@ class TestClean:
     def test_refuses_a_vhost_of_somebody_else(
         self, service: Service, session: RabbitSession, management: Management
     ) -> None:
-        """
-        A vhost of our name without our mark is refused and kept.
-        """
+        """A vhost of our name without our mark is refused and kept."""
         session.clean()
         management._do("PUT", "/vhosts/devperf", {"description": "theirs"})
         try:
@@ -200,9 +178,7 @@ class TestClean:
             session.prepare()
 
     def test_leaves_a_shared_vhost_as_it_was(self, guest: Service, management: Management) -> None:
-        """
-        A user who may not create a vhost measures in the one that is named, whose other queues stay.
-        """
+        """A user who may not create a vhost measures in the one that is named, whose other queues stay."""
         management._do("PUT", "/queues/%2F/somebody.else", {"durable": "true"})
         before = objects(management)
         with closing(open_session(guest)) as session:
@@ -215,9 +191,7 @@ class TestClean:
         management._do("DELETE", "/queues/%2F/somebody.else")
 
     def test_refuses_a_queue_of_somebody_else(self, guest: Service, management: Management) -> None:
-        """
-        A queue of our name in a shared vhost without our mark is refused and kept.
-        """
+        """A queue of our name in a shared vhost without our mark is refused and kept."""
         management._do("PUT", "/queues/%2F/devperf.theirs", {"durable": "true"})
         try:
             with closing(open_session(guest)) as session:
@@ -234,9 +208,7 @@ class TestClean:
 @pytest.mark.servers
 class TestRefusals:
     def test_a_wrong_password(self, service: Service) -> None:
-        """
-        The message repeats the broker's words and holds no password.
-        """
+        """The message repeats the broker's words and holds no password."""
         assert service.credentials is not None
         wrong = replace(service, credentials=Credentials(service.credentials.username, "wr%ng"))
         with pytest.raises(ServiceRefused, match="401") as caught:
@@ -244,16 +216,12 @@ class TestRefusals:
         assert "wr%ng" not in str(caught.value)
 
     def test_no_vhost_to_go_to(self, guest: Service) -> None:
-        """
-        Who may not create a vhost and names none is told what to do.
-        """
+        """Who may not create a vhost and names none is told what to do."""
         with pytest.raises(ServiceRefused, match="may not create a vhost"):
             open_session(replace(guest, database=None))
 
     def test_a_vhost_that_is_not_there(self, guest: Service) -> None:
-        """
-        A shared vhost that does not exist is refused in the broker's words.
-        """
+        """A shared vhost that does not exist is refused in the broker's words."""
         with (
             closing(open_session(replace(guest, database="nowhere"))) as session,
             pytest.raises(ServiceRefused, match="nowhere"),
@@ -261,23 +229,17 @@ class TestRefusals:
             session.prepare()
 
     def test_one_address(self, service: Service) -> None:
-        """
-        Without the management API's address the message says what is missing.
-        """
+        """Without the management API's address the message says what is missing."""
         with pytest.raises(ConfigurationError, match="expected two addresses"):
             open_session(replace(service, addresses=service.addresses[:1]))
 
     def test_a_management_api_that_is_not_there(self, service: Service) -> None:
-        """
-        The message names the address of the management API.
-        """
+        """The message names the address of the management API."""
         with nobody() as address, pytest.raises(ServiceUnreachable, match=f"{address} .management API"):
             open_session(replace(service, addresses=(service.address, address)))
 
     def test_a_management_api_that_never_answers(self, service: Service) -> None:
-        """
-        It costs the deadline and no more.
-        """
+        """It costs the deadline and no more."""
         began = monotonic()
         with silence() as address, pytest.raises(ServiceUnreachable, match="does not answer within"):
             open_session(replace(service, addresses=(service.address, address)))
@@ -299,9 +261,7 @@ class TestStrangers:
         ids=["nobody", "web server", "another AMQP", "silence"],
     )
     def test_are_named_in_time(self, stranger: Stranger, error: type[Exception], words: str) -> None:
-        """
-        Whoever else is at the address is told from RabbitMQ within the deadline.
-        """
+        """Whoever else is at the address is told from RabbitMQ within the deadline."""
         began = monotonic()
         with stranger() as address, pytest.raises(error, match=words):
             open_session(Service(name="rabbitmq", kind="rabbitmq", addresses=(address, address)))

@@ -6,9 +6,7 @@ from devperf_pipeline.services.redis.keys import KEYSPACE, Keys, is_value, sprea
 
 class TestValue:
     def test_has_a_hundred_bytes_and_is_known_again(self) -> None:
-        """
-        Values have 100 bytes and each is told from anything else, to the byte.
-        """
+        """Values have 100 bytes and each is told from anything else, to the byte."""
         assert {100} == {len(value(number)) for number in range(0, KEYSPACE, 999)}
         assert is_value(value(9_999))
 
@@ -17,18 +15,14 @@ class TestValue:
         [None, b"", "00001", value(1)[:-1], value(1) + b"v", value(1).replace(b"1", b"x"), value(KEYSPACE)],
     )
     def test_is_not_taken_for_another(self, other: object) -> None:
-        """
-        A missing, short, long or altered value is not ours.
-        """
+        """A missing, short, long or altered value is not ours."""
         assert not is_value(other)
 
 
 class TestSpread:
     @pytest.mark.parametrize("over", [100, KEYSPACE])
     def test_visits_every_key_once(self, over: int) -> None:
-        """
-        No key comes twice before all came once.
-        """
+        """No key comes twice before all came once."""
         assert set(range(over)) == {spread(3, call, over) for call in range(over)}
 
 
@@ -46,15 +40,11 @@ class TestSlots:
         ],
     )
     def test_are_those_of_the_cluster_specification(self, key: bytes, slot: int) -> None:
-        """
-        CRC16 of the key, or of its first hash tag, modulo 16384.
-        """
+        """CRC16 of the key, or of its first hash tag, modulo 16384."""
         assert slot == key_slot(key)
 
     def test_of_our_keys_cover_every_part(self) -> None:
-        """
-        Our keys lie on every third of the slots in about equal shares.
-        """
+        """Our keys lie on every third of the slots in about equal shares."""
         shares = [0, 0, 0]
         for name, _ in Keys("redis_cluster").pairs():
             shares[key_slot(name) * 3 // 16384] += 1

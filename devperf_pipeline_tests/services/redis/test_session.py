@@ -25,9 +25,7 @@ CALLS = 20
 
 @contextmanager
 def speaker(words: bytes) -> Iterator[Address]:
-    """
-    Somebody who says the same to one guest, whatever it wants.
-    """
+    """Somebody who says the same to one guest, whatever it wants."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def speak() -> None:
@@ -45,9 +43,7 @@ def speaker(words: bytes) -> Iterator[Address]:
 
 
 def prepared(operation: Operation, connection: Any, user: int, instrument: str) -> Driver:
-    """
-    One user's calls by either instrument.
-    """
+    """One user's calls by either instrument."""
     assert operation.wire is not None
     assert operation.driver is not None
     if instrument == "driver":
@@ -56,9 +52,7 @@ def prepared(operation: Operation, connection: Any, user: int, instrument: str) 
 
 
 def results(session: Any, name: str, instrument: str, users: int = 2) -> list[tuple[int, str | None]]:
-    """
-    Outcome and verdict of every call, user by user.
-    """
+    """Outcome and verdict of every call, user by user."""
     operation = {each.name: each for each in session.operations()}[name]
     if operation.reset is not None:
         operation.reset(users, CALLS)
@@ -88,9 +82,7 @@ def _session(service: Service) -> Iterator[RedisSession]:
 
 @pytest.fixture(name="administrator")
 def _administrator(service: Service) -> Iterator[Redis]:
-    """
-    What somebody else sees and does there.
-    """
+    """What somebody else sees and does there."""
     assert service.credentials is not None
     with Redis(
         host=service.address.host,
@@ -104,18 +96,14 @@ def _administrator(service: Service) -> Iterator[Redis]:
 @pytest.mark.servers
 class TestOperations:
     def test_lay_in_again_what_was_lost(self, session: RedisSession, administrator: Redis) -> None:
-        """
-        A server that was restarted has lost its keys: the next round finds them again.
-        """
+        """A server that was restarted has lost its keys: the next round finds them again."""
         results(session, "get-hit", "engine")
         administrator.unlink(*administrator.scan_iter(match="devperf:redis:key:*", count=1000))
 
         assert RIGHT == results(session, "get-hit", "engine")
 
     def test_tell_a_miss_from_a_hit(self, session: RedisSession, administrator: Redis) -> None:
-        """
-        A key that is gone makes the call wrong, whichever instrument made it.
-        """
+        """A key that is gone makes the call wrong, whichever instrument made it."""
         get = {each.name: each for each in session.operations()}["get-hit"]
         assert get.reset is not None
         get.reset(1, 1)
@@ -128,9 +116,7 @@ class TestOperations:
                 assert calls.verify(answer) == "GET (hit) answered None"
 
     def test_count_a_refusal_as_an_error(self, session: RedisSession, administrator: Redis) -> None:
-        """
-        A server that is full says so; its words are kept and the call is an error.
-        """
+        """A server that is full says so; its words are kept and the call is an error."""
         administrator.config_set("maxmemory", 1)
         try:
             with closing(session.connect()) as connection:
@@ -148,9 +134,7 @@ class TestOperations:
 @pytest.mark.servers
 class TestFacts:
     def test_are_those_of_the_running_server(self, session: RedisSession, administrator: Redis) -> None:
-        """
-        Version and settings are what the server says.
-        """
+        """Version and settings are what the server says."""
         facts = session.facts()
         version = administrator.info("server")["redis_version"]
         assert (f"Redis {version}", version) == (facts.product, facts.version)
@@ -162,9 +146,7 @@ class TestClean:
     def test_leaves_what_is_not_ours(
         self, service: Service, administrator: Redis, session: RedisSession
     ) -> None:
-        """
-        After a visit, and after one that was cut short, the keys are those that were there before.
-        """
+        """After a visit, and after one that was cut short, the keys are those that were there before."""
         session.clean()
         administrator.set("somebody:else", "kept")
         before = {key: administrator.dump(key) for key in administrator.scan_iter()}
@@ -188,9 +170,7 @@ class TestClean:
     def test_refuses_keys_of_somebody_else_under_our_prefix(
         self, service: Service, administrator: Redis
     ) -> None:
-        """
-        Keys under our prefix without our marker are refused and kept.
-        """
+        """Keys under our prefix without our marker are refused and kept."""
         other = replace(service, name="other[1]*")
         administrator.set("devperf:other[1]*:key", "theirs")
         try:
@@ -203,18 +183,14 @@ class TestClean:
             administrator.delete("devperf:other[1]*:key")
 
     def test_refuses_a_wrong_password(self, service: Service) -> None:
-        """
-        The message says that the credentials are refused, and holds no password.
-        """
+        """The message says that the credentials are refused, and holds no password."""
         wrong = replace(service, credentials=Credentials("default", "wr%ng: 'ö'"))
         with pytest.raises(ServiceRefused, match="refuses our credentials") as caught:
             open_session(wrong)
         assert "wr%ng" not in str(caught.value)
 
     def test_takes_any_password(self, service: Service, administrator: Redis) -> None:
-        """
-        Quotes, spaces and other alphabets are part of a password.
-        """
+        """Quotes, spaces and other alphabets are part of a password."""
         password = "p@ss w/ö:\"x#'%"
         administrator.execute_command("ACL", "SETUSER", "odd", "on", f">{password}", "~*", "+@all")
         try:
@@ -244,9 +220,7 @@ class TestStrangers:
         ids=["nobody", "web server", "mail server", "protected", "silence"],
     )
     def test_are_named_in_time(self, stranger: Stranger, error: type[Exception], words: str) -> None:
-        """
-        Whoever else is at the address is told from Redis within the deadline.
-        """
+        """Whoever else is at the address is told from Redis within the deadline."""
         began = monotonic()
         with stranger() as address, pytest.raises(error, match=words):
             open_session(Service(name="redis", kind="redis", addresses=(address,)))
@@ -255,9 +229,7 @@ class TestStrangers:
 
 class TestExplanation:
     def test_never_repeats_the_password(self) -> None:
-        """
-        A server without AUTH sends its arguments back; the message has all of its words but that one.
-        """
+        """A server without AUTH sends its arguments back; the message has all of its words but that one."""
         address = Address("127.0.0.1", 6379)
         service = Service(
             name="redis", kind="redis", addresses=(address,), credentials=Credentials("me", "hunter2")
@@ -269,9 +241,7 @@ class TestExplanation:
         assert "hunter2" not in said
 
     def test_a_proxy_that_hangs_up(self) -> None:
-        """
-        Who ends the connection is there: nobody is told to start it.
-        """
+        """Who ends the connection is there: nobody is told to start it."""
         service = Service(name="redis", kind="redis", addresses=(Address("127.0.0.1", 6379),))
         error = RedisConnectionError("Connection closed by server.")
         said = str(explanation(service, service.address, error))
@@ -285,9 +255,7 @@ class TestGuest:
     def test_may_ask_for_the_block_and_nothing_else(
         self, session: RedisSession, service: Service, administrator: Redis
     ) -> None:
-        """
-        Any password lets the guest in; foreign keys and other commands are refused, and afterwards so is the guest.
-        """
+        """Any password lets the guest in; foreign keys and other commands are refused, and afterwards so is the guest."""
         host, port = service.address.host, service.address.port
         refused: list[str] = []
         with session.guest() as name, Redis(host=host, port=port, username=name, password="any") as guest:

@@ -92,13 +92,13 @@ class TestVisit:
         assert {"GET /health/all": {RIGHT}, "GET /health/all (cached)": {RIGHT}} == verdicts
         assert "GET /health (cached)" not in titles
 
-    def test_spoilers(self) -> None:
+    def test_warnings(self) -> None:
         """Asked what would spoil a measurement, a limited one says so, and nothing is stored for it."""
         behind = DevstackCore("Node.js")
         limited = limiting(behind, 100, (429, {}, None), {"RateLimit-Policy": "100;w=60"})
         with serving(limited) as address:
             session = open_session(Service(name="express", kind="express", addresses=(address,)))
-            found = session.spoilers()
+            found = session.preflight()
             session.close()
 
         assert any("GET /health" in each and "a rate limit" in each and "100;w=60" in each for each in found)
@@ -118,7 +118,7 @@ class TestVisit:
 
         with serving(degraded) as address:
             session = open_session(Service(name="fastapi", kind="fastapi", addresses=(address,)))
-            found = session.spoilers()
+            found = session.preflight()
             session.close()
 
         assert any("GET /health/all" in each and "sealed" in each for each in found)

@@ -94,9 +94,7 @@ class TestOpenSession:
 
 class TestRounds:
     def test_that_of_the_ranking_is_long_enough_for_a_p95(self) -> None:
-        """
-        An API that answers a hundred aggregates a second has 72 calls and more in five of its shortest rounds.
-        """
+        """An API that answers a hundred aggregates a second has 72 calls and more in five of its shortest rounds."""
         api = workload.api("fastapi", {"framework": "FastAPI", "version": "1"})
         session = ReferenceApiSession(described(Address("127.0.0.1", 1)), api)
         session.assume()
@@ -125,9 +123,7 @@ def by_name(session: ReferenceApiSession, name: str) -> Operation:
 def drive(
     operation: Operation, connection: HttpConnection, instrument: str
 ) -> tuple[Sequence[int], list[str]]:
-    """
-    Outcomes of some calls, and what is wrong with the kept replies.
-    """
+    """Outcomes of some calls, and what is wrong with the kept replies."""
     assert operation.reset is None or operation.reset(1, CALLS) is None
     assert operation.wire is not None
     assert operation.driver is not None
@@ -188,9 +184,7 @@ class TestReferenceApiSession:
             connection.close()
 
     def test_next_visit_removes_what_a_killed_one_laid_in(self, running_stack: Stack) -> None:
-        """
-        Keys that were laid in to be deleted are noted behind the API, so that whoever comes next finds all of them.
-        """
+        """Keys that were laid in to be deleted are noted behind the API, so that whoever comes next finds all of them."""
         service = replace(running_stack.service("fastapi"), name="killed")
         first = open_session(service)
         first.prepare()

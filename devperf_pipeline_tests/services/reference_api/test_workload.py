@@ -42,9 +42,7 @@ def overall(status: str, postgres: str) -> dict[str, object]:
 class TestSecrets:
     @pytest.mark.parametrize("body", [{"data": {"password": "hunter2"}}, ["hunter2"]])
     def test_a_wrong_answer_that_holds_one_is_not_repeated(self, body: object) -> None:
-        """
-        An answer out of the vault that is not the one expected may hold a password all the same.
-        """
+        """An answer out of the vault that is not the one expected may hold a password all the same."""
         said = ROUTES["GET /examples/vault/secret/postgres"].verify(answer(body))
 
         assert said is not None

@@ -33,9 +33,7 @@ def open_session(service: Service) -> Any:
 
 
 def spaces(service: Service) -> dict[str, Any]:
-    """
-    Every schema or database of a server; of MongoDB with its collections.
-    """
+    """Every schema or database of a server; of MongoDB with its collections."""
     if service.kind == "mongodb":
         with administrators.mongodb(service) as admin:
             return {name: sorted(admin[name].list_collection_names()) for name in admin.list_database_names()}
@@ -48,9 +46,7 @@ def spaces(service: Service) -> dict[str, Any]:
 
 
 def end(service: Service, connection: Any) -> None:
-    """
-    End one of our connections as the server would.
-    """
+    """End one of our connections as the server would."""
     if service.kind == "mongodb":
         connection.socket.shutdown(2)
     elif service.kind == "mysql":
@@ -61,9 +57,7 @@ def end(service: Service, connection: Any) -> None:
 
 @contextmanager
 def foreign_space(service: Service) -> Iterator[Callable[[], Any]]:
-    """
-    A space of our name that somebody else made, and what it holds.
-    """
+    """A space of our name that somebody else made, and what it holds."""
     if service.kind == "mongodb":
         with administrators.mongodb(service) as admin:
             admin["devperf"].precious.insert_one({"_id": 42})
@@ -85,9 +79,7 @@ def foreign_space(service: Service) -> Iterator[Callable[[], Any]]:
 
 @pytest.fixture(scope="module", name="service")
 def _service(running_stack: Stack, request: pytest.FixtureRequest) -> Service:
-    """
-    A running server under a name that has to be quoted where it becomes part of another.
-    """
+    """A running server under a name that has to be quoted where it becomes part of another."""
     service = running(running_stack, request.param)
     return replace(service, name=f'odd "{service.name}" {{}}')
 
@@ -96,9 +88,7 @@ def _service(running_stack: Stack, request: pytest.FixtureRequest) -> Service:
 @pytest.mark.parametrize("service", KINDS, indirect=True)
 class TestCleaning:
     def test_nothing_is_left(self, service: Service) -> None:
-        """
-        What the server holds is the same before and after; cleaning twice, or without preparing, does no harm.
-        """
+        """What the server holds is the same before and after; cleaning twice, or without preparing, does no harm."""
         before = spaces(service)
         with closing(open_session(service)) as session:
             session.clean()
@@ -112,9 +102,7 @@ class TestCleaning:
         assert before == spaces(service)
 
     def test_what_a_killed_visit_left_is_replaced(self, service: Service) -> None:
-        """
-        A visit that never cleaned does not stop the next one.
-        """
+        """A visit that never cleaned does not stop the next one."""
         before = spaces(service)
         with closing(open_session(service)) as killed:
             killed.prepare()
@@ -125,13 +113,11 @@ class TestCleaning:
         assert before == spaces(service)
 
     def test_a_foreign_space_is_told_refused_and_untouched(self, service: Service) -> None:
-        """
-        A space of our name without our mark is told beforehand, stops the visit, and is still there after cleaning.
-        """
+        """A space of our name without our mark is told beforehand, stops the visit, and is still there after cleaning."""
         foreign = replace(service, name="foreign")
         with foreign_space(foreign) as held, closing(open_session(foreign)) as session:
             told = [
-                said for said in session.spoilers() if "that this project did not make: rename it" in said
+                said for said in session.preflight() if "that this project did not make: rename it" in said
             ]
             with pytest.raises(ServiceRefused, match=FOREIGN[service.kind]):
                 session.prepare()
@@ -145,9 +131,7 @@ class TestCleaning:
 @pytest.mark.parametrize("service", OWN_SOCKET, indirect=True)
 class TestBrokenConnection:
     def test_does_not_stop_cleaning(self, service: Service) -> None:
-        """
-        A session whose own connection was ended still removes its space.
-        """
+        """A session whose own connection was ended still removes its space."""
         before = spaces(service)
         with closing(open_session(service)) as session:
             session.prepare()
@@ -160,9 +144,7 @@ class TestBrokenConnection:
         assert before == spaces(service)
 
     def test_loses_its_call(self, service: Service) -> None:
-        """
-        A call whose connection was ended is lost.
-        """
+        """A call whose connection was ended is lost."""
         with closing(open_session(service)) as session, closing(session.connect()) as connection:
             driver = session.operations()[0].driver(connection, 0, 1)
             end(service, connection)
@@ -176,9 +158,7 @@ class TestBrokenConnection:
 class TestRefusals:
     @pytest.mark.parametrize("service", KINDS, indirect=True)
     def test_wrong_password(self, service: Service) -> None:
-        """
-        A wrong password is refused with the user's name, the address and what to do, never with the password.
-        """
+        """A wrong password is refused with the user's name, the address and what to do, never with the password."""
         assert service.credentials is not None
         wrong = replace(
             service, name="wrong", credentials=Credentials(service.credentials.username, "wr0ng'\"%@ä")
@@ -203,9 +183,7 @@ Stranger = Callable[[], AbstractContextManager[Address]]
 @pytest.mark.parametrize("kind", OWN_SOCKET)
 class TestStrangers:
     def test_nobody(self, kind: str) -> None:
-        """
-        A closed port is told with its address and what to do.
-        """
+        """A closed port is told with its address and what to do."""
         with (
             nobody() as address,
             pytest.raises(ServiceUnreachable, match=f"^it.* {address}.*Start (the server|it)"),
@@ -216,9 +194,7 @@ class TestStrangers:
         "words", [b"SSH-2.0-OpenSSH_9.2\r\n", b"220 mail.example ESMTP\r\n", b"-ERR unknown command\r\n"]
     )
     def test_another_protocol(self, kind: str, words: bytes) -> None:
-        """
-        What was heard is told.
-        """
+        """What was heard is told."""
         with talker(words) as address, pytest.raises(WrongAnswer, match=words.decode().strip()):
             open_session(stranger(kind, address))
 
@@ -228,9 +204,7 @@ class TestStrangers:
         [(silence, ServiceUnreachable, "within 3 s"), (web_server, WrongAnswer, r"HTTP/1\.0 501|HTML")],
     )
     def test_ends_in_time(self, kind: str, who: Stranger, error: type[Exception], says: str) -> None:
-        """
-        Who accepts and never answers, or waits for HTTP, is given up within 10 seconds.
-        """
+        """Who accepts and never answers, or waits for HTTP, is given up within 10 seconds."""
         began = time.monotonic()
         with who() as address, pytest.raises(error, match=says):
             open_session(stranger(kind, address))

@@ -48,9 +48,7 @@ def described(address: Address, token: str = TOKEN) -> Service:
 
 
 def refusal(answers: dict[str, Answer | list[Answer]], token: str = TOKEN) -> str:
-    """
-    Why a Vault that answers so cannot be visited.
-    """
+    """Why a Vault that answers so cannot be visited."""
 
     def visit(address: Address) -> None:
         session = open_session(described(address, token))
@@ -66,23 +64,17 @@ def refusal(answers: dict[str, Answer | list[Answer]], token: str = TOKEN) -> st
 
 class TestOpenSession:
     def test_nobody_there(self) -> None:
-        """
-        Where nothing listens the message says where.
-        """
+        """Where nothing listens the message says where."""
         with nobody() as address, pytest.raises(ServiceUnreachable, match=f"expected a server at {address}"):
             open_session(described(address))
 
     def test_silence(self) -> None:
-        """
-        Somebody who never answers is given up within the deadline.
-        """
+        """Somebody who never answers is given up within the deadline."""
         with silence() as address, pytest.raises(ServiceUnreachable, match="does not answer within 3 s"):
             open_session(described(address))
 
     def test_another_web_server(self) -> None:
-        """
-        A web server that is no Vault is told from one.
-        """
+        """A web server that is no Vault is told from one."""
         with (
             web_server() as address,
             pytest.raises(WrongAnswer, match=f"vault at {address}: expected a Vault"),
@@ -119,9 +111,7 @@ class TestOpenSession:
         ],
     )
     def test_state(self, status: int, changed: dict[str, bool], expected: str) -> None:
-        """
-        A Vault that is new, sealed or standing by is told with the remedy.
-        """
+        """A Vault that is new, sealed or standing by is told with the remedy."""
         leader = 200, {"leader_address": "http://127.0.0.1:8201"}
         assert expected == refusal({"GET sys/health": (status, WELL | changed), "GET sys/leader": leader})
 
@@ -138,9 +128,7 @@ class TestOpenSession:
         ],
     )
     def test_token(self, token: str, expected: str) -> None:
-        """
-        A token that is refused, missing or none is told, and never shown.
-        """
+        """A token that is refused, missing or none is told, and never shown."""
         said = refusal({"GET sys/health": (200, WELL), "GET auth/token/lookup-self": DENIED}, token)
         assert said.startswith("vault at ADDRESS")
         assert expected in said
@@ -155,9 +143,7 @@ class TestOpenSession:
         ],
     )
     def test_other_than_version_2(self, mount: dict[str, Any], found: str) -> None:
-        """
-        Where we may not mount, the mount that we are to use must be KV version 2.
-        """
+        """Where we may not mount, the mount that we are to use must be KV version 2."""
         places = [f"sys/mounts/{OWN_KV}", f"sys/mounts/{PKI}", f"sys/policies/acl/{POLICY}"]
         said = refusal(
             {
@@ -173,9 +159,7 @@ class TestOpenSession:
         )
 
     def test_sealed_meanwhile(self) -> None:
-        """
-        A Vault that is sealed after it was visited is told so, whatever it was asked.
-        """
+        """A Vault that is sealed after it was visited is told so, whatever it was asked."""
         said = refusal(
             {
                 "GET sys/health": (200, WELL),
@@ -188,9 +172,7 @@ class TestOpenSession:
 
 class TestFailure:
     def test_ways_to_end(self) -> None:
-        """
-        A limit, a refusal, a broken connection and a deadline are different outcomes.
-        """
+        """A limit, a refusal, a broken connection and a deadline are different outcomes."""
         found = [
             failure(error)
             for error in (
@@ -206,9 +188,7 @@ class TestFailure:
 
 
 def vault_of(stack: Stack) -> Service:
-    """
-    The running Vault, where this machine has one.
-    """
+    """The running Vault, where this machine has one."""
     if "vault" in stack.missing:
         pytest.skip(stack.missing["vault"])
     return stack.service("vault")
@@ -221,9 +201,7 @@ def _service(running_stack: Stack) -> Service:
 
 @pytest.fixture(name="api")
 def _api(service: Service) -> Iterator[VaultApi]:
-    """
-    A way to look and to change things as the one who runs the Vault.
-    """
+    """A way to look and to change things as the one who runs the Vault."""
     api = VaultApi(service)
     yield api
     api.close()
@@ -239,9 +217,7 @@ def _session(running_stack: Stack) -> Iterator[VaultSession]:
 
 
 def everything(api: VaultApi) -> dict[str, object]:
-    """
-    What is in a Vault: mounts, policies, tokens, secrets.
-    """
+    """What is in a Vault: mounts, policies, tokens, secrets."""
     return {
         "mounts": sorted(api.do("GET", "/sys/mounts")["data"]),
         "policies": api.do("LIST", "/sys/policies/acl")["data"]["keys"],
@@ -251,18 +227,14 @@ def everything(api: VaultApi) -> dict[str, object]:
 
 
 def token_with(api: VaultApi, policy: str, text: str) -> str:
-    """
-    A token that may do what the policy says, and nothing else.
-    """
+    """A token that may do what the policy says, and nothing else."""
     api.do("POST", f"/sys/policies/acl/{policy}", {"policy": text})
     made = api.do("POST", "/auth/token/create", {"policies": [policy], "ttl": "1h", "no_parent": True})
     return made["auth"]["client_token"]
 
 
 def measure_a_little(session: VaultSession) -> None:
-    """
-    Each operation, by both instruments.
-    """
+    """Each operation, by both instruments."""
     for operation in session.operations():
         connection = session.connect()
         try:
@@ -275,18 +247,14 @@ def measure_a_little(session: VaultSession) -> None:
 @pytest.mark.servers
 class TestVaultSession:
     def test_operations(self, session: VaultSession) -> None:
-        """
-        The floor, then the published rows under their titles.
-        """
+        """The floor, then the published rows under their titles."""
         found = {operation.name: operation.title for operation in session.operations()}
         assert (FLOOR, TITLES) == (next(iter(found)), {name: found[name] for name in found if name != FLOOR})
 
     @pytest.mark.parametrize("name", [FLOOR, *TITLES])
     @pytest.mark.parametrize("instrument", [by_engine, by_driver])
     def test_every_call_is_right(self, session: VaultSession, name: str, instrument: Any) -> None:
-        """
-        Each operation is answered right by either instrument, for several users, round after round.
-        """
+        """Each operation is answered right by either instrument, for several users, round after round."""
         users = 3 if instrument is by_engine else 1
         connections = [session.connect() for _ in range(users)]
         try:
@@ -297,9 +265,7 @@ class TestVaultSession:
                 connection.close()
 
     def test_facts(self, session: VaultSession) -> None:
-        """
-        The product, its version and what is measured with are told.
-        """
+        """The product, its version and what is measured with are told."""
         facts = session.facts()
         assert facts.product.endswith(facts.version)
         assert "inmem (in memory, as in development mode)" == facts.settings["storage"]
@@ -307,9 +273,7 @@ class TestVaultSession:
         assert "rsa 2048, issued with their key, not stored" == facts.settings["certificates"]
 
     def test_wrong_answers_are_told(self, session: VaultSession, api: VaultApi) -> None:
-        """
-        A key that was removed meanwhile is an error on each call, and told by the sampled answer.
-        """
+        """A key that was removed meanwhile is an error on each call, and told by the sampled answer."""
         connection = session.connect()
         try:
             api.do("DELETE", f"/{OWN_KV}/metadata/devperf/kept/000")
@@ -327,9 +291,7 @@ class TestVaultSession:
 @pytest.mark.servers
 class TestTidiness:
     def test_clean_leaves_nothing(self, service: Service, session: VaultSession, api: VaultApi) -> None:
-        """
-        After a visit mounts, policies, tokens and secrets are what they were before; a second cleaning is harmless.
-        """
+        """After a visit mounts, policies, tokens and secrets are what they were before; a second cleaning is harmless."""
         session.clean()
         before = everything(api)
         visit = open_session(service)
@@ -347,9 +309,7 @@ class TestTidiness:
     def test_next_visit_removes_what_a_killed_one_left(
         self, service: Service, session: VaultSession, api: VaultApi
     ) -> None:
-        """
-        A visit that ended without cleaning leaves nothing after the next one, not even tokens.
-        """
+        """A visit that ended without cleaning leaves nothing after the next one, not even tokens."""
         session.clean()
         before = everything(api)
         killed, visit = open_session(service), open_session(service)
@@ -369,9 +329,7 @@ class TestTidiness:
     def test_refuses_a_foreign_mount(
         self, service: Service, session: VaultSession, api: VaultApi, mount: str
     ) -> None:
-        """
-        A mount of our name that we did not make is neither used nor removed.
-        """
+        """A mount of our name that we did not make is neither used nor removed."""
         session.clean()
         visit = open_session(service)
         api.do("POST", f"/sys/mounts/{mount}", {"type": "kv", "description": "somebody's"})
@@ -391,9 +349,7 @@ class TestTidiness:
             session.prepare()
 
     def test_refuses_a_foreign_policy(self, service: Service, session: VaultSession, api: VaultApi) -> None:
-        """
-        A policy of our name that we did not make stays, and costs the row that needs it.
-        """
+        """A policy of our name that we did not make stays, and costs the row that needs it."""
         session.clean()
         visit = open_session(service)
         api.do("POST", f"/sys/policies/acl/{POLICY}", {"policy": "# somebody's\n"})
@@ -413,15 +369,13 @@ class TestPrivileges:
     def test_documented_policy_is_enough(
         self, service: Service, session: VaultSession, api: VaultApi
     ) -> None:
-        """
-        With a token of the policy that is documented everything is measured and removed.
-        """
+        """With a token of the policy that is documented everything is measured and removed."""
         session.clean()
         token = token_with(api, "documented", DOCUMENTED)
         before = everything(api)
         visit = open_session(replace(service, credentials=Credentials("token", token)))
         try:
-            assert [] == visit.spoilers()
+            assert [] == visit.preflight()
             visit.prepare()
             assert {} == visit.unmeasurable
             measure_a_little(visit)
@@ -435,14 +389,12 @@ class TestPrivileges:
     def test_without_mounts_a_folder_is_used(
         self, service: Service, session: VaultSession, api: VaultApi
     ) -> None:
-        """
-        A token that may only use `secret/devperf/` measures there, and says what it cannot; nothing is left.
-        """
+        """A token that may only use `secret/devperf/` measures there, and says what it cannot; nothing is left."""
         token = token_with(api, "narrow", NARROW)
         before = everything(api)
         visit = open_session(replace(service, credentials=Credentials("token", token)))
         try:
-            folder, certificates, tokens = visit.spoilers()
+            folder, certificates, tokens = visit.preflight()
             assert "the folder secret/devperf/ is used" in folder
             assert certificates.startswith("certificates are not measured: missing privilege")
             assert tokens.startswith("tokens are not measured: missing privilege")
@@ -463,9 +415,7 @@ class TestPrivileges:
     def test_foreign_keys_in_the_folder_stay(
         self, service: Service, session: VaultSession, api: VaultApi
     ) -> None:
-        """
-        Keys at `secret/devperf/` that are not ours are neither measured with nor removed.
-        """
+        """Keys at `secret/devperf/` that are not ours are neither measured with nor removed."""
         token = token_with(api, "narrow", NARROW)
         api.do("POST", "/secret/data/devperf/theirs", {"data": {"a": "b"}})
         visit = open_session(replace(service, credentials=Credentials("token", token)))
@@ -480,9 +430,7 @@ class TestPrivileges:
             api.do("DELETE", "/sys/policies/acl/narrow")
 
     def test_token_that_was_revoked(self, service: Service, api: VaultApi) -> None:
-        """
-        A token that has ended is refused in one sentence, which does not show it.
-        """
+        """A token that has ended is refused in one sentence, which does not show it."""
         token = token_with(api, "narrow", NARROW)
         api.do("POST", "/auth/token/revoke", {"token": token})
         with pytest.raises(ServiceRefused, match="has expired or was revoked") as caught:
@@ -494,9 +442,7 @@ class TestPrivileges:
 @pytest.mark.servers
 class TestStarting:
     def test_settings_that_it_refuses(self, tmp_path: Path) -> None:
-        """
-        A Vault that refuses its settings is missing, with its own words.
-        """
+        """A Vault that refuses its settings is missing, with its own words."""
         if find_server("vault") is None:
             pytest.skip("no Vault on this machine")
         folders = Folders(tmp_path)
@@ -510,9 +456,7 @@ class TestStarting:
             down("refusing", folders, lambda _: None)
 
     def test_sample_secrets(self, api: VaultApi) -> None:
-        """
-        What the reference APIs are asked for is there, at version 1.
-        """
+        """What the reference APIs are asked for is there, at version 1."""
         for name in SAMPLES:
             found = api.do("GET", f"/secret/data/{name}")["data"]
             assert (1, "sample") == (found["metadata"]["version"], found["data"]["username"])
@@ -522,9 +466,7 @@ class TestStarting:
 class TestSealed:
     @pytest.mark.parametrize("storage", ["inmem", "raft"])
     def test_sealed_and_unsealed(self, tmp_path: Path, storage: str) -> None:
-        """
-        A sealed Vault is refused with the remedy, calls to it are errors, and unsealed it has kept everything.
-        """
+        """A sealed Vault is refused with the remedy, calls to it are errors, and unsealed it has kept everything."""
         if find_server("vault") is None:
             pytest.skip("no Vault on this machine")
         folders = Folders(tmp_path)
@@ -556,9 +498,7 @@ class TestSealed:
 
 
 def open_session_when_active(service: Service) -> VaultSession:
-    """
-    The unseal is answered before the server is active.
-    """
+    """The unseal is answered before the server is active."""
     ends = time.monotonic() + 60
     while True:
         try:
@@ -571,9 +511,7 @@ def open_session_when_active(service: Service) -> VaultSession:
 @pytest.mark.servers
 class TestCannedAnswers:
     def test_recorded_answers_are_those_of_a_vault(self, service: Service, api: VaultApi) -> None:
-        """
-        The answers that the tests without a server rely on are what a real one says.
-        """
+        """The answers that the tests without a server rely on are what a real one says."""
         health = json.loads(api.ask("GET", "/sys/health").body)
         assert WELL.keys() <= health.keys()
         assert [False, True] == [health["sealed"], health["initialized"]]
