@@ -34,7 +34,7 @@ OWNERS = {
     "pymongo": ("services/mongodb/",),
     "bson": ("services/mongodb/",),
     "markdown_it": ("report/",),
-    "yaml": ("analyse/",),
+    "yaml": ("services/reference_api/",),
     "requests": ("services/vault/",),
     "httpx": ("services/reference_api/", "services/http/"),
 }

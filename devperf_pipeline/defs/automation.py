@@ -22,7 +22,7 @@ from devperf_pipeline.model import Stack
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.credentials import with_credentials
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline.stack.host import host_facts
+from devperf_pipeline.stack.host import WATCHED, host_facts
 from devperf_pipeline.stack.stack_file import load_stack
 
 LATE = dt.timedelta(minutes=30)
@@ -35,8 +35,6 @@ BUSY = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-HOST_FACTS = ("cpu_model", "cpu_cores", "memory_bytes", "os", "kernel", "architecture")
-"""What makes another machine of this one; its clock or its load does not."""
 
 baseline_job = dg.define_asset_job(
     "baseline",
@@ -67,7 +65,7 @@ def fingerprints(stack: Stack, folders: Folders) -> dict[str, str]:
     Servers that this project starts are told by their binaries and stack file, without starting anything; others
     are asked. One that does not answer has no fingerprint: nothing is known, so nothing has changed.
     """
-    host = {key: value for key, value in host_facts(folders.data).items() if key in HOST_FACTS}
+    host = {key: value for key, value in host_facts(folders.data).items() if key in WATCHED}
     if stack.managed:
         seen: Mapping[str, object] = lifecycle.would_run(stack)
     else:

@@ -17,7 +17,7 @@ from devperf_pipeline.services import role_of, title_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from devperf_pipeline.analyse.ranking import Reading
+    from devperf_pipeline.analyse.judgements import Reading
 
 WIDTH = 860
 LEAST_BASELINES = 3

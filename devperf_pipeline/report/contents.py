@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from devperf_pipeline.analyse.changes import changes as changes_of
-from devperf_pipeline.analyse.findings import findings as findings_of
-from devperf_pipeline.analyse.findings import layers
-from devperf_pipeline.analyse.lint import Contradiction, contradictions
+from devperf_pipeline.analyse.judgements import Contradiction, contradictions, layers
+from devperf_pipeline.analyse.judgements import changes as changes_of
+from devperf_pipeline.analyse.judgements import findings as findings_of
 from devperf_pipeline.report import comparison_charts, table_cells
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report.charts import latency_curve, overview
@@ -33,7 +32,7 @@ from devperf_pipeline.report.sections import (
 from devperf_pipeline.report.sections.services import drivers, how_to_read, services, settings
 
 if TYPE_CHECKING:
-    from devperf_pipeline.analyse.ranking import Ranking
+    from devperf_pipeline.analyse.judgements import Ranking
     from devperf_pipeline.report.report_data import Picture
     from devperf_pipeline.store.warehouse import Connection
 

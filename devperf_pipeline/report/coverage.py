@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from devperf_pipeline.analyse.lint import contradictions
+from devperf_pipeline.analyse.judgements import contradictions
 from devperf_pipeline.errors import StoreError
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report import terminal
 from devperf_pipeline.store.warehouse import connect, query
 
 if TYPE_CHECKING:
-    from devperf_pipeline.analyse.lint import Contradiction
+    from devperf_pipeline.analyse.judgements import Contradiction
     from devperf_pipeline.stack.folders import Folders
     from devperf_pipeline.store.warehouse import Connection
 

@@ -3,18 +3,14 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from devperf_pipeline.analyse.ranking import rankings
+from devperf_pipeline.analyse.judgements import rankings
 from devperf_pipeline.errors import StoreError
 from devperf_pipeline.report.report_data import Part, Picture, Row, Run, shown
 from devperf_pipeline.services import place_of
-from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store.warehouse import query
 
 if TYPE_CHECKING:
     from devperf_pipeline.store.warehouse import Connection
-
-CONTRACT = "openapi.yaml"
-"""What the reference APIs have in common, in their folder."""
 
 _OPTIONAL = ("state", "reason", "product", "version", "seen_in", "last_reason")
 """What is unknown of a service that only has rows."""
@@ -47,7 +43,7 @@ def picture(con: "Connection", baseline_id: str | None = None) -> Picture:
             )
             for name in names
         ],
-        rankings=rankings(con, run.baseline_id, Folders.find().reference_apis / CONTRACT),
+        rankings=rankings(con, run.baseline_id),
     )
 
 

@@ -8,7 +8,7 @@ and all of it together (`Picture`).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from devperf_pipeline.analyse.ranking import Ranking
+from devperf_pipeline.analyse.judgements import Ranking
 from devperf_pipeline.model import Instrument, ServiceState
 from devperf_pipeline.services import kind_of, role_of, title_of
 from devperf_pipeline.services.operation import FLOOR

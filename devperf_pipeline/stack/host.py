@@ -9,11 +9,27 @@ import platform
 import shutil
 import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import psutil
 
 from devperf_pipeline.stack.virtualization import virtual_facts
+
+WATCHED: Mapping[str, Literal["another machine", "told beside"]] = {
+    **dict.fromkeys(
+        ("cpu_model", "cpu_cores", "cpu_cores_usable", "memory_bytes", "architecture", "virtualization"),
+        "another machine",
+    ),
+    **dict.fromkeys(("os", "kernel"), "told beside"),
+}
+"""
+The facts whose change starts a new baseline, and what it means for figures of before.
+
+Those of another machine are not compared. A new kernel or system is what a comparison should show the effect of: its
+figures are compared, and the change is told beside them. Clock, governor and load change by themselves.
+"""
 
 UNKNOWN = "unknown"
 ALIKE = "all alike"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 
+from devperf_pipeline.store.rules import RULE_MACROS
 from devperf_pipeline.store.sql_files import statement
 
 PUBLISHED = {
@@ -47,8 +48,10 @@ UNIONS: Mapping[str, tuple[str, ...]] = {
 }
 """Views that are put together from several statements."""
 
-MACROS = ("coverage_of", "compare", "history", "ranking", "slowest", "percentile_of")
-"""Table macros: views with arguments."""
+ASKED = ("coverage_of", "compare", "history", "ranking", "slowest", "percentile_of")
+"""Table macros (views with arguments) over everything else."""
+
+MACROS = (*RULE_MACROS, *ASKED)
 
 
 def publications() -> Path:
@@ -74,6 +77,6 @@ def add_questions(con: duckdb.DuckDBPyConnection) -> None:
     for view, parts in UNIONS.items():
         union = "\nunion all by name\n".join(f"(\n{statement(part)}\n)" for part in parts)
         con.execute(f"create view {view} as\n{union}")
-    for macro in MACROS:
+    for macro in ASKED:
         con.execute(statement(f"macro_{macro}"))
     con.execute(statement("view_coverage"))

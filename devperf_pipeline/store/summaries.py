@@ -18,6 +18,8 @@ import polars as pl
 
 from devperf_pipeline.errors import StoreError
 from devperf_pipeline.model import Baseline
+from devperf_pipeline.services import title_of
+from devperf_pipeline.services.reference_api.contract import Contract
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import load_tests, resource_use, summary
 from devperf_pipeline.store.baseline_file import NAME, SCHEMA_VERSION, read_baseline
@@ -63,7 +65,7 @@ BASELINES = {
 INFRASTRUCTURE: Schema = dict.fromkeys(("baseline_id", "service", "key", "value"), pl.String)
 
 SERVICES: Schema = dict.fromkeys(
-    ("baseline_id", "service", "product", "version", "state", "reason"), pl.String
+    ("baseline_id", "service", "title", "product", "version", "state", "reason"), pl.String
 )
 
 ANSWERS = {
@@ -72,6 +74,7 @@ ANSWERS = {
     "route": pl.String,
     "status": pl.Int32,
     "shape": pl.String,
+    "problem": pl.String,
 }
 
 
@@ -124,8 +127,8 @@ def forget(folders: Folders) -> None:
     shutil.rmtree(folders.data / "derived", ignore_errors=True)
 
 
-def staged(found: Collected, workshop: Path) -> dict[str, list[str]]:
-    """For each table the Parquet files that it is made from."""
+def staged(found: Collected, workshop: Path, contract: Contract | None) -> dict[str, list[str]]:
+    """For each table the Parquet files that it is made from; answers are held against `contract`."""
     frames = {
         "baselines": pl.DataFrame(
             [_baseline_row(baseline) for baseline in found.baselines], schema=BASELINES
@@ -141,7 +144,7 @@ def staged(found: Collected, workshop: Path) -> dict[str, list[str]]:
             orient="row",
         ),
         "answers": pl.DataFrame(
-            [row for baseline in found.baselines for row in _answers(baseline)],
+            _answers(found.baselines, contract),
             schema=ANSWERS,
             orient="row",
         ),
@@ -270,13 +273,22 @@ def _services(baseline: Baseline) -> list[tuple[str | None, ...]]:
         facts = baseline.facts.get(service)
         product, version = (facts.product, facts.version) if facts else (None, None)
         state, reason = baseline.states.get(service), baseline.reasons.get(service)
-        rows.append((baseline.id, service, product, version, state, reason))
+        rows.append((baseline.id, service, title_of(service), product, version, state, reason))
     return rows
 
 
-def _answers(baseline: Baseline) -> list[tuple[str, str, str, int, str]]:
-    return [
-        (baseline.id, service, answer.route, answer.status, json.dumps(dict(answer.shape), sort_keys=True))
-        for service, answers in baseline.answers.items()
-        for answer in answers
-    ]
+def _answers(
+    baselines: Sequence[Baseline], contract: Contract | None
+) -> list[tuple[str, str, str, int, str, str | None]]:
+    # APIs answer the same in most baselines, so each answer is held against the contract once.
+    problems: dict[tuple[str, int, str], str | None] = {}
+    rows: list[tuple[str, str, str, int, str, str | None]] = []
+    for baseline in baselines:
+        for service, answers in baseline.answers.items():
+            for answer in answers:
+                shape = json.dumps(dict(answer.shape), sort_keys=True)
+                key = (answer.route, answer.status, shape)
+                if contract and key not in problems:
+                    problems[key] = contract.wrong(answer)
+                rows.append((baseline.id, service, *key, problems.get(key)))
+    return rows

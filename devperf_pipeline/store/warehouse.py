@@ -19,9 +19,11 @@ from typing import Any
 import duckdb
 
 from devperf_pipeline.errors import StoreError
+from devperf_pipeline.services.reference_api import contract
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import summaries
 from devperf_pipeline.store.questions import MACROS, PUBLISHED, add_questions
+from devperf_pipeline.store.rules import RULE_TABLES, add_rules
 from devperf_pipeline.store.sql_files import literal, meanings, statement
 from devperf_pipeline.store.whole_files import REBUILD, not_written, sync_file, sync_folder
 
@@ -31,6 +33,9 @@ STORAGE = "v1.2.0"
 """The file format: the newest that clients from DuckDB 1.2 on can open."""
 
 LOCK_WAIT_S = 60.0
+
+CONTRACT = "openapi.yaml"
+"""What the reference APIs have in common, in their folder."""
 
 TABLES = (
     "baselines",
@@ -46,20 +51,12 @@ TABLES = (
     "memory_per_request",
 )
 
-DERIVED_VIEWS = ("machines", "current", "differences", "agreements")
-"""The views over other tables and views, in the order in which they need each other."""
-
-DERIVED_TABLES = ("findings",)
-"""The tables made of other tables and views: too much work for each question over many baselines."""
-
 FILES = {
     "samples": ("samples.parquet", "view_calls"),
     "warmups": ("warmups.parquet", "view_calls"),
     "resource_samples": ("resources.parquet", "view_resource_samples"),
 }
 """The views over the files of all baselines, each with its file and the statement that reads it."""
-
-VIEWS = (*FILES, *DERIVED_VIEWS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +91,8 @@ def build(folders: Folders, *, anew: bool = False) -> BuildReport:
         beside = workshop / "devperf.duckdb"
         try:
             found = summaries.collect(folders)
-            samples, rows = _fill(beside, folders, summaries.staged(found, workshop))
+            staged = summaries.staged(found, workshop, contract.load(folders.reference_apis / CONTRACT))
+            samples, rows = _fill(beside, folders, staged)
             sync_file(beside)
             # A log of the old file beside the new one would make the new one unreadable.
             folders.warehouse.with_name(folders.warehouse.name + ".wal").unlink(missing_ok=True)
@@ -216,16 +214,13 @@ def _fill(path: Path, folders: Folders, staged: dict[str, list[str]]) -> tuple[i
                 "$folder", literal(_as_pattern(folders.samples))
             )
             con.execute(f"create view {view} as\n{text}")
-        for view in DERIVED_VIEWS:
-            con.execute(statement(f"view_{view}"))
-        for table in DERIVED_TABLES:
-            con.execute(statement(f"table_{table}"))
+        add_rules(con)
         add_questions(con)
         for name, texts in meanings().items():
             if name in MACROS:
                 con.execute(f"comment on macro table {name} is {literal(texts['row'])}")
                 continue
-            kind = "table" if name in (*TABLES, *DERIVED_TABLES, *PUBLISHED) else "view"
+            kind = "table" if name in (*TABLES, *RULE_TABLES, *PUBLISHED) else "view"
             con.execute(f"comment on {kind} {name} is {literal(texts['row'])}")
             for column, text in texts.items():
                 if column != "row":

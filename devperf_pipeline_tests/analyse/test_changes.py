@@ -1,6 +1,6 @@
 from typing import TYPE_CHECKING
 
-from devperf_pipeline.analyse.changes import changes
+from devperf_pipeline.analyse.judgements import changes
 from devperf_pipeline.store.warehouse import connect
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class TestChanges:
             found = changes(con, now)
 
         assert found
-        words = [(row.operation, row.metric, row.verdict.word) for row in found.rows]
+        words = [(row.operation, row.metric, row.verdict) for row in found.rows]
         assert [("get", "p50", "slower"), ("get", "p95", "slower")] == words
         assert found.drift is None
 
@@ -76,7 +76,7 @@ class TestChanges:
 
         assert found
         assert found.drift == 2
-        words = {row.service: row.verdict.word for row in found.rows}
+        words = {row.service: row.verdict for row in found.rows}
         assert {"redis": "cannot tell", "vault": "faster"} == words
 
     def test_repeats_are_counted_without_the_new_one(self, warehouse: "Warehouse") -> None:
@@ -90,8 +90,8 @@ class TestChanges:
             found = changes(con, now)
 
         assert found
-        assert not found.rows[0].verdict.provisional
-        assert found.rows[0].verdict.word == "slower"
+        assert not found.rows[0].provisional
+        assert found.rows[0].verdict == "slower"
 
     def test_busy_rounds_are_left_out(self, warehouse: "Warehouse") -> None:
         """Rounds in which others used the cores give no verdict."""
@@ -102,7 +102,7 @@ class TestChanges:
             found = changes(con, now)
 
         assert found
-        assert {"cannot tell"} == {row.verdict.word for row in found.rows}
+        assert {"cannot tell"} == {row.verdict for row in found.rows}
         assert found.drift is None
 
     def test_another_machine_is_not_comparable(self, warehouse: "Warehouse") -> None:
@@ -115,5 +115,5 @@ class TestChanges:
             found = changes(con, now)
 
         assert found
-        assert "another machine: cpu_cores 2 before, 4 now" == found.rows[0].verdict.reason
+        assert "another machine: cpu_cores 2 before, 4 now" == found.rows[0].reason
         assert [("host", "cpu_cores", "2", "4")] == found.infrastructure

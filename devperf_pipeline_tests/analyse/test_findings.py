@@ -2,7 +2,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from devperf_pipeline.analyse.findings import Finding, findings, layers
+from devperf_pipeline.analyse.judgements import Finding, findings, layers
 from devperf_pipeline.store.warehouse import connect
 
 if TYPE_CHECKING:

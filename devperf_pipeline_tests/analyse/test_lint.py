@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from devperf_pipeline.analyse.lint import contradictions
+from devperf_pipeline.analyse.judgements import contradictions
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import warehouse
 from devperf_pipeline.store.questions import publications

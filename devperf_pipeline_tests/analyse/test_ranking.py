@@ -1,52 +1,83 @@
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from devperf_pipeline.analyse.parity import Parity
-from devperf_pipeline.analyse.ranking import AGGREGATED, Ranking, Reading, ranked, rankings
+from devperf_pipeline.analyse.judgements import Ranking, rankings
 from devperf_pipeline.measure.plan import Profile
 from devperf_pipeline.measure.run import RunOptions, measure
 from devperf_pipeline.model import Address, Service, Stack
 from devperf_pipeline.report.render import render
+from devperf_pipeline.services import title_of
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import warehouse
 from devperf_pipeline.store.samples import SampleStore
+from devperf_pipeline.store.warehouse import connect
 from devperf_pipeline_tests.services.fake_apis import Api, Reply, Request, serving
 
-FAST = Reading(
-    service="gin",
-    route=AGGREGATED,
-    n=500,
-    valid=True,
-    invalid_reason=None,
-    placement="together:1",
-    p50_ns=20_000,
-    p95_ns=30_000,
-    p95_low_ns=29_000,
-    p95_high_ns=31_000,
-    aggregation="sequential",
-)
-SLOW = replace(FAST, service="express", p50_ns=50_000, p95_ns=70_000)
-THIRD = replace(FAST, service="actix", p50_ns=60_000, p95_ns=80_000)
+if TYPE_CHECKING:
+    from devperf_pipeline_tests.report.conftest import Warehouse
+
+ROUTE = "GET /health/all"
+WELL = {"status": "string: healthy", "dependencies.vault.status": "string: healthy"}
 
 
-def of(*readings: Reading, others: dict[str, str] | None = None) -> Ranking:
-    same = Parity(route=AGGREGATED, same=("express", "gin", "actix"), others=others or {})
-    return ranked(same, readings)
+@pytest.fixture(name="of")
+def _of(warehouse: "Warehouse") -> Callable[..., Ranking]:
+    """
+    The ranking of one route, of one baseline: for each service the values of its reading and answer that are not as
+    usual; None where it answered and was not measured.
+    """
+
+    def of(route: str = ROUTE, **services: dict[str, Any] | None) -> Ranking:
+        run = warehouse.baseline(25)
+        for number, (service, values) in enumerate(services.items(), 1):
+            told = values or {}
+            shape = json.dumps(told.pop("shape", WELL))
+            status, problem = told.pop("status", 200), told.pop("problem", None)
+            warehouse.row(
+                "answers",
+                baseline_id=run,
+                service=service,
+                route=route,
+                status=status,
+                shape=shape,
+                problem=problem,
+            )
+            warehouse.service(run, service, title=title_of(service))
+            warehouse.fact(run, service, "aggregation", told.pop("aggregation", "sequential"))
+            if values is not None:
+                p95_ns = told.pop("p95_ns", number * 30_000)
+                warehouse.reading(run, service, "get-route", title=route, p95_ns=p95_ns, **told)
+        with connect(warehouse.folders) as con:
+            [found] = rankings(con, run)
+        assert route == found.route
+        return found
+
+    return of
+
+
+def names(ranking: Ranking) -> list[str]:
+    return [place.service for place in ranking.places]
 
 
 class TestRanked:
-    def test_least_p95_first(self) -> None:
-        """Whatever order the readings come in."""
-        assert (FAST, SLOW, THIRD) == of(SLOW, THIRD, FAST).places
+    def test_least_p95_first(self, of: Callable[..., Ranking]) -> None:
+        """Whatever order the services come in; of the same p95 the least p50 first."""
+        found = of(
+            express={"p95_ns": 70_000, "p50_ns": 60_000},
+            gin={"p95_ns": 30_000},
+            actix={"p95_ns": 70_000, "p50_ns": 50_000},
+        )
+
+        assert (["gin", "actix", "express"], {}) == (names(found), found.left_out)
 
     @pytest.mark.parametrize(
         ("changed", "why"),
@@ -61,30 +92,90 @@ class TestRanked:
                 {"aggregation": "concurrent"},
                 "it does other work: it asks its dependencies all at once, the others one after the other",
             ),
+            (None, "it has no reading in this baseline"),
         ],
     )
-    def test_left_out(self, changed: dict[str, Any], why: str) -> None:
+    def test_left_out(self, of: Callable[..., Ranking], changed: dict[str, Any] | None, why: str) -> None:
         """A reading that cannot be compared is left out, with the reason."""
-        found = of(SLOW, replace(FAST, **changed), THIRD)
+        found = of(express={}, gin=changed, actix={})
 
-        assert ((SLOW, THIRD), {"gin": why}) == (found.places, found.left_out)
+        assert (["express", "actix"], {"gin": why}) == (names(found), found.left_out)
 
-    def test_no_reading(self) -> None:
-        """Who answered and was not measured is named."""
-        assert {"gin": "it has no reading in this baseline"} == of(SLOW, THIRD).left_out
-
-    def test_another_answer(self) -> None:
-        """Who answered otherwise keeps the reason that parity found."""
-        same = Parity(route=AGGREGATED, same=("express",), others={"gin": "it is another answer"})
-
-        assert {"gin": "it is another answer"} == ranked(same, [SLOW, FAST]).left_out
-
-    def test_order_matters_only_where_several_are_asked(self) -> None:
+    def test_order_matters_only_where_several_are_asked(self, of: Callable[..., Ranking]) -> None:
         """How dependencies are asked changes nothing of a route that asks one."""
-        same = Parity(route="GET /health", same=("express", "gin"), others={})
-        found = ranked(same, [replace(SLOW, aggregation="concurrent"), FAST])
+        assert {} == of("GET /health", express={"aggregation": "concurrent"}, gin={}).left_out
 
-        assert {} == found.left_out
+
+class TestParity:
+    @pytest.mark.parametrize(
+        ("services", "left_out"),
+        [
+            ({"gin": {}, "actix": {}}, {}),
+            # Without a contract the answer that most gave counts, and the difference of another is named.
+            (
+                {
+                    "gin": {"shape": WELL | {"dependencies.vault.status": "string: absent"}},
+                    "actix": {},
+                    "express": {},
+                },
+                {
+                    "gin": "its answer differs from that of Actix Web, Express: dependencies.vault.status is absent, not healthy"
+                },
+            ),
+            # Of two different answers the one that succeeded counts.
+            (
+                {"gin": {"shape": {}, "status": 503}, "actix": {}},
+                {"gin": "its answer differs from that of Actix Web: status 503, not 200"},
+            ),
+            # Two that break the contract in the same way do not make their answer the right one.
+            (
+                {
+                    **{
+                        name: {"shape": {"state": "string"}, "problem": "no field status"}
+                        for name in ("gin", "actix")
+                    },
+                    "express": {},
+                },
+                dict.fromkeys(("actix", "gin"), "its answer is not as the contract says: no field status"),
+            ),
+            # APIs of which only routes are known are held to the contract only where a reference API answered, too.
+            (
+                {
+                    name: {"shape": {"answer": "no JSON"}, "problem": "no JSON"}
+                    for name in ("api", "api_next")
+                },
+                {},
+            ),
+            (
+                {"api": {"shape": {"answer": "no JSON"}, "problem": "no JSON"}, "gin": {}},
+                {"api": "its answer is not as the contract says: no JSON"},
+            ),
+            # Of as many answers an API of which nothing is known sets no example.
+            (
+                {"api": {"shape": WELL | {"more": "null"}}, "gin": {}},
+                {"api": "its answer differs from that of Gin: there is more"},
+            ),
+            # Three differences are named, the rest is counted.
+            (
+                {
+                    "gin": {},
+                    "actix": {},
+                    "express": {"shape": WELL | {f"field-{k}": "null" for k in range(5)}},
+                },
+                {
+                    "express": "its answer differs from that of Actix Web, Gin: there is field-0, there is field-1, "
+                    "there is field-2 and 2 more"
+                },
+            ),
+        ],
+    )
+    def test_who_answered_otherwise(
+        self, of: Callable[..., Ranking], services: dict[str, dict[str, Any]], left_out: dict[str, str]
+    ) -> None:
+        """Ranked are those whose answer is right and usual; of the others what differs is told."""
+        found = of(**{name: dict(values) for name, values in services.items()})
+
+        assert (services.keys() - left_out.keys(), left_out) == ({*names(found)}, found.left_out)
 
 
 @contextmanager
@@ -142,8 +233,7 @@ def compared(folder: Path, services: tuple[Service, ...]) -> tuple[dict[str, Ran
     warehouse.build(folders)
     con = warehouse.connect(folders)
     try:
-        contract = Folders.find().reference_apis / "openapi.yaml"
-        found = {ranking.route: ranking for ranking in rankings(con, baseline.id, contract)}
+        found = {ranking.route: ranking for ranking in rankings(con, baseline.id)}
         macro = con.execute("select service from ranking('/health') where why_not is null").fetchall()
     finally:
         con.close()
@@ -246,10 +336,7 @@ class TestRealApis:
         warehouse.build(folders)
         con = warehouse.connect(folders)
         try:
-            found = {
-                ranking.route: ranking
-                for ranking in rankings(con, baseline.id, Folders.find().reference_apis / "openapi.yaml")
-            }
+            found = {ranking.route: ranking for ranking in rankings(con, baseline.id)}
         finally:
             con.close()
         report = render(folders, baseline.id).report.read_text("utf-8")

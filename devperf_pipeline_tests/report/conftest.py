@@ -8,8 +8,9 @@ import duckdb
 import pytest
 
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.store.rules import add_rules
 from devperf_pipeline.store.sql_files import statement
-from devperf_pipeline.store.warehouse import DERIVED_TABLES, DERIVED_VIEWS, TABLES
+from devperf_pipeline.store.warehouse import TABLES
 
 CALLS = """
 create table calls (
@@ -34,16 +35,15 @@ class Warehouse:
         self._con.execute(f"create view resource_samples as {statement('view_resource_samples_empty')}")
         self._con.execute("create table readings as from resource_samples")
         self._con.execute("create or replace view resource_samples as from readings")
-        for view in DERIVED_VIEWS:
-            self._con.execute(statement(f"view_{view}"))
+        self._con.begin()  # a transaction a row would be a write to the disk a row
 
     @property
     def folders(self) -> Folders:
         """Where the warehouse is. Asking for it ends the filling: nobody else opens a file that is being written."""
         if not self._full:
             self._full = True
-            for table in DERIVED_TABLES:
-                self._con.execute(statement(f"table_{table}"))
+            add_rules(self._con)
+            self._con.commit()
             self._con.close()
         return self._folders
 

@@ -2,7 +2,7 @@ import re
 from itertools import pairwise
 from typing import Any
 
-from devperf_pipeline.analyse.ranking import Reading
+from devperf_pipeline.analyse.judgements import Reading
 from devperf_pipeline.report.chart_style import COLOURS, colour_of, colours_of
 from devperf_pipeline.report.comparison_charts import history, ranking_bars, sweep, timeline
 from devperf_pipeline.services import CATALOGUE
@@ -17,8 +17,8 @@ def texts(svg: str | None) -> list[str]:
 
 def place(service: str, p95_ns: int) -> Reading:
     return Reading(
-        service=service, route="GET /health/all", n=500, valid=True, invalid_reason=None, placement="free",
-        p50_ns=p95_ns // 2, p95_ns=p95_ns, p95_low_ns=p95_ns - 1_000, p95_high_ns=p95_ns + 1_000, aggregation=None,
+        service=service, n=500,
+        p50_ns=p95_ns // 2, p95_ns=p95_ns, p95_low_ns=p95_ns - 1_000, p95_high_ns=p95_ns + 1_000,
     )  # fmt: skip
 
 

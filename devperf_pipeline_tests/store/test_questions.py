@@ -1,5 +1,4 @@
 import csv
-import itertools
 import os
 import subprocess
 import sys
@@ -10,12 +9,13 @@ from typing import Any
 import duckdb
 import pytest
 
-from devperf_pipeline.analyse.changes import changes
-from devperf_pipeline.analyse.ranking import rankings
+from devperf_pipeline.analyse.judgements import rankings
+from devperf_pipeline.errors import StoreError
 from devperf_pipeline.model import IMPORTED, Baseline, Benchmark, Facts, Load, Round, RouteAnswer
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import warehouse
+from devperf_pipeline.store.question import ask as answered
 from devperf_pipeline.store.questions import publications
 
 Measure = Callable[..., Baseline]
@@ -381,43 +381,69 @@ class TestCompare:
         warehouse.build(folders)
         name = "redis/get-hit/closed-10/engine"
 
-        assert "not comparable: placed together:1 in a, apart:1|0 in b" == verdicts(folders, a, b)[name][0]
-        assert verdicts(folders, a, c)[name][0].startswith(
-            "not comparable: b is not valid: 2,000 of 2,000 calls"
-        )
-        assert "not comparable: only a has it" == verdicts(folders, a, d)[name][0]
+        assert "not comparable: placed together:1 before, apart:1|0 now" == verdicts(folders, a, b)[name][0]
+        assert verdicts(folders, a, c)[name][0].startswith("invalid: now: 2,000 of 2,000 calls")
+        assert "not comparable: it was not measured now" == verdicts(folders, a, d)[name][0]
 
     def test_takes_quiet_rounds_alone(self, folders: Folders, run: Callable[..., Baseline]) -> None:
         """Rounds in which others used much of the machine say nothing of the service."""
         a, b = run(24), run(25, 2.0, other_cpu=0.9)
         warehouse.build(folders)
 
-        assert {"cannot tell: fewer than 3 rounds were long and quiet enough"} == {
+        assert {"cannot tell: fewer than 3 of its rounds were long and quiet enough now"} == {
             verdict for verdict, _ in verdicts(folders, a, b).values()
         }
 
-    def test_says_what_the_report_says(self, folders: Folders, run: Callable[..., Baseline]) -> None:
-        """The macro and `analyse/verdict.py` give every row the same word, whatever it is."""
-        factors = {10: 1.0, 11: 1.004, 12: 1.009, 13: 1.001, 14: 1.2, 15: 1.06, 16: 1.07, 17: 2.0, 18: 1.03}
-        baselines = [run(day, factor) for day, factor in factors.items()]
-        baselines.append(run(19, outcome=[4] * 400))
+    def test_is_the_table_of_the_report(self, folders: Folders, run: Callable[..., Baseline]) -> None:
+        """What `comparisons` says of a baseline and its reference, `compare` says of the two, word for word."""
+        for day, factor in enumerate((1.0, 1.004, 1.009, 1.001, 1.2, 1.06, 1.07, 2.0, 1.03), 10):
+            run(day, factor)
+        run(19, outcome=[4] * 400)
         warehouse.build(folders)
-        seen: set[str] = set()
-        for before, after in itertools.combinations(baselines, 2):
-            macro = verdicts(folders, before, after)
-            with warehouse.connect(folders) as con:
-                found = changes(con, after.id, before.id)
-            assert found is not None
-            for row in found.rows:
-                word = "not comparable" if row.verdict.word == "invalid" else row.verdict.word
-                seen.add(word)
-                assert word == macro[row.benchmark][row.metric == "p95"].split(":")[0], (
-                    before.id,
-                    after.id,
-                    row,
-                )
+        table = ask(
+            folders,
+            "select reference_id, baseline_id, benchmark, metric, verdict, reason, ratio from comparisons",
+        )
+        pairs = {(before, now) for before, now, *_ in table}
+        macro = {
+            (*pair, name, metric): (said, ratio)
+            for pair in pairs
+            for name, *both in ask(
+                folders,
+                "select benchmark, verdict, p50_ratio, p95_verdict, p95_ratio from compare($a, $b)",
+                a=pair[0],
+                b=pair[1],
+            )
+            for metric, said, ratio in (("p50", *both[:2]), ("p95", *both[2:]))
+        }
 
-        assert {"slower", "no change", "cannot tell", "not comparable"} <= seen
+        assert 9 == len(pairs)
+        assert {"slower", "no change", "cannot tell", "invalid"} <= {row[4] for row in table}
+        for *key, verdict, reason, ratio in table:
+            said, rounded = macro[*key]
+            assert said.startswith(f"{verdict}: {reason}" if reason else verdict)
+            assert rounded == (None if ratio is None else round(ratio, 3))
+
+    def test_an_unknown_baseline_is_an_error(self, folders: Folders, run: Callable[..., Baseline]) -> None:
+        """An id that no baseline has looks like one without rows, so it is named."""
+        known = run(24)
+        warehouse.build(folders)
+        with warehouse.connect(folders) as con:
+            for pair in (("x", known.id), (known.id, "x")):
+                with pytest.raises(StoreError, match="No baseline is called x"):
+                    list(answered(con, f"from compare{pair}").rows)
+
+    def test_rounds_that_differ_beyond_all_bounds_cannot_tell(
+        self, folders: Folders, measure: Measure, make_round: MakeRound
+    ) -> None:
+        """A floor that no integer holds is a floor all the same."""
+        rounds = [make_round(number, [10 ** (2 + 2 * number)] * 80) for number in range(1, 4)]
+        a, b = measure(rounds, 24), measure(rounds, 25)
+        warehouse.build(folders)
+
+        assert {("cannot tell: less than 99900 % could not be seen",) * 2} == {
+            *verdicts(folders, a, b).values()
+        }
 
     def test_what_moved_with_all_others_is_the_machine(
         self, folders: Folders, measure: Measure, make_round: MakeRound
@@ -445,15 +471,13 @@ class TestCompare:
         last = run(25, 1.08, 1.5)
         warehouse.build(folders)
         macro = verdicts(folders, baselines[-1], last)
-        with warehouse.connect(folders) as con:
-            found = changes(con, last.id, baselines[-1].id)
-        assert found is not None
-        report = {row.benchmark: row.verdict.word for row in found.rows if row.metric == "p50"}
 
-        assert ["redis/operation-0/closed-1/engine"] == [
-            name for name, word in report.items() if word == "slower"
-        ]
-        assert report == {name: said.split(":")[0] for name, (said, _) in macro.items()}
+        assert {
+            name: "slower"
+            if name == "redis/operation-0/closed-1/engine"
+            else "cannot tell: it moved with all the others, so the machine did"
+            for name in macro
+        } == {name: p50 for name, (p50, _) in macro.items()}
 
     @pytest.mark.parametrize(("before", "after"), [(HOST, {}), ({}, HOST)])
     def test_an_unknown_machine_is_another_one(
@@ -502,13 +526,17 @@ class TestMacros:
     ) -> None:
         """Who answered otherwise, asks in another way or was called too seldom has no rank, there and here."""
         route = "GET /health/all"
+        healthy = {"status": "string: healthy", "dependencies": "object"}
+        for name in ("vault", "postgres", "mysql", "mongodb", "redis", "rabbitmq"):
+            healthy |= {f"dependencies.{name}": "object", f"dependencies.{name}.status": "string: healthy"}
+            healthy |= {f"dependencies.{name}.latency_ms": "number"}
         calls = {"gin": 400, "express": 400, "actix": 400, "fastapi": 400, "fastapi_api_first": 60}
         answers = {
             service: [
                 RouteAnswer(
                     route=route,
                     status=200,
-                    shape={"status": "string"} if service != "express" else {"ok": "string"},
+                    shape=healthy if service != "express" else {"ok": "string"},
                 )
             ]
             for service in calls
@@ -537,7 +565,7 @@ class TestMacros:
         )
         warehouse.build(folders)
         with warehouse.connect(folders) as con:
-            [report] = rankings(con, baseline.id, folders.root / "no contract")
+            [report] = rankings(con, baseline.id)
         found = ask(folders, "select service, rank, why_not from ranking($path)", path=route)
 
         assert ["gin", "fastapi"] == [place.service for place in report.places]

@@ -158,7 +158,9 @@ class TestBuild:
     def test_an_empty_warehouse_answers(self, folders: Folders) -> None:
         """Without any baseline every table and view must be there, and empty."""
         warehouse.build(folders)
-        for name in (*warehouse.TABLES, *warehouse.VIEWS):
+        for name in (
+            {*meanings()} - {*MACROS} - {*PUBLISHED} - {"host_facts", "coverage", "lint", "measurements"}
+        ):
             assert ask(folders, f"select count(*) from {name}") == [(0,)]  # noqa: S608 - our own names
 
     def test_everything_is_explained(self, folders: Folders, measure: Store, make_round: MakeRound) -> None:

@@ -5,14 +5,13 @@ import statistics
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from devperf_pipeline.analyse.verdict import LEAST_REPEATS
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report.section import Block, Lines, Section, Table, columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from devperf_pipeline.analyse.changes import Change, Changes
+    from devperf_pipeline.analyse.judgements import Change, Changes
     from devperf_pipeline.report.report_data import Picture
 
 SHOWN = 12
@@ -33,8 +32,8 @@ def changed(view: "Picture", found: "Changes | None") -> Section:
     blocks: list[Block] = [_counts(found)]
     if found.infrastructure:
         blocks += ["Not the same as then:", Lines(_facts(view, found))]
-    moved = [row for row in found.rows if row.verdict.word in {"slower", "faster"}]
-    moved.sort(key=lambda row: abs((row.verdict.ratio or 1) - 1), reverse=True)
+    moved = [row for row in found.rows if row.verdict in {"slower", "faster"}]
+    moved.sort(key=lambda row: abs((row.ratio or 1) - 1), reverse=True)
     if moved:
         blocks.append(_table(view, moved[:SHOWN]))
         if len(moved) > SHOWN:
@@ -49,7 +48,7 @@ def changed(view: "Picture", found: "Changes | None") -> Section:
 def _counts(found: "Changes") -> str:
     sentences: list[str] = []
     for metric in ("p50", "p95"):
-        words = Counter(row.verdict.word for row in found.rows if row.metric == metric)
+        words = Counter(row.verdict for row in found.rows if row.metric == metric)
         counted = ", ".join(f"{words[word]} {word}" for word in words if word in {"slower", "faster"})
         rest = ", ".join(
             f"{count} {word}" for word, count in words.items() if word not in {"slower", "faster"}
@@ -88,10 +87,10 @@ def _table(view: "Picture", rows: "Sequence[Change]") -> Table:
                 show.cell(row.title),
                 show.cell(" ".join(row.benchmark.split("/")[2:])),
                 row.metric,
-                f"**{row.verdict.word}**{', provisional' if row.verdict.provisional else ''}",
-                show.duration(row.verdict.before_ns),
-                show.duration(row.verdict.after_ns),
-                show.change(row.verdict.ratio),
+                f"**{row.verdict}**{', provisional' if row.provisional else ''}",
+                show.duration(row.before_ns),
+                show.duration(row.now_ns),
+                show.change(row.ratio),
                 show.change(_visible(row)),
             ]
             for row in rows
@@ -101,8 +100,8 @@ def _table(view: "Picture", rows: "Sequence[Change]") -> Table:
 
 def _visible(row: "Change") -> float | None:
     """The smallest change in the direction of this one that could be told."""
-    visible = row.verdict.visible
-    return 1 / visible if visible and row.verdict.word == "faster" else visible
+    visible = row.visible
+    return 1 / visible if visible and row.verdict == "faster" else visible
 
 
 def _doubts(found: "Changes") -> list[str]:
@@ -113,7 +112,7 @@ def _doubts(found: "Changes") -> list[str]:
             f"All medians together moved by {show.change(found.drift)}: that is the machine, more than any service."
         )
     sentences += _scale(found)
-    reasons = Counter(row.verdict.reason for row in found.rows if row.verdict.reason)
+    reasons = Counter(row.reason for row in found.rows if row.reason)
     if reasons:
         reason, count = reasons.most_common(1)[0]
         sentences.append(f"Of {sum(reasons.values())} that were not compared, {count}: {show.prose(reason)}.")
@@ -122,10 +121,10 @@ def _doubts(found: "Changes") -> list[str]:
 
 def _scale(found: "Changes") -> list[str]:
     """How far the figures lie from those of then, how far they must lie before that is a change, and what makes it less."""
-    compared = [row.verdict for row in found.rows if row.verdict.ratio and row.verdict.visible]
+    compared = [row for row in found.rows if row.ratio and row.visible]
     if not compared:
         return []
-    moves = sorted((abs(math.log(verdict.ratio or 1)), verdict.ratio or 1) for verdict in compared)
+    moves = sorted((abs(math.log(row.ratio or 1)), row.ratio or 1) for row in compared)
     sentences: list[str] = []
     if len(moves) >= _ENOUGH_FOR_MOST:
         most, furthest = math.exp(moves[len(moves) * 9 // 10][0]), moves[-1][1]
@@ -133,13 +132,13 @@ def _scale(found: "Changes") -> list[str]:
             f"Of {len(moves)} figures that could be compared, nine in ten lie within {_plus(most)} of then, "
             f"the furthest at {show.change(furthest)}."
         )
-    least = statistics.median(verdict.visible or 1 for verdict in compared)
-    repeats = max(verdict.repeats for verdict in compared)
-    if repeats < LEAST_REPEATS:
-        more = LEAST_REPEATS - repeats
+    least = statistics.median(row.visible or 1 for row in compared)
+    repeats = max(row.repeats for row in compared)
+    more = min(row.missing_repeats for row in compared)
+    if more:
         sentences.append(
             f"Changes below {_plus(least)} cannot be told yet: how far two runs of an unchanged stack lie apart "
-            f"on this machine is learnt from {LEAST_REPEATS} earlier baselines, and there "
+            f"on this machine is learnt from {repeats + more} earlier baselines, and there "
             f"{'is 1' if repeats == 1 else f'are {repeats}'}. Measure {'once' if more == 1 else f'{more} times'} more."
         )
     else:

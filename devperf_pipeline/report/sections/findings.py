@@ -12,7 +12,7 @@ from devperf_pipeline.report.section import Block, Lines, Section, Table, column
 from devperf_pipeline.services import place_of
 
 if TYPE_CHECKING:
-    from devperf_pipeline.analyse.findings import Finding, Layer
+    from devperf_pipeline.analyse.judgements import Finding, Layer
     from devperf_pipeline.report.report_data import Picture
 
 INTRODUCTION = (

@@ -10,7 +10,7 @@ from devperf_pipeline.report.section import Section, Table, columns
 from devperf_pipeline.services import kind_of
 
 if TYPE_CHECKING:
-    from devperf_pipeline.analyse.lint import Contradiction
+    from devperf_pipeline.analyse.judgements import Contradiction
     from devperf_pipeline.report.coverage import Cell
     from devperf_pipeline.report.report_data import Picture
 

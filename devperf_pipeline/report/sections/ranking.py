@@ -10,7 +10,7 @@ from devperf_pipeline.report.section import Block, Chart, Lines, Section, Table,
 from devperf_pipeline.report.sections import summary
 
 if TYPE_CHECKING:
-    from devperf_pipeline.analyse.ranking import Ranking, Reading
+    from devperf_pipeline.analyse.judgements import Ranking, Reading
     from devperf_pipeline.report.report_data import Picture
 
 HEADLINE = "GET /health/all"

@@ -1,17 +1,15 @@
--- One row at most: the complete baseline of the same stack before this one to compare it with. The newest that measured
--- at least half of the same benchmarks; where none did (one service alone, say), the one that measured most of them.
-with own as (
-    select benchmark from percentiles where baseline_id = $baseline_id
-),
-shared as (
-    select b.baseline_id, b.profile, b.began_at, count(*) as benchmarks
-    from baselines as b
-    join baselines as c on c.baseline_id = $baseline_id and b.stack = c.stack
-    join percentiles as p on p.baseline_id = b.baseline_id
-    where b.baseline_id < c.baseline_id and b.state = 'complete' and p.benchmark in (from own)
-    group by b.baseline_id, b.profile, b.began_at
-)
-select baseline_id, profile, epoch_ns(began_at) as began_at_ns
-from shared
-order by least(benchmarks, (select ceil(count(*) / 2) from own)) desc, baseline_id desc
-limit 1
+-- One row at most: what a baseline is compared with, and the facts of host and services that both have and that differ.
+select
+    m.reference_id,
+    epoch_ns(b.began_at) as reference_began_ns,
+    (
+        select coalesce(
+            list({service: x.service, key: x.key, before: x.value, now: y.value} order by x.service, x.key), []
+        )
+        from infrastructure as x
+        join infrastructure as y on y.baseline_id = m.baseline_id and y.service = x.service and y.key = x.key
+        where x.baseline_id = m.reference_id and y.value <> x.value
+    ) as facts
+from machines as m
+join baselines as b on b.baseline_id = m.reference_id
+where m.baseline_id = $baseline_id

@@ -4,5 +4,6 @@ create table answers (
     service varchar not null,
     route varchar not null,
     status integer not null,
-    shape varchar not null
+    shape varchar not null,
+    problem varchar
 )

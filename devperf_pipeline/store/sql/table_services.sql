@@ -2,6 +2,7 @@
 create table services (
     baseline_id varchar not null,
     service varchar not null,
+    title varchar,
     product varchar,
     version varchar,
     state varchar,

@@ -3,7 +3,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from devperf_pipeline.analyse.lint import Contradiction
+from devperf_pipeline.analyse.judgements import Contradiction
 from devperf_pipeline.report.coverage import Cell
 from devperf_pipeline.report.queries import picture
 from devperf_pipeline.report.report_data import Picture, Run

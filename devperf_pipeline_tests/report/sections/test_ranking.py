@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from devperf_pipeline.analyse.ranking import Ranking, Reading
+from devperf_pipeline.analyse.judgements import Ranking, Reading
 from devperf_pipeline.report.report_data import Picture, Run
 from devperf_pipeline.report.section import Lines, Section, Table
 from devperf_pipeline.report.sections.ranking import HEADLINE, compared, ranked, winner
@@ -16,8 +16,7 @@ VIEW = Picture(run=RUN, host={}, parts=[], rankings=[])
 
 def reading(service: str, p95_ns: int, **values: Any) -> Reading:
     found: dict[str, Any] = {
-        "route": HEADLINE, "n": 500, "valid": True, "invalid_reason": None, "placement": "together:1",
-        "p50_ns": p95_ns // 2, "p95_low_ns": p95_ns - 100_000, "p95_high_ns": p95_ns + 100_000, "aggregation": None,
+        "n": 500, "p50_ns": p95_ns // 2, "p95_low_ns": p95_ns - 100_000, "p95_high_ns": p95_ns + 100_000,
     }  # fmt: skip
     return Reading(service=service, p95_ns=p95_ns, **{**found, **values})
 

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from devperf_pipeline.analyse.contract import Contract, load
 from devperf_pipeline.model import RouteAnswer
+from devperf_pipeline.services.reference_api.contract import Contract, load
 from devperf_pipeline.stack.folders import Folders
 
 KEY = "GET /examples/cache/key"

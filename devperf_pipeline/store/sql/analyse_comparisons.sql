@@ -1,0 +1,8 @@
+-- One row is one metric of one benchmark of a baseline against its reference, in the order of services and operations.
+select
+    c.service, p.operation, c.title, c.benchmark, c.metric, c.verdict, c.reason, c.before_ns, c.now_ns, c.ratio,
+    c.visible, c.repeats, c.missing_repeats, c.provisional, c.drift
+from comparisons as c
+join percentiles as p using (baseline_id, benchmark)
+where c.baseline_id = $baseline_id
+order by c.service, p.position, c.benchmark, c.metric
