@@ -17,7 +17,7 @@ from devperf_pipeline.model import Credentials, Service, Stack
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline_tests import administrators
 from devperf_pipeline_tests.services.calls import RIGHT, by_driver, by_engine
-from devperf_pipeline_tests.services.visits import running
+from devperf_pipeline_tests.services.sessions import running
 
 DOCUMENTED = (Path(__file__).parents[2] / "docs" / "stacks.md").read_text(encoding="utf-8")
 PASSWORD = "only-here-7"
