@@ -21,7 +21,6 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from devperf_pipeline.model import ROUTED, Address
 from devperf_pipeline.stack.private_folders import NAME
@@ -45,15 +44,18 @@ CATEGORIES = (
 V = TypeVar("V", bound=str | int | bool)
 
 
-def _wrong(expected: str, found: str, advice: str = "", *, key: str = "") -> PydanticCustomError:
+class Wrong(ValueError):
     """What is wrong with a value, or with what its table has under a key."""
-    told = {"expected": expected, "found": found, "advice": advice, "key": key}
-    return PydanticCustomError("wrong", "{expected}", told)
+
+    def __init__(self, expected: str, found: str, advice: str = "", *, key: str = "") -> None:
+        super().__init__(expected)
+        self.expected, self.found, self.advice = expected, found, advice
+        self.keys = (key,) if key else ()
 
 
 def _name_of_stack(name: str) -> str:
     if not NAME.fullmatch(name):
-        raise _wrong("at most 40 lower-case letters, digits, - and _", shown(name))
+        raise Wrong("at most 40 lower-case letters, digits, - and _", shown(name))
     return name
 
 
@@ -64,10 +66,10 @@ def _loopback(text: Any) -> Address:
         text = re.sub(r".*@", "********@", text, flags=re.DOTALL)
     match = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\s]+):(\d{1,9})", text) if isinstance(text, str) else None
     if match is None:
-        raise _wrong('an address as "127.0.0.1:5432"', shown(text))
+        raise Wrong('an address as "127.0.0.1:5432"', shown(text))
     host, port = match[1].strip("[]"), int(match[2])
     if not 1 <= port <= 65_535:
-        raise _wrong("a port between 1 and 65535", str(port))
+        raise Wrong("a port between 1 and 65535", str(port))
     try:
         # The name localhost may be given to another machine.
         found = [host] if host != "localhost" else [each[4][0] for each in socket.getaddrinfo(host, None)]
@@ -75,7 +77,7 @@ def _loopback(text: Any) -> Address:
     except (ValueError, OSError):
         is_loopback = False
     if not is_loopback:
-        raise _wrong(
+        raise Wrong(
             "a loopback address (127.0.0.1, localhost)", repr(host), "Load goes to this machine only."
         )
     return Address(host, port)
@@ -83,14 +85,14 @@ def _loopback(text: Any) -> Address:
 
 def _one_line(value: V) -> V:
     if "\n" in str(value):
-        raise _wrong("text on one line", shown(value))
+        raise Wrong("text on one line", shown(value))
     return value
 
 
 def _vault_path(text: str) -> str:
     path = text.strip("/").removeprefix("v1/")
     if not path.isascii() or not path.isprintable() or not path or set(path) & set(" ?#%"):
-        raise _wrong('a path such as "secret/data/postgres"', shown(path))
+        raise Wrong('a path such as "secret/data/postgres"', shown(path))
     return path
 
 
@@ -98,44 +100,44 @@ def _route(path: str) -> str:
     """A path that may be asked, in the form in which it is sent."""
     method = re.match(r"([A-Za-z]{3,10})\s+/", path)
     if method and method[1].upper() != "GET":
-        raise _wrong(
+        raise Wrong(
             "a path alone, which is asked with GET",
             shown(path),
             "Nothing of somebody else's API may be changed: only what can be asked with GET is measured.",
         )
     if method:
-        raise _wrong("a path alone", shown(path), "Leave out GET: every path is asked with it.")
+        raise Wrong("a path alone", shown(path), "Leave out GET: every path is asked with it.")
     if re.match(r"[a-z]+://", path, re.IGNORECASE):
-        raise _wrong(
+        raise Wrong(
             "a path alone", shown(path), "Leave out scheme and host: the key 'address' says where it is."
         )
     if not path.startswith("/"):
-        raise _wrong("a path that begins with /", shown(path))
+        raise Wrong("a path that begins with /", shown(path))
     if not re.fullmatch(r"[!-~]+", path) or "#" in path:
-        raise _wrong(
+        raise Wrong(
             "a path of printable ASCII without spaces and #",
             shown(path),
             "Write other characters as %20 (space), %23 (#), %C3%A9 (é).",
         )
     if len(path) > LONGEST_ROUTE:
-        raise _wrong(f"a path of at most {LONGEST_ROUTE} characters", f"{len(path)} characters")
+        raise Wrong(f"a path of at most {LONGEST_ROUTE} characters", f"{len(path)} characters")
     return path
 
 
 def _routes(paths: list[str]) -> list[str]:
     if not paths:
-        raise _wrong("at least one path", "an empty list", 'Write routes = ["/orders/7", "/health"].')
+        raise Wrong("at least one path", "an empty list", 'Write routes = ["/orders/7", "/health"].')
     if len(paths) > MOST_ROUTES:
-        raise _wrong(f"at most {MOST_ROUTES} paths", f"{len(paths)}", "Name those that matter most.")
+        raise Wrong(f"at most {MOST_ROUTES} paths", f"{len(paths)}", "Name those that matter most.")
     for place, path in enumerate(paths):
         if path in paths[:place]:
-            raise _wrong("each path once", f"{shown(path)} twice")
+            raise Wrong("each path once", f"{shown(path)} twice")
     return paths
 
 
 def _category(text: str) -> str:
     if text not in CATEGORIES:
-        raise _wrong(f"one of {', '.join(CATEGORIES)}", shown(text), nearest(text, CATEGORIES))
+        raise Wrong(f"one of {', '.join(CATEGORIES)}", shown(text), nearest(text, CATEGORIES))
     return text
 
 
@@ -154,7 +156,7 @@ class Table(BaseModel):
             if key not in cls.model_fields:
                 valid = list(cls.model_fields)
                 advice = cls.refused.get(key) or nearest(key, valid)
-                raise _wrong(f"one of {', '.join(valid)}", repr(key), advice, key=key)
+                raise Wrong(f"one of {', '.join(valid)}", repr(key), advice, key=key)
         return found
 
 
@@ -236,11 +238,11 @@ class RunningService(ManagedService):
         """One way of saying where it listens."""
         said = {"address", "addresses"} & self.model_fields_set
         if len(said) == 2:
-            raise _wrong("either address or addresses", "both", key="addresses")
+            raise Wrong("either address or addresses", "both", key="addresses")
         if not said:
-            raise _wrong("the key 'address' (\"127.0.0.1:5432\") or 'addresses' (a list of them)", "none")
+            raise Wrong("the key 'address' (\"127.0.0.1:5432\") or 'addresses' (a list of them)", "none")
         if "addresses" in said and not self.addresses:
-            raise _wrong('addresses as "host:port"', "an empty list", key="addresses")
+            raise Wrong('addresses as "host:port"', "an empty list", key="addresses")
         return self
 
 
@@ -270,7 +272,7 @@ class VaultTable(Table):
         """Exactly one way in."""
         said = [key for key in type(self).model_fields if key in self.model_fields_set and key != "address"]
         if said not in (["token"], ["token_file"], ["role_id_file", "secret_id_file"]):
-            raise _wrong(
+            raise Wrong(
                 "exactly one way in: token, token_file, or role_id_file with secret_id_file",
                 ", ".join(said) or "none",
             )
@@ -294,7 +296,7 @@ class CompanionTable(Table):
     def check_ways(self) -> "CompanionTable":
         """It is the one or the other."""
         if (self.process is None) == (self.container is None):
-            raise _wrong("either process or container", "neither" if self.process is None else "both")
+            raise Wrong("either process or container", "neither" if self.process is None else "both")
         return self
 
 
@@ -326,10 +328,9 @@ def checked(source: Source, model: type[T], found: Any, at: tuple[str, ...] = ()
     # Told here, outside the handler: what was found may be a password, and must be in no chain of errors.
     problem = problems[0]
     keys = (*at, *_keys(found, problem["loc"]))
-    if problem["type"] == "wrong":
-        told: dict[str, str] = problem.get("ctx", {})
-        own = (told["key"],) if told["key"] else ()
-        source.complain((*keys, *own), told["expected"], told["found"], told["advice"])
+    told = problem.get("ctx", {}).get("error")
+    if isinstance(told, Wrong):
+        source.complain((*keys, *told.keys), told.expected, told.found, told.advice)
     expected, is_secret = _described(model, problem["loc"])
     if problem["type"] == "missing":
         key = problem["loc"][-1]
