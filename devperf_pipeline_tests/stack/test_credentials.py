@@ -280,7 +280,7 @@ class TestComplaints:
             (
                 TOKEN_FILE,
                 'token = "hvs.secret"',
-                'line 6: vault.token: expected {env = "NAME"}, found something else. Tokens are not written here.',
+                'line 6: vault.token: expected {env = "NAME"} (tokens are not written here), found something else.',
             ),
             (
                 TOKEN_FILE,
@@ -310,7 +310,7 @@ class TestComplaints:
                 "secret/data/postgres",
                 "secret/../x?y",
                 (
-                    'line 12: services.postgresql.password: expected a path such as "secret/data/postgres", '
+                    'line 12: services.postgresql.password.vault: expected a path such as "secret/data/postgres", '
                     "found 'secret/../x?y'."
                 ),
             ),
