@@ -203,7 +203,7 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
 
     try:
         with _told_when_cut_short(context, folders, cancelled):
-            for problem in warehouse.build(folders).set_aside:
+            for problem in warehouse.build(folders).said:
                 say(problem)
             yield from results(context.selected_asset_keys, folders, stack, baseline, tally)
             if context.run.asset_selection and keys.REPORT not in context.run.asset_selection:
@@ -233,7 +233,7 @@ def _kept_when_interrupted(
     except (Cancelled, dg.DagsterExecutionInterruptedError):
         with suppress(StoreError):
             # The next baseline would do the same; a full disk must not hide why this one ended.
-            for message in (*store.recover(), *warehouse.build(folders).set_aside):
+            for message in (*store.recover(), *warehouse.build(folders).said):
                 say(message)
         raise
 

@@ -51,7 +51,7 @@ def tables(project: Project) -> Iterator[dg.MaterializeResult]:
                 "dagster/row_count": counts[key.to_user_string()],
                 "dagster/uri": folders.warehouse.as_uri(),
                 "samples": built.samples,
-                "set aside": "; ".join(built.set_aside) or "nothing",
+                "set aside": "; ".join(built.said) or "nothing",
                 **({"newest baseline": dg.MetadataValue.md(panels[key])} if panels[key] else {}),
             },
         )
