@@ -17,10 +17,11 @@ import yaml
 from devperf_pipeline.model import Address, Service, Stack
 from devperf_pipeline.services.http import protocol
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.local.build import built
 from devperf_pipeline.local.install import find_server
-from devperf_pipeline.local.ports import free_port
+from devperf_pipeline.local.server_setup import free_port
 from devperf_pipeline.local.servers import reference_api
-from devperf_pipeline.local.servers.reference_api_build import RECIPES, command
+from devperf_pipeline.local.servers.reference_api import RECIPES, command
 from devperf_pipeline_tests.reference_apis.gate import Gate
 from devperf_pipeline_tests.services.unusual_passwords import with_unusual_password
 
@@ -40,11 +41,13 @@ DEPENDENCIES = ("vault", "postgres", "mysql", "mongodb", "redis", "rabbitmq")
 Start = Callable[..., httpx.Client]
 
 
-def run(kind: str, folders: Folders, config: Path) -> list[str | Path]:
+def run(kind: str, config: Path) -> list[str | Path]:
     """The command line of an API that the stack has built."""
     found = find_server(kind)
     assert found is not None
-    return [*command(kind, folders.cache, found.programs), config]
+    made = built(RECIPES[kind], found.programs)
+    assert made is not None
+    return [*command(kind, made, found.programs), config]
 
 
 def mongodb_at(service: Service, address: Address) -> dict[str, Any]:
@@ -84,7 +87,7 @@ def _api(running_stack: Stack, kind: str) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(name="start")
-def _start(kind: str, stack_folders: Folders, tmp_path: Path) -> Iterator[Start]:
+def _start(kind: str, tmp_path: Path) -> Iterator[Start]:
     """Starts an API of the test's own, with the dependencies that it names."""
     started: list[tuple[subprocess.Popen[bytes], httpx.Client]] = []
 
@@ -93,7 +96,7 @@ def _start(kind: str, stack_folders: Folders, tmp_path: Path) -> Iterator[Start]
         config = tmp_path / f"{port}.json"
         config.write_text(json.dumps({"host": "127.0.0.1", "port": port, **sections}))
         process = subprocess.Popen(
-            run(kind, stack_folders, config), cwd=APIS / kind, stderr=subprocess.DEVNULL
+            run(kind, config), cwd=APIS / kind, stderr=subprocess.DEVNULL
         )
         client = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=15)
         started.append((process, client))
@@ -515,13 +518,13 @@ class TestConfiguration:
         ],
     )
     def test_refused(
-        self, kind: str, stack_folders: Folders, tmp_path: Path, text: str, expected: str
+        self, kind: str, tmp_path: Path, text: str, expected: str
     ) -> None:
         """A configuration that is none ends the program with a sentence that names the place, not the secret."""
         config = tmp_path / "config.json"
         config.write_text(text)
         ended = subprocess.run(
-            run(kind, stack_folders, config),
+            run(kind, config),
             cwd=APIS / kind,
             capture_output=True,
             text=True,
