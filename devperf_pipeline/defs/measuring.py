@@ -25,10 +25,11 @@ from devperf_pipeline.local import lifecycle
 from devperf_pipeline.local.ownership import standing
 from devperf_pipeline.measure.interrupts import interrupted_once
 from devperf_pipeline.measure.lock import only_one
-from devperf_pipeline.measure.plan import PROFILES
+from devperf_pipeline.measure.plan import RunOptions, options_of
+from devperf_pipeline.measure.profile import PROFILES
 from devperf_pipeline.measure.progress import Progress
-from devperf_pipeline.measure.run import RunOptions, measure, options_of
-from devperf_pipeline.measure.run_context import Cancelled
+from devperf_pipeline.measure.run import measure
+from devperf_pipeline.measure.run_context import Cancelled, Reporter, RunContext
 from devperf_pipeline.measure.tally import Tally
 from devperf_pipeline.model import Stack, Stage
 from devperf_pipeline.services import CATALOGUE
@@ -47,7 +48,7 @@ TELL_EVERY_S = 15.0
 
 
 class ProfileName(Enum):
-    """The profiles of `measure/plan.py`, as the launchpad offers them."""
+    """The profiles of `measure/profile.py`, as the launchpad offers them."""
 
     quick = "quick"
     standard = "standard"
@@ -187,17 +188,16 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
                             )
                         ),
                     )
-                    baseline = measure(
-                        stack,
-                        options,
-                        host=host_facts(folders.data),
+                    reporter = Reporter(say=say, progress=_teller(context), cancelled=cancelled)
+                    run = RunContext(
+                        stack=stack,
                         sink=tally,
-                        processes=lambda service: roots.get(service, []),
-                        tell=_teller(context),
-                        say=say,
+                        host=host_facts(folders.data),
+                        processes=roots,
                         reread=reader,
-                        cancelled=cancelled,
+                        reporter=reporter,
                     )
+                    baseline = measure(run, options)
     except DevperfError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
 

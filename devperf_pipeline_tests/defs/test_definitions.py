@@ -6,7 +6,7 @@ import yaml
 from devperf_pipeline.definitions import defs
 from devperf_pipeline.defs import keys
 from devperf_pipeline.defs.measuring import MeasureConfig, ProfileName
-from devperf_pipeline.measure.plan import PROFILES
+from devperf_pipeline.measure.profile import PROFILES
 from devperf_pipeline.model import Service, Stack
 
 ROOT = Path(__file__).parents[2]
