@@ -5,9 +5,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from devperf_pipeline.definitions import defs
-from devperf_pipeline.defs import keys
 from devperf_pipeline.defs.command_line import run_baseline
+from devperf_pipeline.defs.graph import graph
+from devperf_pipeline.defs.keys import Keys
 from devperf_pipeline.model import Service, Stack
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.vault.client import VaultApi
@@ -86,25 +86,30 @@ def describe(folders: Folders, redis: Service, *, absent: str | None = None) -> 
     return redis.credentials.password
 
 
+def visited(folders: Folders) -> Stack:
+    """The stack that was written down."""
+    return load_stack("visited", folders, CATALOGUE)
+
+
+def keys(folders: Folders) -> Keys:
+    """What its assets are called."""
+    return Keys(visited(folders))
+
+
+def job(folders: Folders) -> dg.JobDefinition:
+    """The job of its graph."""
+    return graph(visited(folders), folders).resolve_job_def(keys(folders).job)
+
+
 def measure(folders: Folders, seconds: float) -> None:
     """One baseline of it."""
-    run_baseline(
-        defs.resolve_job_def("baseline"),
-        folders,
-        stack="visited",
-        profile="quick",
-        services=(),
-        seconds=seconds,
-    )
+    run_baseline(folders, visited(folders), profile="quick", services=(), seconds=seconds)
 
 
 def measure_redis_alone(folders: Folders, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
     """Its samples, as somebody materialises them in the UI."""
-    return defs.resolve_job_def("baseline").execute_in_process(
+    return job(folders).execute_in_process(
         instance=instance,
-        asset_selection=[keys.samples("redis")],
-        run_config={
-            "ops": {"measure": {"config": {"stack": "visited", "seconds": 0.01}}},
-            "resources": {"project": {"config": {"root": str(folders.root)}}},
-        },
+        asset_selection=[keys(folders).made("samples", "redis")],
+        run_config={"ops": {keys(folders).step: {"config": {"seconds": 0.01}}}},
     )

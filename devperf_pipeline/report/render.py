@@ -30,12 +30,13 @@ class Rendered:
     """
     The files of a report, each page as Markdown and, beside it, as HTML of the same name that needs nothing else.
 
-    `latest` always shows the newest baseline, whichever was rendered.
+    `latest` always shows the newest baseline, whichever was rendered. `view` is what the report was made of.
     """
 
     report: Path
     latest: Path
     charts: list[Path]
+    view: Picture
 
 
 def render(folders: Folders, baseline_id: str | None = None) -> Rendered:
@@ -78,7 +79,7 @@ def _write_all(folders: Folders, con: "Connection", view: Picture) -> Rendered:
     _write(report, markdown)
     _write(report.with_suffix(".html"), page(markdown, {links[chart.name]: chart.svg for chart in charts}))
     return Rendered(
-        report, folders.reports / "latest.md", [folders.reports / link for link in links.values()]
+        report, folders.reports / "latest.md", [folders.reports / link for link in links.values()], view
     )
 
 

@@ -31,11 +31,12 @@ ROUTED_KEYS = ("kind", "address", "routes", "settings", "needs")
 SERVICE_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
-def load_stack(name_or_path: str, folders: Folders, kinds: Collection[str]) -> Stack:
+def load_stack(name_or_path: str, folders: Folders, kinds: Collection[str], *, secrets: bool = True) -> Stack:
     """
     Read a stack by its name (a file of `stacks/`) or by the path of its file.
 
-    `kinds` are those that can be measured: the catalogue of `services/`.
+    `kinds` are those that can be measured: the catalogue of `services/`. Without `secrets` the file is described as it
+    stands, and no variable of the environment has to be set.
 
     Raises:
         ConfigurationError: there is no such file, or something in it is not as it must be.
@@ -63,7 +64,8 @@ def load_stack(name_or_path: str, folders: Folders, kinds: Collection[str]) -> S
     if not tables:
         source.complain(("services",), "at least one [services.<name>]", "none")
     services = tuple(
-        _service(source, key, table, managed=managed, kinds=kinds) for key, table in tables.items()
+        _service(source, key, table, managed=managed, kinds=kinds, secrets=secrets)
+        for key, table in tables.items()
     )
     _check_needs(source, services)
     vault = source.take((), found, "vault", dict, {})
@@ -115,7 +117,9 @@ def _read(path: Path) -> str:
         raise ConfigurationError(f"Expected to read {path}: {error.strerror}. Make it readable.") from error
 
 
-def _service(source: Source, name: str, table: Any, *, managed: bool, kinds: Collection[str]) -> Service:
+def _service(
+    source: Source, name: str, table: Any, *, managed: bool, kinds: Collection[str], secrets: bool
+) -> Service:
     keys = ("services", name)
     if not SERVICE_NAME.fullmatch(name):
         source.complain(keys, "a name of at most 40 lower-case letters, digits and _", repr(name))
@@ -171,7 +175,7 @@ def _service(source: Source, name: str, table: Any, *, managed: bool, kinds: Col
         name=name,
         kind=kind,
         addresses=() if managed else _addresses(source, keys, found),
-        credentials=_credentials(source, keys, found),
+        credentials=_credentials(source, keys, found, secrets=secrets),
         kept=kept,
         database=source.take(keys, found, "database", str, "") or None,
         settings=settings,
@@ -220,7 +224,9 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _credentials(source: Source, keys: tuple[str, ...], found: Mapping[str, Any]) -> Credentials | None:
+def _credentials(
+    source: Source, keys: tuple[str, ...], found: Mapping[str, Any], *, secrets: bool
+) -> Credentials | None:
     """Username and password, the latter written here or in the environment variable that is named here."""
     username = source.take(keys, found, "username", str, "")
     password = found.get("password")
@@ -230,7 +236,7 @@ def _credentials(source: Source, keys: tuple[str, ...], found: Mapping[str, Any]
     elif isinstance(password, dict):
         source.check_keys((*keys, "password"), password, ("env", "vault", "file"))
         variable = source.take((*keys, "password"), password, "env", str)
-        password = os.environ.get(variable)
+        password = os.environ.get(variable) if secrets else ""
         if password is None:
             source.complain(
                 (*keys, "password"),

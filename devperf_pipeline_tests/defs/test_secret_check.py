@@ -4,8 +4,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from devperf_pipeline.definitions import defs
-from devperf_pipeline.defs import keys, secret_check
+from devperf_pipeline.defs import secret_check
 from devperf_pipeline.defs.command_line import prepare_home
 from devperf_pipeline.errors import MeasurementError
 from devperf_pipeline.model import Baseline, Stack
@@ -14,6 +13,8 @@ from devperf_pipeline.stack.secret import Secret, Secrets
 from devperf_pipeline_tests import visited
 
 PASSWORD = "opens-nothing-4711"
+
+JOB = dg.JobDefinition(graph_def=dg.GraphDefinition(name="any", node_defs=[]))
 
 
 @pytest.fixture(name="home")
@@ -52,14 +53,14 @@ def used(run: dg.DagsterRun, line: str = "redis-server") -> None:
 class TestFoundIn:
     def test_nothing(self, home: Folders, instance: dg.DagsterInstance) -> None:
         """A run that wrote no secret down has no leak."""
-        run = instance.create_run_for_job(defs.resolve_job_def("baseline"))
+        run = instance.create_run_for_job(JOB)
         used(run)
 
         assert [] == secret_check.found_in(instance, run, home)
 
     def test_in_an_event_of_dagster(self, home: Folders, instance: dg.DagsterInstance) -> None:
         """An event's message is searched, however Dagster stores it."""
-        run = instance.create_run_for_job(defs.resolve_job_def("baseline"))
+        run = instance.create_run_for_job(JOB)
         instance.report_engine_event(f"could not log in with {PASSWORD}", run)
         used(run)
         [leak] = secret_check.found_in(instance, run, home)
@@ -69,7 +70,7 @@ class TestFoundIn:
 
     def test_in_the_configuration_of_the_run(self, home: Folders, instance: dg.DagsterInstance) -> None:
         """Tags and configuration of a run are searched."""
-        run = instance.create_run_for_job(defs.resolve_job_def("baseline"), tags={"note": PASSWORD})
+        run = instance.create_run_for_job(JOB, tags={"note": PASSWORD})
         used(run)
 
         assert "Dagster's record of the run" in {
@@ -78,7 +79,7 @@ class TestFoundIn:
 
     def test_in_captured_output(self, home: Folders, instance: dg.DagsterInstance) -> None:
         """What a step wrote to its terminal is searched, where Dagster keeps it."""
-        run = instance.create_run_for_job(defs.resolve_job_def("baseline"))
+        run = instance.create_run_for_job(JOB)
         captured = home.dagster_home / "storage" / run.run_id / "compute_logs" / "measure.err"
         captured.parent.mkdir(parents=True)
         captured.write_text(f"AUTH {PASSWORD}")
@@ -89,7 +90,7 @@ class TestFoundIn:
 
     def test_on_a_command_line(self, home: Folders, instance: dg.DagsterInstance) -> None:
         """What everybody can read of our servers is searched."""
-        run = instance.create_run_for_job(defs.resolve_job_def("baseline"))
+        run = instance.create_run_for_job(JOB)
         used(run, f"redis-server\0--requirepass\0{PASSWORD}")
         [leak] = secret_check.found_in(instance, run, home)
 
