@@ -6,16 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from devperf_pipeline.analyse.changes import changes
-from devperf_pipeline.analyse.lint import contradictions
-from devperf_pipeline.report.queries import asked
 from devperf_pipeline.store.validity import ANSWERS
 
 if TYPE_CHECKING:
     from devperf_pipeline.analyse.changes import Change
     from devperf_pipeline.analyse.lint import Contradiction
-    from devperf_pipeline.report.report_data import Picture
-    from devperf_pipeline.store.warehouse import Connection
+    from devperf_pipeline.report.model import Report
 
 MEASURED = "measured"
 CHECKS = {
@@ -58,10 +54,8 @@ class Evidence:
     contradictions: "Sequence[Contradiction]"
 
 
-def evidence(con: "Connection", view: "Picture") -> Evidence:
+def evidence(view: "Report") -> Evidence:
     """Every reading of the stack's newest baseline, what is slower in it, and what of it contradicts itself."""
-    id_ = view.run.baseline_id
-    found = changes(con, id_)
     rows = [
         {"service": row.service, "name": row.benchmark, "valid": row.valid, "why": row.invalid_reason}
         for part in view.parts
@@ -74,13 +68,14 @@ def evidence(con: "Connection", view: "Picture") -> Evidence:
             "valid": row["valid"],
             "why": row["invalid_reason"],
         }
-        for row in asked(con, "report_load_tests", baseline_id=id_)
+        for row in view.load_tests
     ]
+    found = view.changes
     return Evidence(
         readings=[*rows, *tests],
         slower=[row for row in found.rows if row.verdict.word == "slower"] if found else [],
         reference=found.reference_id if found else None,
-        contradictions=[one for one in contradictions(con) if one.source == id_],
+        contradictions=[one for one in view.contradictions if one.source == view.run.baseline_id],
     )
 
 

@@ -11,22 +11,17 @@ from typing import Any
 
 import dagster as dg
 
-from devperf_pipeline.analyse.changes import changes
-from devperf_pipeline.analyse.findings import findings
 from devperf_pipeline.defs import checks
 from devperf_pipeline.defs.assets import DERIVED, RENEWED, RETRIES, service_tags, spec
 from devperf_pipeline.defs.keys import Keys
 from devperf_pipeline.defs.materialisations import baseline_folder
 from devperf_pipeline.errors import DevperfError, StoreError
 from devperf_pipeline.model import Stage
-from devperf_pipeline.report.render import render
+from devperf_pipeline.report.model import load
+from devperf_pipeline.report.render import write_pages
 from devperf_pipeline.report.service_pages import (
-    NEWEST,
-    Measured,
     comparison_page,
     findings_page,
-    last_measured,
-    measured,
     report_panel,
     report_picture,
     service_pages,
@@ -35,7 +30,6 @@ from devperf_pipeline.report.stage_pages import Page
 from devperf_pipeline.services import title_of
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import warehouse
-from devperf_pipeline.store.warehouse import Connection
 
 TABLES: dict[Stage, str] = {
     "samples": "percentiles",
@@ -80,8 +74,8 @@ def percentiles(keys: Keys, folders: Folders) -> dg.AssetsDefinition:
         with _failing(context, keys, folders):
             for problem in warehouse.build(folders).set_aside:
                 context.log.warning(problem)
-            with _asking(keys, folders) as (con, seen):
-                found = checks.evidence(con, seen.view)
+            with load(folders, stack=keys.stack.name) as view:
+                found, pages = checks.evidence(view), service_pages(view)
                 for name in services:
                     key = keys.percentiles(name)
                     judged = [
@@ -94,7 +88,7 @@ def percentiles(keys: Keys, folders: Folders) -> dg.AssetsDefinition:
                         continue
                     yield dg.MaterializeResult(
                         asset_key=key,
-                        metadata=_of_service(service_pages(con, seen, name)) | _where(folders),
+                        metadata=_of_service(pages.get(name, {})) | _where(folders),
                         check_results=judged,
                     )
 
@@ -131,14 +125,11 @@ def comparison(keys: Keys, folders: Folders) -> dg.AssetsDefinition:
     )
     def compare(context: dg.AssetExecutionContext) -> Iterator[Any]:
         """Ask the warehouse what changed since the reference, and what slows the stack down."""
-        with _failing(context, keys, folders), _asking(keys, folders) as (con, seen):
-            id_ = seen.view.run.baseline_id
+        with _failing(context, keys, folders), load(folders, stack=keys.stack.name) as view:
             if keys.comparison in context.selected_asset_keys:
-                page = comparison_page(con, seen.view, changes(con, id_))
-                yield _of_page(keys.comparison, page, folders, "changed")
+                yield _of_page(keys.comparison, comparison_page(view), folders, "changed")
             if keys.findings in context.selected_asset_keys:
-                page = findings_page(seen.view, findings(con, id_))
-                yield _of_page(keys.findings, page, folders, "open")
+                yield _of_page(keys.findings, findings_page(view), folders, "open")
 
     return compare
 
@@ -163,36 +154,24 @@ def report(keys: Keys, folders: Folders) -> dg.AssetsDefinition:
     )
     def write(context: dg.AssetExecutionContext) -> Iterator[Any]:
         """Render the newest baseline of the stack as Markdown and HTML."""
-        with _failing(context, keys, folders):
-            with warehouse.connect(folders) as con:
-                newest = last_measured(con, keys.stack.name)[NEWEST]
-            rendered = render(folders, newest)
+        with _failing(context, keys, folders), load(folders, stack=keys.stack.name) as view:
+            rendered = write_pages(folders, view)
             yield dg.MaterializeResult(
                 asset_key=keys.report,
                 metadata={
-                    "baseline": newest,
+                    "baseline": view.run.baseline_id,
                     "report": dg.MetadataValue.path(str(rendered.report)),
                     "latest": dg.MetadataValue.path(str(rendered.latest)),
                     "html": dg.MetadataValue.path(str(rendered.report.with_suffix(".html"))),
                     "dagster/uri": rendered.report.as_uri(),
-                    "dagster/row_count": sum(len(part.new) for part in rendered.view.parts),
+                    "dagster/row_count": sum(len(part.new) for part in view.parts),
                     "charts": len(rendered.charts),
-                    "picture": dg.MetadataValue.md(report_picture(rendered.view)),
+                    "picture": dg.MetadataValue.md(report_picture(view)),
                     "text": dg.MetadataValue.md(report_panel(rendered.report.read_text(encoding="utf-8"))),
                 },
             )
 
     return write
-
-
-@contextmanager
-def _asking(keys: Keys, folders: Folders) -> Iterator[tuple[Connection, Measured]]:
-    """The warehouse, and what it has of the stack: loaded once a step."""
-    con = warehouse.connect(folders)
-    try:
-        yield con, measured(con, keys.stack.name)
-    finally:
-        con.close()
 
 
 @contextmanager
@@ -214,10 +193,10 @@ def _failing(context: dg.AssetExecutionContext, keys: Keys, folders: Folders) ->
 
 def _of_service(pages: dict[Stage, Page]) -> dict[str, Any]:
     """Tables, pictures and numbers over time of all stages of a service."""
-    metadata: dict[str, Any] = {"dagster/row_count": len(pages["samples"].rows)}
+    metadata: dict[str, Any] = {"dagster/row_count": len(pages["samples"].rows) if "samples" in pages else 0}
     for stage, page in pages.items():
         if page.note:
-            metadata["age"] = page.note
+            metadata[f"age of {TABLES[stage]}"] = page.note
         if page.rows:
             metadata[TABLES[stage]] = dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in page.rows])
         if page.panel:

@@ -1,97 +1,60 @@
 """What does Dagster show of a service, of what changed, of what was found and of a report?"""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from devperf_pipeline.errors import StoreError
 from devperf_pipeline.model import Stage
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report import table_cells
 from devperf_pipeline.report.chart_style import inline
 from devperf_pipeline.report.charts import latency_curve, overview
 from devperf_pipeline.report.comparison_charts import history
-from devperf_pipeline.report.queries import asked, curves, picture
 from devperf_pipeline.report.section import Block, Chart, Lines, Section, Table
 from devperf_pipeline.report.sections import changes, findings, summary
 from devperf_pipeline.report.stage_pages import Page, page, rounds
 
 if TYPE_CHECKING:
-    from devperf_pipeline.analyse.changes import Changes
-    from devperf_pipeline.analyse.findings import Finding
-    from devperf_pipeline.report.report_data import Part, Picture
-    from devperf_pipeline.store.warehouse import Connection
+    from devperf_pipeline.report.model import Report
+    from devperf_pipeline.report.report_data import Part
 
 
-NEWEST = ("", "baseline")
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A stack as its newest baseline left it, and which baseline measured each stage of each service last."""
-
-    view: "Picture"
-    last: Mapping[tuple[str, str], str]
-
-
-def last_measured(con: "Connection", stack: str) -> dict[tuple[str, str], str]:
+def service_pages(view: "Report") -> dict[str, dict[Stage, Page]]:
     """
-    Which baseline measured each service and stage of a stack last; at `NEWEST` its newest baseline.
-
-    Raises:
-        StoreError: the stack has no baseline.
-
-    """
-    last = {
-        (row["service"], row["stage"]): row["baseline_id"]
-        for row in asked(con, "report_last_measured", stack=stack)
-    }
-    if NEWEST not in last:
-        raise StoreError(
-            f"The stack {stack} has no baseline yet. Measure it first: {stack}/samples/<service>."
-        )
-    return last
-
-
-def measured(con: "Connection", stack: str) -> Measured:
-    """What there is of a stack, loaded once for all its pages."""
-    last = last_measured(con, stack)
-    return Measured(picture(con, last[NEWEST]), last)
-
-
-def service_pages(con: "Connection", seen: Measured, service: str) -> dict[Stage, Page]:
-    """
-    What the page of a service's percentiles has: of each stage that anybody measured what its last baseline found.
+    What the page of each service's percentiles has: of each stage that anybody measured what its last baseline found.
 
     Numbers that are drawn over time are there only where the newest baseline has measured them.
     """
-    pages: dict[Stage, Page] = {"samples": _samples(con, seen, service)}
-    for stage in ("load_tests", "resources", "tools"):
-        baseline_id = seen.last.get((service, stage))
-        if baseline_id:
-            made = page(con, seen.view, baseline_id, stage, service)
-            new = baseline_id == seen.view.run.baseline_id
-            pages[stage] = made if new else replace(made, trend={})
+    pages: dict[str, dict[Stage, Page]] = {}
+    for row in view.asked("report_last_measured"):
+        service, stage, baseline_id = row["service"], row["stage"], row["baseline_id"]
+        made = (
+            _samples(view, service, baseline_id)
+            if stage == "samples"
+            else page(view, baseline_id, stage, service)
+        )
+        new = baseline_id == view.run.baseline_id
+        pages.setdefault(service, {})[stage] = (
+            made if new else replace(made, trend={}, note=f"measured in {baseline_id}")
+        )
     return pages
 
 
-def _samples(con: "Connection", seen: Measured, service: str) -> Page:
+def _samples(view: "Report", service: str, baseline_id: str) -> Page:
     """A sentence, the chart as an inline picture and what does not count, for a dialog 520 pixels wide."""
-    part = next((part for part in seen.view.parts if part.service == service), None)
-    if part is None or not part.rows:
-        return Page(panel=f"**{show.cell(service)}** has no measurement yet.")
-    baseline_id = max(row.baseline_id for row in part.rows)
+    part = view.part(service)
+    if part is None:
+        return Page()
     last = replace(part, rows=[row for row in part.rows if row.baseline_id == baseline_id])
     parts = [summary.about(part)]
-    chart = latency_curve(last, curves(con, last), small=True)
+    chart = latency_curve(last, view.curves(last), small=True)
     if chart:
         parts.append(inline(f"Percentile curves of {show.cell(part.title)}", chart))
     notes = [f"- {note}" for note in table_cells.readings(last, 0).notes]
     if notes:
         parts.append("\n".join(["Does not count:", "", *notes]))
-    parts.append(markdown(rounds(con, baseline_id, service)))
+    parts.append(markdown(rounds(view, baseline_id, service)))
     return Page(
-        rows=table_cells.records(last.rows), trend=_trend(part), panel="\n\n".join(parts), note=_age(part)
+        rows=table_cells.records(last.rows), trend=_trend(part), panel="\n\n".join(filter(None, parts))
     )
 
 
@@ -110,20 +73,15 @@ def _trend(part: "Part") -> dict[str, float]:
     }
 
 
-def _age(part: "Part") -> str:
-    """Which baseline the rows are of, where it is not the newest."""
-    return "" if part.new else f"measured in {max(row.baseline_id for row in part.rows)}"
-
-
-def comparison_page(con: "Connection", view: "Picture", found: "Changes | None") -> Page:
+def comparison_page(view: "Report") -> Page:
     """What changed since the reference, the stack's baselines, and how p50 went over them."""
-    id_ = view.run.baseline_id
-    chart = history(asked(con, "report_history", baseline_id=id_), small=True)
+    found = view.changes
+    chart = history(view.history, small=True)
     baselines = [
         f"{show.cell(row['baseline_id'])}: {show.moment(row['began_at_ns'])}, {show.cell(row['profile'])}, "
         f"{show.cell(row['state'])}, {show.count(row['samples'])} calls, {show.count(row['invalid'])} of "
         f"{show.count(row['benchmarks'])} benchmarks do not count"
-        for row in asked(con, "report_baselines", baseline_id=id_)
+        for row in view.baselines
     ]
     return Page(
         rows=[
@@ -149,9 +107,9 @@ def comparison_page(con: "Connection", view: "Picture", found: "Changes | None")
     )
 
 
-def findings_page(view: "Picture", searched: "Sequence[Finding]") -> Page:
+def findings_page(view: "Report") -> Page:
     """The bottlenecks and costs that are open, and all that was searched for."""
-    section = findings.found(view, searched) or Section("", ["Nothing could be searched for."])
+    section = findings.found(view, view.findings) or Section("", ["Nothing could be searched for."])
     return Page(
         rows=[
             {
@@ -164,7 +122,7 @@ def findings_page(view: "Picture", searched: "Sequence[Finding]") -> Page:
                 "status": one.status,
                 "remedy": show.plain(one.remedy, 200),
             }
-            for one in searched
+            for one in view.findings
             if one.status in {"open", "improved", "optimised"}
         ],
         panel=markdown(*section.blocks),
@@ -176,7 +134,7 @@ def report_panel(report: str) -> str:
     return "\n".join(line for line in report.splitlines() if not line.startswith("!["))
 
 
-def report_picture(view: "Picture") -> str:
+def report_picture(view: "Report") -> str:
     """Every operation of every service at one user, as an inline picture for the same dialog."""
     chart = overview(view.parts, small=True)
     return (

@@ -4,11 +4,9 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from devperf_pipeline.defs.project import Project
 
-from devperf_pipeline.definitions import defs
 from devperf_pipeline.defs import automation
-from devperf_pipeline.defs.automation import changed_since, fingerprints, infrastructure_changed, weekly
+from devperf_pipeline.defs.automation import changed_since, fingerprints, weekly
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.stack_file import load_stack
@@ -108,7 +106,12 @@ class TestSensor:
         assert second.run_requests
         [request] = second.run_requests
         selected = {key.to_user_string() for key in request.asset_selection or ()}
-        assert {"local/samples/redis", "local/baseline", "local/percentiles/redis", "local/report"} <= selected
+        assert {
+            "local/samples/redis",
+            "local/baseline",
+            "local/percentiles/redis",
+            "local/report",
+        } <= selected
         assert "local/samples/mysql" not in selected
         assert "nothing changed" in str(third.skip_reason)
 

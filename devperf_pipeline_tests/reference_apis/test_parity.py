@@ -22,7 +22,7 @@ from devperf_pipeline.local.ports import free_port
 from devperf_pipeline.local.servers import reference_api
 from devperf_pipeline.local.servers.reference_api_build import RECIPES, command
 from devperf_pipeline_tests.reference_apis.gate import Gate
-from devperf_pipeline_tests.services.odd_users import entered_oddly
+from devperf_pipeline_tests.services.unusual_passwords import with_unusual_password
 
 pytestmark = pytest.mark.servers
 
@@ -544,7 +544,7 @@ class TestOddPasswords:
         ]
         with ExitStack() as entered:
             odd = {
-                kind: entered.enter_context(entered_oddly(running_stack.service(kind))) for kind in kinds
+                kind: entered.enter_context(with_unusual_password(running_stack.service(kind))) for kind in kinds
             }
             told = reference_api.dependencies(odd)
             api = start(**told)

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from devperf_pipeline.errors import ServiceError, WrongAnswer
-from devperf_pipeline.model import Facts, RouteAnswer, Service
+from devperf_pipeline.model import Facts, Service
 from devperf_pipeline.services.api.workload import LearntRoute, name_of, plain
 from devperf_pipeline.services.http import protocol
 from devperf_pipeline.services.http.canned_server import CannedServer
@@ -24,7 +24,7 @@ from devperf_pipeline.services.http.exchange import Asker, driver_of, explained,
 from devperf_pipeline.services.http.floor import floor
 from devperf_pipeline.services.http.preflight import PreflightWarning, limited_by
 from devperf_pipeline.services.http.protocol import END, Answer
-from devperf_pipeline.services.operation import Driver, Operation, Wire
+from devperf_pipeline.services.operation import Driver, Operation, Session, Wire
 from devperf_pipeline.services.probe import hear, show
 from devperf_pipeline.services.reference_api import workload
 from devperf_pipeline.services.reference_api.answer_shape import told
@@ -64,7 +64,7 @@ def open_session(service: Service) -> "ApiSession":
     return ApiSession(service)
 
 
-class ApiSession:
+class ApiSession(Session):
     """
     One visit to an API.
 
@@ -75,6 +75,7 @@ class ApiSession:
     exceptions = EXCEPTIONS
 
     def __init__(self, service: Service) -> None:
+        super().__init__()
         self._service = service
         self._asker = Asker(service)
         self._canned: CannedServer | None = None
@@ -83,8 +84,6 @@ class ApiSession:
             LearntRoute(name=name_of(target), title=f"GET {target}", method="GET", target=target)
             for target in service.routes
         ]
-        self.unmeasurable: dict[str, str] = {}
-        self.answers: list[RouteAnswer] = []
 
     def facts(self) -> Facts:
         """What its headers say of the server and, where a JSON object is at `/`, what that says of the API."""

@@ -61,7 +61,7 @@ class MysqlSession(DatabaseSession[MysqlConnection]):
         )
 
     def preflight(self) -> Sequence[str]:
-        """What would spoil a measurement; see `operation.Preflight`."""
+        """What would spoil a measurement; see `operation.Session`."""
         connected = int(self._rows("SHOW GLOBAL STATUS LIKE 'Threads_connected'")[0][1])
         grants = [row[0] for row in self._rows("SHOW GRANTS")]
         variables = dict(self._rows(preflight.MYSQL))
@@ -75,7 +75,7 @@ class MysqlSession(DatabaseSession[MysqlConnection]):
         )
 
     def tool_scripts(self) -> Mapping[str, str]:
-        """The statement that sysbench asks for, in our database. See `operation.ToolTarget`."""
+        """The statement that sysbench asks for, in our database. See `operation.Session`."""
         [statement] = asked.SELECT_BY_KEY.statements
         return {asked.SELECT_BY_KEY.name: _text(statement).replace("%s", "?")}
 

@@ -88,7 +88,7 @@ class PostgresSession(DatabaseSession[PostgresConnection]):
         return [f"schema {self._schema}"]
 
     def preflight(self) -> Sequence[str]:
-        """What would spoil a measurement; see `operation.Preflight`."""
+        """What would spoil a measurement; see `operation.Session`."""
         [[told]] = self._rows(preflight.POSTGRESQL)
         facts = self.facts()
         elsewhere = facts.product.endswith(NO_POOLER)
@@ -107,7 +107,7 @@ class PostgresSession(DatabaseSession[PostgresConnection]):
         )
 
     def tool_scripts(self) -> Mapping[str, str]:
-        """The published operations as scripts of pgbench, in our schema. See `operation.ToolTarget`."""
+        """The published operations as scripts of pgbench, in our schema. See `operation.Session`."""
         return {name: text.replace("{space}", self._space) for name, text in scripts.SCRIPTS.items()}
 
     def _make(self) -> None:

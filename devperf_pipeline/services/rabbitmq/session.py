@@ -15,7 +15,16 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from devperf_pipeline.errors import ServiceError, ServiceRefused, WrongAnswer
 from devperf_pipeline.model import Facts, Outcome, Service
-from devperf_pipeline.services.operation import DEADLINE_S, FLOOR, OUR_NAME, Driver, Operation, Step, Wire
+from devperf_pipeline.services.operation import (
+    DEADLINE_S,
+    FLOOR,
+    OUR_NAME,
+    Driver,
+    Operation,
+    Session,
+    Step,
+    Wire,
+)
 from devperf_pipeline.services.probe import hear, hung_up_after, show
 from devperf_pipeline.services.rabbitmq import protocol
 from devperf_pipeline.services.rabbitmq.connection import (
@@ -65,12 +74,13 @@ def open_session(service: Service) -> "RabbitSession":
     return RabbitSession(service, Management(service))
 
 
-class RabbitSession:
+class RabbitSession(Session):
     """One visit to one broker."""
 
     exceptions = EXCEPTIONS
 
     def __init__(self, service: Service, management: Management) -> None:
+        super().__init__()
         self._service = service
         self._management = management
         self._filler: RabbitConnection | None = None
@@ -91,7 +101,7 @@ class RabbitSession:
         """The operations are known without having prepared anything."""
 
     def preflight(self) -> Sequence[str]:
-        """What would spoil a measurement; see `operation.Preflight`."""
+        """What would spoil a measurement; see `operation.Session`."""
         found = list(self._management.preflight())
         if not self._management.own_vhost:
             try:

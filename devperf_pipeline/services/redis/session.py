@@ -28,7 +28,7 @@ from devperf_pipeline.errors import (
     WrongAnswer,
 )
 from devperf_pipeline.model import Address, Facts, Outcome, Service
-from devperf_pipeline.services.operation import DEADLINE_S, FLOOR, Driver, Operation, Wire
+from devperf_pipeline.services.operation import DEADLINE_S, FLOOR, Driver, Operation, Session, Wire
 from devperf_pipeline.services.probe import hear, show
 from devperf_pipeline.services.redis import protocol
 from devperf_pipeline.services.redis.guest import BLOCK, GUEST, admit, dismiss, dismiss_left, guest_objects
@@ -87,12 +87,13 @@ class RedisConnection:
             self.client.close()
 
 
-class RedisSession:
+class RedisSession(Session):
     """One visit to one Redis node."""
 
     exceptions: tuple[type[Exception], ...] = EXCEPTIONS
 
     def __init__(self, service: Service, client: redis.Redis) -> None:
+        super().__init__()
         self._service = service
         self._client = client
         self._keys = Keys(service.name)
@@ -111,7 +112,7 @@ class RedisSession:
         """The operations are known without having prepared anything."""
 
     def preflight(self) -> Sequence[str]:
-        """What would spoil a measurement; see `operation.Preflight`."""
+        """What would spoil a measurement; see `operation.Session`."""
         with explained(self._service, self._service.address):
             return list(of_node(self._client, self._keys))
 
@@ -152,12 +153,12 @@ class RedisSession:
         )
 
     def tool_scripts(self) -> Mapping[str, str]:
-        """GET of one of our keys. See `operation.ToolTarget`."""
+        """GET of one of our keys. See `operation.Session`."""
         return {"get-hit": f"GET {self._keys.name('key', 42).decode()}"}
 
     @contextmanager
     def guest(self) -> Iterator[str]:
-        """See `operation.GuestHost`."""
+        """See `operation.Session`."""
         with explained(self._service, self._service.address):
             try:
                 admit(self._client, (*BLOCK, self._keys.prefix.decode() + "key:*"))
@@ -166,7 +167,7 @@ class RedisSession:
                 dismiss(self._client, BLOCK)
 
     def guest_objects(self) -> Sequence[str]:
-        """See `operation.GuestHost`."""
+        """See `operation.Session`."""
         return guest_objects(BLOCK)
 
     def connect(self) -> RedisConnection:

@@ -13,7 +13,7 @@ from redis import Redis, RedisCluster
 from redis.cluster import ClusterNode
 
 from devperf_pipeline.model import Address, Facts, Outcome, Service
-from devperf_pipeline.services.operation import FLOOR, Driver, Operation, Step, Wire
+from devperf_pipeline.services.operation import FLOOR, Driver, Operation, Session, Step, Wire
 from devperf_pipeline.services.redis import protocol
 from devperf_pipeline.services.redis.guest import (
     BLOCK_OF_CLUSTER,
@@ -87,12 +87,13 @@ class ClusterConnection:
                 self._client.close()
 
 
-class RedisClusterSession:
+class RedisClusterSession(Session):
     """One visit to a Redis cluster."""
 
     exceptions = EXCEPTIONS
 
     def __init__(self, service: Service, clients: dict[Address, Redis], slots: SlotMap) -> None:
+        super().__init__()
         self._service = service
         self._clients = clients
         self._slots = slots
@@ -117,7 +118,7 @@ class RedisClusterSession:
         """The operations are known without having prepared anything."""
 
     def preflight(self) -> Sequence[str]:
-        """What would spoil a measurement, node by node; see `operation.Preflight`."""
+        """What would spoil a measurement, node by node; see `operation.Session`."""
         found: list[str] = []
         for address, node in zip(self._slots.addresses, self._serving, strict=True):
             with explained(self._service, address):
@@ -244,12 +245,12 @@ class RedisClusterSession:
         return reset
 
     def tool_scripts(self) -> Mapping[str, str]:
-        """SET of keys on all nodes, of values as long as ours. See `operation.ToolTarget`."""
+        """SET of keys on all nodes, of values as long as ours. See `operation.Session`."""
         return {"set-distributed": f"SET key:{{tag}}:__rand_int__ {'v' * VALUE_BYTES}"}
 
     @contextmanager
     def guest(self) -> Iterator[str]:
-        """See `operation.GuestHost`."""
+        """See `operation.Session`."""
         with explained(self._service, self._service.address):
             try:
                 for node in self._serving:
@@ -260,7 +261,7 @@ class RedisClusterSession:
                     dismiss(node, BLOCK_OF_CLUSTER)
 
     def guest_objects(self) -> Sequence[str]:
-        """See `operation.GuestHost`."""
+        """See `operation.Session`."""
         return guest_objects(BLOCK_OF_CLUSTER)
 
     def connect(self) -> ClusterConnection:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import partial
 
 from devperf_pipeline.errors import ServiceError, ServiceRefused, WrongAnswer
-from devperf_pipeline.model import Facts, RouteAnswer, Service
+from devperf_pipeline.model import Facts, Service
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.http import protocol
 from devperf_pipeline.services.http.canned_server import CannedServer
@@ -22,7 +22,7 @@ from devperf_pipeline.services.http.floor import floor
 from devperf_pipeline.services.http.preflight import PreflightWarning, limited_by
 from devperf_pipeline.services.http.protocol import NONE, Answer
 from devperf_pipeline.services.http.route import Method
-from devperf_pipeline.services.operation import OUR_NAME, Driver, Operation, Wire
+from devperf_pipeline.services.operation import OUR_NAME, Driver, Operation, Session, Wire
 from devperf_pipeline.services.probe import hear, show
 from devperf_pipeline.services.reference_api import devstack_core, workload
 from devperf_pipeline.services.reference_api.answer_shape import told
@@ -71,7 +71,7 @@ def open_session(service: Service) -> "ReferenceApiSession":
     return ReferenceApiSession(service, known.api(service.name, said))
 
 
-class ReferenceApiSession:
+class ReferenceApiSession(Session):
     """
     One visit to one reference API.
 
@@ -82,6 +82,7 @@ class ReferenceApiSession:
     exceptions = EXCEPTIONS
 
     def __init__(self, service: Service, api: Api) -> None:
+        super().__init__()
         self._service = service
         self._api = api
         self._asker = Asker(service)
@@ -89,8 +90,6 @@ class ReferenceApiSession:
         self._routes: Sequence[Route] = ()
         self._doomed = 0
         self._asks: Sequence[str] = ()
-        self.unmeasurable: dict[str, str] = {}
-        self.answers: list[RouteAnswer] = []
 
     def facts(self) -> Facts:
         """Framework, runtime and server, as the API gave them at `/`, and whom it asks for `/health/all`."""
@@ -170,7 +169,7 @@ class ReferenceApiSession:
         return [floor(self._canned), *map(self._operation, self._routes)]
 
     def tool_scripts(self) -> Mapping[str, str]:
-        """The path of the route that is load tested. See `operation.ToolTarget`."""
+        """The path of the route that is load tested. See `operation.Session`."""
         return {route.name: route.target for route in self._routes if route.name == LOAD_TESTED}
 
     def connect(self) -> HttpConnection:

@@ -1,17 +1,17 @@
 """What do the visits to databases have in common: a connection of their own, and one space there that is ours?"""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from devperf_pipeline.errors import ServiceRefused
 from devperf_pipeline.model import Service
-from devperf_pipeline.services.operation import Connection
+from devperf_pipeline.services.operation import Connection, Session
 
 Own = TypeVar("Own", bound=Connection)
 
 
-class DatabaseSession(ABC, Generic[Own]):
+class DatabaseSession(Session, Generic[Own]):
     """
     One visit to a database. See `operation.Session`.
 
@@ -28,6 +28,7 @@ class DatabaseSession(ABC, Generic[Own]):
         mark: str,
         remedies: str = "Rename it, or drop it if it is a leftover.",
     ) -> None:
+        super().__init__()
         self._service = service
         self._connect = connect
         self._named, self._mark, self._remedies = named, mark, remedies
@@ -88,7 +89,7 @@ class DatabaseSession(ABC, Generic[Own]):
         """Drop our space, which is there."""
 
     def _taken(self) -> Sequence[str]:
-        """That somebody else has a space of our name, as `operation.Preflight` says it."""
+        """That somebody else has a space of our name, as `Session.preflight` says it."""
         if self._found() is False:
             return [f"a {self._named} exists that this project did not make: rename it"]
         return []

@@ -10,7 +10,7 @@ from dataclasses import replace
 from devperf_pipeline.errors import WrongAnswer
 from devperf_pipeline.model import Facts, Service
 from devperf_pipeline.services.http.canned_server import CannedServer
-from devperf_pipeline.services.operation import Operation
+from devperf_pipeline.services.operation import Operation, Session
 from devperf_pipeline.services.vault.client import VaultApi
 from devperf_pipeline.services.vault.connection import EXCEPTIONS, VaultConnection
 from devperf_pipeline.services.vault.objects import KEY_BITS, KEY_TYPE, TOKEN_TTL_S, VaultObjects
@@ -37,7 +37,7 @@ def open_session(service: Service) -> "VaultSession":
         api.close()
 
 
-class VaultSession:
+class VaultSession(Session):
     """
     One visit to one Vault.
 
@@ -47,11 +47,11 @@ class VaultSession:
     exceptions = EXCEPTIONS
 
     def __init__(self, service: Service, api: VaultApi, objects: VaultObjects) -> None:
+        super().__init__()
         self._service = service
         self._api = api
         self._objects = objects
         self._canned: CannedServer | None = None
-        self.unmeasurable: dict[str, str] = {}
 
     def facts(self) -> Facts:
         """Version and storage, and what is measured with."""
@@ -86,7 +86,7 @@ class VaultSession:
         self._objects.absent = self._objects.unmade()
 
     def preflight(self) -> Sequence[str]:
-        """What would spoil a measurement; see `operation.Preflight`."""
+        """What would spoil a measurement; see `operation.Session`."""
         return list(self._objects.preflight())
 
     def prepare(self) -> None:

@@ -1,9 +1,6 @@
--- One row is one service and one stage of a run: the newest baseline of that stack that measured it. The row of no
--- service and the stage 'baseline' is the newest baseline itself.
+-- One row is one service and one stage of a run: the newest baseline of this one's stack, up to this one, that measured it.
 with made as (
-    select '' as service, 'baseline' as stage, baseline_id from baselines
-    union all
-    select service, 'samples', baseline_id from percentiles where starts_with(load, 'closed-')
+    select service, 'samples' as stage, baseline_id from percentiles where starts_with(load, 'closed-')
     union all
     select service, 'load_tests', baseline_id from load_tests
     union all
@@ -11,9 +8,9 @@ with made as (
     union all
     select service, 'tools', baseline_id from stated
 )
-select service, stage, max(baseline_id) as baseline_id
-from made
-join baselines using (baseline_id)
-where stack = $stack
-group by service, stage
-order by service, stage
+select m.service, m.stage, max(m.baseline_id) as baseline_id
+from made as m
+join baselines as b using (baseline_id)
+where b.stack = (select stack from baselines where baseline_id = $baseline_id) and m.baseline_id <= $baseline_id
+group by m.service, m.stage
+order by m.service, m.stage

@@ -1,4 +1,4 @@
-"""How do tests visit a stack that others started: a running Redis, a MySQL that is not there, a password in a Vault?"""
+"""How do tests describe and measure a stack that others started: a Redis, an absent MySQL, a password in a Vault?"""
 
 import socket
 from pathlib import Path
@@ -15,7 +15,7 @@ from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.stack_file import load_stack
 
 REDIS = """
-name = "visited"
+name = "external"
 managed = false
 
 [services.redis]
@@ -35,7 +35,7 @@ password = {{ env = "{variable}" }}
 
 
 VAULTED = """
-name = "visited"
+name = "external"
 managed = false
 
 [vault]
@@ -64,8 +64,8 @@ def vaulted(folder: Path, service: Service, api: VaultApi, *, username: str, pat
         path=path,
         database=f'database = "{service.database}"' if service.database else "",
     )
-    (folder / "visited.toml").write_text(text, encoding="utf-8")
-    return load_stack(str(folder / "visited.toml"), Folders(folder), CATALOGUE)
+    (folder / "external.toml").write_text(text, encoding="utf-8")
+    return load_stack(str(folder / "external.toml"), Folders(folder), CATALOGUE)
 
 
 def describe(folders: Folders, redis: Service, *, absent: str | None = None) -> str:
@@ -82,28 +82,28 @@ def describe(folders: Folders, redis: Service, *, absent: str | None = None) -> 
         with socket.create_server(("127.0.0.1", 0)) as closed:
             text += ABSENT.format(port=closed.getsockname()[1], variable=absent)
     folders.stacks.mkdir()
-    (folders.stacks / "visited.toml").write_text(text, encoding="utf-8")
+    (folders.stacks / "external.toml").write_text(text, encoding="utf-8")
     return redis.credentials.password
 
 
-def visited(folders: Folders) -> Stack:
+def external(folders: Folders) -> Stack:
     """The stack that was written down."""
-    return load_stack("visited", folders, CATALOGUE)
+    return load_stack("external", folders, CATALOGUE)
 
 
 def keys(folders: Folders) -> Keys:
     """What its assets are called."""
-    return Keys(visited(folders))
+    return Keys(external(folders))
 
 
 def job(folders: Folders) -> dg.JobDefinition:
     """The job of its graph."""
-    return graph(visited(folders), folders).resolve_job_def(keys(folders).job)
+    return graph(external(folders), folders).resolve_job_def(keys(folders).job)
 
 
 def measure(folders: Folders, seconds: float) -> None:
     """One baseline of it."""
-    run_baseline(folders, visited(folders), profile="quick", services=(), seconds=seconds)
+    run_baseline(folders, external(folders), profile="quick", services=(), seconds=seconds)
 
 
 def measure_redis_alone(folders: Folders, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
