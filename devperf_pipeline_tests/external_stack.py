@@ -4,6 +4,8 @@ import socket
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.loader import LoadingContextForTest
 
 from devperf_pipeline.defs.command_line import run_baseline
 from devperf_pipeline.defs.graph import graph
@@ -113,3 +115,14 @@ def measure_redis_alone(folders: Folders, instance: dg.DagsterInstance) -> dg.Ex
         asset_selection=[keys(folders).made("samples", "redis")],
         run_config={"ops": {keys(folders).step: {"config": {"seconds": 0.01}}}},
     )
+
+
+def stale(instance: dg.DagsterInstance, definitions: dg.Definitions) -> dict[dg.AssetKey, list[str]]:
+    """What the UI would show as out of date, and why."""
+    graph = definitions.resolve_asset_graph()
+    resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+    return {
+        key: [cause.reason for cause in resolver.get_stale_causes(key)]
+        for key in graph.get_all_asset_keys()
+        if resolver.get_status(key) is StaleStatus.STALE
+    }

@@ -6,7 +6,9 @@ import dagster as dg
 import pytest
 
 from devperf_pipeline.defs import automation
-from devperf_pipeline.defs.automation import changed_since, fingerprints, weekly
+from devperf_pipeline.defs.automation import changed, changed_since, fingerprints, weekly
+from devperf_pipeline.defs.graph import all_graphs
+from devperf_pipeline.defs.keys import Keys
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.stack_file import load_stack

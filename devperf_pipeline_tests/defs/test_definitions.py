@@ -113,8 +113,8 @@ class TestGraphs:
         assert "odd_one/cannot_be_read" == node.group_name
         assert "odd one.toml cannot be read" in (node.description or "")
         assert "to be TOML" in (node.description or "")
-        with pytest.raises(dg.Failure, match="to be TOML"):
-            dg.materialize([found.resolve_assets_def(key)], instance=dg.DagsterInstance.ephemeral())
+        with dg.DagsterInstance.ephemeral() as instance, pytest.raises(dg.Failure, match="to be TOML"):
+            dg.materialize([found.resolve_assets_def(key)], instance=instance)
 
     def test_two_files_of_one_name(self, folders: Folders) -> None:
         """The second stack of a name costs its own graph, and is told which file has the name."""

@@ -14,7 +14,10 @@ from devperf_pipeline_tests import external_stack
 
 PASSWORD = "opens-nothing-4711"
 
-JOB = dg.JobDefinition(graph_def=dg.GraphDefinition(name="any", node_defs=[]))
+
+@dg.job
+def any_job() -> None:
+    """A run has to be of some job."""
 
 
 @pytest.fixture(name="home")
@@ -53,14 +56,14 @@ def used(run: dg.DagsterRun, line: str = "redis-server") -> None:
 class TestFoundIn:
     def test_nothing(self, home: Folders, instance: dg.DagsterInstance) -> None:
         """A run that wrote no secret down has no leak."""
-        run = instance.create_run_for_job(JOB)
+        run = instance.create_run_for_job(any_job)
         used(run)
 
         assert [] == secret_check.found_in(instance, run, home)
 
     def test_in_an_event_of_dagster(self, home: Folders, instance: dg.DagsterInstance) -> None:
         """An event's message is searched, however Dagster stores it."""
-        run = instance.create_run_for_job(JOB)
+        run = instance.create_run_for_job(any_job)
         instance.report_engine_event(f"could not log in with {PASSWORD}", run)
         used(run)
         [leak] = secret_check.found_in(instance, run, home)
@@ -70,7 +73,7 @@ class TestFoundIn:
 
     def test_in_the_configuration_of_the_run(self, home: Folders, instance: dg.DagsterInstance) -> None:
         """Tags and configuration of a run are searched."""
-        run = instance.create_run_for_job(JOB, tags={"note": PASSWORD})
+        run = instance.create_run_for_job(any_job, tags={"note": PASSWORD})
         used(run)
 
         assert "Dagster's record of the run" in {
@@ -79,7 +82,7 @@ class TestFoundIn:
 
     def test_in_captured_output(self, home: Folders, instance: dg.DagsterInstance) -> None:
         """What a step wrote to its terminal is searched, where Dagster keeps it."""
-        run = instance.create_run_for_job(JOB)
+        run = instance.create_run_for_job(any_job)
         captured = home.dagster_home / "storage" / run.run_id / "compute_logs" / "measure.err"
         captured.parent.mkdir(parents=True)
         captured.write_text(f"AUTH {PASSWORD}")
@@ -90,7 +93,7 @@ class TestFoundIn:
 
     def test_on_a_command_line(self, home: Folders, instance: dg.DagsterInstance) -> None:
         """What everybody can read of our servers is searched."""
-        run = instance.create_run_for_job(JOB)
+        run = instance.create_run_for_job(any_job)
         used(run, f"redis-server\0--requirepass\0{PASSWORD}")
         [leak] = secret_check.found_in(instance, run, home)
 
@@ -110,7 +113,7 @@ class TestRealRun:
         return home
 
     def check(self, project: Folders, instance: dg.DagsterInstance) -> dg.AssetCheckEvaluation:
-        key = dg.AssetCheckKey(visited.keys(project).baseline, secret_check.CHECK)
+        key = dg.AssetCheckKey(external_stack.keys(project).baseline, secret_check.CHECK)
         record = instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
         return record.event.dagster_event.asset_check_evaluation_data  # type: ignore[union-attr]
 
@@ -140,4 +143,6 @@ class TestRealRun:
         with pytest.raises(dg.Failure, match=r"data/logs/external-mysql\.log"):
             external_stack.measure_redis_alone(project, instance)
 
-        assert instance.get_latest_materialization_event(visited.keys(project).made("samples", "redis"))
+        assert instance.get_latest_materialization_event(
+            external_stack.keys(project).made("samples", "redis")
+        )
