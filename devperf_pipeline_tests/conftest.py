@@ -18,6 +18,14 @@ from devperf_pipeline.stack.stack_file import load_stack
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_lock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The session and its processes hold a lock of their own: neither a baseline nor another suite is waited for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DEVPERF_LOCK", str(tmp_path_factory.mktemp("lock") / "measuring.lock"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def stack_folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     """A project folder of the session's own, where `running_stack` keeps its logs and its record."""
