@@ -23,7 +23,7 @@ from devperf_pipeline.defs.keys import STAGES, Keys
 from devperf_pipeline.defs.materialisations import hub, results
 from devperf_pipeline.errors import DevperfError, StoreError
 from devperf_pipeline.local import lifecycle
-from devperf_pipeline.local.ownership import standing
+from devperf_pipeline.local.lifecycle import standing
 from devperf_pipeline.measure.interrupts import interrupted_once
 from devperf_pipeline.measure.lock import only_one
 from devperf_pipeline.measure.plan import PROFILES
