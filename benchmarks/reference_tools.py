@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devperf_pipeline.local import lifecycle
-from devperf_pipeline.local.ownership import standing
+from devperf_pipeline.local.lifecycle import standing
 from devperf_pipeline.measure.cpu_affinity import Placement
 from devperf_pipeline.measure.engine import drive_one, driver_of
 from devperf_pipeline.measure.lock import only_one
@@ -203,7 +203,7 @@ def main(names: Sequence[str]) -> None:
     described = load_stack("local", folders, CATALOGUE)
     with only_one(), standing(described, folders, print, only=names) as stack:
         roots = [pid for service in stack.services for pid in lifecycle.processes(folders, service.name)]
-        placement = Placement(lambda: roots)
+        placement = Placement(roots)
         for contest in CONTESTS:
             if not names or contest.service in names:
                 compare(contest, stack, placement)

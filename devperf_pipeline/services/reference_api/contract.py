@@ -6,6 +6,7 @@ Read from `reference_apis/openapi.yaml`: which fields a route's answer must have
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 
 from devperf_pipeline.model import RouteAnswer
 from devperf_pipeline.services.reference_api.answer_shape import WHOLE
+from devperf_pipeline.stack.folders import Folders
 
 JSON_NUMBERS = {"integer": "number"}
 """JSON has one type of numbers."""
@@ -75,6 +77,12 @@ class Contract:
             if problem is not None:
                 return problem
         return None
+
+
+@cache
+def reference_contract() -> Contract | None:
+    """The contract of the reference APIs."""
+    return load(Folders.find().reference_apis / "openapi.yaml")
 
 
 def load(path: Path) -> Contract | None:
