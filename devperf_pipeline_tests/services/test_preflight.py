@@ -3,15 +3,12 @@ from pathlib import Path
 import pytest
 
 from devperf_pipeline.model import Address, Service, Stack
+from devperf_pipeline.services.database.workload import CONNECTIONS, few_connections
+from devperf_pipeline.services.mysql.preflight import missing_grants
+from devperf_pipeline.services.mysql.preflight import of_server as of_mysql
+from devperf_pipeline.services.postgresql.preflight import of_pool
+from devperf_pipeline.services.postgresql.preflight import of_server as of_postgresql
 from devperf_pipeline.services.preflight import run_preflight
-from devperf_pipeline.services.relational.preflight import (
-    CONNECTIONS,
-    few,
-    missing_grants,
-    of_mysql,
-    of_pool,
-    of_postgresql,
-)
 from devperf_pipeline_tests.services.odd_apis import caching, serving, stranger
 from devperf_pipeline_tests.services.strangers import nobody
 
@@ -121,4 +118,4 @@ class TestMysql:
 
     def test_few_connections(self) -> None:
         """As many as we take are enough."""
-        assert ([], 1) == (list(few(CONNECTIONS)), len(list(few(CONNECTIONS - 1))))
+        assert ([], 1) == (list(few_connections(CONNECTIONS)), len(list(few_connections(CONNECTIONS - 1))))

@@ -14,7 +14,7 @@ from typing import Any
 from devperf_pipeline.model import Outcome
 from devperf_pipeline.services.http import protocol
 from devperf_pipeline.services.http.protocol import END, Answer, says_hit
-from devperf_pipeline.services.http.route import HttpRoute, pointing
+from devperf_pipeline.services.http.workload import HttpRoute, pointing
 
 FAILURES: Mapping[bytes, re.Pattern[bytes] | None] = {
     b'"degraded"': None,

@@ -29,6 +29,8 @@ class Answer:
 
 
 NONE: Mapping[str, str] = {}
+PASSING: Mapping[str, str] = {"Cache-Control": "no-cache"}
+"""What asks a cache to let a request pass."""
 
 
 def encode(

@@ -1,5 +1,5 @@
 """
-How is Vault visited and measured?
+How is Vault measured?
 
 Five users read, write and list secrets, have certificates issued, create tokens, and ask how the server is.
 """
@@ -7,13 +7,13 @@ Five users read, write and list secrets, have certificates issued, create tokens
 from collections.abc import Sequence
 from dataclasses import replace
 
-from devperf_pipeline.errors import WrongAnswer
 from devperf_pipeline.model import Facts, Service
-from devperf_pipeline.services.http.canned_server import CannedServer
+from devperf_pipeline.services.http.floor import Floor
 from devperf_pipeline.services.operation import Operation
+from devperf_pipeline.services.vault.cleanup import KEY_BITS, KEY_TYPE, TOKEN_TTL_S, VaultObjects
 from devperf_pipeline.services.vault.client import VaultApi
 from devperf_pipeline.services.vault.connection import EXCEPTIONS, VaultConnection
-from devperf_pipeline.services.vault.objects import KEY_BITS, KEY_TYPE, TOKEN_TTL_S, VaultObjects
+from devperf_pipeline.services.vault.preflight import of_token
 from devperf_pipeline.services.vault.workload import floor_of, operation, questions
 
 NEEDS = {"pki-issue": "certificates", "token-create": "tokens"}
@@ -21,13 +21,7 @@ NEEDS = {"pki-issue": "certificates", "token-create": "tokens"}
 
 
 def open_session(service: Service) -> "VaultSession":
-    """
-    Visit a Vault.
-
-    Raises:
-        ServiceUnreachable, ServiceRefused, WrongAnswer: as they say.
-
-    """
+    """A session with a Vault; raises a `ServiceError`."""
     api = VaultApi(service)
     try:
         api.ready()
@@ -38,11 +32,7 @@ def open_session(service: Service) -> "VaultSession":
 
 
 class VaultSession:
-    """
-    One visit to one Vault.
-
-    `unmeasurable` says of each published row that has no operation here why not.
-    """
+    """A session with one Vault. `unmeasurable` says of each published row that has no operation here why not."""
 
     exceptions = EXCEPTIONS
 
@@ -50,7 +40,7 @@ class VaultSession:
         self._service = service
         self._api = api
         self._objects = objects
-        self._canned: CannedServer | None = None
+        self._floor = Floor()
         self.unmeasurable: dict[str, str] = {}
 
     def facts(self) -> Facts:
@@ -81,24 +71,23 @@ class VaultSession:
 
     def assume(self) -> None:
         """Start our own server, which is the floor, and nothing in Vault."""
-        self._stop_canned()
-        self._canned = CannedServer()
+        self._floor.start()
         self._objects.absent = self._objects.unmade()
 
     def preflight(self) -> Sequence[str]:
-        """What would spoil a measurement; see `operation.Preflight`."""
-        return list(self._objects.preflight())
+        """What would disturb a measurement; see `operation.Preflight`."""
+        return list(of_token(self._api, self._objects))
 
     def prepare(self) -> None:
         """
-        Remove what an earlier visit left, make our mounts, our policy and our secrets.
+        Remove what an earlier run left, make our mounts, our policy and our secrets.
 
         Raises:
             ServiceRefused: something of our name is not ours, or there is no KV version 2 that we may use.
 
         """
         self.clean()
-        self._canned = CannedServer()
+        self._floor.start()
         self._objects.claim()
         titles = {question.name: question.title for question in questions(self._objects.kv)}
         self.unmeasurable = {
@@ -109,8 +98,6 @@ class VaultSession:
 
     def operations(self) -> Sequence[Operation]:
         """The floor and the published rows that can be measured with our token."""
-        if self._canned is None:
-            raise WrongAnswer("the operations of a session are known after prepare(), and until clean()")
         measurable = [
             question
             for question in questions(self._objects.kv)
@@ -122,7 +109,7 @@ class VaultSession:
         }
         # What needs no token is measured also when ours has ended.
         kept_alive = [each if question.open else self._kept_alive(each) for question, each in made.items()]
-        return [floor_of(self._canned), *kept_alive]
+        return [floor_of(self._floor), *kept_alive]
 
     def _kept_alive(self, operation: Operation) -> Operation:
         """The operation, before each round of which our token is renewed where it is time."""
@@ -146,15 +133,10 @@ class VaultSession:
 
     def clean(self) -> None:
         """Remove our mounts, our policy and our tokens, and stop our own server."""
-        self._stop_canned()
+        self._floor.stop()
         self._objects.remove()
 
     def close(self) -> None:
-        """End the visit."""
-        self._stop_canned()
+        """End the session; never raises."""
+        self._floor.stop()
         self._api.close()
-
-    def _stop_canned(self) -> None:
-        if self._canned is not None:
-            self._canned.stop()
-            self._canned = None

@@ -8,11 +8,9 @@ from typing import Any
 from devperf_pipeline.errors import WrongAnswer
 from devperf_pipeline.model import Address, Outcome
 from devperf_pipeline.services.http import protocol
-from devperf_pipeline.services.http.canned_server import CannedServer
-from devperf_pipeline.services.http.floor import floor
+from devperf_pipeline.services.http.floor import Floor
 from devperf_pipeline.services.operation import Driver, Operation, Step, Wire
-from devperf_pipeline.services.vault.connection import EXCEPTIONS, VaultClient, VaultConnection, failure
-from devperf_pipeline.services.vault.objects import (
+from devperf_pipeline.services.vault.cleanup import (
     DOMAIN,
     KEPT,
     KEY_TYPE,
@@ -25,6 +23,7 @@ from devperf_pipeline.services.vault.objects import (
     kept,
     secret_of,
 )
+from devperf_pipeline.services.vault.connection import EXCEPTIONS, VaultClient, VaultConnection, failure
 
 USERS = (5,)
 """The published 1,200 reads a second of 4.2 ms each are five at the same time."""
@@ -155,12 +154,12 @@ def questions(kv: str) -> Sequence[Question]:
     )
 
 
-def floor_of(server: CannedServer) -> Operation:
+def floor_of(floor: Floor) -> Operation:
     """An empty 200 of a server that does nothing, through prepared bytes and through our driver."""
 
     def driver(connection: VaultConnection, _user: int, _size: int) -> Driver:
-        server.stand_with_us()
-        vault = connection.vault(server.address, "none")
+        floor.server.stand_with_us()
+        vault = connection.vault(floor.server.address, "none")
 
         def wrong(answer: Any) -> str | None:
             status, body = getattr(answer, "status_code", None), getattr(answer, "content", None)
@@ -174,7 +173,7 @@ def floor_of(server: CannedServer) -> Operation:
             failure=failure,
         )
 
-    return replace(floor(server), driver=driver)
+    return replace(floor.operation(), driver=driver)
 
 
 def operation(
@@ -183,7 +182,7 @@ def operation(
     headers: Callable[[str | None], dict[str, str]],
     objects: VaultObjects,
 ) -> Operation:
-    """A question as an operation. Tokens are asked for with the token of their parent, which each round has anew."""
+    """A question as an operation. Tokens are asked for with the token of their parent, of which each round has its own."""
     creates = question.name == "token-create"
 
     def wire(connection: VaultConnection, user: int, size: int) -> Wire:

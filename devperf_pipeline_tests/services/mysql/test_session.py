@@ -55,10 +55,11 @@ class TestOperations:
         assert op.driver is not None
         with closing(session.connect()) as connection, closing(open_session(service)) as holder:
             driver = op.driver(connection, 0, CALLS)
-            holder._run("BEGIN", "SELECT id FROM devperf.updated FOR UPDATE")
+            holder._rows("BEGIN")
+            holder._rows("SELECT id FROM devperf.updated FOR UPDATE")
             with pytest.raises(driver.exceptions) as caught:
                 driver.call(0)
-            holder._run("ROLLBACK")
+            holder._rows("ROLLBACK")
             assert driver.failure(caught.value) == Outcome.TIMEOUT
 
 

@@ -16,7 +16,8 @@ from devperf_pipeline.errors import ServiceRefused, ServiceUnreachable, WrongAns
 from devperf_pipeline.measure.engine import driver_of
 from devperf_pipeline.model import Address, Credentials, Outcome, Service, Stack
 from devperf_pipeline.services.operation import Driver, Operation
-from devperf_pipeline.services.redis.session import RedisSession, explanation, open_session
+from devperf_pipeline.services.redis.connection import explanation
+from devperf_pipeline.services.redis.session import RedisSession, open_session
 from devperf_pipeline_tests.services.strangers import nobody, silence, web_server
 from devperf_pipeline_tests.services.visits import running, visit
 
@@ -208,8 +209,8 @@ class TestStrangers:
         ("stranger", "error", "words"),
         [
             (nobody, ServiceUnreachable, "expected a server at"),
-            (web_server, WrongAnswer, "heard '"),
-            (partial(speaker, b"+OK Dovecot ready.\r\n"), WrongAnswer, "heard '\\+OK Dovecot"),
+            (web_server, WrongAnswer, "found '"),
+            (partial(speaker, b"+OK Dovecot ready.\r\n"), WrongAnswer, "found '\\+OK Dovecot"),
             (
                 partial(speaker, b"-DENIED Redis is running in protected mode\r\n"),
                 ServiceRefused,

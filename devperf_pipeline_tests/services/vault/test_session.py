@@ -15,9 +15,9 @@ from devperf_pipeline.local.lifecycle import down, up
 from devperf_pipeline.local.servers.vault import SAMPLES, UNSEAL_KEY
 from devperf_pipeline.model import Address, Credentials, Outcome, Service, Stack
 from devperf_pipeline.services.operation import FLOOR
+from devperf_pipeline.services.vault.cleanup import MARK, OWN_KV, PKI, POLICY
 from devperf_pipeline.services.vault.client import VaultApi
 from devperf_pipeline.services.vault.connection import failure
-from devperf_pipeline.services.vault.objects import MARK, OWN_KV, PKI, POLICY
 from devperf_pipeline.services.vault.session import VaultSession, open_session
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline_tests.services.calls import CALLS, RIGHT, by_driver, by_engine, named

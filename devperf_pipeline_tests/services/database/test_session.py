@@ -9,8 +9,8 @@ import pytest
 from devperf_pipeline.errors import ServiceRefused, ServiceUnreachable, WrongAnswer
 from devperf_pipeline.model import Address, Credentials, Outcome, Service, Stack
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.services.mongodb import session
-from devperf_pipeline.services.mysql import schema
+from devperf_pipeline.services.mongodb import cleanup as mongodb
+from devperf_pipeline.services.mysql import cleanup as mysql
 from devperf_pipeline_tests import administrators
 from devperf_pipeline_tests.administrators import ask
 from devperf_pipeline_tests.services.strangers import nobody, silence, talker, web_server
@@ -23,8 +23,8 @@ OWN_SOCKET = ("postgresql", "mysql", "mongodb")
 FOREIGN = {
     "postgresql": 'schema "devperf_foreign" should not exist.* does not carry our comment',
     "pgbouncer": 'schema "devperf_foreign" should not exist.* does not carry our comment',
-    "mysql": f"database devperf should not exist.* does not hold our table {schema.MARKER}",
-    "mongodb": f"database devperf should not exist.* does not hold our collection {session.MARKER}",
+    "mysql": f"database devperf should not exist.* does not hold our table {mysql.MARKER}",
+    "mongodb": f"database devperf should not exist.* does not hold our collection {mongodb.MARKER}",
 }
 
 
@@ -194,7 +194,7 @@ class TestStrangers:
         "words", [b"SSH-2.0-OpenSSH_9.2\r\n", b"220 mail.example ESMTP\r\n", b"-ERR unknown command\r\n"]
     )
     def test_another_protocol(self, kind: str, words: bytes) -> None:
-        """What was heard is told."""
+        """What was received is told."""
         with talker(words) as address, pytest.raises(WrongAnswer, match=words.decode().strip()):
             open_session(stranger(kind, address))
 
