@@ -28,7 +28,7 @@ from devperf_pipeline.measure.tools.stage import find_tools
 from devperf_pipeline.measure.tools.text import Text
 from devperf_pipeline.model import Service, Stack, Tool
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.services.operation import GuestHost, Operation, Session, ToolTarget
+from devperf_pipeline.services.operation import Operation, Session
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.stack_file import load_stack
 
@@ -55,7 +55,6 @@ def redis_benchmark_run(service: Service, session: Session, folder: Path) -> flo
     A GET of one of our keys. Its own p50 is rounded to steps of 8 microseconds, so the mean stands in: the
     engine's side of this contest is its mean as well.
     """
-    assert isinstance(session, GuestHost)
     with session.guest() as guest:
         text = output_of(
             folder,
@@ -132,7 +131,6 @@ def program(name: Tool) -> str:
 
 def script(session: Session, operation: str) -> str:
     """An operation in the words of the service's tool."""
-    assert isinstance(session, ToolTarget)
     return session.tool_scripts()[operation]
 
 

@@ -1,5 +1,9 @@
 import ast
+import re
+import sys
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -37,6 +41,7 @@ OWNERS = {
     "yaml": ("analyse/",),
     "requests": ("services/vault/",),
     "httpx": ("services/reference_api/", "services/http/"),
+    "pydantic": ("stack/", "defs/"),
 }
 """Who may import what."""
 
@@ -78,6 +83,20 @@ class TestImports:
         ]
 
         assert [] == foreign
+
+
+class TestDependencies:
+    def test_are_declared(self) -> None:
+        """Each library that is imported is a dependency of its own, not only one of another library's."""
+        project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        declared = {re.split(r"[^\w-]", each)[0] for each in project["dependencies"]}
+        libraries = {name.split(".")[0] for path in modules() for name in imported(path)}
+        libraries -= {*sys.stdlib_module_names, PACKAGE.name}
+        brought_by = packages_distributions()
+
+        assert [] == [
+            name for name in sorted(libraries) if declared.isdisjoint(map(str.lower, brought_by[name]))
+        ]
 
 
 class TestFiles:

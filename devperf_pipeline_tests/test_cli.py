@@ -17,8 +17,8 @@ from devperf_pipeline.model import Baseline
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store.samples import SampleStore
 
-VISITED = """
-name = "visited"
+EXTERNAL = """
+name = "external"
 managed = false
 
 [services.{kind}]
@@ -71,7 +71,7 @@ def _silent_port() -> Iterator[int]:
 class TestBadInput:
     def test_unknown_profile(self, root: Path) -> None:
         """PROFILE=nonsense is answered with the profiles that exist, before anything is started."""
-        (root / "stacks" / "local.toml").write_text(VISITED.format(kind="redis", port=1), encoding="utf-8")
+        (root / "stacks" / "local.toml").write_text(EXTERNAL.format(kind="redis", port=1), encoding="utf-8")
         status, said, _ = devperf(root, "baseline", "--profile", "nonsense")
 
         assert 1 == status
@@ -80,19 +80,21 @@ class TestBadInput:
 
     def test_typo_in_a_stack_file(self, root: Path) -> None:
         """A wrong key is named with file, line and the nearest right one."""
-        text = VISITED.format(kind="redis", port=1).replace("address", "adress")
-        (root / "stacks" / "visited.toml").write_text(text, encoding="utf-8")
-        status, said, _ = devperf(root, "baseline", "--stack", "visited")
+        text = EXTERNAL.format(kind="redis", port=1).replace("address", "adress")
+        (root / "stacks" / "external.toml").write_text(text, encoding="utf-8")
+        status, said, _ = devperf(root, "baseline", "--stack", "external")
 
         assert 1 == status
-        assert "visited.toml" in said
+        assert "external.toml" in said
         assert "line 7" in said
         assert "'address'" in said
 
     def test_unknown_service(self, root: Path) -> None:
         """A service that the stack does not have is answered with those it has."""
-        (root / "stacks" / "visited.toml").write_text(VISITED.format(kind="redis", port=1), encoding="utf-8")
-        status, said, _ = devperf(root, "baseline", "--stack", "visited", "--service", "reddis")
+        (root / "stacks" / "external.toml").write_text(
+            EXTERNAL.format(kind="redis", port=1), encoding="utf-8"
+        )
+        status, said, _ = devperf(root, "baseline", "--stack", "external", "--service", "reddis")
 
         assert 1 == status
         assert "redis" in said
@@ -101,9 +103,11 @@ class TestBadInput:
     @pytest.mark.parametrize("name", ["data", "reports", ".dagster"])
     def test_a_file_in_the_place_of_a_folder(self, root: Path, name: str) -> None:
         """A file where a folder must be is found before anything is started."""
-        (root / "stacks" / "visited.toml").write_text(VISITED.format(kind="redis", port=1), encoding="utf-8")
+        (root / "stacks" / "external.toml").write_text(
+            EXTERNAL.format(kind="redis", port=1), encoding="utf-8"
+        )
         (root / name).write_text("not a folder", encoding="utf-8")
-        status, said, _ = devperf(root, "baseline", "--stack", "visited")
+        status, said, _ = devperf(root, "baseline", "--stack", "external")
 
         assert 1 == status
         assert str(root / name) in said
@@ -112,8 +116,10 @@ class TestBadInput:
     @pytest.mark.parametrize("seconds", ["nan", "-1", "0", "1e9"])
     def test_rounds_of_no_length(self, root: Path, seconds: str) -> None:
         """A length that no round can have is answered with those it can have."""
-        (root / "stacks" / "visited.toml").write_text(VISITED.format(kind="redis", port=1), encoding="utf-8")
-        status, said, _ = devperf(root, "baseline", "--stack", "visited", "--seconds", seconds)
+        (root / "stacks" / "external.toml").write_text(
+            EXTERNAL.format(kind="redis", port=1), encoding="utf-8"
+        )
+        status, said, _ = devperf(root, "baseline", "--stack", "external", "--seconds", seconds)
 
         assert 1 == status
         assert "--seconds expects" in said
@@ -131,7 +137,7 @@ class TestBadInput:
     )
     def test_port_that_never_answers(self, root: Path, silent_port: int, kind: str) -> None:
         """A port that accepts and never answers ends within the deadline, and says which service and where."""
-        text = VISITED.format(kind=kind, port=silent_port)
+        text = EXTERNAL.format(kind=kind, port=silent_port)
         if kind == "rabbitmq":
             text = text.replace("address = ", "addresses = [").replace(
                 f'{silent_port}"', f'{silent_port}", "127.0.0.1:{silent_port}"]'
@@ -140,8 +146,8 @@ class TestBadInput:
             text = "\n".join(
                 line for line in text.splitlines() if not line.startswith(("username", "password"))
             )
-        (root / "stacks" / "visited.toml").write_text(text, encoding="utf-8")
-        status, said, seconds = devperf(root, "baseline", "--stack", "visited")
+        (root / "stacks" / "external.toml").write_text(text, encoding="utf-8")
+        status, said, seconds = devperf(root, "baseline", "--stack", "external")
 
         assert 1 == status
         assert f"127.0.0.1:{silent_port}" in said
@@ -164,9 +170,9 @@ class TestDryRun:
         assert [root / "stacks"] == list(root.iterdir())
 
     def test_tells_who_cannot_be_measured(self, root: Path, silent_port: int) -> None:
-        """Of a visited stack each service is asked; one that does not answer is told with the reason."""
-        (root / "stacks" / "visited.toml").write_text(VISITED.format(kind="redis", port=silent_port))
-        status, said, _ = devperf(root, "baseline", "--stack", "visited", "--dry-run")
+        """Of an external stack each service is asked; one that does not answer is told with the reason."""
+        (root / "stacks" / "external.toml").write_text(EXTERNAL.format(kind="redis", port=silent_port))
+        status, said, _ = devperf(root, "baseline", "--stack", "external", "--dry-run")
 
         assert 0 == status
         assert "would not be measured: redis" in said
@@ -174,11 +180,11 @@ class TestDryRun:
 
 
 class TestDoctor:
-    def test_asks_the_services_of_a_visited_stack(self, root: Path, silent_port: int) -> None:
+    def test_asks_the_services_of_an_external_stack(self, root: Path, silent_port: int) -> None:
         """Whether a service that somebody else started can be measured is its own answer, not what is installed here."""
-        text = VISITED.format(kind="redis", port=silent_port)
-        (root / "stacks" / "visited.toml").write_text(text, encoding="utf-8")
-        status, said, _ = devperf(root, "doctor", "--stack", "visited")
+        text = EXTERNAL.format(kind="redis", port=silent_port)
+        (root / "stacks" / "external.toml").write_text(text, encoding="utf-8")
+        status, said, _ = devperf(root, "doctor", "--stack", "external")
 
         assert 0 == status
         assert f"127.0.0.1:{silent_port} accepts connections and does not answer" in said

@@ -14,7 +14,7 @@ import pytest
 from devperf_pipeline.model import Stack
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store.warehouse import build
-from devperf_pipeline_tests import visited
+from devperf_pipeline_tests import external_stack
 
 pytestmark = pytest.mark.servers
 
@@ -25,7 +25,7 @@ LARGEST_FILE = 2 * 2**20
 def _folders(running_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
     """A project whose stack is one running Redis."""
     folders = Folders(tmp_path)
-    password = visited.describe(folders, running_stack.service("redis"))
+    password = external_stack.describe(folders, running_stack.service("redis"))
     monkeypatch.setenv("TEST_REDIS_PASSWORD", password)
     monkeypatch.setenv("DEVPERF_ROOT", str(tmp_path))
     monkeypatch.setenv("DAGSTER_HOME", str(folders.dagster_home))
@@ -39,7 +39,7 @@ def begin(seconds: float) -> subprocess.Popen[str]:
             Path(sys.executable).with_name("devperf"),
             "baseline",
             "--stack",
-            "visited",
+            "external",
             "--seconds",
             str(seconds),
         ],
@@ -102,14 +102,14 @@ class TestStopping:
         """A baseline that is interrupted says which secret is in which file of it, and not what it is."""
         secret = os.environ["TEST_REDIS_PASSWORD"]
         folders.logs.mkdir(parents=True)
-        (folders.logs / "visited-redis.log").write_text(f"AUTH {secret}\n", encoding="utf-8")
+        (folders.logs / "external-redis.log").write_text(f"AUTH {secret}\n", encoding="utf-8")
         with begin(0.2) as running:
             said = first_round(running)
             os.killpg(running.pid, signal.SIGINT)
             said += running.communicate(timeout=120)[0]
 
         assert 130 == running.returncode
-        assert "the password of redis in data/logs/visited-redis.log" in said
+        assert "the password of redis in data/logs/external-redis.log" in said
         assert secret not in said
 
     def test_next_baseline_takes_in_what_a_killed_one_left(self, folders: Folders) -> None:

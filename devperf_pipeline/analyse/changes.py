@@ -46,7 +46,7 @@ def changes(con: "Connection", baseline_id: str, reference_id: str | None = None
     if reference_id is None:
         found = query(con, "analyse_reference", baseline_id=baseline_id)
     else:
-        found = query(con, "report_baseline", baseline_id=reference_id)
+        found = query(con, "report_baseline", baseline_id=reference_id, stack=None)
     if not found:
         return None
     reference = cast("dict[str, Any]", found[0])

@@ -23,7 +23,7 @@ from devperf_pipeline.measure.resources import read_at_rest_and_held
 from devperf_pipeline.measure.rounds import Measurer
 from devperf_pipeline.measure.run_context import Cancelled, RunContext, Sink
 from devperf_pipeline.measure.tools import stage as tools
-from devperf_pipeline.model import Baseline, RouteAnswer, Service, Stack, Stage
+from devperf_pipeline.model import Baseline, Service, Stack, Stage
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.operation import Session
 
@@ -222,13 +222,11 @@ def _prepare(context: RunContext) -> list[Item]:
                 context.failed(service, f"{type(error).__name__}: {error}")
             else:
                 context.states[service] = "measured"
-                answers: Sequence[RouteAnswer] = getattr(session, "answers", ())
-                if answers:
-                    context.answers[service] = answers
-                unmeasurable: Mapping[str, str] = getattr(session, "unmeasurable", {})
-                if unmeasurable:
+                if session.answers:
+                    context.answers[service] = session.answers
+                if session.unmeasurable:
                     context.reasons[service] = "; ".join(
-                        f"{title}: {why}" for title, why in unmeasurable.items()
+                        f"{title}: {why}" for title, why in session.unmeasurable.items()
                     )
     return planned
 

@@ -8,15 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from devperf_pipeline.analyse.changes import changes as changes_of
-from devperf_pipeline.analyse.findings import findings as findings_of
-from devperf_pipeline.analyse.findings import layers
-from devperf_pipeline.analyse.lint import Contradiction, contradictions
 from devperf_pipeline.report import comparison_charts, table_cells
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report.charts import latency_curve, overview
-from devperf_pipeline.report.coverage import cells
-from devperf_pipeline.report.queries import asked, curves, has, optional
 from devperf_pipeline.report.report_data import ENOUGH_FOR_P95, ENOUGH_FOR_P99, ENOUGH_FOR_P999
 from devperf_pipeline.report.section import Chart, Lines, Section
 from devperf_pipeline.report.sections import (
@@ -33,9 +27,9 @@ from devperf_pipeline.report.sections import (
 from devperf_pipeline.report.sections.services import drivers, how_to_read, services, settings
 
 if TYPE_CHECKING:
+    from devperf_pipeline.analyse.lint import Contradiction
     from devperf_pipeline.analyse.ranking import Ranking
-    from devperf_pipeline.report.report_data import Picture
-    from devperf_pipeline.store.warehouse import Connection
+    from devperf_pipeline.report.model import Report
 
 
 _BUCKET_NS = 100_000_000
@@ -53,29 +47,23 @@ class Contents:
     sustained: str | None
 
 
-def contents(con: "Connection", view: "Picture") -> Contents:
+def contents(view: "Report") -> Contents:
     """Everything of a report that is more than its opening."""
-    id_ = view.run.baseline_id
-    rankings = view.rankings
-    searched = findings_of(con, id_)
-    tests = optional(con, "load_tests", "report_load_tests", baseline_id=id_)
-    used = optional(con, "resources", "report_resources", baseline_id=id_)
-    held = optional(con, "memory_per_request", "report_memory", baseline_id=id_)
-    tools = optional(con, "agreements", "report_agreements", baseline_id=id_)
+    rankings, searched, tests = view.rankings, view.findings, view.load_tests
     absent = {
         "Ranking of the APIs": not rankings,
-        "Memory per request": not held,
-        "Resource usage": not used,
+        "Memory per request": not view.memory,
+        "Resource usage": not view.resources,
         "Load tests": not tests,
-        "Reference tools": not tools,
+        "Reference tools": not view.tools,
     }
 
     def of(role: str) -> list[Section]:
-        return services(view, role, lambda part: latency_curve(part, curves(con, part)))
+        return services(view, role, lambda part: latency_curve(part, view.curves(part)))
 
     first = [ranking.winner(view, rankings, tests), findings.worst(view, searched)]
     sections = [
-        changes.changed(view, changes_of(con, id_)),
+        changes.changed(view, view.changes),
         ranking.ranked(view, rankings, _bars(rankings)),
         findings.found(view, searched),
         _overview(view),
@@ -83,26 +71,26 @@ def contents(con: "Connection", view: "Picture") -> Contents:
         how_to_read(view, (str(ENOUGH_FOR_P95), str(ENOUGH_FOR_P99), f"{ENOUGH_FOR_P999:,}")),
         *of("api"),
         ranking.compared(view, rankings),
-        findings.layered(view, layers(con, id_)),
-        *resources.memory(view, held),
+        findings.layered(view, view.layers),
+        *resources.memory(view, view.memory),
         *of("database"),
         *of("cache"),
         *of("queue"),
         *of("secrets"),
         *of(""),
-        *resources.usage(view, used),
+        *resources.usage(view, view.resources),
         *load_tests.load_tests(
             view,
             tests,
-            optional(con, "knees", "report_knees", baseline_id=id_),
-            [*_sweep(tests), *_timelines(con, view, tests)],
+            view.knees,
+            [*_sweep(tests), *_timelines(view, tests)],
         ),
-        *reference_tools.beside(view, tools),
+        *reference_tools.beside(view, view.tools),
         *history.tuning(view),
-        history.past(asked(con, "report_baselines", baseline_id=id_), _history(con, id_)),
+        history.past(view.baselines, _history(view)),
         *drivers(view),
         *settings(view),
-        published.publication(view, cells(con, id_) if has(con, "coverage") else []),
+        published.publication(view, view.cells),
         _notes(
             view,
             [
@@ -111,7 +99,7 @@ def contents(con: "Connection", view: "Picture") -> Contents:
                     for title, missing in absent.items()
                     if missing
                 ),
-                *(published.contradicted(id_, _contradictions(con, view)) if has(con, "lint") else ()),
+                *published.contradicted(view.run.baseline_id, _contradictions(view)),
             ],
         ),
     ]
@@ -122,7 +110,7 @@ def contents(con: "Connection", view: "Picture") -> Contents:
     )
 
 
-def _overview(view: "Picture") -> Section | None:
+def _overview(view: "Report") -> Section | None:
     svg = overview(view.parts)
     if svg is None:
         return None
@@ -144,21 +132,20 @@ def _sweep(tests: Sequence[Mapping[str, Any]]) -> list[Chart]:
     return [Chart("Throughput and p95, from one user to most", "sweep", svg)] if svg else []
 
 
-def _timelines(con: "Connection", view: "Picture", tests: Sequence[Mapping[str, Any]]) -> list[Chart]:
+def _timelines(view: "Report", tests: Sequence[Mapping[str, Any]]) -> list[Chart]:
     """The longest load of each service."""
-    baseline_id = view.run.baseline_id
     charts: list[Chart] = []
     for one in load_tests.longest(tests):
         service = one["service"]
-        where = {"baseline_id": baseline_id, "benchmark": one["benchmark"]}
+        where = {"benchmark": one["benchmark"]}
         bucket_ns = max(_BUCKET_NS, one["elapsed_ns"] // _BUCKETS)
         svg = comparison_charts.timeline(
             service,
             one["users"],
             load_tests.before_the_end(
-                asked(con, "report_timeline_latency", **where, bucket_ns=bucket_ns), one, bucket_ns
+                view.asked("report_timeline_latency", **where, bucket_ns=bucket_ns), one, bucket_ns
             ),
-            asked(con, "report_timeline_use", **where, service=service),
+            view.asked("report_timeline_use", **where, service=service),
         )
         if svg:
             about = f"Latency and use of {show.cell(view.title_of(service))} over its load test"
@@ -166,17 +153,17 @@ def _timelines(con: "Connection", view: "Picture", tests: Sequence[Mapping[str, 
     return charts
 
 
-def _history(con: "Connection", baseline_id: str) -> Chart | None:
-    svg = comparison_charts.history(asked(con, "report_history", baseline_id=baseline_id))
+def _history(view: "Report") -> Chart | None:
+    svg = comparison_charts.history(view.history)
     return Chart("p50 over baselines, one benchmark of each service", "history", svg) if svg else None
 
 
-def _contradictions(con: "Connection", view: "Picture") -> list[Contradiction]:
+def _contradictions(view: "Report") -> "list[Contradiction]":
     """Figures that contradict each other; published ones only where something of the stack is in what is published."""
-    return [one for one in contradictions(con) if not (one.published and published.unheard_of(view))]
+    return [one for one in view.contradictions if not (one.published and published.unheard_of(view))]
 
 
-def _notes(view: "Picture", said: Sequence[str]) -> Section:
+def _notes(view: "Report", said: Sequence[str]) -> Section:
     """What is not here, and why; where figures contradict each other."""
     points = [
         *said,

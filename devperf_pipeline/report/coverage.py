@@ -1,13 +1,13 @@
 """How much of a published baseline has been measured, and why not the rest?"""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from devperf_pipeline.analyse.lint import contradictions
 from devperf_pipeline.errors import StoreError
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report import terminal
+from devperf_pipeline.report.report_data import Cell
 from devperf_pipeline.store.warehouse import connect, query
 
 if TYPE_CHECKING:
@@ -21,31 +21,6 @@ NAMED = 6
 """So many rows or metrics are named; of more, how many."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """
-    One cell of a published baseline, and what was measured in its place, or why it was not.
-
-    `service` is the one that was measured, which is not always the one that the publication speaks of.
-    """
-
-    published_id: str
-    table_name: str
-    subject: str
-    row_name: str
-    metric: str
-    unit: str | None
-    published: str | None
-    measured: str | None
-    applies: bool
-    reason: str | None
-    service: str
-
-    @property
-    def filled(self) -> bool:
-        return self.measured is not None
-
-
 def coverage(folders: "Folders", baseline_id: str | None = None) -> str:
     """
     Table by table how many cells a baseline (None: the newest) fills, each gap's reason, and what the lint found.
@@ -57,19 +32,14 @@ def coverage(folders: "Folders", baseline_id: str | None = None) -> str:
     con = connect(folders)
     try:
         chosen = _chosen(con, baseline_id)
-        return "\n".join(_page(cells(con, chosen), chosen, contradictions(con)))
+        rows = cast("list[dict[str, Any]]", query(con, "report_coverage", baseline_id=chosen))
+        return "\n".join(_page([Cell(**row) for row in rows], chosen, contradictions(con)))
     finally:
         con.close()
 
 
-def cells(con: "Connection", baseline_id: str | None) -> Sequence[Cell]:
-    """All published cells against one baseline (None: against nothing), in the order of the publication."""
-    rows = cast("list[dict[str, Any]]", query(con, "report_coverage", baseline_id=baseline_id))
-    return [Cell(**row) for row in rows]
-
-
 def _chosen(con: "Connection", baseline_id: str | None) -> str | None:
-    found = query(con, "report_baseline", baseline_id=baseline_id)
+    found = query(con, "report_baseline", baseline_id=baseline_id, stack=None)
     if not found and baseline_id is not None:
         raise StoreError(
             f"No baseline is called {baseline_id!r}. The table `baselines` of the warehouse lists all there are."

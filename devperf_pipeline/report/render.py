@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
@@ -12,17 +11,13 @@ from devperf_pipeline.errors import ConfigurationError
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report.contents import Contents, contents
 from devperf_pipeline.report.html_page import page
-from devperf_pipeline.report.queries import picture
-from devperf_pipeline.report.report_data import Picture, shown
+from devperf_pipeline.report.model import Report, load, read
+from devperf_pipeline.report.report_data import shown
 from devperf_pipeline.report.section import Chart
 from devperf_pipeline.report.sections import summary
 from devperf_pipeline.services import role_of
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.private_folders import NAME
-from devperf_pipeline.store.warehouse import connect
-
-if TYPE_CHECKING:
-    from devperf_pipeline.store.warehouse import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +25,7 @@ class Rendered:
     """
     The files of a report, each page as Markdown and, beside it, as HTML of the same name that needs nothing else.
 
-    `latest` always shows the newest baseline, whichever was rendered.
+    `latest` shows the newest baseline of the stack that was rendered last.
     """
 
     report: Path
@@ -38,37 +33,45 @@ class Rendered:
     charts: list[Path]
 
 
-def render(folders: Folders, baseline_id: str | None = None) -> Rendered:
+def render(folders: Folders, baseline_id: str | None = None, stack: str | None = None) -> Rendered:
     """
-    Write the report of a baseline (None: the newest) and its charts; the same data gives the same bytes.
-
-    An older baseline is shown as the stack stood then, and leaves `latest.md` alone.
+    Write the report of a baseline, or of the newest one (of `stack`, or of all that were measured here).
 
     Raises:
         StoreError: there is no such baseline, or the warehouse cannot be read.
         ConfigurationError: the reports' folder cannot be written.
 
     """
-    con = connect(folders)
-    try:
-        view = picture(con, baseline_id)
-        latest = folders.reports / "latest.md"
-        rendered = _write_all(folders, con, view)
-        newest = rendered
-        if not view.run.newest:
-            newest = None if latest.exists() else _write_all(folders, con, picture(con))
-        if newest:
-            for suffix in (".md", ".html"):
-                _write(latest.with_suffix(suffix), newest.report.with_suffix(suffix).read_text("utf-8"))
-        return rendered
-    finally:
-        con.close()
+    with load(folders, baseline_id, stack) as report:
+        return write_pages(folders, report)
 
 
-def _write_all(folders: Folders, con: "Connection", view: Picture) -> Rendered:
+def write_pages(folders: Folders, report: Report) -> Rendered:
+    """
+    Write a report and its charts; the same data gives the same bytes.
+
+    A baseline that is not the newest of its stack is shown as the stack stood then, and leaves `latest.md` alone.
+
+    Raises:
+        StoreError: the warehouse cannot be read.
+        ConfigurationError: the reports' folder cannot be written.
+
+    """
+    latest = folders.reports / "latest.md"
+    rendered = _write_all(folders, report)
+    newest = rendered
+    if not report.run.newest:
+        newest = None if latest.exists() else _write_all(folders, read(report.con))
+    if newest:
+        for suffix in (".md", ".html"):
+            _write(latest.with_suffix(suffix), newest.report.with_suffix(suffix).read_text("utf-8"))
+    return rendered
+
+
+def _write_all(folders: Folders, view: Report) -> Rendered:
     """Charts first: a page never names a picture that is not there yet."""
     name = show.file_name(view.run.baseline_id)
-    inside = contents(con, view)
+    inside = contents(view)
     charts = [block for section in inside.sections for block in section.blocks if isinstance(block, Chart)]
     links = {chart.name: f"charts-{name}/{show.file_name(chart.name)}.svg" for chart in charts}
     for chart in charts:
@@ -82,7 +85,7 @@ def _write_all(folders: Folders, con: "Connection", view: Picture) -> Rendered:
     )
 
 
-def _markdown(view: Picture, inside: Contents, links: Mapping[str, str], warehouse: Path) -> str:
+def _markdown(view: Report, inside: Contents, links: Mapping[str, str], warehouse: Path) -> str:
     environment = Environment(
         loader=FunctionLoader(
             lambda name: (files("devperf_pipeline.report") / "templates" / name).read_text("utf-8")
@@ -108,7 +111,7 @@ def _markdown(view: Picture, inside: Contents, links: Mapping[str, str], warehou
     )
 
 
-def _example(view: Picture) -> dict[str, str] | None:
+def _example(view: Report) -> dict[str, str] | None:
     """The first reading of an API that counts, or else of any service, as literals of SQL; None where nothing counts."""
     rows = [row for part in view.parts for row, _ in shown(part.rows) if row.valid]
     apis = [row for row in rows if role_of(row.service) == "api"]
@@ -116,7 +119,7 @@ def _example(view: Picture) -> dict[str, str] | None:
     return row and {"baseline_id": show.sql(row.baseline_id), "benchmark": show.sql(row.benchmark)}
 
 
-def _named(view: Picture) -> str | None:
+def _named(view: Report) -> str | None:
     """A service of which there is something to list, as it can be written on a command line; None where none can."""
     names = [row.service for part in view.parts for row, _ in shown(part.rows)]
     return next((name for name in names if NAME.fullmatch(name)), None)

@@ -1,16 +1,15 @@
 """
-What is a report made of?
+Which plain data is a report made of?
 
-The words of the warehouse as plain data: the baseline (`Run`), its stack's services (`Part`), their rows (`Row`),
-and all of it together (`Picture`).
+The rows of the warehouse: the baseline (`Run`), its stack's services (`Part`), their measurements (`Row`), and the cells
+of a published baseline (`Cell`).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from devperf_pipeline.analyse.ranking import Ranking
 from devperf_pipeline.model import Instrument, ServiceState
-from devperf_pipeline.services import kind_of, role_of, title_of
+from devperf_pipeline.services import role_of, title_of
 from devperf_pipeline.services.operation import FLOOR
 from devperf_pipeline.store.confidence import LEAST_SAMPLES
 
@@ -137,28 +136,28 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class Cell:
     """
-    Everything that a report is made of. `host` are the facts of the machine; `rankings` compare the implementations
-    of each route that this baseline measured.
+    One cell of a published baseline, and what was measured in its place, or why it was not.
+
+    `service` is the one that was measured, which is not always the one that the publication speaks of.
     """
 
-    run: Run
-    host: Mapping[str, str]
-    parts: Sequence[Part]
-    rankings: Sequence[Ranking]
+    published_id: str
+    table_name: str
+    subject: str
+    row_name: str
+    metric: str
+    unit: str | None
+    published: str | None
+    measured: str | None
+    applies: bool
+    reason: str | None
+    service: str
 
-    def title_of(self, service: str) -> str:
-        """How people call a service, or a node of one ("redis_cluster/1"); its name where nobody knows it."""
-        name, _, node = service.partition("/")
-        if kind_of(name) is None:
-            return service
-        return f"{title_of(name)}, node {node}" if node else title_of(name)
-
-    def operation_of(self, service: str, operation: str) -> str:
-        """How people call an operation of a service; its name where no row has it."""
-        rows = (row for part in self.parts if part.service == service for row in part.rows)
-        return next((row.title for row in rows if row.operation == operation), operation)
+    @property
+    def filled(self) -> bool:
+        return self.measured is not None
 
 
 def shown(rows: Sequence[Row]) -> list[tuple[Row, Row | None]]:

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 from devperf_pipeline.report import format as show
-from devperf_pipeline.report.queries import picture
+from devperf_pipeline.report.model import load
 from devperf_pipeline.report.report_data import Part
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline.store.warehouse import connect
 
 LONGEST_REASON = 600
 
@@ -21,13 +20,10 @@ class Ending:
 
 def ending(folders: Folders) -> Ending:
     """What the newest baseline measured, what it did not and why, and where to look."""
-    con = connect(folders)
-    try:
-        view = picture(con, None)
-    finally:
-        con.close()
-    measured = [part for part in view.parts if part.new]
-    failed = [part for part in view.parts if part.asked and part.state != "measured"]
+    with load(folders) as view:
+        parts = view.parts
+    measured = [part for part in parts if part.new]
+    failed = [part for part in parts if part.asked and part.state != "measured"]
     folder = folders.samples / f"baseline_id={view.run.baseline_id}"
     lines = [
         "",

@@ -15,7 +15,7 @@ from devperf_pipeline.report.section import Table, columns
 from devperf_pipeline.report.sections import load_tests, resources, summary
 
 if TYPE_CHECKING:
-    from devperf_pipeline.report.report_data import Picture
+    from devperf_pipeline.report.model import Report as Picture
     from devperf_pipeline.store.warehouse import Connection
 
 
@@ -61,7 +61,7 @@ def table_panel(con: "Connection", table: str) -> str:
 
     Empty for a table of which there is nothing to see.
     """
-    if not asked(con, "report_baseline", baseline_id=None):
+    if not asked(con, "report_baseline", baseline_id=None, stack=None):
         return "No baseline was measured yet."
     return _PANELS[table](con, picture(con, None))
 

@@ -14,7 +14,7 @@ from devperf_pipeline.report.queries import asked, picture
 from devperf_pipeline.report.sections import load_tests, resources
 
 if TYPE_CHECKING:
-    from devperf_pipeline.report.report_data import Picture
+    from devperf_pipeline.report.model import Report as Picture
     from devperf_pipeline.store.warehouse import Connection
 
 Cell = str | int | float | None

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from devperf_pipeline.report import format as show
-from devperf_pipeline.report.report_data import Part, Picture, Row, shown
+from devperf_pipeline.report.model import Report
+from devperf_pipeline.report.report_data import Part, Row, shown
 from devperf_pipeline.report.section import Block, Table
 from devperf_pipeline.services import role_of
 
@@ -37,7 +38,7 @@ class Readings:
     notes: Sequence[str]
 
 
-def end_ns(picture: Picture) -> int:
+def end_ns(picture: Report) -> int:
     """The moment that ages count from: the end of the baseline, or its last measurement where it was cut short."""
     run = picture.run
     new = [row.measured_at_ns for part in picture.parts for row in part.new]
@@ -59,7 +60,7 @@ def readings(part: Part, now_ns: int) -> Readings:
     )
 
 
-def host(picture: Picture) -> list[Block]:
+def host(picture: Report) -> list[Block]:
     """The machine, as it was found: a table of what is there, and a sentence about what is not or could not be found."""
     first = [key for key in _HOST if key in picture.host]
     keys = [*first, *(key for key in picture.host if key not in first)]
@@ -75,7 +76,7 @@ def host(picture: Picture) -> list[Block]:
     ]
 
 
-def services(picture: Picture) -> Table:
+def services(picture: Report) -> Table:
     """What really ran, service by service, and what became of it in this baseline."""
     head = ("service", "what ran", "version", "this baseline")
     rows = [

@@ -1,21 +1,22 @@
 """
 What does a service module give, so that its operations can be measured?
 
-A `Session` is one visit to one service: it asks for its facts, creates our own objects, names its operations,
-and removes everything at the end.
+A `Session` is what one run does at one service: it asks for its facts, creates our own objects, names its
+operations, and removes everything at the end.
 An `Operation` is one thing the service can be asked to do.
 A `Wire` is how the engine asks for it: bytes that were encoded before the clock started.
 A `Driver` is how an application would ask for it.
 `measure/` knows nothing else of any service.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from socket import socket
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol
 
-from devperf_pipeline.model import Facts, Service
+from devperf_pipeline.model import Facts, RouteAnswer, Service
 
 OUR_NAME = "devperf"
 """Every object we create in a service carries this name; nothing else is touched."""
@@ -112,72 +113,75 @@ class Operation:
     held: bool = False
 
 
-@runtime_checkable
-class Preflight(Protocol):
-    """What a session may have beside: what would spoil a measurement, told before one is begun."""
+FLOOR = "floor"
+"""The operation that asks for nothing: what is left is the instrument and the way there."""
+
+
+class Session(ABC):
+    """
+    What one run does at one service.
+
+    Made by `open_session(service)` of the service's module, which connects once and raises a `ServiceError`
+    that names service, address, what was expected, what was found and what to do.
+    Every session gives what is abstract here; the rest has a default, which says that there is none.
+    """
+
+    exceptions: tuple[type[Exception], ...] = ()
+    """What the driver raises: where it escapes, it costs this service's rows and no other's."""
+
+    def __init__(self) -> None:
+        self.unmeasurable: dict[str, str] = {}
+        """By title, published rows that have no operation here, and why. Known after `prepare`."""
+        self.answers: list[RouteAnswer] = []
+        """What each route of an API answered when it was first asked. Known after `prepare`."""
+
+    @abstractmethod
+    def facts(self) -> Facts:
+        """What the running service says of itself."""
 
     def preflight(self) -> Sequence[str]:
         """
-        One sentence each, with what was found: few connections left, keys that may be evicted, a missing privilege, …
+        What would spoil a measurement: few connections left, keys that may be evicted, a missing privilege, …
 
-        Found by asking: nothing is created. Valid without `prepare`.
+        One sentence each, with what was found. Found by asking: nothing is created. Valid without `prepare`.
 
         Raises:
             ServiceError: the service does not answer.
 
         """
-        ...
+        return ()
 
-
-FLOOR = "floor"
-"""The operation that asks for nothing: what is left is the instrument and the way there."""
-
-
-class Session(Protocol):
-    """
-    One visit to one service.
-
-    Made by `open_session(service)` of the service's module, which connects once and raises a `ServiceError`
-    that names service, address, what was expected, what was found and what to do.
-    """
-
-    exceptions: tuple[type[Exception], ...]
-    """What the driver raises: where it escapes, it costs this service's rows and no other's."""
-
-    def facts(self) -> Facts:
-        """What the running service says of itself."""
-        ...
-
+    @abstractmethod
     def objects(self) -> Sequence[str]:
         """
         Everything that `prepare` and the operations make in the service, by kind and name: "schema devperf_postgresql".
 
         `*` stands for what is numbered. Valid before `prepare`; nothing is made.
         """
-        ...
 
+    @abstractmethod
     def assume(self) -> None:
         """Take it that `prepare` succeeded, without making anything, so that `operations` can be told."""
-        ...
 
+    @abstractmethod
     def prepare(self) -> None:
         """
-        Remove what an earlier visit left, create our own objects, seed them.
+        Remove what an earlier run left, create our own objects, seed them.
 
         Raises:
             ServiceRefused: an object of our name exists that we did not make, or a privilege is missing.
 
         """
-        ...
 
+    @abstractmethod
     def operations(self) -> Sequence[Operation]:
         """Everything measured here, the floor first. Valid after `prepare`."""
-        ...
 
+    @abstractmethod
     def connect(self) -> Connection:
         """A new connection for one user, authenticated and verified."""
-        ...
 
+    @abstractmethod
     def renew(self, service: Service) -> None:
         """
         Go on with other credentials of the same service; our objects stay.
@@ -186,42 +190,33 @@ class Session(Protocol):
             ServiceError: it cannot be entered with them either.
 
         """
-        ...
 
+    @abstractmethod
     def clean(self) -> None:
         """Remove every object of ours. Safe to call twice, and without `prepare`."""
-        ...
 
+    @abstractmethod
     def close(self) -> None:
-        """End the visit; never raises."""
-        ...
-
-
-@runtime_checkable
-class ToolTarget(Protocol):
-    """A session whose operations a reference tool can ask for, too."""
+        """End the session; never raises."""
 
     def tool_scripts(self) -> Mapping[str, str]:
         """
         By name of an operation, the same question in the words of the service's tool. Valid after `prepare`.
 
         For pgbench a script, for sysbench a statement with ? for a key, for redis-benchmark a command, for the tools
-        of HTTP a path.
+        of HTTP a path. Empty where no tool can ask.
         """
-        ...
-
-
-@runtime_checkable
-class GuestHost(Protocol):
-    """A session that can let a tool in which takes passwords on its command line only."""
+        return {}
 
     def guest(self) -> AbstractContextManager[str]:
         """
+        Let in a tool that takes passwords on its command line only (redis-benchmark).
+
         The name of a user whom any password lets in, who may do what the tool does and nothing else, as long as
         this lasts. What the guest leaves behind is removed.
         """
-        ...
+        raise NotImplementedError(f"{type(self).__name__} lets no guest in")
 
     def guest_objects(self) -> Sequence[str]:
-        """The guest, and what it may make beside what is ours, as `Session.objects` says it."""
-        ...
+        """The guest, and what it may make beside what is ours, as `objects` says it. Empty where none is let in."""
+        return ()

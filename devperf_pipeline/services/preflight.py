@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from devperf_pipeline.errors import ServiceError
 from devperf_pipeline.model import Facts, Service, Stack
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.services.operation import Preflight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +41,7 @@ def _checked(service: Service) -> PreflightResult:
     except ServiceError as error:
         return PreflightResult(service=service, problem=str(error))
     try:
-        facts = session.facts()
-        warnings = session.preflight() if isinstance(session, Preflight) else ()
-        return PreflightResult(service=service, facts=facts, warnings=warnings)
+        return PreflightResult(service=service, facts=session.facts(), warnings=session.preflight())
     except (ServiceError, OSError, *session.exceptions) as error:
         return PreflightResult(service=service, problem=f"{type(error).__name__}: {error}")
     finally:

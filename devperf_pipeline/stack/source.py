@@ -1,21 +1,13 @@
-"""Where in the stack file is something wrong, and how is that said?"""
+"""Where in a stack file is something wrong, and how is that said?"""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
 from devperf_pipeline.errors import ConfigurationError
-
-TYPES: Mapping[type, str] = {
-    str: "text in quotes",
-    bool: "true or false",
-    int: "a number",
-    list: "a list",
-    dict: "a table",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +19,13 @@ class Source:
 
     def complain(self, keys: tuple[str, ...], expected: str, found: str, advice: str = "") -> NoReturn:
         """Say what is wrong with the value of these nested keys."""
-        where = f"{self.path}, line {self.line(keys)}"
         subject = f"{'.'.join(keys)}: " if keys else ""
         raise ConfigurationError(
-            f"{where}: {subject}expected {expected}, found {found}.{advice and ' ' + advice}"
+            f"{self.place(keys)}: {subject}expected {expected}, found {found}.{advice and ' ' + advice}"
         )
 
-    def line(self, keys: tuple[str, ...]) -> int:
-        """The line where the innermost of these keys is written, or the nearest one around it; counted from 1."""
+    def place(self, keys: tuple[str, ...]) -> str:
+        """The file, and the line where the innermost of these keys is written, or the nearest one around it."""
         lines = self.text.splitlines()
         at = 0
         for depth, key in enumerate(keys):
@@ -44,29 +35,7 @@ class Source:
                 rf"\s*(\[\s*{table}\s*\]|({table}|{name})\s*[=.]|[^#=]*=\s*\{{.*\b{name}\s*=)"
             )
             at = next((number for number in range(at, len(lines)) if wanted.match(lines[number])), at)
-        return at + 1
-
-    def check_keys(self, keys: tuple[str, ...], table: Mapping[str, Any], valid: Iterable[str]) -> None:
-        """Refuse keys that are not known, with the nearest one that is."""
-        for key in table:
-            if key not in valid:
-                self.complain((*keys, key), f"one of {', '.join(valid)}", repr(key), nearest(key, valid))
-
-    def take(
-        self, keys: tuple[str, ...], table: Mapping[str, Any], key: str, kind: type, default: Any = None
-    ) -> Any:
-        """The value of a key, of that type. Without a default it must be there."""
-        if key not in table:
-            if default is None:
-                self.complain(
-                    keys, f"the key '{key}' ({TYPES[kind]})", "none", f"Add it to {self.path.name}."
-                )
-            return default
-        value = table[key]
-        # true is an int to Python, and not to people.
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            self.complain((*keys, key), TYPES[kind], shown(value))
-        return value
+        return f"{self.path}, line {at + 1}"
 
 
 def nearest(word: str, valid: Iterable[str], before: str = "") -> str:

@@ -86,7 +86,7 @@ def round_to_json(measured: Round, end_sum_ns: int, latency_sum_ns: int) -> str:
             "placement": measured.placement,
             "other_cpu": measured.other_cpu,
             "problem": measured.problem,
-            "sustained": asdict(measured.sustained) if measured.sustained else None,
+            "drive": asdict(measured.sustained) if measured.sustained else None,
             "calls": len(measured.latency_ns),
             "end_sum_ns": end_sum_ns,
             "latency_sum_ns": latency_sum_ns,

@@ -83,9 +83,7 @@ def compact(incoming: Path, finished: Path, baseline: Baseline) -> tuple[list[st
             beside / "rounds.parquet", compression="zstd", compression_level=3
         )
         stretches = [
-            {**r["sustained"], "benchmark": r["benchmark"], "round": r["round"]}
-            for r in rounds
-            if r["sustained"]
+            {**r["drive"], "benchmark": r["benchmark"], "round": r["round"]} for r in rounds if r["drive"]
         ]
         if stretches:
             pl.DataFrame(stretches, schema=STRETCHES).write_parquet(beside / "stretches.parquet")
@@ -142,5 +140,5 @@ def _read_part(con: duckdb.DuckDBPyConnection, path: Path) -> dict[str, Any]:
         raise StoreError("its samples are not those that were written")
     return {
         **{name: about[name] for name in ROUNDS},
-        "sustained": about.get("sustained", about.get("stretch")),
+        "drive": about.get("drive", about.get("stretch")),
     }

@@ -19,7 +19,7 @@ from devperf_pipeline.report.render import render
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import warehouse
 from devperf_pipeline.store.samples import SampleStore
-from devperf_pipeline_tests.services.odd_apis import Api, Reply, Request, serving
+from devperf_pipeline_tests.services.fake_apis import Api, Reply, Request, serving
 
 FAST = Reading(
     service="gin",

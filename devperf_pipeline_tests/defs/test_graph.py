@@ -12,7 +12,7 @@ from devperf_pipeline.defs.command_line import fail_dead_runs, prepare_home
 from devperf_pipeline.defs.measuring import CLI_TAG
 from devperf_pipeline.model import Stack
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline_tests import visited
+from devperf_pipeline_tests import external_stack
 
 pytestmark = pytest.mark.servers
 
@@ -21,11 +21,11 @@ pytestmark = pytest.mark.servers
 def _project(running_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folders]:
     """A project whose stack is a running Redis, and a MySQL that is not there; measured once."""
     folders = Folders(tmp_path_factory.mktemp("graph"))
-    password = visited.describe(folders, running_stack.service("redis"), absent="TEST_REDIS_PASSWORD")
+    password = external_stack.describe(folders, running_stack.service("redis"), absent="TEST_REDIS_PASSWORD")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", str(folders.dagster_home))
         patch.setenv("TEST_REDIS_PASSWORD", password)
-        visited.measure(folders, seconds=0.02)
+        external_stack.measure(folders, seconds=0.02)
         yield folders
 
 
@@ -160,7 +160,7 @@ class TestSubsets:
     def test_one_service_alone_is_in_the_report(self, project: Folders, instance: dg.DagsterInstance) -> None:
         """Measuring Redis alone renders the report too: its new rows, and why MySQL has none."""
         before = instance.get_latest_materialization_event(keys.REPORT)
-        result = visited.measure_redis_alone(project, instance)
+        result = external_stack.measure_redis_alone(project, instance)
         after = instance.get_latest_materialization_event(keys.REPORT)
         report = (project.reports / "latest.md").read_text(encoding="utf-8")
 
@@ -188,14 +188,14 @@ class TestSubsets:
                 instance=instance,
                 asset_selection=[keys.samples("api")],
                 run_config={
-                    "ops": {"measure": {"config": {"stack": "visited", "seconds": 0.01}}},
+                    "ops": {"measure": {"config": {"stack": "external", "seconds": 0.01}}},
                     "resources": {"project": {"config": {"root": str(project.root)}}},
                 },
             )
             seen = {each.check_name: each for each in result.get_asset_check_evaluations()}
 
         assert not seen["measured"].passed
-        assert "api is not in the stack 'visited'" in str(seen["measured"].metadata["what was seen"].value)
+        assert "api is not in the stack 'external'" in str(seen["measured"].metadata["what was seen"].value)
 
 
 class TestTheDead:

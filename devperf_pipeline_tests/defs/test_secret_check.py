@@ -11,7 +11,7 @@ from devperf_pipeline.errors import MeasurementError
 from devperf_pipeline.model import Baseline, Stack
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.secret import Secret, Secrets
-from devperf_pipeline_tests import visited
+from devperf_pipeline_tests import external_stack
 
 PASSWORD = "opens-nothing-4711"
 
@@ -36,7 +36,7 @@ def used(run: dg.DagsterRun, line: str = "redis-server") -> None:
     """Leave what a run with one secret would."""
     baseline = Baseline(
         id="20261125T031500Z-3f9a",
-        stack="visited",
+        stack="external",
         profile="quick",
         seed=1,
         began_at_ns=0,
@@ -101,7 +101,9 @@ class TestRealRun:
     @pytest.fixture(name="project")
     def _project(self, running_stack: Stack, home: Folders, monkeypatch: pytest.MonkeyPatch) -> Folders:
         """A stack of a running Redis, and a MySQL that is not there."""
-        password = visited.describe(home, running_stack.service("redis"), absent="TEST_NOBODYS_PASSWORD")
+        password = external_stack.describe(
+            home, running_stack.service("redis"), absent="TEST_NOBODYS_PASSWORD"
+        )
         monkeypatch.setenv("TEST_REDIS_PASSWORD", password)
         monkeypatch.setenv("TEST_NOBODYS_PASSWORD", PASSWORD)
         return home
@@ -113,14 +115,14 @@ class TestRealRun:
 
     def test_clean_then_leaking(self, project: Folders, instance: dg.DagsterInstance) -> None:
         """A clean run passes. One that wrote a password to a log fails with the place, and keeps what it measured."""
-        visited.measure(project, seconds=0.01)
+        external_stack.measure(project, seconds=0.01)
         clean = self.check(instance)
         project.logs.mkdir(parents=True)
-        (project.logs / "visited-mysql.log").write_text(f"connecting with {PASSWORD}\n", encoding="utf-8")
+        (project.logs / "external-mysql.log").write_text(f"connecting with {PASSWORD}\n", encoding="utf-8")
         with pytest.raises(
-            MeasurementError, match=r"the password of mysql in data/logs/visited-mysql\.log"
+            MeasurementError, match=r"the password of mysql in data/logs/external-mysql\.log"
         ) as error:
-            visited.measure(project, seconds=0.01)
+            external_stack.measure(project, seconds=0.01)
         leaking = self.check(instance)
 
         assert (True, False) == (clean.passed, leaking.passed)
@@ -133,8 +135,8 @@ class TestRealRun:
     def test_one_service_alone(self, project: Folders, instance: dg.DagsterInstance) -> None:
         """Samples that are materialised without their baseline are searched too."""
         project.logs.mkdir(parents=True)
-        (project.logs / "visited-mysql.log").write_text(f"connecting with {PASSWORD}\n", encoding="utf-8")
-        with pytest.raises(dg.Failure, match=r"data/logs/visited-mysql\.log"):
-            visited.measure_redis_alone(project, instance)
+        (project.logs / "external-mysql.log").write_text(f"connecting with {PASSWORD}\n", encoding="utf-8")
+        with pytest.raises(dg.Failure, match=r"data/logs/external-mysql\.log"):
+            external_stack.measure_redis_alone(project, instance)
 
         assert instance.get_latest_materialization_event(keys.samples("redis"))

@@ -17,7 +17,7 @@ from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.stack_file import load_stack
 from devperf_pipeline_tests.measure.test_run import ListSink
-from devperf_pipeline_tests.services.odd_apis import Reply, Request, serving
+from devperf_pipeline_tests.services.fake_apis import Reply, Request, serving
 
 API = """
 [services.{name}]

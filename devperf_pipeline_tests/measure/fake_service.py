@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from devperf_pipeline.model import Facts, Outcome, Service
-from devperf_pipeline.services.operation import Driver, Operation, Wire
+from devperf_pipeline.services.operation import Driver, Operation, Session, Wire
 from devperf_pipeline_tests.measure.line_server import Answer, LineServer, echo, wire
 
 
@@ -22,12 +22,13 @@ class FakeConnection:
         self.sock.close()
 
 
-class FakeSession:
+class FakeSession(Session):
     """Two operations, `floor` and `hello`, of a line server of its own."""
 
     exceptions: tuple[type[Exception], ...] = (OSError,)
 
     def __init__(self, answer: Answer = echo, least_s: float = 0.0) -> None:
+        super().__init__()
         self.least_s = least_s
         self.server = LineServer(answer)
         self.history: list[str] = []

@@ -17,10 +17,10 @@ from devperf_pipeline.model import Address, Service, Stack, Stated
 from devperf_pipeline.report.dry_run import foresight as told
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.cleanup import clean
-from devperf_pipeline_tests.measure.endless import Nowhere
 from devperf_pipeline_tests.measure.fake_service import FakeSession
-from devperf_pipeline_tests.measure.listing import listed, unannounced, unmade
-from devperf_pipeline_tests.services.odd_apis import Reply, Request, serving
+from devperf_pipeline_tests.measure.measure_until_killed import Nowhere
+from devperf_pipeline_tests.measure.server_objects import listed, unannounced, unmade
+from devperf_pipeline_tests.services.fake_apis import Reply, Request, serving
 
 SHORT = RunOptions(
     profile=Profile(name="quick", rounds=1, seconds=0.02, warmup_s=0.02, about="short"), seed=7
@@ -183,7 +183,7 @@ class TestObjects:
         """Killed in the middle of a run, everything of ours stays behind; cleaning removes it and nothing else."""
         before = listed(stack)
         with subprocess.Popen(
-            [sys.executable, "-m", "devperf_pipeline_tests.measure.endless"],
+            [sys.executable, "-m", "devperf_pipeline_tests.measure.measure_until_killed"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

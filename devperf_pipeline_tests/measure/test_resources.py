@@ -12,8 +12,8 @@ from devperf_pipeline.measure.run import RunOptions, measure
 from devperf_pipeline.measure.run_context import RunContext
 from devperf_pipeline.measure.tally import Tally
 from devperf_pipeline.model import Address, Service, Stack
-from devperf_pipeline.stack.companions import RESERVED
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.stack_file import RESERVED
 from devperf_pipeline_tests.measure.fake_service import FakeSession
 from devperf_pipeline_tests.measure.test_run import FakeKind, ListSink
 

@@ -20,7 +20,7 @@ from devperf_pipeline.services.rabbitmq.management import Management
 from devperf_pipeline.services.vault.client import VaultApi
 from devperf_pipeline.stack.credentials import Reader, with_credentials
 from devperf_pipeline_tests import administrators
-from devperf_pipeline_tests.visited import vaulted
+from devperf_pipeline_tests.external_stack import vaulted
 
 pytestmark = pytest.mark.servers
 

@@ -1,13 +1,18 @@
 """What do the tests of reports share: a warehouse whose rows they choose."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
 import pytest
 
+from devperf_pipeline.report.model import Report
+from devperf_pipeline.report.report_data import Run
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.store.questions import add_questions
 from devperf_pipeline.store.sql_files import statement
 from devperf_pipeline.store.warehouse import DERIVED_TABLES, DERIVED_VIEWS, TABLES
 
@@ -18,32 +23,62 @@ create table calls (
 """
 
 
+RUN = Run(
+    baseline_id="b", stack="local", profile="quick", seed=1, began_at_ns=0, ended_at_ns=1, state="complete",
+    samples=0, rounds=0, benchmarks=0, calls=0, newest=True,
+)  # fmt: skip
+
+
+def given(run: Run = RUN, **read: Any) -> Report:
+    """A report of which these parts have been read already, and nothing else can be."""
+    report = Report(run, duckdb.connect())
+    vars(report).update(read)
+    return report
+
+
+def _derive(con: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables that are made of others, from what these hold now."""
+    for table in DERIVED_TABLES:
+        con.execute(statement(f"table_{table}").replace("create table", "create or replace table"))
+
+
+@cache
+def _empty() -> bytes:
+    """The file of a warehouse without rows: what every test begins with."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "empty.duckdb"
+        with duckdb.connect(str(file)) as con:
+            for table in TABLES:
+                con.execute(statement(f"table_{table}"))
+            con.execute(CALLS)
+            con.execute("create view samples as select * from calls")
+            con.execute("create view warmups as select * from calls where false")
+            con.execute(f"create view resource_samples as {statement('view_resource_samples_empty')}")
+            con.execute("create table readings as from resource_samples")
+            con.execute("create or replace view resource_samples as from readings")
+            for view in DERIVED_VIEWS:
+                con.execute(statement(f"view_{view}"))
+            _derive(con)
+            add_questions(con)
+        return file.read_bytes()
+
+
 class Warehouse:
     """A warehouse file in the project's folder, filled row by row."""
 
     def __init__(self, root: Path) -> None:
         self._folders = Folders(root)
         self._folders.data.mkdir()
+        self._folders.warehouse.write_bytes(_empty())
         self._full = False
         self._con = duckdb.connect(str(self._folders.warehouse))
-        for table in TABLES:
-            self._con.execute(statement(f"table_{table}"))
-        self._con.execute(CALLS)
-        self._con.execute("create view samples as select * from calls")
-        self._con.execute("create view warmups as select * from calls where false")
-        self._con.execute(f"create view resource_samples as {statement('view_resource_samples_empty')}")
-        self._con.execute("create table readings as from resource_samples")
-        self._con.execute("create or replace view resource_samples as from readings")
-        for view in DERIVED_VIEWS:
-            self._con.execute(statement(f"view_{view}"))
 
     @property
     def folders(self) -> Folders:
         """Where the warehouse is. Asking for it ends the filling: nobody else opens a file that is being written."""
         if not self._full:
             self._full = True
-            for table in DERIVED_TABLES:
-                self._con.execute(statement(f"table_{table}"))
+            _derive(self._con)
             self._con.close()
         return self._folders
 

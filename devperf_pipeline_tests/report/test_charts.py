@@ -5,8 +5,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from devperf_pipeline.report.charts import latency_curve, overview
-from devperf_pipeline.report.queries import curves, picture
-from devperf_pipeline.store.warehouse import connect
+from devperf_pipeline.report.model import load
 
 if TYPE_CHECKING:
     from devperf_pipeline_tests.report.conftest import Warehouse
@@ -24,9 +23,9 @@ class TestLatencyCurve:
         for users in (1, 10):
             warehouse.reading(run, "redis", "get", users=users)
             warehouse.reading(run, "redis", "set", users=users)
-        with connect(warehouse.folders) as con:
-            part = picture(con).parts[0]
-            written = texts(latency_curve(part, curves(con, part)))
+        with load(warehouse.folders) as report:
+            part = report.parts[0]
+            written = texts(latency_curve(part, report.curves(part)))
 
         assert ["1 user", "10 users", "GET", "SET"] == [
             text for text in written if text in {"1 user", "10 users", "GET", "SET"}
@@ -39,9 +38,9 @@ class TestLatencyCurve:
         for users in (1, 5, 10):
             for operation in ("get", "set", "del"):
                 warehouse.reading(run, "redis", operation, users=users, n=20_000)
-        with connect(warehouse.folders) as con:
-            part = picture(con).parts[0]
-            svg = latency_curve(part, curves(con, part)) or ""
+        with load(warehouse.folders) as report:
+            part = report.parts[0]
+            svg = latency_curve(part, report.curves(part)) or ""
 
         marks = re.findall(r'<text[^>]*x="([\d.]+)" y="([\d.]+)"[^>]*>([\d.]+ %|min)</text>', svg)
         places = sorted((float(across), text) for across, _, text in marks)
@@ -55,10 +54,10 @@ class TestLatencyCurve:
         run = warehouse.baseline(25)
         warehouse.reading(run, "redis", "get")
         warehouse.reading(run, "redis", "set")
-        with connect(warehouse.folders) as con:
-            part = picture(con).parts[0]
-            wide = latency_curve(part, curves(con, part))
-            small = latency_curve(part, curves(con, part), small=True)
+        with load(warehouse.folders) as report:
+            part = report.parts[0]
+            wide = latency_curve(part, report.curves(part))
+            small = latency_curve(part, report.curves(part), small=True)
 
         def strokes(svg: str | None) -> list[str]:
             return re.findall(r"stroke: (#\w+); stroke-width: 1.5", svg or "")
@@ -70,8 +69,8 @@ class TestLatencyCurve:
         """Where no raw sample is left there is nothing to draw."""
         run = warehouse.baseline(25)
         warehouse.reading(run, "redis", "get")
-        with connect(warehouse.folders) as con:
-            part = picture(con).parts[0]
+        with load(warehouse.folders) as report:
+            part = report.parts[0]
 
         assert latency_curve(part, {}) is None
 
@@ -85,8 +84,8 @@ class TestOverview:
         warehouse.reading(run, "redis", "many", users=10)
         warehouse.reading(run, "redis", "floor")
         warehouse.reading(run, "fastapi", "health", p50_ns=620_000)
-        with connect(warehouse.folders) as con:
-            written = texts(overview(picture(con).parts))
+        with load(warehouse.folders) as report:
+            written = texts(overview(report.parts))
 
         assert 2 == written.count("100 µs")
         expected = {"Redis, one node", "GET", "19.8 µs", "FastAPI, code-first", "HEALTH", "0.62 ms"}

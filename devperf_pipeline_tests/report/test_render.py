@@ -175,6 +175,14 @@ class TestTime:
         assert cells(lines(rendered.latest, "| GET |")[0])[2] == "2.00/s"
         assert rendered.report.name == f"baseline-{first}.md"
 
+    def test_latest_is_of_the_stack_that_was_rendered_last(self, warehouse: "Warehouse") -> None:
+        """Each stack has a newest baseline, and the page that always has the same name shows that of the last one."""
+        first, second = warehouse.baseline(22), warehouse.baseline(25, stack="elsewhere")
+        for stack, run in (("elsewhere", second), ("local", first)):
+            rendered = render(warehouse.folders, stack=stack)
+            assert rendered.latest.read_bytes() == rendered.report.read_bytes()
+            assert rendered.report.name == f"baseline-{run}.md"
+
     def test_an_invalid_new_reading_leaves_the_older_valid_one(self, warehouse: "Warehouse") -> None:
         """Current is the newest valid reading; the new one that does not count stands beneath it."""
         first, second = warehouse.baseline(22), warehouse.baseline(25)

@@ -1,9 +1,8 @@
 from typing import TYPE_CHECKING
 
-from devperf_pipeline.report.queries import picture
+from devperf_pipeline.report.model import load
 from devperf_pipeline.report.section import Table
 from devperf_pipeline.report.table_cells import host
-from devperf_pipeline.store.warehouse import connect
 
 if TYPE_CHECKING:
     from devperf_pipeline_tests.report.conftest import Warehouse
@@ -22,8 +21,8 @@ class TestHost:
         }
         for key, value in facts.items():
             warehouse.fact(run, "host", key, value)
-        with connect(warehouse.folders) as con:
-            table, rest = host(picture(con, run))
+        with load(warehouse.folders, run) as report:
+            table, rest = host(report)
 
         assert isinstance(table, Table)
         assert [["memory", "8 GiB"], ["filesystem", "ext4"]] == [list(row) for row in table.rows]

@@ -9,7 +9,7 @@ from devperf_pipeline.model import Outcome, Stack
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.operation import Operation, Session
 from devperf_pipeline_tests.services.calls import CALLS, RIGHT, Verdict, by_driver, by_engine, named
-from devperf_pipeline_tests.services.visits import running, visit
+from devperf_pipeline_tests.services.sessions import prepared_session, running
 
 RELATIONAL = {
     "insert": "INSERT (single row)",
@@ -74,7 +74,7 @@ EACH = [(service, name) for service, titles in TITLES.items() for name in titles
 @pytest.fixture(scope="module", name="session")
 def _session(running_stack: Stack, request: pytest.FixtureRequest) -> Iterator[Session]:
     service = running(running_stack, request.param)
-    with visit(CATALOGUE[service.kind].open_session(service)) as session:
+    with prepared_session(CATALOGUE[service.kind].open_session(service)) as session:
         yield session
 
 

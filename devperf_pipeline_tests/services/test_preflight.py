@@ -9,8 +9,8 @@ from devperf_pipeline.services.mysql.preflight import of_server as of_mysql
 from devperf_pipeline.services.postgresql.preflight import of_pool
 from devperf_pipeline.services.postgresql.preflight import of_server as of_postgresql
 from devperf_pipeline.services.preflight import run_preflight
-from devperf_pipeline_tests.services.odd_apis import caching, serving, stranger
-from devperf_pipeline_tests.services.strangers import nobody
+from devperf_pipeline_tests.services.fake_apis import caching, foreign_api, serving
+from devperf_pipeline_tests.services.wrong_endpoints import refusing_port
 
 WELL = {
     "may_create": True,
@@ -33,7 +33,10 @@ def stack(*services: Service, missing: dict[str, str] | None = None) -> Stack:
 class TestRunPreflight:
     def test_each_by_itself(self) -> None:
         """One that is not there, one that is missing and one that is cached: each gets its own answer, in order."""
-        with serving(caching(stranger, key=lambda request: request.path)) as address, nobody() as other:
+        with (
+            serving(caching(foreign_api, key=lambda request: request.path)) as address,
+            refusing_port() as other,
+        ):
             redis = Service(name="redis", kind="redis", addresses=(other,))
             vault = Service(name="vault", kind="vault", addresses=(Address("127.0.0.1", 1),))
             api = Service(name="gin", kind="gin", addresses=(address,))

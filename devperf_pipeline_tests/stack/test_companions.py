@@ -59,7 +59,7 @@ class TestFootprint:
             ('[footprint.a]\nproces = "a"\n', "Did you mean 'process'?"),
             ('[footprint.host]\nprocess = "a"\n', "none of host, others"),
             ('[footprint.a]\nprocess = ""\ncategory = "other"\n', "expected the name of a process, found ''"),
-            ("[footprint]\na = 1\n", "Write [footprint.a]."),
+            ("[footprint]\na = 1\n", "expected a table [footprint.a], found 1"),
         ],
     )
     def test_complaints(self, tmp_path: Path, footprint: str, complaint: str) -> None:

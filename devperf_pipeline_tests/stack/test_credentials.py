@@ -11,7 +11,7 @@ from devperf_pipeline.services.vault.client import VaultApi
 from devperf_pipeline.stack.credentials import Sink, with_credentials
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.stack_file import load_stack
-from devperf_pipeline_tests.services.strangers import nobody, talker
+from devperf_pipeline_tests.services.wrong_endpoints import greeting_server, refusing_port
 from devperf_pipeline_tests.vault_answers import DENIED, NOTHING, SEALED, Answer, vault_that_says
 
 TEXT = """name = "home"
@@ -109,7 +109,7 @@ class TestReading:
 
     def test_stack_file_alone_reads_nothing(self, tmp_path: Path) -> None:
         """Loading a stack asks no Vault: there is none at this address."""
-        with nobody() as address:
+        with refusing_port() as address:
             stack = described(tmp_path, TEXT, address)
         assert stack.service("postgresql").kept["password"].path == "secret/data/postgres"
 
@@ -246,13 +246,13 @@ class TestRefusals:
 
     def test_nobody_there(self, tmp_path: Path) -> None:
         """A Vault that does not run costs the services whose credentials it keeps."""
-        with nobody() as address:
+        with refusing_port() as address:
             found = with_credentials(described(tmp_path, TEXT, address))
         assert f"[vault]: expected a Vault at {address}, found none" in found.missing["postgresql"]
 
     def test_somebody_else(self, tmp_path: Path) -> None:
         """A server of another kind is told from a Vault."""
-        with talker(b"-ERR unknown command\r\n") as address:
+        with greeting_server(b"-ERR unknown command\r\n") as address:
             found = with_credentials(described(tmp_path, TEXT, address))
         assert f"expected a Vault at {address} (http, without TLS)" in found.missing["postgresql"]
 
@@ -280,7 +280,7 @@ class TestComplaints:
             (
                 TOKEN_FILE,
                 'token = "hvs.secret"',
-                'line 6: vault.token: expected {env = "NAME"}, found something else. Tokens are not written here.',
+                'line 6: vault.token: expected {env = "NAME"} (tokens are not written here), found something else.',
             ),
             (
                 TOKEN_FILE,
@@ -310,7 +310,7 @@ class TestComplaints:
                 "secret/data/postgres",
                 "secret/../x?y",
                 (
-                    'line 12: services.postgresql.password: expected a path such as "secret/data/postgres", '
+                    'line 12: services.postgresql.password.vault: expected a path such as "secret/data/postgres", '
                     "found 'secret/../x?y'."
                 ),
             ),

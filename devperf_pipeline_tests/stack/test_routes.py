@@ -43,8 +43,11 @@ class TestRoutes:
         ("routes", "said"),
         [
             ("[]", "expected at least one path, found an empty list. Write routes = "),
-            ('"/health"', "expected a list, found '/health'."),
-            ("[7]", 'expected paths in quotes, such as "/orders/7", found 7.'),
+            (
+                '"/health"',
+                'expected a list of paths in quotes, such as ["/orders/7", "/health"], found \'/health\'.',
+            ),
+            ("[7]", 'expected a list of paths in quotes, such as ["/orders/7", "/health"], found 7.'),
             ('["health"]', "expected a path that begins with /, found 'health'."),
             ('[""]', "expected a path that begins with /, found ''."),
             ('["/a", "/b", "/a"]', "expected each path once, found '/a' twice."),
@@ -94,8 +97,8 @@ class TestRoutes:
         found = complaint(tmp_path, VISITED.replace(f"routes = {ROUTES}\n", ""))
 
         assert (
-            "it.toml, line 4: services.api: expected the key 'routes' (a list of paths), found none. "
-            'Write routes = ["/orders/7", "/health"].' == found
+            "it.toml, line 4: services.api: expected the key 'routes' (a list of paths in quotes, such as "
+            '["/orders/7", "/health"]), found none. Add it to it.toml.' == found
         )
 
     def test_are_of_this_kind_alone(self, tmp_path: Path) -> None:
@@ -113,7 +116,7 @@ class TestRoutes:
         found = complaint(tmp_path, f'{VISITED}{key} = "x"\n')
 
         assert found.startswith(
-            f"it.toml, line 8: services.api.{key}: expected one of kind, address, routes, "
+            f"it.toml, line 8: services.api.{key}: expected one of kind, settings, needs, address, routes, "
         )
 
     def test_cannot_be_started(self, tmp_path: Path) -> None:
@@ -122,7 +125,7 @@ class TestRoutes:
 
         assert (
             "it.toml, line 5: services.api.kind: expected a kind that this project can start, found 'api'. "
-            "Such an API is visited where it runs: managed = false, with its address and routes." == found
+            "Such an API is measured where it runs: managed = false, with its address and routes." == found
         )
 
     def test_of_several_apis(self, tmp_path: Path) -> None:

@@ -168,14 +168,14 @@ class TestComplaints:
             (
                 'needs = ["postgresql"]',
                 'needs = "postgresql"',
-                "line 13: services.pgbouncer.needs: expected a list, found 'postgresql'.",
+                "line 13: services.pgbouncer.needs: expected a list of names of services, found 'postgresql'.",
             ),
             (
                 'needs = ["postgresql"]',
                 'address = "127.0.0.1:6432"',
                 (
                     "line 13: services.pgbouncer.address: expected one of kind, settings, needs, found 'address'. "
-                    "A managed stack chooses addresses and passwords itself; managed = false visits a running one."
+                    "A managed stack chooses addresses and passwords itself; managed = false measures a running one."
                 ),
             ),
             (
@@ -183,7 +183,7 @@ class TestComplaints:
                 "max_connections = [1]",
                 (
                     "line 9: services.postgresql.settings.max_connections: "
-                    "expected text on one line, a number or true or false, found [1]."
+                    "expected a table whose values are text on one line, a number or true or false, found [1]."
                 ),
             ),
             (

@@ -8,7 +8,7 @@ from devperf_pipeline.measure.tools import pgbench_runs, redis_runs, sysbench_ru
 from devperf_pipeline.measure.tools.alternation import LENGTHS, MOST_CALLS, Length
 from devperf_pipeline.model import Service, Tool
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.services.operation import OUR_NAME, GuestHost, Session, ToolTarget
+from devperf_pipeline.services.operation import OUR_NAME, Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ def foreseen(
     tools: list[Tool] = [
         tool for tool in CATALOGUE[service.kind].tools if tool in here and _runs(tool, managed, length)
     ]
-    if not tools or not isinstance(session, ToolTarget):
+    if not tools:
         return ToolsAsked()
     known = {operation.name for operation in session.operations()}
     operations = sum(name in known for name in session.tool_scripts())
@@ -45,7 +45,7 @@ def foreseen(
     if service.kind == "mysql":
         measured_s += max(1, math.ceil(length.seconds))
         objects.append(f"tables {OUR_NAME}.{sysbench_runs.TABLES}")
-    if isinstance(session, GuestHost):
+    if "redis-benchmark" in tools:
         calls += len(redis_runs.BLOCK) * length.block_calls
         objects += session.guest_objects()
     if "ab" in tools and length.new_connections:

@@ -2,7 +2,6 @@
 
 import math
 from functools import partial
-from typing import cast
 
 from devperf_pipeline.measure.tools import ab, h2load, wrk
 from devperf_pipeline.measure.tools.alternation import Attempt, Bench
@@ -10,7 +9,6 @@ from devperf_pipeline.measure.tools.execution import Finished, run
 from devperf_pipeline.measure.tools.result import Result
 from devperf_pipeline.measure.tools.text import Text
 from devperf_pipeline.model import Tool
-from devperf_pipeline.services.operation import ToolTarget
 
 USERS = 100
 
@@ -23,7 +21,7 @@ def measure(bench: Bench) -> None:
     Each tool and the engine in alternation; in longer profiles ab once more as people run it, with a connection for
     each call.
     """
-    for name, path in cast("ToolTarget", bench.session).tool_scripts().items():
+    for name, path in bench.session.tool_scripts().items():
         url = f"http://{bench.service.address}{path}"
         attempts: dict[Tool, Attempt] = {
             "ab": partial(_ab, bench, url, ("-k",)),

@@ -1,7 +1,6 @@
 """How does pgbench ask PostgreSQL, directly or through PgBouncer: TPC-B, and the published operations?"""
 
 from functools import partial
-from typing import cast
 
 from devperf_pipeline.measure.tools import pgbench
 from devperf_pipeline.measure.tools.alternation import Bench
@@ -9,7 +8,7 @@ from devperf_pipeline.measure.tools.execution import Finished, ToolFailed, run
 from devperf_pipeline.measure.tools.result import Result, with_problem
 from devperf_pipeline.measure.tools.text import Text
 from devperf_pipeline.model import Service
-from devperf_pipeline.services.operation import OUR_NAME, ToolTarget
+from devperf_pipeline.services.operation import OUR_NAME
 
 USERS = 10
 """Clients, as published."""
@@ -32,7 +31,7 @@ def measure(bench: Bench) -> None:
     """TPC-B where PostgreSQL is asked directly, then each published operation in alternation with the engine."""
     if bench.service.kind == "postgresql":
         _tpcb(bench)
-    for name, script in cast("ToolTarget", bench.session).tool_scripts().items():
+    for name, script in bench.session.tool_scripts().items():
         bench.alternate(name, USERS, {"pgbench": partial(_script, bench, name, script)})
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import cast
 
 from devperf_pipeline.errors import ForeignResults
 from devperf_pipeline.measure.tools import redis_benchmark
@@ -10,7 +9,6 @@ from devperf_pipeline.measure.tools.alternation import Bench
 from devperf_pipeline.measure.tools.execution import Finished, ToolFailed, run
 from devperf_pipeline.measure.tools.result import Result
 from devperf_pipeline.measure.tools.text import Text, slug
-from devperf_pipeline.services.operation import GuestHost, ToolTarget
 
 USERS = 50
 """Its own default; the published block says nothing else."""
@@ -58,9 +56,9 @@ def measure(bench: Bench) -> None:
     if "redis-benchmark" not in bench.programs:
         bench.not_run(first, USERS, "redis-benchmark", bench.absent["redis-benchmark"])
         return
-    with cast("GuestHost", bench.session).guest() as guest:
+    with bench.session.guest() as guest:
         _block(bench, guest)
-        for name, words in cast("ToolTarget", bench.session).tool_scripts().items():
+        for name, words in bench.session.tool_scripts().items():
             bench.alternate(name, USERS, {"redis-benchmark": partial(_one, bench, guest, words.split())})
 
 

@@ -2,7 +2,6 @@
 
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 from devperf_pipeline.measure.tools import sysbench
 from devperf_pipeline.measure.tools.alternation import Bench
@@ -10,7 +9,7 @@ from devperf_pipeline.measure.tools.execution import Finished, ToolFailed, run
 from devperf_pipeline.measure.tools.result import Result
 from devperf_pipeline.measure.tools.text import Text
 from devperf_pipeline.model import Service
-from devperf_pipeline.services.operation import OUR_NAME, ToolTarget
+from devperf_pipeline.services.operation import OUR_NAME
 
 USERS = 10
 
@@ -41,7 +40,7 @@ def measure(bench: Bench) -> None:
     if "sysbench" in bench.programs:
         benchmark = bench.benchmark(POINT_SELECT_NAME, USERS, "sysbench")
         bench.attempt(benchmark, 1, partial(_point_select, bench))
-    for name, statement in cast("ToolTarget", bench.session).tool_scripts().items():
+    for name, statement in bench.session.tool_scripts().items():
         script = bench.folder / f"{name}.lua"
         script.write_text(SCRIPT.format(statement=statement, rows=ROWS))
         bench.alternate(name, USERS, {"sysbench": partial(_script, bench, script)})

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from devperf_pipeline.analyse.changes import Change, Changes
-    from devperf_pipeline.report.report_data import Picture
+    from devperf_pipeline.report.model import Report
 
 SHOWN = 12
 """So many rows and facts are named; the rest is one query away."""
@@ -24,7 +24,7 @@ _ENOUGH_FOR_MOST = 20
 TITLE = "What changed"
 
 
-def changed(view: "Picture", found: "Changes | None") -> Section:
+def changed(view: "Report", found: "Changes | None") -> Section:
     """The verdicts against the reference: how many of each, the largest changes, and what could not be told and why."""
     if found is None:
         return Section(
@@ -65,7 +65,7 @@ def _counts(found: "Changes") -> str:
     return f"{when}: no benchmark in common."
 
 
-def _facts(view: "Picture", found: "Changes") -> list[str]:
+def _facts(view: "Report", found: "Changes") -> list[str]:
     lines = [
         f"{show.cell(view.title_of(service))}, {show.cell(key)}: {show.cell(before)} → {show.cell(now)}"
         for service, key, before, now in found.infrastructure[:SHOWN]
@@ -74,7 +74,7 @@ def _facts(view: "Picture", found: "Changes") -> list[str]:
     return [*lines, f"and {more} facts more"] if more > 0 else lines
 
 
-def _table(view: "Picture", rows: "Sequence[Change]") -> Table:
+def _table(view: "Report", rows: "Sequence[Change]") -> Table:
     head, rule = columns(
         "service", "operation", "users and instrument", "metric", "verdict", "before", "now", "change", "smallest visible",
         words=5,

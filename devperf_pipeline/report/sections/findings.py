@@ -13,7 +13,7 @@ from devperf_pipeline.services import place_of
 
 if TYPE_CHECKING:
     from devperf_pipeline.analyse.findings import Finding, Layer
-    from devperf_pipeline.report.report_data import Picture
+    from devperf_pipeline.report.model import Report
 
 INTRODUCTION = (
     "Searched for by rule in this baseline's rows, bottlenecks first, then costs that a stack may have chosen. "
@@ -30,7 +30,7 @@ ONE_CORE = {
 """What it means for a finding that the placement gave the servers a single core."""
 
 
-def found(view: "Picture", searched: "Sequence[Finding]") -> Section | None:
+def found(view: "Report", searched: "Sequence[Finding]") -> Section | None:
     """What was found, what to do about it, and what was searched for in vain; None where nothing could be searched for."""
     if not searched:
         return None
@@ -52,7 +52,7 @@ def found(view: "Picture", searched: "Sequence[Finding]") -> Section | None:
     return Section("Findings", blocks)
 
 
-def worst(view: "Picture", searched: "Sequence[Finding]") -> str | None:
+def worst(view: "Report", searched: "Sequence[Finding]") -> str | None:
     """The dearest bottleneck that is open, in one sentence."""
     still = [one for one in searched if one.kind == "bottleneck" and one.holds and one.impact_ns]
     if not still:
@@ -66,7 +66,7 @@ def worst(view: "Picture", searched: "Sequence[Finding]") -> str | None:
     )
 
 
-def layered(view: "Picture", rows: "Sequence[Layer]") -> Section | None:
+def layered(view: "Report", rows: "Sequence[Layer]") -> Section | None:
     """One line a task: the way there, then what each layer adds."""
     tasks = list(dict.fromkeys(row.task for row in rows))
     if not tasks:
@@ -93,7 +93,7 @@ def layered(view: "Picture", rows: "Sequence[Layer]") -> Section | None:
     return Section("What each layer costs", [about, Table(head, rule, lines)])
 
 
-def _table(view: "Picture", shown: "Sequence[Finding]") -> Table:
+def _table(view: "Report", shown: "Sequence[Finding]") -> Table:
     """One line a finding and status, the service that pays most first."""
     head, rule = columns("finding", "status", "costs a call, where it costs most", "and elsewhere", words=4)
     lines: list[list[str]] = []
@@ -113,12 +113,12 @@ def _table(view: "Picture", shown: "Sequence[Finding]") -> Table:
     return Table(head, rule, lines)
 
 
-def _where(view: "Picture", one: "Finding") -> str:
+def _where(view: "Report", one: "Finding") -> str:
     users = "" if one.users == 1 else f", {one.users} users"
     return f"{_service(view, one.service)}{users}, {_operation(view, one)}"
 
 
-def _elsewhere(view: "Picture", one: "Finding", first: "Finding") -> str:
+def _elsewhere(view: "Report", one: "Finding", first: "Finding") -> str:
     """The same without the operation where it is the one that was named before."""
     where = _where(view, one)
     return where.removesuffix(f", {_operation(view, one)}") if one.operation == first.operation else where
@@ -139,7 +139,7 @@ def _briefly(one: "Finding") -> str:
     return show.duration(one.impact_ns)
 
 
-def _whose(view: "Picture", one: "Finding", searched: "Sequence[Finding]") -> str:
+def _whose(view: "Report", one: "Finding", searched: "Sequence[Finding]") -> str:
     """The service, and the users where it was searched with several numbers of them."""
     loads = {
         other.users for other in searched if (other.finding, other.service) == (one.finding, one.service)
@@ -182,9 +182,9 @@ def _added(row: "Layer | None") -> str:
     return f"{show.duration(row.difference_ns)} ({low} to {high})"
 
 
-def _service(view: "Picture", service: str) -> str:
+def _service(view: "Report", service: str) -> str:
     return show.cell(view.title_of(service))
 
 
-def _operation(view: "Picture", one: "Finding") -> str:
+def _operation(view: "Report", one: "Finding") -> str:
     return show.cell(view.operation_of(one.service, one.operation))

@@ -7,7 +7,7 @@ from devperf_pipeline.report import format as show
 from devperf_pipeline.report.section import Block, Chart, Section, Table, columns
 
 if TYPE_CHECKING:
-    from devperf_pipeline.report.report_data import Picture
+    from devperf_pipeline.report.model import Report
 
 TARGETS: Mapping[str, Mapping[str, str]] = {
     "postgresql": {
@@ -22,7 +22,7 @@ TARGETS: Mapping[str, Mapping[str, str]] = {
 """What the published baseline of 2025-10-29 recommends to try, in each server's own words."""
 
 
-def tuning(view: "Picture") -> list[Section]:
+def tuning(view: "Report") -> list[Section]:
     """Settings as they are beside those that are recommended; empty where no such service was asked."""
     rows = [
         [show.cell(part.title), show.cell(setting), _setting(part.settings[setting]), _setting(target)]

@@ -8,7 +8,7 @@ from devperf_pipeline.report.section import Block, Chart, Lines, Section, Table,
 from devperf_pipeline.report.sections import summary
 
 if TYPE_CHECKING:
-    from devperf_pipeline.report.report_data import Picture
+    from devperf_pipeline.report.model import Report
 
 _LADDER = ("p50", "p66", "p75", "p80", "p90", "p95", "p98", "p99", "max")
 
@@ -19,7 +19,7 @@ ABOUT = (
 
 
 def load_tests(
-    view: "Picture",
+    view: "Report",
     tests: Sequence[Mapping[str, Any]],
     knees: Sequence[Mapping[str, Any]],
     charts: Sequence[Chart],
@@ -54,7 +54,7 @@ def load_tests(
     return [Section("Load tests", blocks)]
 
 
-def _where(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> str:
+def _where(view: "Report", tests: Sequence[Mapping[str, Any]]) -> str:
     """Where client and servers ran, and what that means for one user, who ran elsewhere in the tables of the services."""
     known = [one for one in tests if one["placement"]]
     where = summary.placed((one["placement"], one["users"]) for one in known)
@@ -91,7 +91,7 @@ def before_the_end(
     return [piece for piece in pieces if piece["at_ns"] + bucket_ns // 2 <= last_ns]
 
 
-def _sweep(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> Table | None:
+def _sweep(view: "Report", tests: Sequence[Mapping[str, Any]]) -> Table | None:
     """One line an operation, one column a number of users; None where no operation was loaded with two of them."""
     lines: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
     for one in tests:
@@ -121,7 +121,7 @@ def _point(one: Mapping[str, Any] | None) -> str:
     )
 
 
-def _loads(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> Table:
+def _loads(view: "Report", tests: Sequence[Mapping[str, Any]]) -> Table:
     head, rule = columns(
         "service", "operation", "users", "throughput", "p50", "p95", "p99", "mean", "across users", "calls", "failed",
         "non-success", "took", words=2,
@@ -145,7 +145,7 @@ def _loads(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> Table:
     return Table(head, rule, rows)
 
 
-def _ladders(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> Table:
+def _ladders(view: "Report", tests: Sequence[Mapping[str, Any]]) -> Table:
     head, rule = columns("service", "users", *_LADDER)
     return Table(
         head,
@@ -161,7 +161,7 @@ def _ladders(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> Table:
     )
 
 
-def knee(view: "Picture", one: Mapping[str, Any]) -> str:
+def knee(view: "Report", one: Mapping[str, Any]) -> str:
     """One knee in words, or why there is none."""
     what = f"{show.cell(view.title_of(one['service']))}, {show.cell(view.operation_of(one['service'], one['operation']))}"
     if one["knee_users"] is None:
@@ -170,12 +170,12 @@ def knee(view: "Picture", one: Mapping[str, Any]) -> str:
     return f"{what}: {at} ({show.prose(one['reason'])})"
 
 
-def _doubt(view: "Picture", one: Mapping[str, Any]) -> str:
+def _doubt(view: "Report", one: Mapping[str, Any]) -> str:
     reason = show.prose(one["invalid_reason"] or "no reason was stored")
     return f"~~{show.cell(view.title_of(one['service']))}~~, {show.users(one['users'])}: {reason}"
 
 
-def _busy(view: "Picture", tests: Sequence[Mapping[str, Any]]) -> list[str]:
+def _busy(view: "Report", tests: Sequence[Mapping[str, Any]]) -> list[str]:
     """Which valid loads were not alone on the machine, a line a service."""
     users: dict[str, list[str]] = {}
     for one in tests:

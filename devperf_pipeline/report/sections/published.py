@@ -11,8 +11,8 @@ from devperf_pipeline.services import kind_of
 
 if TYPE_CHECKING:
     from devperf_pipeline.analyse.lint import Contradiction
-    from devperf_pipeline.report.coverage import Cell
-    from devperf_pipeline.report.report_data import Picture
+    from devperf_pipeline.report.model import Report
+    from devperf_pipeline.report.report_data import Cell
 
 WEAK = "‡"
 """Stands in place of a figure of too few calls or readings, which `coverage` has, with how many they were."""
@@ -25,12 +25,12 @@ _WORDS = {"slower than fastest": "slower than the fastest of these rows"}
 _RANGE = re.compile(r"^\[([\d.]+), ([\d.]+)\]$")
 
 
-def unheard_of(view: "Picture") -> bool:
+def unheard_of(view: "Report") -> bool:
     """Whether the stack is nothing but APIs of which nobody else has published anything."""
     return bool(view.parts) and all(is_routed(part.service) for part in view.parts)
 
 
-def publication(view: "Picture", cells: "Sequence[Cell]") -> Section | None:
+def publication(view: "Report", cells: "Sequence[Cell]") -> Section | None:
     """
     One line a published row: each of its figures as it was measured here, in brackets as it was published.
 
@@ -93,7 +93,7 @@ def _contradiction(one: "Contradiction") -> str:
     return f"Contradiction: {where}{show.cell(one.place)}: {show.prose(one.sentence)}"
 
 
-def _row_name(view: "Picture", cell: "Cell") -> str:
+def _row_name(view: "Report", cell: "Cell") -> str:
     """What a published row is about: our name of the service that was measured for it, and the row's own."""
     if cell.row_name == cell.subject:
         return view.title_of(cell.subject.replace("-", "_")) if cell.subject.islower() else cell.row_name

@@ -11,7 +11,7 @@ from devperf_pipeline.report.sections import summary
 
 if TYPE_CHECKING:
     from devperf_pipeline.analyse.ranking import Ranking, Reading
-    from devperf_pipeline.report.report_data import Picture
+    from devperf_pipeline.report.model import Report
 
 HEADLINE = "GET /health/all"
 """The route that asks all dependencies: a report begins with it, where APIs have it."""
@@ -38,7 +38,7 @@ def headline(rankings: "Sequence[Ranking]") -> "Ranking | None":
     return next((one for one in (*of_all, *compared_on) if one in compared_on), next(iter(of_all), None))
 
 
-def ranked(view: "Picture", rankings: "Sequence[Ranking]", chart: Chart | None) -> Section | None:
+def ranked(view: "Report", rankings: "Sequence[Ranking]", chart: Chart | None) -> Section | None:
     """The places on every route, that of the headline first, and who is left out; None where nobody ran."""
     routes = [one for one in rankings if len(one.places) > 1]
     left_out = _left_out(view, rankings)
@@ -53,7 +53,7 @@ def ranked(view: "Picture", rankings: "Sequence[Ranking]", chart: Chart | None) 
     return Section("Ranking of the APIs", [*blocks, *left_out])
 
 
-def compared(view: "Picture", rankings: "Sequence[Ranking]") -> Section | None:
+def compared(view: "Report", rankings: "Sequence[Ranking]") -> Section | None:
     """The p95 of the route that a report begins with, with relative performance; None where nobody answered it."""
     one = headline(rankings)
     if one is None or not one.places:
@@ -79,7 +79,7 @@ def compared(view: "Picture", rankings: "Sequence[Ranking]") -> Section | None:
 
 
 def winner(
-    view: "Picture", rankings: "Sequence[Ranking]", tests: "Sequence[Mapping[str, Any]]" = ()
+    view: "Report", rankings: "Sequence[Ranking]", tests: "Sequence[Mapping[str, Any]]" = ()
 ) -> str | None:
     """Who is the fastest on the headline route at one user, or who cannot be told apart there; then what load tests say."""
     one = headline(rankings)
@@ -104,7 +104,7 @@ def winner(
     return f"{said}{_under_load(view, one, tests)}{_elsewhere(view, rankings)}"
 
 
-def _under_load(view: "Picture", one: "Ranking", tests: "Sequence[Mapping[str, Any]]") -> str:
+def _under_load(view: "Report", one: "Ranking", tests: "Sequence[Mapping[str, Any]]") -> str:
     """Who of the ranked has the least p95 in the load tests of that route, by number of users; empty without them."""
     ranked_too = {place.service for place in one.places}
     points: dict[int, list[Mapping[str, Any]]] = {}
@@ -157,7 +157,7 @@ def _all(words: "Iterable[str]") -> str:
     return f"{', '.join(before)} and {last}" if before else last
 
 
-def _name(view: "Picture", place: "Reading") -> str:
+def _name(view: "Report", place: "Reading") -> str:
     return show.cell(view.title_of(place.service))
 
 
@@ -165,7 +165,7 @@ def _bounded(place: "Reading") -> str:
     return f"{show.duration(place.p95_ns)} ({show.duration(place.p95_low_ns)} to {show.duration(place.p95_high_ns)})"
 
 
-def _behind(view: "Picture") -> list[str]:
+def _behind(view: "Report") -> list[str]:
     """What the APIs ask in place of the databases that their routes are named after."""
     replaced = summary.stand_ins(view)
     return [f"Behind the routes stands {replaced}."] if replaced else []
@@ -194,7 +194,7 @@ def _apart(one: "Ranking") -> bool:
     return known and len(_tied(one)) == 1
 
 
-def _elsewhere(view: "Picture", rankings: "Sequence[Ranking]") -> str:
+def _elsewhere(view: "Report", rankings: "Sequence[Ranking]") -> str:
     """Who comes first on most of the other routes, and on how many of these that is sure."""
     others = [one for one in rankings if one is not headline(rankings) and len(one.places) > 1]
     if not others:
@@ -216,7 +216,7 @@ def _elsewhere(view: "Picture", rankings: "Sequence[Ranking]") -> str:
     return f" {names} comes first on {many} other routes, on {sure} of them with bounds that lie apart."
 
 
-def _places(view: "Picture", rankings: "Sequence[Ranking]") -> Table:
+def _places(view: "Report", rankings: "Sequence[Ranking]") -> Table:
     most = max(len(one.places) for one in rankings)
     head, rule = columns("route", "p95 in", *(f"{place}." for place in range(1, most + 1)), words=most + 2)
     rows: list[list[str]] = []
@@ -227,7 +227,7 @@ def _places(view: "Picture", rankings: "Sequence[Ranking]") -> Table:
     return Table(head, (rule[0], "--:", *rule[2:]), rows)
 
 
-def _place(view: "Picture", first: "Reading", place: "Reading", unit: "show.Unit") -> str:
+def _place(view: "Report", first: "Reading", place: "Reading", unit: "show.Unit") -> str:
     """One implementation in its place, in the unit of its line, so that the line can be reckoned again."""
     text = f"{_name(view, place)} {show.in_unit(place.p95_ns, unit)}"
     if place is first:
@@ -236,7 +236,7 @@ def _place(view: "Picture", first: "Reading", place: "Reading", unit: "show.Unit
     return f"{tied}{text} (×{_relative(place.p95_ns, first.p95_ns)})"  # noqa: RUF001 - as many times
 
 
-def _left_out(view: "Picture", rankings: "Sequence[Ranking]") -> list[Block]:
+def _left_out(view: "Report", rankings: "Sequence[Ranking]") -> list[Block]:
     reasons: dict[tuple[str, str], dict[str, str]] = {}
     for one in rankings:
         for service, why in one.left_out.items():

@@ -7,7 +7,7 @@ from devperf_pipeline.report import format as show
 from devperf_pipeline.report.section import Section, Table, columns
 
 if TYPE_CHECKING:
-    from devperf_pipeline.report.report_data import Picture
+    from devperf_pipeline.report.model import Report
 
 ABOUT = (
     "Second instruments, run in the same baseline on the same stack. A ratio is the tool's figure by the engine's: "
@@ -17,7 +17,7 @@ ABOUT = (
 _VERDICTS = {True: "the tool and the engine agree", None: "it cannot be told", False: "they differ"}
 
 
-def beside(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
+def beside(view: "Report", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
     """One line a benchmark that a tool measured, too; empty where none did."""
     if not rows:
         return []

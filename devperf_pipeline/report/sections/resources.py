@@ -7,7 +7,7 @@ from devperf_pipeline.report import format as show
 from devperf_pipeline.report.section import Block, Section, Table, columns
 
 if TYPE_CHECKING:
-    from devperf_pipeline.report.report_data import Picture
+    from devperf_pipeline.report.model import Report
 
 ABOUT = (
     "Read from each service's whole process tree, medians over the readings of a phase. *RSS* counts pages that "
@@ -21,7 +21,7 @@ _OUTSIDE = ("host", "measuring")
 """Categories that are no part of the stack: all of the machine, and what we used ourselves to measure."""
 
 
-def usage(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
+def usage(view: "Report", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
     """Two tables: everything idle, in its groups with totals, and the services under their largest load."""
     idle = [row for row in rows if row["phase"] == "idle" and row["category"] != "total"]
     # Everything is read while one service is loaded; here stands what that one used.
@@ -35,7 +35,7 @@ def usage(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
     return [Section("Resource usage", [ABOUT, *blocks])] if blocks else []
 
 
-def at_rest(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> Table:
+def at_rest(view: "Report", rows: Sequence[Mapping[str, Any]]) -> Table:
     """The few columns that fit a narrow page: CPU and memory of everything, idle."""
     head, rule = columns("what", "CPU (%)", "RSS", "PSS")
     return Table(
@@ -54,7 +54,7 @@ def at_rest(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> Table:
     )
 
 
-def memory(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
+def memory(view: "Report", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
     """What one more request under way costs in memory, least first; empty where nobody measured it."""
     if not rows:
         return []
@@ -104,7 +104,7 @@ def slope(row: Mapping[str, Any]) -> str:
     )
 
 
-def _idle(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> Table:
+def _idle(view: "Report", rows: Sequence[Mapping[str, Any]]) -> Table:
     head, rule = columns(
         "group", "service", "CPU (%)", "RSS", "PSS", "VSZ", "processes", "threads", "readings", words=2
     )
@@ -124,7 +124,7 @@ def _idle(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> Table:
     return Table(head, rule, [*lines, *(line(row) for row in rows if row["category"] in _OUTSIDE)])
 
 
-def _load(view: "Picture", rows: Sequence[Mapping[str, Any]]) -> Table:
+def _load(view: "Report", rows: Sequence[Mapping[str, Any]]) -> Table:
     head, rule = columns(
         "service", "users", "CPU (%), p50", "p5 to p95", "RSS", "RSS at most", "PSS", "written", "readings"
     )

@@ -11,7 +11,8 @@ from devperf_pipeline.report.sections import summary
 from devperf_pipeline.services import role_of
 
 if TYPE_CHECKING:
-    from devperf_pipeline.report.report_data import Part, Picture
+    from devperf_pipeline.report.model import Report
+    from devperf_pipeline.report.report_data import Part
 
 GROUPS = {
     "api": "API response times",
@@ -29,7 +30,7 @@ _DEAREST = 3
 """So many operations are named that the driver costs most."""
 
 
-def services(view: "Picture", role: str, chart: "Callable[[Part], str | None]") -> list[Section]:
+def services(view: "Report", role: str, chart: "Callable[[Part], str | None]") -> list[Section]:
     """The part of the report about all services of one role: its heading, then one section a service."""
     parts = [part for part in view.parts if _role(part) == role]
     if not parts:
@@ -37,7 +38,7 @@ def services(view: "Picture", role: str, chart: "Callable[[Part], str | None]") 
     return [Section(GROUPS[role], []), *(_section(view, part, chart(part)) for part in parts)]
 
 
-def _section(view: "Picture", part: "Part", svg: str | None) -> Section:
+def _section(view: "Report", part: "Part", svg: str | None) -> Section:
     readings = table_cells.readings(part, table_cells.end_ns(view))
     blocks: list[Block] = [summary.about(part)]
     if svg:
@@ -55,7 +56,7 @@ def _caption(part: "Part", alike: str) -> str:
     return " ".join(said for said in (alike, f"{where[:1].upper()}{where[1:]}." if where else "") if said)
 
 
-def drivers(view: "Picture") -> list[Section]:
+def drivers(view: "Report") -> list[Section]:
     """What the drivers measured beside the engine, all of it; empty where they measured nothing."""
     sections: list[Section] = []
     for part in view.parts:
@@ -72,7 +73,7 @@ def drivers(view: "Picture") -> list[Section]:
     return [Section("Through the drivers", [about, *_compared(view)]), *sections]
 
 
-def _compared(view: "Picture") -> list[Block]:
+def _compared(view: "Report") -> list[Block]:
     """Where the driver costs most, and where it seems to cost less than nothing, in p50."""
     pairs = [
         (f"{show.cell(part.title)}, {show.cell(row.title)}", row.p50_ns, driver.p50_ns)
@@ -93,7 +94,7 @@ def _compared(view: "Picture") -> list[Block]:
     return [Lines(lines)] if lines else []
 
 
-def settings(view: "Picture") -> list[Section]:
+def settings(view: "Report") -> list[Section]:
     """Under which settings each service was measured, in its own words; empty where none is known."""
     lines = [
         f"**{show.cell(part.title)}**: {said}" for part in view.parts if (said := summary.settings(part))
@@ -106,7 +107,7 @@ def _role(part: "Part") -> str:
     return role if role in GROUPS else ""
 
 
-def _has_dagger(view: "Picture") -> bool:
+def _has_dagger(view: "Report") -> bool:
     return any(
         row.p95_bounds == "samples" and row.trusted_p95_ns and not row.is_floor
         for part in view.parts
@@ -114,7 +115,7 @@ def _has_dagger(view: "Picture") -> bool:
     )
 
 
-def how_to_read(view: "Picture", enough: "Sequence[str]") -> Section:
+def how_to_read(view: "Report", enough: "Sequence[str]") -> Section:
     """What the words of the tables mean; `enough` are the least numbers of calls for p95, p99 and p99.9."""
     p95, p99, p999 = enough
     points = [

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 
 from devperf_pipeline.report import format as show
-from devperf_pipeline.report.report_data import Part, Picture, Row, shown
+from devperf_pipeline.report.model import Report
+from devperf_pipeline.report.report_data import Part, Row, shown
 
 _SEPARATOR = " · "
 """Between titles: some have commas of their own."""
@@ -19,7 +20,7 @@ _NAMED = 4
 """So many services are named in the opening; of more, the list of what ran has them."""
 
 
-def opening(picture: Picture) -> str:
+def opening(picture: Report) -> str:
     """One paragraph: what was measured, when, on what machine, how much of it, and what does not count."""
     run = picture.run
     new = [row for part in picture.parts for row in part.new]
@@ -36,13 +37,13 @@ def opening(picture: Picture) -> str:
     return " ".join(sentences)
 
 
-def stand_ins(picture: Picture) -> str:
+def stand_ins(picture: Report) -> str:
     """What answered in the place of a service that people know ("MariaDB 10.11 for MySQL"); empty where nothing did."""
     replaced = [part for part in picture.parts if part.stand_in and part.rows]
     return ", ".join(f"{show.cell(part.stand_in)} for {show.cell(part.title)}" for part in replaced)
 
 
-def missing(picture: Picture) -> list[str]:
+def missing(picture: Report) -> list[str]:
     """One sentence for each service that this baseline did not measure to the end, with the reason that was given."""
     lines = [
         f"**{show.cell(part.title)}** {absence(part)}"
@@ -96,7 +97,7 @@ def settings(part: Part) -> str:
     return _SEPARATOR.join(f"{show.cell(key)} = {show.cell(value)}" for key, value in part.settings.items())
 
 
-def headline(picture: Picture) -> list[str]:
+def headline(picture: Report) -> list[str]:
     """For each service the quickest and the slowest of its operations at one user, in one line."""
     lines: list[str] = []
     for part in picture.parts:
@@ -115,7 +116,7 @@ def headline(picture: Picture) -> list[str]:
     return lines
 
 
-def placements(picture: Picture) -> list[str]:
+def placements(picture: Report) -> list[str]:
     """Where client and servers ran, all placements of the new rows in one sentence; none without new rows."""
     where = placed((row.placement, row.users) for part in picture.parts for row in part.new)
     about = "*Placement* is a condition of a reading, never compared across. In the tables of the services"
@@ -163,7 +164,7 @@ def _stand_in(part: Part) -> str:
     return f"It answers in the place of {title}, and its figures say nothing about {title} itself. "
 
 
-def _amount(picture: Picture, new: Sequence[Row]) -> str:
+def _amount(picture: Report, new: Sequence[Row]) -> str:
     """How much was measured, in all and in the rounds that the tables of the services show."""
     run = picture.run
     rounds = _between([row.rounds for row in new])
@@ -199,14 +200,14 @@ def _services(measured: Sequence[Part], all_parts: Sequence[Part]) -> str:
     return f"{len(measured)} of {len(all_parts)} services{named}"
 
 
-def _took(picture: Picture) -> str:
+def _took(picture: Report) -> str:
     run = picture.run
     if run.ended_at_ns is None:
         return ""
     return f" in {show.duration(run.ended_at_ns - run.began_at_ns)}"
 
 
-def _machine(picture: Picture) -> str:
+def _machine(picture: Report) -> str:
     host = picture.host
     parts = [
         show.cell(host["cpu_model"]) if "cpu_model" in host else "",
@@ -223,7 +224,7 @@ def _between(numbers: Sequence[int]) -> str:
     return f"{low} round{'s' if low > 1 else ''}" if low == high else f"{low} to {high} rounds"
 
 
-def _doubts(picture: Picture, new: Sequence[Row]) -> list[str]:
+def _doubts(picture: Report, new: Sequence[Row]) -> list[str]:
     """What a reader must know before believing the tables."""
     sentences: list[str] = []
     invalid = [row for row in new if not row.valid]
@@ -248,7 +249,7 @@ def _doubts(picture: Picture, new: Sequence[Row]) -> list[str]:
     return sentences
 
 
-def _unfinished(picture: Picture) -> list[str]:
+def _unfinished(picture: Report) -> list[str]:
     if picture.run.ended_at_ns is not None:
         return []
     return ["This baseline was cut short; what it had measured until then is here."]

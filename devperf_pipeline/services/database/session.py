@@ -1,20 +1,21 @@
 """What do the sessions with databases have in common: a connection of their own, and one space there that is ours?"""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from devperf_pipeline.model import Service
 from devperf_pipeline.services.database.cleanup import OwnSpace
-from devperf_pipeline.services.operation import Connection
+from devperf_pipeline.services.operation import Connection, Session
 
 Own = TypeVar("Own", bound=Connection)
 
 
-class DatabaseSession(ABC, Generic[Own]):
+class DatabaseSession(Session, Generic[Own]):
     """A session with a database. See `operation.Session`."""
 
     def __init__(self, service: Service, connect: Callable[[Service], Own]) -> None:
+        super().__init__()
         self._service = service
         self._connect = connect
         self._own = connect(service)

@@ -1,38 +1,32 @@
 """What do the sessions with APIs have in common: which rows can be measured, and why not the others?"""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from devperf_pipeline.errors import WrongAnswer
-from devperf_pipeline.model import RouteAnswer, Service
+from devperf_pipeline.model import Service
 from devperf_pipeline.services.http.client import HttpClient
 from devperf_pipeline.services.http.connection import EXCEPTIONS, HttpConnection
 from devperf_pipeline.services.http.floor import Floor
 from devperf_pipeline.services.http.preflight import PASSING, PreflightWarning, rows_of
 from devperf_pipeline.services.http.workload import HttpRoute
-from devperf_pipeline.services.operation import Operation
+from devperf_pipeline.services.operation import Operation, Session
 
 Row = TypeVar("Row", bound=HttpRoute)
 
 
-class HttpSession(ABC, Generic[Row]):
-    """
-    A session with one API. See `operation.Session`.
-
-    `unmeasurable` says by title of each row that has no operation here why not; `answers` what form the answers of
-    the routes have, which other APIs may have, too.
-    """
+class HttpSession(Session, Generic[Row]):
+    """A session with one API. See `operation.Session`."""
 
     exceptions = EXCEPTIONS
 
     def __init__(self, service: Service) -> None:
+        super().__init__()
         self._service = service
         self._client = HttpClient(service.where, service.address)
         self._floor = Floor()
         self._rows: Sequence[Row] = ()
-        self.unmeasurable: dict[str, str] = {}
-        self.answers: list[RouteAnswer] = []
 
     def operations(self) -> Sequence[Operation]:
         """The floor and the rows that can be measured."""

@@ -75,7 +75,7 @@ class MongodbSession(DatabaseSession[MongodbConnection]):
         return Facts(product=product, version=version, settings=settings)
 
     def preflight(self) -> Sequence[str]:
-        """What would disturb a measurement; see `operation.Preflight`."""
+        """What would disturb a measurement; see `operation.Session`."""
         told = self._asked("connectionStatus").get("authInfo", {}).get("authenticatedUserRoles", [])
         connections = self._asked("serverStatus").get("connections", {})
         return [*of_server(self._asked("hello"), connections, told), *self._space.taken()]

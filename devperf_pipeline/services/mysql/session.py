@@ -68,7 +68,7 @@ class MysqlSession(DatabaseSession[MysqlConnection]):
         )
 
     def preflight(self) -> Sequence[str]:
-        """What would disturb a measurement; see `operation.Preflight`."""
+        """What would disturb a measurement; see `operation.Session`."""
         connected = int(self._rows("SHOW GLOBAL STATUS LIKE 'Threads_connected'")[0][1])
         grants = [row[0] for row in self._rows("SHOW GRANTS")]
         variables = dict(self._rows(preflight.ASKED))
@@ -79,7 +79,7 @@ class MysqlSession(DatabaseSession[MysqlConnection]):
         return operations(self._space.fill)
 
     def tool_scripts(self) -> Mapping[str, str]:
-        """The statement that sysbench asks for, in our database. See `operation.ToolTarget`."""
+        """The statement that sysbench asks for, in our database. See `operation.Session`."""
         [text] = SELECT_BY_KEY.texts(OUR_NAME)
         return {SELECT_BY_KEY.name: text.replace("%s", "?")}
 

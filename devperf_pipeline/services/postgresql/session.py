@@ -88,7 +88,7 @@ class PostgresSession(DatabaseSession[PostgresConnection]):
         return [f"schema {self._space.name}"]
 
     def preflight(self) -> Sequence[str]:
-        """What would disturb a measurement; see `operation.Preflight`."""
+        """What would disturb a measurement; see `operation.Session`."""
         [[told]] = self._rows(preflight.ASKED)
         facts = self.facts()
         elsewhere = facts.product.endswith(NO_POOLER)
@@ -104,7 +104,7 @@ class PostgresSession(DatabaseSession[PostgresConnection]):
         return Workload(self._space.quoted, self._pooled).operations(self._space.fill)
 
     def tool_scripts(self) -> Mapping[str, str]:
-        """The published operations as scripts of pgbench, in our schema. See `operation.ToolTarget`."""
+        """The published operations as scripts of pgbench, in our schema. See `operation.Session`."""
         return {recipe.name: recipe.script(self._space.quoted) for recipe in RECIPES}
 
     def _live(self) -> BoundedConnection:

@@ -6,7 +6,7 @@ from typing import Any
 
 from devperf_pipeline.errors import ServiceError, ServiceRefused, WrongAnswer
 from devperf_pipeline.model import Facts, Service
-from devperf_pipeline.services.operation import DEADLINE_S, FLOOR, Operation
+from devperf_pipeline.services.operation import DEADLINE_S, FLOOR, Operation, Session
 from devperf_pipeline.services.probe import hung_up_after, probe, show
 from devperf_pipeline.services.rabbitmq import protocol
 from devperf_pipeline.services.rabbitmq.cleanup import OwnVhost
@@ -44,12 +44,13 @@ def open_session(service: Service) -> "RabbitSession":
     return RabbitSession(service, Management(service))
 
 
-class RabbitSession:
+class RabbitSession(Session):
     """A session with one broker."""
 
     exceptions = EXCEPTIONS
 
     def __init__(self, service: Service, management: Management) -> None:
+        super().__init__()
         self._service = service
         self._management = management
         self._vhost = OwnVhost(service, management)
@@ -81,7 +82,7 @@ class RabbitSession:
         """The operations are known without having prepared anything."""
 
     def preflight(self) -> Sequence[str]:
-        """What would disturb a measurement; see `operation.Preflight`."""
+        """What would disturb a measurement; see `operation.Session`."""
         found = list(of_broker(self._management, self._vhost))
         if not self._vhost.created:
             try:

@@ -8,7 +8,7 @@ from typing import Any
 from redis import Redis
 
 from devperf_pipeline.model import Address, Facts, Service
-from devperf_pipeline.services.operation import FLOOR, Operation
+from devperf_pipeline.services.operation import FLOOR, Operation, Session
 from devperf_pipeline.services.redis.cleanup import claim, remove
 from devperf_pipeline.services.redis.connection import (
     EXCEPTIONS,
@@ -32,7 +32,7 @@ def open_session(service: Service) -> "RedisSession":
     return RedisSession(service, {service.address: connect_node(service, service.address, expected=False)})
 
 
-class RedisSession:
+class RedisSession(Session):
     """A session with one or several Redis nodes, where `node_of` says which node serves a key."""
 
     exceptions: tuple[type[Exception], ...] = EXCEPTIONS
@@ -44,6 +44,7 @@ class RedisSession:
         nodes: Mapping[Address, Redis],
         node_of: Callable[[bytes], int] = lambda _key: 0,
     ) -> None:
+        super().__init__()
         self._service = service
         self._addresses, self._nodes, self._node_of = tuple(nodes), tuple(nodes.values()), node_of
         self._keys = Keys(service.name)
@@ -62,7 +63,7 @@ class RedisSession:
         """The operations are known without having prepared anything."""
 
     def preflight(self) -> Sequence[str]:
-        """What would disturb a measurement; see `operation.Preflight`."""
+        """What would disturb a measurement; see `operation.Session`."""
         with self._explained():
             return list(of_node(self._nodes[0], self._keys))
 
@@ -105,12 +106,12 @@ class RedisSession:
             self._seeded[command.name] = [share[-1][1] for share in shares]
 
     def tool_scripts(self) -> Mapping[str, str]:
-        """GET of one of our keys. See `operation.ToolTarget`."""
+        """GET of one of our keys. See `operation.Session`."""
         return {"get-hit": f"GET {self._keys.name('key', 42).decode()}"}
 
     @contextmanager
     def guest(self) -> Generator[str, None, None]:
-        """See `operation.GuestHost`."""
+        """See `operation.Session`."""
         with self._explained():
             try:
                 for node in self._nodes:
@@ -121,7 +122,7 @@ class RedisSession:
                     dismiss(node, self.guest_keys)
 
     def guest_objects(self) -> Sequence[str]:
-        """See `operation.GuestHost`."""
+        """See `operation.Session`."""
         return guest_objects(self.guest_keys)
 
     def connect(self) -> Any:

@@ -62,7 +62,7 @@ class RedisClusterSession(RedisSession):
         )
 
     def preflight(self) -> Sequence[str]:
-        """What would disturb a measurement, node by node; see `operation.Preflight`."""
+        """What would disturb a measurement, node by node; see `operation.Session`."""
         found: list[str] = []
         for address, node in zip(self._addresses, self._nodes, strict=True):
             with explained(self._service, address):
@@ -79,7 +79,7 @@ class RedisClusterSession(RedisSession):
         return operations(self._keys, self._slots, self._reset)
 
     def tool_scripts(self) -> Mapping[str, str]:
-        """SET of keys on all nodes, of values as long as ours. See `operation.ToolTarget`."""
+        """SET of keys on all nodes, of values as long as ours. See `operation.Session`."""
         return {"set-distributed": f"SET key:{{tag}}:__rand_int__ {'v' * VALUE_BYTES}"}
 
     def connect(self) -> ClusterConnection:

@@ -123,7 +123,7 @@ class ReferenceApiSession(HttpSession[Route]):
         return grouped(found)
 
     def tool_scripts(self) -> Mapping[str, str]:
-        """The path of the route that is load tested. See `operation.ToolTarget`."""
+        """The path of the route that is load tested. See `operation.Session`."""
         return {route.name: route.target for route in self._rows if route.name == LOAD_TESTED}
 
     def clean(self) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from devperf_pipeline.model import Facts, Service
 from devperf_pipeline.services.http.floor import Floor
-from devperf_pipeline.services.operation import Operation
+from devperf_pipeline.services.operation import Operation, Session
 from devperf_pipeline.services.vault.cleanup import KEY_BITS, KEY_TYPE, TOKEN_TTL_S, VaultObjects
 from devperf_pipeline.services.vault.client import VaultApi
 from devperf_pipeline.services.vault.connection import EXCEPTIONS, VaultConnection
@@ -31,17 +31,17 @@ def open_session(service: Service) -> "VaultSession":
         api.close()
 
 
-class VaultSession:
-    """A session with one Vault. `unmeasurable` says of each published row that has no operation here why not."""
+class VaultSession(Session):
+    """A session with one Vault. See `operation.Session`."""
 
     exceptions = EXCEPTIONS
 
     def __init__(self, service: Service, api: VaultApi, objects: VaultObjects) -> None:
+        super().__init__()
         self._service = service
         self._api = api
         self._objects = objects
         self._floor = Floor()
-        self.unmeasurable: dict[str, str] = {}
 
     def facts(self) -> Facts:
         """Version and storage, and what is measured with."""
@@ -75,7 +75,7 @@ class VaultSession:
         self._objects.absent = self._objects.unmade()
 
     def preflight(self) -> Sequence[str]:
-        """What would disturb a measurement; see `operation.Preflight`."""
+        """What would disturb a measurement; see `operation.Session`."""
         return list(of_token(self._api, self._objects))
 
     def prepare(self) -> None:

@@ -20,7 +20,7 @@ from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.cleanup import clean
 from devperf_pipeline.services.redis.guest import BLOCK as BLOCK_KEYS
 from devperf_pipeline.services.redis.guest import GUEST, admit
-from devperf_pipeline_tests.services.odd_users import ODD, entered_oddly
+from devperf_pipeline_tests.services.unusual_passwords import UNUSUAL, with_unusual_password
 
 pytestmark = pytest.mark.servers
 
@@ -178,13 +178,13 @@ class TestMeasure:
         """Every tool is let in with quotes, spaces, backslashes and other alphabets in the password, and shows none of it."""
         if kind in running_stack.missing:
             pytest.skip(running_stack.missing[kind])
-        with entered_oddly(running_stack.service(kind)) as odd:
+        with with_unusual_password(running_stack.service(kind)) as odd:
             sink = sit(replace(running_stack, services=(odd,)), kind)
 
         assert {} == sink.baselines[-1].reasons
         assert [] == problems(sink)
         assert sink.stated
-        assert not any(ODD.strip() in line for line in command_lines)
+        assert not any(UNUSUAL.strip() in line for line in command_lines)
 
     def test_visited_redis_is_not_written_to(self, running_stack: Stack) -> None:
         """On a stack that others use redis-benchmark's keys may be somebody's: it is not run, and the row says why."""

@@ -3,16 +3,12 @@ from typing import Any
 import pytest
 
 from devperf_pipeline.report.format import DASH
-from devperf_pipeline.report.report_data import Picture, Run
 from devperf_pipeline.report.section import Lines, Section, Table
 from devperf_pipeline.report.sections.load_tests import before_the_end, load_tests
 from devperf_pipeline.report.sections.reference_tools import beside
+from devperf_pipeline_tests.report.conftest import given
 
-RUN = Run(
-    baseline_id="b", stack="local", profile="quick", seed=1, began_at_ns=0, ended_at_ns=1, state="complete",
-    samples=0, rounds=0, benchmarks=0, calls=0, newest=True,
-)  # fmt: skip
-VIEW = Picture(run=RUN, host={}, parts=[], rankings=[])
+VIEW = given(parts=[])
 LADDER = ("p50", "p66", "p75", "p80", "p90", "p95", "p98", "p99", "max")
 
 

@@ -4,21 +4,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from devperf_pipeline.analyse.lint import Contradiction
-from devperf_pipeline.report.coverage import Cell
-from devperf_pipeline.report.queries import picture
-from devperf_pipeline.report.report_data import Picture, Run
+from devperf_pipeline.report.model import load
+from devperf_pipeline.report.report_data import Cell
 from devperf_pipeline.report.section import Table
 from devperf_pipeline.report.sections.published import contradicted, publication
-from devperf_pipeline.store.warehouse import connect
+from devperf_pipeline_tests.report.conftest import given
 
 if TYPE_CHECKING:
     from devperf_pipeline_tests.report.conftest import Warehouse
 
-RUN = Run(
-    baseline_id="b", stack="local", profile="quick", seed=1, began_at_ns=0, ended_at_ns=1, state="complete",
-    samples=0, rounds=0, benchmarks=0, calls=0, newest=True,
-)  # fmt: skip
-VIEW = Picture(run=RUN, host={}, parts=[], rankings=[])
+VIEW = given(parts=[])
 
 
 def cell(
@@ -102,12 +97,11 @@ class TestPublication:
         warehouse.service(alone, "api_next")
         warehouse.service(beside, "api_next")
         warehouse.service(beside, "redis")
-        with connect(warehouse.folders) as con:
-            first, second = picture(con, alone), picture(con, beside)
-
-        assert {"api", "api_next"} == {part.service for part in first.parts}
-        assert publication(first, [host]) is None
-        assert publication(second, [host])
+        folders = warehouse.folders
+        with load(folders, alone) as first, load(folders, beside) as second:
+            assert {"api", "api_next"} == {part.service for part in first.parts}
+            assert publication(first, [host]) is None
+            assert publication(second, [host])
 
 
 class TestContradicted:

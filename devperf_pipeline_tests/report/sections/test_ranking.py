@@ -3,15 +3,11 @@ from typing import Any
 import pytest
 
 from devperf_pipeline.analyse.ranking import Ranking, Reading
-from devperf_pipeline.report.report_data import Picture, Run
 from devperf_pipeline.report.section import Lines, Section, Table
 from devperf_pipeline.report.sections.ranking import HEADLINE, compared, ranked, winner
+from devperf_pipeline_tests.report.conftest import given
 
-RUN = Run(
-    baseline_id="b", stack="local", profile="quick", seed=1, began_at_ns=0, ended_at_ns=1, state="complete",
-    samples=0, rounds=0, benchmarks=0, calls=0, newest=True,
-)  # fmt: skip
-VIEW = Picture(run=RUN, host={}, parts=[], rankings=[])
+VIEW = given(parts=[])
 
 
 def reading(service: str, p95_ns: int, **values: Any) -> Reading:

@@ -3,21 +3,18 @@ from typing import Any
 import pytest
 
 from devperf_pipeline.report.format import DASH
-from devperf_pipeline.report.report_data import Picture, Run
+from devperf_pipeline.report.model import Report
 from devperf_pipeline.report.section import Table
 from devperf_pipeline.report.sections.resources import memory, usage
+from devperf_pipeline_tests.report.conftest import given
 
 MIB = 1 << 20
 
 
 @pytest.fixture
-def view() -> Picture:
+def view() -> Report:
     """A report of nothing: titles come from the catalogue."""
-    run = Run(
-        baseline_id="b", stack="local", profile="quick", seed=1, began_at_ns=0, ended_at_ns=1, state="complete",
-        samples=0, rounds=0, benchmarks=0, calls=0, newest=True,
-    )  # fmt: skip
-    return Picture(run=run, host={}, parts=[], rankings=[])
+    return given(parts=[])
 
 
 def used(service: str, category: str, **values: Any) -> dict[str, Any]:
@@ -35,7 +32,7 @@ def lines(section: Any, number: int = 0) -> list[list[str]]:
 
 
 class TestIdle:
-    def test_totals_are_the_sums_of_their_rows(self, view: Picture) -> None:
+    def test_totals_are_the_sums_of_their_rows(self, view: Report) -> None:
         """A group of several has a sum, and the total is the sum of all services; what is no part of the stack comes after."""
         rows = [
             used("mysql", "databases"),
@@ -56,7 +53,7 @@ class TestIdle:
             ("host", "4.88 GiB"),
         ]
 
-    def test_a_sum_without_a_part_is_none(self, view: Picture) -> None:
+    def test_a_sum_without_a_part_is_none(self, view: Report) -> None:
         """Where one service cannot be read there is no total that would pass for the whole."""
         rows = [used("mysql", "databases"), used("redis", "caching", pss_bytes=None)]
         [section] = usage(view, rows)
@@ -65,7 +62,7 @@ class TestIdle:
 
 
 class TestLoad:
-    def test_what_the_loaded_service_used_with_most_users(self, view: Picture) -> None:
+    def test_what_the_loaded_service_used_with_most_users(self, view: Report) -> None:
         """One line a service: its own largest load, not what others used meanwhile."""
         load = {"phase": "load", "benchmark": "redis/get-hit/sustained-100/engine", "users": 100}
         rows = [
@@ -80,7 +77,7 @@ class TestLoad:
             tuple(line[:4]) for line in lines(section)
         ]
 
-    def test_what_was_not_told_is_one_dash(self, view: Picture) -> None:
+    def test_what_was_not_told_is_one_dash(self, view: Report) -> None:
         """Without CPU there is no range of it."""
         load = {"phase": "load", "benchmark": "redis/get-hit/sustained-100/engine", "users": 100}
         [section] = usage(view, [used("redis", "caching", **load, cpu_p5=None, cpu_p50=None, cpu_p95=None)])
@@ -89,7 +86,7 @@ class TestLoad:
 
 
 class TestMemory:
-    def test_shared_pages_are_not_counted_twice(self, view: Picture) -> None:
+    def test_shared_pages_are_not_counted_twice(self, view: Report) -> None:
         """One line a service, by PSS where it could be read; a slope below nothing keeps its sign."""
         row = {"points": 6, "low_bytes": -100.0, "high_bytes": 9_000.0, "verdict": "cannot tell"}
         rows = [
@@ -105,7 +102,7 @@ class TestMemory:
         ]
 
     @pytest.mark.parametrize(("low", "told"), [(8_000.0, 1), (9_500.0, 0)])
-    def test_nobody_is_least_where_all_bounds_overlap(self, view: Picture, low: float, told: int) -> None:
+    def test_nobody_is_least_where_all_bounds_overlap(self, view: Report, low: float, told: int) -> None:
         """An order within the bounds is none, and the page says so; one that is outside them is not denied."""
         row = {"points": 6, "measure": "pss", "bytes_per_request": 9_000.0, "verdict": "grows"}
         rows = [
@@ -118,6 +115,6 @@ class TestMemory:
             "The bounds of all overlap: who uses least cannot be told."
         )
 
-    def test_nothing_measured_no_section(self, view: Picture) -> None:
+    def test_nothing_measured_no_section(self, view: Report) -> None:
         """Without rows there is no empty table."""
         assert ([], []) == (memory(view, []), usage(view, []))

@@ -16,8 +16,8 @@ from devperf_pipeline.services.http.preflight import explained, warnings_of
 from devperf_pipeline.services.http.protocol import Answer
 from devperf_pipeline.services.operation import FLOOR
 from devperf_pipeline_tests.services.calls import CALLS, RIGHT, by_driver, by_engine, named
-from devperf_pipeline_tests.services.odd_apis import Api, Reply, Request, caching, limiting, serving
-from devperf_pipeline_tests.services.strangers import nobody, talker
+from devperf_pipeline_tests.services.fake_apis import Api, Reply, Request, caching, limiting, serving
+from devperf_pipeline_tests.services.wrong_endpoints import greeting_server, refusing_port
 
 PAGE = b"<!DOCTYPE html><title>Orders</title><h1>7 orders</h1>"
 
@@ -40,9 +40,9 @@ def shop(request: Request) -> Reply:
 
 
 @contextmanager
-def visiting(api: Api, *routes: str) -> Iterator[ApiSession]:
+def opened(api: Api, *routes: str) -> Iterator[ApiSession]:
     with serving(api) as address:
-        session = open_session(visited(address, *routes))
+        session = open_session(service_at(address, *routes))
         try:
             yield session
         finally:
@@ -50,7 +50,7 @@ def visiting(api: Api, *routes: str) -> Iterator[ApiSession]:
             session.close()
 
 
-def visited(address: Address, *routes: str) -> Service:
+def service_at(address: Address, *routes: str) -> Service:
     return Service(name="api", kind="api", addresses=(address,), routes=routes)
 
 
@@ -66,16 +66,19 @@ def verdicts(session: ApiSession, name: str, calls: Any) -> set[tuple[int, str |
 class TestOpenSession:
     def test_closed_port(self) -> None:
         """Where nothing listens the API is unreachable, and the message says where."""
-        with nobody() as address, pytest.raises(ServiceUnreachable, match=f"expected a server at {address}"):
-            open_session(visited(address, "/"))
+        with (
+            refusing_port() as address,
+            pytest.raises(ServiceUnreachable, match=f"expected a server at {address}"),
+        ):
+            open_session(service_at(address, "/"))
 
     def test_something_else(self) -> None:
         """What does not speak HTTP is told from an API, and what it said is in the message."""
         with (
-            talker(b"-ERR unknown command\r\n") as address,
+            greeting_server(b"-ERR unknown command\r\n") as address,
             pytest.raises(WrongAnswer, match=r"expected an API that speaks HTTP at .*, found '-ERR unknown"),
         ):
-            open_session(visited(address, "/"))
+            open_session(service_at(address, "/"))
 
     def test_one_that_ends_every_connection(self) -> None:
         """A server as Python's own is by default is refused, since each call would measure a connection."""
@@ -95,7 +98,7 @@ class TestOpenSession:
             thread.start()
             try:
                 with pytest.raises(WrongAnswer, match=r"HTTP/1\.0 without keep-alive.*Turn on HTTP/1\.1"):
-                    open_session(visited(Address("127.0.0.1", server.server_port), "/"))
+                    open_session(service_at(Address("127.0.0.1", server.server_port), "/"))
             finally:
                 server.shutdown()
                 thread.join()
@@ -108,7 +111,7 @@ class TestFacts:
         def told(_request: Request) -> Reply:
             return 200, {"X-Powered-By": "PHP/8"}, {"name": "Shop\x1b[2J", "version": 3, "framework": "Slim"}
 
-        with visiting(told, "/orders/7") as session:
+        with opened(told, "/orders/7") as session:
             facts = session.facts()
 
         server = facts.settings["server"]
@@ -124,7 +127,7 @@ class TestFacts:
         def told(request: Request) -> Reply:
             return root if request.path == "/" else shop(request)
 
-        with visiting(told, "/orders/7") as session:
+        with opened(told, "/orders/7") as session:
             session.prepare()
             facts = session.facts()
 
@@ -137,7 +140,7 @@ class TestRightAnswers:
     def test_of_any_form(self, calls: Any) -> None:
         """HTML, lists, empty answers and any success are right, round after round, by either instrument."""
         routes = ("/orders/7", "/", "/orders?limit=10&sort=[name]|asc", "/nothing")
-        with visiting(shop, *routes) as session:
+        with opened(shop, *routes) as session:
             session.prepare()
             operations = session.operations()
             found = {each.title: verdicts(session, each.name, calls) for each in operations}
@@ -150,7 +153,7 @@ class TestRightAnswers:
 
     def test_first_route_is_load_tested_and_asked_by_tools(self) -> None:
         """The first route of the stack file, and no other, is driven by many users."""
-        with visiting(shop, "/orders/7", "/") as session:
+        with opened(shop, "/orders/7", "/") as session:
             session.prepare()
             sustained = [each.name for each in session.operations() if each.sustained]
             scripts = session.tool_scripts()
@@ -159,7 +162,7 @@ class TestRightAnswers:
 
     def test_assumed_are_those_that_answer(self) -> None:
         """A dry run tells of the routes that would be measured, since nothing is made by asking."""
-        with visiting(shop, "/orders/7", "/x") as session:
+        with opened(shop, "/orders/7", "/x") as session:
             session.assume()
             titles = [each.title for each in session.operations()]
 
@@ -173,7 +176,7 @@ class TestRightAnswers:
             methods.add(request.method)
             return shop(request)
 
-        with visiting(noting, "/orders/7") as session:
+        with opened(noting, "/orders/7") as session:
             assert list(session.objects()) == []
             session.preflight()
             session.prepare()
@@ -191,7 +194,7 @@ class TestRightAnswers:
             time.sleep(0.02)
             return shop(request)
 
-        with visiting(slow, "/orders/7") as session:
+        with opened(slow, "/orders/7") as session:
             session.prepare()
             least_s = named(session, "route-orders-7").least_s
 
@@ -224,7 +227,7 @@ class TestWrongAnswers:
             late = next(answered) > 15 + CALLS // 2
             return (200, {}, turned) if late else (200, {}, {"order": 7, "served": time.time_ns()})
 
-        with visiting(turning, "/orders/7") as session:
+        with opened(turning, "/orders/7") as session:
             session.prepare()
             found = verdicts(session, "route-orders-7", calls)
 
@@ -240,7 +243,7 @@ class TestWrongAnswers:
             late = next(answered) > 15 + CALLS // 2
             return 200, {}, {"error": "boom" if late else "", "unhealthy": "unhealthy"}
 
-        with visiting(turning, "/orders/7") as session:
+        with opened(turning, "/orders/7") as session:
             session.prepare()
             found = verdicts(session, "route-orders-7", by_engine)
 
@@ -278,7 +281,7 @@ class TestUnmeasurable:
         def odd(request: Request) -> Reply:
             return answer if request.path == "/x" else shop(request)
 
-        with visiting(odd, "/x", "/orders/7") as session:
+        with opened(odd, "/x", "/orders/7") as session:
             told = session.preflight()
             session.prepare()
             titles = [each.title for each in session.operations()]
@@ -293,7 +296,7 @@ class TestUnmeasurable:
     def test_none_that_answers(self) -> None:
         """Where no route answers right there is nothing to measure, and every reason is told."""
         with (
-            visiting(shop, "/x", "/old") as session,
+            opened(shop, "/x", "/old") as session,
             pytest.raises(
                 WrongAnswer, match=r"GET /x: .* found 404: no such route; GET /old: .* /orders/7\. Look"
             ),
@@ -303,7 +306,7 @@ class TestUnmeasurable:
     def test_limit_that_says_nothing_until_reached(self) -> None:
         """Calls that a limit refuses in the middle are no right answers."""
         limited = limiting(shop, 15 + CALLS // 2, (429, {}, {"error": "too many"}))
-        with visiting(limited, "/orders/7") as session:
+        with opened(limited, "/orders/7") as session:
             session.prepare()
             outcomes = {ended for ended, _ in verdicts(session, "route-orders-7", by_engine)}
 
@@ -335,7 +338,7 @@ class TestUnmeasurable:
     )
     def test_data_of_somebody_else_is_no_cache(self, headers: Mapping[str, str], body: Any) -> None:
         """What stands still in answers whose fields nobody knows is their data, and does not cost the row."""
-        with visiting(lambda _request: (200, headers, body), "/x") as session:
+        with opened(lambda _request: (200, headers, body), "/x") as session:
             session.prepare()
             refused = session.unmeasurable
             found = verdicts(session, "route-x", by_engine) | verdicts(session, "route-x", by_driver)
@@ -363,7 +366,7 @@ class TestCaches:
     def test_that_tells_and_lets_pass(self) -> None:
         """Two rows: the API's own answers under the path's title, the cache's beside; no tool asks, it would see the cache."""
         api = caching(shop, key=lambda request: request.target, tells=True, passable=True)
-        with visiting(api, "/orders/7") as session:
+        with opened(api, "/orders/7") as session:
             session.prepare()
             operations = session.operations()[1:]
             found = {
@@ -379,7 +382,7 @@ class TestCaches:
     def test_that_tells_and_lets_nothing_pass(self) -> None:
         """There is only the cached row, and the reason says what answers."""
         api = caching(shop, key=lambda request: request.path, tells=True)
-        with visiting(api, "/orders/7", "/") as session:
+        with opened(api, "/orders/7", "/") as session:
             session.prepare()
             titles = [each.title for each in session.operations()][1:]
             refused = session.unmeasurable["GET /orders/7"]
@@ -394,7 +397,7 @@ class TestCaches:
         def clock(request: Request) -> Reply:
             return 200, {}, {"time": time.time()} if request.path == "/time" else {}
 
-        with visiting(caching(clock, key=lambda request: request.target), target, "/") as session:
+        with opened(caching(clock, key=lambda request: request.target), target, "/") as session:
             session.prepare()
             refused = session.unmeasurable
 
@@ -409,7 +412,7 @@ class TestCaches:
             asked.append(request.query)
             return 200, {}, {"zone": request.query.get("zone", "none")}
 
-        with visiting(noting, "/time?zone=utc") as session:
+        with opened(noting, "/time?zone=utc") as session:
             session.prepare()
 
         assert {"utc"} == {query.get("zone") for query in asked}

@@ -13,8 +13,13 @@ from devperf_pipeline.services.mongodb import cleanup as mongodb
 from devperf_pipeline.services.mysql import cleanup as mysql
 from devperf_pipeline_tests import administrators
 from devperf_pipeline_tests.administrators import ask
-from devperf_pipeline_tests.services.strangers import nobody, silence, talker, web_server
-from devperf_pipeline_tests.services.visits import running
+from devperf_pipeline_tests.services.sessions import running
+from devperf_pipeline_tests.services.wrong_endpoints import (
+    greeting_server,
+    refusing_port,
+    silent_server,
+    web_server,
+)
 
 KINDS = ("postgresql", "pgbouncer", "mysql", "mongodb")
 OWN_SOCKET = ("postgresql", "mysql", "mongodb")
@@ -185,7 +190,7 @@ class TestStrangers:
     def test_nobody(self, kind: str) -> None:
         """A closed port is told with its address and what to do."""
         with (
-            nobody() as address,
+            refusing_port() as address,
             pytest.raises(ServiceUnreachable, match=f"^it.* {address}.*Start (the server|it)"),
         ):
             open_session(stranger(kind, address))
@@ -195,13 +200,13 @@ class TestStrangers:
     )
     def test_another_protocol(self, kind: str, words: bytes) -> None:
         """What was received is told."""
-        with talker(words) as address, pytest.raises(WrongAnswer, match=words.decode().strip()):
+        with greeting_server(words) as address, pytest.raises(WrongAnswer, match=words.decode().strip()):
             open_session(stranger(kind, address))
 
     @pytest.mark.servers  # they take the whole deadline
     @pytest.mark.parametrize(
         ("who", "error", "says"),
-        [(silence, ServiceUnreachable, "within 3 s"), (web_server, WrongAnswer, r"HTTP/1\.0 501|HTML")],
+        [(silent_server, ServiceUnreachable, "within 3 s"), (web_server, WrongAnswer, r"HTTP/1\.0 501|HTML")],
     )
     def test_ends_in_time(self, kind: str, who: Stranger, error: type[Exception], says: str) -> None:
         """Who accepts and never answers, or waits for HTTP, is given up within 10 seconds."""

@@ -7,7 +7,7 @@ import pytest
 
 from devperf_pipeline.model import Address, Outcome
 from devperf_pipeline.services.http.connection import HttpConnection, failure
-from devperf_pipeline_tests.services.odd_apis import Reply, Request, serving
+from devperf_pipeline_tests.services.fake_apis import Reply, Request, serving
 
 
 class TestHttpConnection:

@@ -11,14 +11,14 @@ from devperf_pipeline.services.http.preflight import PreflightWarning, declared_
 from devperf_pipeline.services.http.protocol import Answer
 from devperf_pipeline.services.reference_api.session import ReferenceApiSession, open_session
 from devperf_pipeline_tests.services.calls import named
-from devperf_pipeline_tests.services.odd_apis import (
+from devperf_pipeline_tests.services.fake_apis import (
     Api,
     Reply,
     Request,
     caching,
+    foreign_api,
     limiting,
     serving,
-    stranger,
 )
 
 HEALTH = "GET /health"
@@ -26,14 +26,14 @@ TOO_MANY: Reply = (429, {}, {"error": "Rate limit exceeded: 100 per 1 minute"})
 BUSY: Reply = (503, {"Retry-After": "60"}, {"error": "too many requests"})
 
 
-def visited(address: Address) -> ReferenceApiSession:
+def open_at(address: Address) -> ReferenceApiSession:
     return open_session(Service(name="fastapi", kind="fastapi", addresses=(address,)))
 
 
 def seen_at(api: Api) -> dict[str, str]:
     """What a visit to an API says of each row that it does not measure."""
     with serving(api) as address:
-        session = visited(address)
+        session = open_at(address)
         try:
             session.prepare()
         except WrongAnswer:
@@ -69,8 +69,8 @@ class TestLimits:
     @pytest.mark.parametrize("instrument", ["engine", "driver"])
     def test_that_say_nothing_until_reached(self, refusal: Reply, instrument: str) -> None:
         """A limit without a header is met by the calls themselves, and they are no right answers."""
-        with serving(limiting(stranger, 100, refusal)) as address:
-            session = visited(address)
+        with serving(limiting(foreign_api, 100, refusal)) as address:
+            session = open_at(address)
             session.prepare()
             connection, recorder = session.connect(), Recorder()
             operation = named(session, "get-health")
@@ -96,7 +96,7 @@ class TestLimits:
 
         def noting(request: Request) -> Reply:
             asked.append(request.target)
-            return stranger(request)
+            return foreign_api(request)
 
         seen = seen_at(limiting(noting, 100, TOO_MANY, {"RateLimit-Policy": "100;w=60"}))
 
@@ -106,17 +106,17 @@ class TestLimits:
     def test_reached_before_we_came(self) -> None:
         """Where the first request of all is refused, the limit is the reason."""
         with (
-            serving(limiting(stranger, 0, TOO_MANY)) as address,
+            serving(limiting(foreign_api, 0, TOO_MANY)) as address,
             pytest.raises(ServiceRefused, match="rate limit"),
         ):
-            visited(address)
+            open_at(address)
 
 
 class TestCaches:
     @pytest.mark.parametrize("path_only", [False, True])
     def test_that_say_nothing(self, path_only: bool) -> None:
         """A silent cache is known by the time in its answers, which stands still."""
-        api = caching(stranger, key=lambda request: request.path if path_only else request.target)
+        api = caching(foreign_api, key=lambda request: request.path if path_only else request.target)
         assert "timestamp" in seen_at(api)[HEALTH]
 
     def test_of_answers_that_never_change(self) -> None:
@@ -125,7 +125,7 @@ class TestCaches:
         def slow(request: Request) -> Reply:
             if request.path.startswith("/health/"):
                 time.sleep(0.1)
-            return stranger(request)
+            return foreign_api(request)
 
         seen = seen_at(caching(slow, key=lambda request: request.target))
 
@@ -133,9 +133,9 @@ class TestCaches:
 
     def test_that_tell_and_let_pass(self) -> None:
         """Its routes are measured twice: answered by the API under their own titles, and by the cache beside."""
-        api = caching(stranger, key=lambda request: request.target, tells=True, passable=True)
+        api = caching(foreign_api, key=lambda request: request.target, tells=True, passable=True)
         with serving(api) as address:
-            session = visited(address)
+            session = open_at(address)
             session.prepare()
             titles = [operation.title for operation in session.operations()]
             verdicts: dict[str, set[int]] = {}
@@ -159,7 +159,7 @@ class TestCaches:
 
     def test_that_tell_and_let_nothing_pass(self) -> None:
         """Its routes have no row of their own, and the reason says what answers."""
-        seen = seen_at(caching(stranger, key=lambda request: request.path, tells=True))
+        seen = seen_at(caching(foreign_api, key=lambda request: request.path, tells=True))
         assert "x-fastapi-cache: HIT" in seen[HEALTH]
 
     @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ class TestCaches:
 class TestHonestApis:
     def test_nothing_is_found(self) -> None:
         """An API that answers for itself keeps its rows; what it does not have is named as missing."""
-        seen = seen_at(stranger)
+        seen = seen_at(foreign_api)
         assert {HEALTH, "GET /", "GET /health/vault"}.isdisjoint(seen)
         assert "expected status 200, found 404: not here" == seen["GET /health/all"]
 

@@ -13,7 +13,7 @@ from devperf_pipeline.services.mongodb.workload import COMPLEX, RECIPES, SIMPLE
 from devperf_pipeline_tests import administrators
 from devperf_pipeline_tests.administrators import Mongo
 from devperf_pipeline_tests.services.calls import CALLS, RIGHT, by_driver, by_engine, failed, named
-from devperf_pipeline_tests.services.visits import running, visit
+from devperf_pipeline_tests.services.sessions import prepared_session, running
 
 
 @pytest.fixture(scope="module", name="service")
@@ -34,7 +34,7 @@ def _ours(admin: Mongo) -> Database[dict[str, Any]]:
 
 @pytest.fixture(name="session")
 def _session(service: Service) -> Iterator[MongodbSession]:
-    with visit(open_session(service)) as session:
+    with prepared_session(open_session(service)) as session:
         yield session
 
 

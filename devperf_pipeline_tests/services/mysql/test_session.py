@@ -9,8 +9,8 @@ from devperf_pipeline.model import Credentials, Outcome, Service, Stack
 from devperf_pipeline.services.mysql.session import MysqlSession, open_session
 from devperf_pipeline_tests.administrators import ask
 from devperf_pipeline_tests.services.calls import CALLS, RIGHT, by_driver, failed, named
-from devperf_pipeline_tests.services.strangers import talker
-from devperf_pipeline_tests.services.visits import running, visit
+from devperf_pipeline_tests.services.sessions import prepared_session, running
+from devperf_pipeline_tests.services.wrong_endpoints import greeting_server
 
 
 @pytest.fixture(scope="module", name="service")
@@ -20,7 +20,7 @@ def _service(running_stack: Stack) -> Service:
 
 @pytest.fixture(name="session")
 def _session(service: Service) -> Iterator[MysqlSession]:
-    with visit(open_session(service)) as session:
+    with prepared_session(open_session(service)) as session:
         yield session
 
 
@@ -99,7 +99,7 @@ class TestStrangers:
     def test_a_greeting_that_breaks_off(self) -> None:
         """A packet that only begins like a greeting is a wrong answer, not a crash."""
         with (
-            talker(b"\x05\x00\x00\x00\x0a8.0.") as address,
+            greeting_server(b"\x05\x00\x00\x00\x0a8.0.") as address,
             pytest.raises(WrongAnswer, match="MySQL's protocol"),
         ):
             open_session(Service(name="my", kind="mysql", addresses=(address,)))

@@ -10,7 +10,7 @@ from devperf_pipeline.model import Credentials, Service, Stack
 from devperf_pipeline.services.postgresql.session import PostgresSession, open_session
 from devperf_pipeline_tests.administrators import ask
 from devperf_pipeline_tests.services.calls import CALLS, RIGHT, by_driver, failed, named
-from devperf_pipeline_tests.services.visits import running, visit
+from devperf_pipeline_tests.services.sessions import prepared_session, running
 
 
 @pytest.fixture(scope="module", params=["postgresql", "pgbouncer"], name="service")
@@ -20,7 +20,7 @@ def _service(running_stack: Stack, request: pytest.FixtureRequest) -> Service:
 
 @pytest.fixture(scope="module", name="session")
 def _session(service: Service) -> Iterator[PostgresSession]:
-    with visit(open_session(service)) as session:
+    with prepared_session(open_session(service)) as session:
         yield session
 
 

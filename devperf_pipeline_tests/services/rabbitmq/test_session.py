@@ -13,8 +13,8 @@ from devperf_pipeline.model import Address, Credentials, Outcome, Service, Stack
 from devperf_pipeline.services.rabbitmq.management import Management
 from devperf_pipeline.services.rabbitmq.session import RabbitSession, open_session
 from devperf_pipeline_tests.services.redis.test_session import CALLS, RIGHT, prepared, results, speaker
-from devperf_pipeline_tests.services.strangers import nobody, silence, web_server
-from devperf_pipeline_tests.services.visits import running, visit
+from devperf_pipeline_tests.services.sessions import prepared_session, running
+from devperf_pipeline_tests.services.wrong_endpoints import refusing_port, silent_server, web_server
 
 CONSUMING = ("consume-no-ack", "consume-auto-ack", "consume-manual-ack")
 PASSWORD = "p@ss w/ö:\"x#'%"
@@ -33,7 +33,7 @@ def _management(service: Service) -> Management:
 
 @pytest.fixture(scope="module", name="session")
 def _session(service: Service) -> Iterator[RabbitSession]:
-    with visit(open_session(service)) as session:
+    with prepared_session(open_session(service)) as session:
         yield session
 
 
@@ -235,34 +235,40 @@ class TestRefusals:
 
     def test_a_management_api_that_is_not_there(self, service: Service) -> None:
         """The message names the address of the management API."""
-        with nobody() as address, pytest.raises(ServiceUnreachable, match=f"{address} .management API"):
+        with (
+            refusing_port() as address,
+            pytest.raises(ServiceUnreachable, match=f"{address} .management API"),
+        ):
             open_session(replace(service, addresses=(service.address, address)))
 
     def test_a_management_api_that_never_answers(self, service: Service) -> None:
         """It costs the deadline and no more."""
         began = monotonic()
-        with silence() as address, pytest.raises(ServiceUnreachable, match="does not answer GET /api/whoami"):
+        with (
+            silent_server() as address,
+            pytest.raises(ServiceUnreachable, match="does not answer GET /api/whoami"),
+        ):
             open_session(replace(service, addresses=(service.address, address)))
         assert monotonic() - began < 10
 
 
-Stranger = Callable[[], AbstractContextManager[Address]]
+Endpoint = Callable[[], AbstractContextManager[Address]]
 
 
-class TestStrangers:
+class TestWrongEndpoints:
     @pytest.mark.parametrize(
-        ("stranger", "error", "words"),
+        ("endpoint", "error", "words"),
         [
-            (nobody, ServiceUnreachable, "expected a server at"),
+            (refusing_port, ServiceUnreachable, "expected a server at"),
             pytest.param(web_server, WrongAnswer, "found '", marks=pytest.mark.servers),
             (partial(speaker, b"AMQP\x00\x01\x00\x00"), WrongAnswer, r"found 'AMQP\\x00\\x01"),
-            pytest.param(silence, ServiceUnreachable, "within 3 s", marks=pytest.mark.servers),
+            pytest.param(silent_server, ServiceUnreachable, "within 3 s", marks=pytest.mark.servers),
         ],
-        ids=["nobody", "web server", "another AMQP", "silence"],
+        ids=["refusing", "web server", "another AMQP", "silent"],
     )
-    def test_are_named_in_time(self, stranger: Stranger, error: type[Exception], words: str) -> None:
+    def test_are_named_in_time(self, endpoint: Endpoint, error: type[Exception], words: str) -> None:
         """Whoever else is at the address is told from RabbitMQ within the deadline."""
         began = monotonic()
-        with stranger() as address, pytest.raises(error, match=words):
+        with endpoint() as address, pytest.raises(error, match=words):
             open_session(Service(name="rabbitmq", kind="rabbitmq", addresses=(address, address)))
         assert monotonic() - began < 10

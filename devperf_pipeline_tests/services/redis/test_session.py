@@ -18,8 +18,8 @@ from devperf_pipeline.model import Address, Credentials, Outcome, Service, Stack
 from devperf_pipeline.services.operation import Driver, Operation
 from devperf_pipeline.services.redis.connection import explanation
 from devperf_pipeline.services.redis.session import RedisSession, open_session
-from devperf_pipeline_tests.services.strangers import nobody, silence, web_server
-from devperf_pipeline_tests.services.visits import running, visit
+from devperf_pipeline_tests.services.sessions import prepared_session, running
+from devperf_pipeline_tests.services.wrong_endpoints import refusing_port, silent_server, web_server
 
 CALLS = 20
 
@@ -77,7 +77,7 @@ def _service(running_stack: Stack) -> Service:
 
 @pytest.fixture(scope="module", name="session")
 def _session(service: Service) -> Iterator[RedisSession]:
-    with visit(open_session(service)) as session:
+    with prepared_session(open_session(service)) as session:
         yield session
 
 
@@ -201,14 +201,14 @@ class TestClean:
             administrator.execute_command("ACL", "DELUSER", "odd")
 
 
-Stranger = Callable[[], AbstractContextManager[Address]]
+Endpoint = Callable[[], AbstractContextManager[Address]]
 
 
-class TestStrangers:
+class TestWrongEndpoints:
     @pytest.mark.parametrize(
-        ("stranger", "error", "words"),
+        ("endpoint", "error", "words"),
         [
-            (nobody, ServiceUnreachable, "expected a server at"),
+            (refusing_port, ServiceUnreachable, "expected a server at"),
             (web_server, WrongAnswer, "found '"),
             (partial(speaker, b"+OK Dovecot ready.\r\n"), WrongAnswer, "found '\\+OK Dovecot"),
             (
@@ -216,14 +216,14 @@ class TestStrangers:
                 ServiceRefused,
                 "protected mode",
             ),
-            pytest.param(silence, ServiceUnreachable, "within 3 s", marks=pytest.mark.servers),
+            pytest.param(silent_server, ServiceUnreachable, "within 3 s", marks=pytest.mark.servers),
         ],
-        ids=["nobody", "web server", "mail server", "protected", "silence"],
+        ids=["refusing", "web server", "mail server", "protected", "silent"],
     )
-    def test_are_named_in_time(self, stranger: Stranger, error: type[Exception], words: str) -> None:
+    def test_are_named_in_time(self, endpoint: Endpoint, error: type[Exception], words: str) -> None:
         """Whoever else is at the address is told from Redis within the deadline."""
         began = monotonic()
-        with stranger() as address, pytest.raises(error, match=words):
+        with endpoint() as address, pytest.raises(error, match=words):
             open_session(Service(name="redis", kind="redis", addresses=(address,)))
         assert monotonic() - began < 10
 

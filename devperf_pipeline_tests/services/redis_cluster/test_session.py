@@ -10,9 +10,9 @@ from devperf_pipeline.model import Credentials, Outcome, Service, Stack
 from devperf_pipeline.services.operation import Wire
 from devperf_pipeline.services.redis_cluster.session import RedisClusterSession, open_session
 from devperf_pipeline.services.redis_cluster.slots import ranges
-from devperf_pipeline_tests.services.odd_users import ODD
 from devperf_pipeline_tests.services.redis.test_session import RIGHT, results
-from devperf_pipeline_tests.services.visits import running, visit
+from devperf_pipeline_tests.services.sessions import prepared_session, running
+from devperf_pipeline_tests.services.unusual_passwords import UNUSUAL
 
 
 @pytest.fixture(scope="module", name="service")
@@ -22,7 +22,7 @@ def _service(running_stack: Stack) -> Service:
 
 @pytest.fixture(scope="module", name="session")
 def _session(service: Service) -> Iterator[RedisClusterSession]:
-    with visit(open_session(service)) as session:
+    with prepared_session(open_session(service)) as session:
         yield session
 
 
@@ -134,9 +134,9 @@ class TestRefusals:
     def test_a_named_user_with_an_odd_password(self, service: Service, nodes: list[Redis]) -> None:
         """A user of the nodes' own lists is let in everywhere, by the driver's cluster client too."""
         for node in nodes:
-            node.execute_command("ACL", "SETUSER", "odd", "on", f">{ODD}", "~*", "&*", "+@all")
+            node.execute_command("ACL", "SETUSER", "odd", "on", f">{UNUSUAL}", "~*", "&*", "+@all")
         try:
-            odd = replace(service, credentials=Credentials("odd", ODD))
+            odd = replace(service, credentials=Credentials("odd", UNUSUAL))
             with closing(open_session(odd)) as session:
                 session.prepare()
                 assert results(session, "get-distributed", "driver") == RIGHT

@@ -5,7 +5,7 @@ from devperf_pipeline.services.operation import FLOOR
 from devperf_pipeline.services.reference_api.devstack_core import FIRST_NODE, PUBLISH, FirstNodeNames, api
 from devperf_pipeline.services.reference_api.session import open_session
 from devperf_pipeline_tests.services.calls import RIGHT, by_driver, by_engine
-from devperf_pipeline_tests.services.odd_apis import (
+from devperf_pipeline_tests.services.fake_apis import (
     DevstackCore,
     Request,
     caching,

@@ -21,7 +21,7 @@ from devperf_pipeline.services.vault.connection import failure
 from devperf_pipeline.services.vault.session import VaultSession, open_session
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline_tests.services.calls import CALLS, RIGHT, by_driver, by_engine, named
-from devperf_pipeline_tests.services.strangers import nobody, silence, web_server
+from devperf_pipeline_tests.services.wrong_endpoints import refusing_port, silent_server, web_server
 from devperf_pipeline_tests.vault_answers import DENIED, SEALED, WELL, Answer, vault_that_says
 
 TITLES = {
@@ -65,12 +65,18 @@ def refusal(answers: dict[str, Answer | list[Answer]], token: str = TOKEN) -> st
 class TestOpenSession:
     def test_nobody_there(self) -> None:
         """Where nothing listens the message says where."""
-        with nobody() as address, pytest.raises(ServiceUnreachable, match=f"expected a server at {address}"):
+        with (
+            refusing_port() as address,
+            pytest.raises(ServiceUnreachable, match=f"expected a server at {address}"),
+        ):
             open_session(described(address))
 
     def test_silence(self) -> None:
         """Somebody who never answers is given up within the deadline."""
-        with silence() as address, pytest.raises(ServiceUnreachable, match="does not answer within 3 s"):
+        with (
+            silent_server() as address,
+            pytest.raises(ServiceUnreachable, match="does not answer within 3 s"),
+        ):
             open_session(described(address))
 
     def test_another_web_server(self) -> None:

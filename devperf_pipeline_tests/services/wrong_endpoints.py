@@ -1,4 +1,4 @@
-"""Who may be found at an address where a database was expected?"""
+"""What may listen at an address where a service was expected: nothing, silence, HTTP, another protocol?"""
 
 import socket
 import threading
@@ -10,7 +10,7 @@ from devperf_pipeline.model import Address
 
 
 @contextmanager
-def nobody() -> Iterator[Address]:
+def refusing_port() -> Iterator[Address]:
     """A port that is taken, so that no one else gets it, and on which nobody listens."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
@@ -18,15 +18,15 @@ def nobody() -> Iterator[Address]:
 
 
 @contextmanager
-def silence() -> Iterator[Address]:
-    """Somebody who accepts and never says a word."""
+def silent_server() -> Iterator[Address]:
+    """A server that accepts connections and never sends a byte."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
         yield Address(*sock.getsockname())
 
 
 @contextmanager
 def web_server() -> Iterator[Address]:
-    """Somebody who speaks HTTP."""
+    """A server that speaks HTTP."""
 
     class Quiet(BaseHTTPRequestHandler):
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name is the base class's
@@ -41,19 +41,19 @@ def web_server() -> Iterator[Address]:
 
 
 @contextmanager
-def talker(words: bytes) -> Iterator[Address]:
-    """Somebody who says the same to everyone, before being asked, and hangs up."""
+def greeting_server(words: bytes) -> Iterator[Address]:
+    """A server that sends the same bytes to each client, before any request, and closes."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
 
-        def talk() -> None:
-            with suppress(OSError):  # the guest hung up first, or the port was closed
+        def greet() -> None:
+            with suppress(OSError):  # the client closed first, or the port was closed
                 while True:
-                    guest, _ = sock.accept()
-                    with guest, suppress(OSError):
-                        guest.sendall(words)
-                        guest.shutdown(socket.SHUT_WR)
-                        while guest.recv(4096):
+                    client, _ = sock.accept()
+                    with client, suppress(OSError):
+                        client.sendall(words)
+                        client.shutdown(socket.SHUT_WR)
+                        while client.recv(4096):
                             pass
 
-        threading.Thread(target=talk, daemon=True).start()
+        threading.Thread(target=greet, daemon=True).start()
         yield Address(*sock.getsockname())

@@ -8,15 +8,15 @@ from devperf_pipeline.model import Stack
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.vault.client import VaultApi
 from devperf_pipeline.stack.credentials import with_credentials
+from devperf_pipeline_tests.external_stack import vaulted
 from devperf_pipeline_tests.services.calls import RIGHT, by_driver, by_engine
-from devperf_pipeline_tests.services.odd_users import WAYS, entered_oddly
-from devperf_pipeline_tests.visited import vaulted
+from devperf_pipeline_tests.services.unusual_passwords import WAYS, with_unusual_password
 
 pytestmark = pytest.mark.servers
 
 
-@pytest.fixture(name="visited", params=WAYS)
-def _visited(request: pytest.FixtureRequest, running_stack: Stack, tmp_path: Path) -> Iterator[Stack]:
+@pytest.fixture(name="external", params=WAYS)
+def _external(request: pytest.FixtureRequest, running_stack: Stack, tmp_path: Path) -> Iterator[Stack]:
     """The stack of one service whose odd password the running Vault keeps."""
     kind: str = request.param
     for needed in ("vault", kind):
@@ -24,7 +24,7 @@ def _visited(request: pytest.FixtureRequest, running_stack: Stack, tmp_path: Pat
             pytest.skip(running_stack.missing[needed])
     vault = running_stack.service("vault")
     assert vault.credentials is not None
-    with closing(VaultApi(vault)) as api, entered_oddly(running_stack.service(kind)) as odd:
+    with closing(VaultApi(vault)) as api, with_unusual_password(running_stack.service(kind)) as odd:
         who = odd.credentials
         assert who is not None
         api.do("POST", "/secret/data/odd", {"data": {"password": who.password}})
@@ -33,10 +33,10 @@ def _visited(request: pytest.FixtureRequest, running_stack: Stack, tmp_path: Pat
 
 
 class TestOddPasswords:
-    def test_measure(self, visited: Stack) -> None:
+    def test_measure(self, external: Stack) -> None:
         """Every call of every operation is answered right, by engine and driver, and what was made is removed."""
-        assert {} == visited.missing
-        [service] = visited.services
+        assert {} == external.missing
+        [service] = external.services
         with closing(CATALOGUE[service.kind].open_session(service)) as session:
             session.prepare()
             try:

@@ -33,7 +33,8 @@ if __name__ == "__main__":
     measure(
         pickle.load(sys.stdin.buffer),  # noqa: S301 - from the test that started us
         RunOptions(
-            profile=Profile(name="quick", rounds=1000, seconds=0.02, warmup_s=0.02, about="endless"), seed=7
+            profile=Profile(name="quick", rounds=1000, seconds=0.02, warmup_s=0.02, about="until killed"),
+            seed=7,
         ),
         host={},
         sink=Nowhere(),

@@ -1,4 +1,4 @@
-"""How do tests visit a stack that others started: a running Redis, a MySQL that is not there, a password in a Vault?"""
+"""How do tests describe and measure a stack that others started: a Redis, an absent MySQL, a password in a Vault?"""
 
 import socket
 from pathlib import Path
@@ -15,7 +15,7 @@ from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.stack_file import load_stack
 
 REDIS = """
-name = "visited"
+name = "external"
 managed = false
 
 [services.redis]
@@ -35,7 +35,7 @@ password = {{ env = "{variable}" }}
 
 
 VAULTED = """
-name = "visited"
+name = "external"
 managed = false
 
 [vault]
@@ -52,7 +52,7 @@ password = {{ vault = "secret/data/{path}", field = "password" }}
 
 
 def vaulted(folder: Path, service: Service, api: VaultApi, *, username: str, path: str) -> Stack:
-    """The stack of one service, entered with the password that the Vault keeps under `path`, as its file describes it."""
+    """The stack of one service, with the password that the Vault keeps under `path`, as its file describes it."""
     (folder / "token").touch(mode=0o600)
     (folder / "token").write_text(api.token, encoding="utf-8")
     text = VAULTED.format(
@@ -64,8 +64,8 @@ def vaulted(folder: Path, service: Service, api: VaultApi, *, username: str, pat
         path=path,
         database=f'database = "{service.database}"' if service.database else "",
     )
-    (folder / "visited.toml").write_text(text, encoding="utf-8")
-    return load_stack(str(folder / "visited.toml"), Folders(folder), CATALOGUE)
+    (folder / "external.toml").write_text(text, encoding="utf-8")
+    return load_stack(str(folder / "external.toml"), Folders(folder), CATALOGUE)
 
 
 def describe(folders: Folders, redis: Service, *, absent: str | None = None) -> str:
@@ -82,7 +82,7 @@ def describe(folders: Folders, redis: Service, *, absent: str | None = None) -> 
         with socket.create_server(("127.0.0.1", 0)) as closed:
             text += ABSENT.format(port=closed.getsockname()[1], variable=absent)
     folders.stacks.mkdir()
-    (folders.stacks / "visited.toml").write_text(text, encoding="utf-8")
+    (folders.stacks / "external.toml").write_text(text, encoding="utf-8")
     return redis.credentials.password
 
 
@@ -91,7 +91,7 @@ def measure(folders: Folders, seconds: float) -> None:
     run_baseline(
         defs.resolve_job_def("baseline"),
         folders,
-        stack="visited",
+        stack="external",
         profile="quick",
         services=(),
         seconds=seconds,
@@ -104,7 +104,7 @@ def measure_redis_alone(folders: Folders, instance: dg.DagsterInstance) -> dg.Ex
         instance=instance,
         asset_selection=[keys.samples("redis")],
         run_config={
-            "ops": {"measure": {"config": {"stack": "visited", "seconds": 0.01}}},
+            "ops": {"measure": {"config": {"stack": "external", "seconds": 0.01}}},
             "resources": {"project": {"config": {"root": str(folders.root)}}},
         },
     )

@@ -1,21 +1,51 @@
 from typing import TYPE_CHECKING
 
-from devperf_pipeline.report.queries import curves, picture
+import pytest
+
+from devperf_pipeline.errors import StoreError
+from devperf_pipeline.report.model import load
 from devperf_pipeline.report.report_data import Row, shown
-from devperf_pipeline.store.warehouse import connect
 
 if TYPE_CHECKING:
     from devperf_pipeline_tests.report.conftest import Warehouse
 
 
-class TestPicture:
+class TestLoad:
+    def test_the_newest_baseline_of_a_stack(self, warehouse: "Warehouse") -> None:
+        """A stack has its own newest baseline; without a name of a stack it is the newest of all that were measured here."""
+        older, newer = warehouse.baseline(22), warehouse.baseline(25, stack="elsewhere")
+        warehouse.baseline(26, stack="imported")
+        folders = warehouse.folders
+        with load(folders, stack="local") as of_stack, load(folders) as of_all, load(folders, older) as named:
+            assert [(older, True), (newer, True), (older, True)] == [
+                (report.run.baseline_id, report.run.newest) for report in (of_stack, of_all, named)
+            ]
+
+    def test_a_stack_that_was_never_measured(self, warehouse: "Warehouse") -> None:
+        """Without a baseline of that stack there is a sentence that names it."""
+        warehouse.baseline(25)
+        with pytest.raises(StoreError, match="of the stack 'elsewhere'"):
+            load(warehouse.folders, stack="elsewhere")
+
+    def test_each_part_is_read_once(self, warehouse: "Warehouse") -> None:
+        """What was read stays, also when the warehouse is closed."""
+        run = warehouse.baseline(25)
+        warehouse.reading(run, "redis", "get")
+        with load(warehouse.folders) as report:
+            parts = report.parts
+
+        assert parts is report.parts
+        assert parts[0] is report.part("redis")
+
+
+class TestParts:
     def test_services_stand_in_the_order_of_the_catalogue(self, warehouse: "Warehouse") -> None:
         """Databases first and APIs last, as everywhere; what the catalogue does not know follows."""
         run = warehouse.baseline(25)
         for service in ("zebra", "fastapi", "redis", "postgresql"):
             warehouse.service(run, service)
-        with connect(warehouse.folders) as con:
-            found = [part.service for part in picture(con).parts]
+        with load(warehouse.folders) as report:
+            found = [part.service for part in report.parts]
 
         expected = ["postgresql", "redis", "fastapi", "zebra"]
         assert expected == found
@@ -26,8 +56,8 @@ class TestPicture:
         warehouse.service(first, "redis", product="Valkey", version="8.0")
         warehouse.fact(first, "redis", "maxmemory", "256mb")
         warehouse.service(second, "rabbitmq")
-        with connect(warehouse.folders) as con:
-            part = picture(con, second).parts[0]
+        with load(warehouse.folders, second) as report:
+            part = report.parts[0]
 
         assert (part.service, part.state, part.product, part.version) == ("redis", None, "Valkey", "8.0")
         assert part.settings == {"maxmemory": "256mb"}
@@ -44,8 +74,8 @@ class TestShown:
         warehouse.reading(run, "redis", "b", instrument="driver")
         warehouse.reading(run, "redis", "c", instrument="driver")
         warehouse.reading(run, "redis", "floor")
-        with connect(warehouse.folders) as con:
-            lines = shown(picture(con).parts[0].rows)
+        with load(warehouse.folders) as report:
+            lines = shown(report.parts[0].rows)
 
         def name(row: Row | None) -> str | None:
             return row.benchmark.removeprefix("redis/") if row else None
@@ -65,8 +95,8 @@ class TestCurves:
         """Every point is a call that was made, no share finer than one call, the last one is the slowest."""
         run = warehouse.baseline(25)
         benchmark = warehouse.reading(run, "redis", "get", n=200)
-        with connect(warehouse.folders) as con:
-            curve = dict(curves(con, picture(con).parts[0])[run, benchmark])
+        with load(warehouse.folders) as report:
+            curve = dict(report.curves(report.parts[0])[run, benchmark])
 
         # The reading's calls take 20 µs, 40 µs, … 4 ms.
         assert [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99, 0.995, 1.0] == list(curve)

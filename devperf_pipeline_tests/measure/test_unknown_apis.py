@@ -13,14 +13,14 @@ from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import warehouse
 from devperf_pipeline.store.samples import SampleStore
 from devperf_pipeline.store.validity import Evidence, why_invalid
-from devperf_pipeline_tests.services.odd_apis import (
+from devperf_pipeline_tests.services.fake_apis import (
     Api,
     Reply,
     Request,
     caching,
+    foreign_api,
     limiting,
     serving,
-    stranger,
 )
 
 LIMITED: Reply = (429, {}, {"error": "Rate limit exceeded: 100 per 1 minute"})
@@ -86,7 +86,7 @@ class TestLimited:
     )
     def test_no_row_of_a_silent_limit_is_valid(self, refusal: Reply) -> None:
         """An API that answers all but the first hundred calls of a minute in no time is not the fastest of all."""
-        reasons, _ = judged(limiting(stranger, 100, refusal))
+        reasons, _ = judged(limiting(foreign_api, 100, refusal))
 
         assert len(reasons) >= 8
         assert [] == [name for name, why in reasons.items() if why is None]
@@ -96,14 +96,14 @@ class TestLimited:
 class TestCached:
     def test_no_row_of_a_silent_cache_is_measured(self) -> None:
         """What stands still in a cached answer is the reason that there is no row, and other routes have theirs."""
-        reasons, baseline = judged(caching(stranger, key=lambda request: request.path))
+        reasons, baseline = judged(caching(foreign_api, key=lambda request: request.path))
 
         assert [] == [name for name in reasons if name.startswith("gin/get-health/")]
         assert "GET /health: a cache seems to answer (timestamp was" in baseline.reasons["gin"]
 
 
 class TestLoaded:
-    """Sustained loads of the same strangers, as they stand in the tables."""
+    """Sustained loads of the same APIs, as they stand in the tables."""
 
     def test_a_limit_gives_no_valid_row_and_no_rank(self, tmp_path: Path) -> None:
         """Refusals that come in no time are no load test."""
@@ -132,10 +132,10 @@ class TestLoaded:
 
 
 def whole(request: Request) -> Reply:
-    """A stranger that has the route of the load tests, too."""
+    """A foreign API that has the route of the load tests, too."""
     if request.path == "/health/all":
         return 200, {}, {"status": "healthy", "dependencies": {}, "timestamp": datetime.now(UTC).isoformat()}
-    return stranger(request)
+    return foreign_api(request)
 
 
 def swept(api: Api, folder: Path) -> tuple[list[tuple[bool, str | None]], list[tuple[object, ...]], str]:

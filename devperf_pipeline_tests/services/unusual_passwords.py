@@ -1,4 +1,4 @@
-"""How is a running service entered by somebody whose password is as odd as passwords get?"""
+"""How do tests log in to a running service with a password full of special characters?"""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -16,10 +16,10 @@ from redis import Redis
 from devperf_pipeline.model import Credentials, Service
 from devperf_pipeline.services.rabbitmq.management import Management
 
-ODD = " p'w \"%@:/?&$`\\n\\ #;=äλ素\u00a0e\u0301[x] "
+UNUSUAL = " p'w \"%@:/?&$`\\n\\ #;=äλ素\u00a0e\u0301[x] "
 """Quotes, spaces (at both ends too), signs, backslashes, a space and an accent that SCRAM writes otherwise."""
 
-USER = "devperf_odd"
+USER = "devperf_unusual"
 
 
 @contextmanager
@@ -35,10 +35,10 @@ def _postgresql(service: Service) -> Iterator[Credentials]:
         autocommit=True,
     ) as con:
         user, database = sql.Identifier(USER), sql.Identifier(service.database or "")
-        con.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(user, ODD))
+        con.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(user, UNUSUAL))
         try:
             con.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(database, user))
-            yield Credentials(USER, ODD)
+            yield Credentials(USER, UNUSUAL)
         finally:
             # PgBouncer keeps connections of the user for the next one of that name.
             con.execute(
@@ -54,7 +54,7 @@ def _pgbouncer(service: Service) -> Iterator[Credentials]:
     who = service.credentials
     assert who is not None
     with (
-        _postgresql(service) as odd,
+        _postgresql(service) as unusual,
         psycopg.connect(
             host=service.address.host,
             port=service.address.port,
@@ -68,11 +68,11 @@ def _pgbouncer(service: Service) -> Iterator[Credentials]:
         asked = console.execute("SHOW CONFIG").fetchall()
         users = Path({row[0]: row[1] for row in asked}["auth_file"])
         before = users.read_text()
-        quoted = odd.password.replace('"', '""')
+        quoted = unusual.password.replace('"', '""')
         users.write_text(f'{before}"{USER}" "{quoted}"\n')
         try:
             console.execute("RELOAD")
-            yield odd
+            yield unusual
         finally:
             users.write_text(before)
             console.execute("RELOAD")
@@ -92,10 +92,10 @@ def _mysql(service: Service) -> Iterator[Credentials]:
         ) as con,
         con.cursor() as cursor,
     ):
-        cursor.execute(f"CREATE USER {USER}@'%%' IDENTIFIED BY %s", [ODD])
+        cursor.execute(f"CREATE USER {USER}@'%%' IDENTIFIED BY %s", [UNUSUAL])
         try:
             cursor.execute(f"GRANT ALL ON *.* TO {USER}@'%'")
-            yield Credentials(USER, ODD)
+            yield Credentials(USER, UNUSUAL)
         finally:
             cursor.execute(f"DROP USER {USER}@'%'")
 
@@ -107,9 +107,9 @@ def _mongodb(service: Service) -> Iterator[Credentials]:
     with pymongo.MongoClient[dict[str, Any]](
         service.address.host, service.address.port, username=who.username, password=who.password
     ) as admin:
-        admin.admin.command("createUser", USER, pwd=ODD, roles=["root"])
+        admin.admin.command("createUser", USER, pwd=UNUSUAL, roles=["root"])
         try:
-            yield Credentials(USER, ODD)
+            yield Credentials(USER, UNUSUAL)
         finally:
             admin.admin.command("dropUser", USER)
 
@@ -126,18 +126,18 @@ def _redis(service: Service) -> Iterator[Credentials]:
             )
             node.ping()
             nodes.callback(node.config_set, "requirepass", who.password)
-            node.config_set("requirepass", ODD)
-        yield Credentials("default", ODD)
+            node.config_set("requirepass", UNUSUAL)
+        yield Credentials("default", UNUSUAL)
 
 
 @contextmanager
 def _rabbitmq(service: Service) -> Iterator[Credentials]:
     management = Management(service)
-    management.do("PUT", f"/users/{USER}", {"password": ODD, "tags": "administrator"})
+    management.do("PUT", f"/users/{USER}", {"password": UNUSUAL, "tags": "administrator"})
     try:
         everything = {"configure": ".*", "write": ".*", "read": ".*"}
         management.do("PUT", f"/permissions/{quote(service.database or '/', '')}/{USER}", everything)
-        yield Credentials(USER, ODD)
+        yield Credentials(USER, UNUSUAL)
     finally:
         management.do("DELETE", f"/users/{USER}")
 
@@ -154,7 +154,7 @@ WAYS: Mapping[str, Callable[[Service], Any]] = {
 
 
 @contextmanager
-def entered_oddly(service: Service) -> Iterator[Service]:
-    """The service, entered with the odd password."""
+def with_unusual_password(service: Service) -> Iterator[Service]:
+    """The service, with credentials whose password is the unusual one."""
     with WAYS[service.kind](service) as credentials:
         yield replace(service, credentials=credentials)

@@ -1,5 +1,5 @@
 """
-Which APIs may a visitor meet, that limit, cache, redirect, or answer in their own way?
+Which APIs of others may be measured: some limit, cache, redirect, or answer in their own way?
 
 Each is a small server on loopback that answers as such APIs were seen to answer.
 """
@@ -82,11 +82,11 @@ def serving(api: Api) -> Iterator[Address]:
             thread.join()
 
 
-def stranger(request: Request) -> Reply:
+def foreign_api(request: Request) -> Reply:
     """An API of somebody else that follows the contract where it goes, and tells the time."""
     match request.path:
         case "/":
-            return 200, {}, {"framework": "Stranger", "version": "1"}
+            return 200, {}, {"framework": "Foreign", "version": "1"}
         case "/health":
             return 200, {}, {"status": "healthy", "timestamp": datetime.now(UTC).isoformat()}
         case "/health/vault" | "/health/postgres":

@@ -1,4 +1,4 @@
-"""How do tests visit a running service?"""
+"""How do tests open a session with a running service?"""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -20,8 +20,8 @@ def running(stack: Stack, name: str) -> Service:
 
 
 @contextmanager
-def visit(session: S) -> Iterator[S]:
-    """A visit whose objects are there, and are gone afterwards."""
+def prepared_session(session: S) -> Iterator[S]:
+    """A session whose objects are there, and are removed afterwards."""
     with closing(session):
         session.prepare()
         yield session

@@ -1,0 +1,369 @@
+"""
+Which keys may the tables of a stack file have, and what must each value be?
+
+A field's description is what a message says was expected; values of a field that is not in `repr` are never shown.
+"""
+
+import re
+import socket
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
+from typing import Annotated, Any, ClassVar, TypeVar, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainValidator,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+
+from devperf_pipeline.model import ROUTED, Address
+from devperf_pipeline.stack.private_folders import NAME
+from devperf_pipeline.stack.source import Source, nearest, shown
+
+MOST_ROUTES = 20
+LONGEST_ROUTE = 200
+CATEGORIES = (
+    "databases",
+    "caching",
+    "messaging",
+    "secrets management",
+    "reference apis",
+    "observability",
+    "git server",
+    "other",
+)
+"""The groups of the published table, and one for all else."""
+
+
+V = TypeVar("V", bound=str | int | bool)
+
+
+class Wrong(ValueError):
+    """What is wrong with a value, or with what its table has under a key."""
+
+    def __init__(self, expected: str, found: str, advice: str = "", *, key: str = "") -> None:
+        super().__init__(expected)
+        self.expected, self.found, self.advice = expected, found, advice
+        self.keys = (key,) if key else ()
+
+
+def _name_of_stack(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise Wrong("at most 40 lower-case letters, digits, - and _", shown(name))
+    return name
+
+
+def _loopback(text: Any) -> Address:
+    """Load goes to this machine only: whoever points it elsewhere by mistake would attack somebody."""
+    if isinstance(text, str):
+        # Whoever pastes a URL may have pasted a password with it: no message repeats that.
+        text = re.sub(r".*@", "********@", text, flags=re.DOTALL)
+    match = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\s]+):(\d{1,9})", text) if isinstance(text, str) else None
+    if match is None:
+        raise Wrong('an address as "127.0.0.1:5432"', shown(text))
+    host, port = match[1].strip("[]"), int(match[2])
+    if not 1 <= port <= 65_535:
+        raise Wrong("a port between 1 and 65535", str(port))
+    try:
+        # The name localhost may be given to another machine.
+        found = [host] if host != "localhost" else [each[4][0] for each in socket.getaddrinfo(host, None)]
+        is_loopback = all(ip_address(each).is_loopback for each in found)
+    except (ValueError, OSError):
+        is_loopback = False
+    if not is_loopback:
+        raise Wrong(
+            "a loopback address (127.0.0.1, localhost)", repr(host), "Load goes to this machine only."
+        )
+    return Address(host, port)
+
+
+def _one_line(value: V) -> V:
+    if "\n" in str(value):
+        raise Wrong("text on one line", shown(value))
+    return value
+
+
+def _vault_path(text: str) -> str:
+    path = text.strip("/").removeprefix("v1/")
+    if not path.isascii() or not path.isprintable() or not path or set(path) & set(" ?#%"):
+        raise Wrong('a path such as "secret/data/postgres"', shown(path))
+    return path
+
+
+def _route(path: str) -> str:
+    """A path that may be asked, in the form in which it is sent."""
+    method = re.match(r"([A-Za-z]{3,10})\s+/", path)
+    if method and method[1].upper() != "GET":
+        raise Wrong(
+            "a path alone, which is asked with GET",
+            shown(path),
+            "Nothing of somebody else's API may be changed: only what can be asked with GET is measured.",
+        )
+    if method:
+        raise Wrong("a path alone", shown(path), "Leave out GET: every path is asked with it.")
+    if re.match(r"[a-z]+://", path, re.IGNORECASE):
+        raise Wrong(
+            "a path alone", shown(path), "Leave out scheme and host: the key 'address' says where it is."
+        )
+    if not path.startswith("/"):
+        raise Wrong("a path that begins with /", shown(path))
+    if not re.fullmatch(r"[!-~]+", path) or "#" in path:
+        raise Wrong(
+            "a path of printable ASCII without spaces and #",
+            shown(path),
+            "Write other characters as %20 (space), %23 (#), %C3%A9 (é).",
+        )
+    if len(path) > LONGEST_ROUTE:
+        raise Wrong(f"a path of at most {LONGEST_ROUTE} characters", f"{len(path)} characters")
+    return path
+
+
+def _routes(paths: list[str]) -> list[str]:
+    if not paths:
+        raise Wrong("at least one path", "an empty list", 'Write routes = ["/orders/7", "/health"].')
+    if len(paths) > MOST_ROUTES:
+        raise Wrong(f"at most {MOST_ROUTES} paths", f"{len(paths)}", "Name those that matter most.")
+    for place, path in enumerate(paths):
+        if path in paths[:place]:
+            raise Wrong("each path once", f"{shown(path)} twice")
+    return paths
+
+
+def _category(text: str) -> str:
+    if text not in CATEGORIES:
+        raise Wrong(f"one of {', '.join(CATEGORIES)}", shown(text), nearest(text, CATEGORIES))
+    return text
+
+
+class Table(BaseModel):
+    """A table of a stack file: its keys are the fields of the class, and no others."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+    refused: ClassVar[Mapping[str, str]] = {}
+    """Keys that tables like this one have elsewhere, with what is said of them here."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def check_keys(cls, found: Any) -> Any:
+        """Refuse keys that are not known, with the nearest one that is: before a missing one is complained of."""
+        for key in found if isinstance(found, dict) else ():
+            if key not in cls.model_fields:
+                valid = list(cls.model_fields)
+                advice = cls.refused.get(key) or nearest(key, valid)
+                raise Wrong(f"one of {', '.join(valid)}", repr(key), advice, key=key)
+        return found
+
+
+class InVault(Table):
+    """A value that a Vault keeps."""
+
+    vault: Annotated[str, AfterValidator(_vault_path)] = Field(description="a path in quotes")
+    field: str = Field(default="", description="text in quotes")
+
+
+class InEnvironment(Table):
+    """A secret that an environment variable holds."""
+
+    env: str = Field(description="the name of an environment variable")
+
+
+class InFile(Table):
+    """A secret that a file holds, seen from the stack file's folder."""
+
+    file: str = Field(description="a path in quotes")
+
+
+def _form(value: Any) -> str | None:
+    """Which of these a value is; None: none of them."""
+    if isinstance(value, str):
+        return "<text>"
+    ways = value if isinstance(value, dict) else {}
+    return next((f"<{key}>" for key in ("env", "file", "vault") if key in ways), None)
+
+
+_TEXT = Annotated[str, Tag("<text>")]
+_KEPT = Annotated[InVault, Tag("<vault>")]
+_OTHER = Annotated[InEnvironment, Tag("<env>")] | Annotated[InFile, Tag("<file>")]
+TextOrKept = Annotated[_TEXT | _KEPT, Discriminator(_form)]
+Secret = Annotated[_TEXT | _KEPT | _OTHER, Discriminator(_form)]
+
+
+class ManagedService(Table):
+    """[services.<name>] of a stack that this project starts."""
+
+    kind: str = Field(description="text in quotes")
+    settings: dict[
+        Annotated[str, AfterValidator(_one_line)], Annotated[str | int | bool, AfterValidator(_one_line)]
+    ] = Field(default={}, description="a table whose values are text on one line, a number or true or false")
+    needs: list[str] = Field(default=[], description="a list of names of services")
+    refused = {
+        **dict.fromkeys(
+            ("address", "addresses", "database", "username", "password"),
+            "A managed stack chooses addresses and passwords itself; managed = false measures a running one.",
+        ),
+        "routes": f"Only [services.{ROUTED}] has routes: what the other kinds are asked is known.",
+    }
+
+
+class RunningService(ManagedService):
+    """[services.<name>] of a stack that runs already."""
+
+    address: Annotated[Address | None, PlainValidator(_loopback)] = None
+    addresses: list[Annotated[Address, PlainValidator(_loopback)]] = Field(
+        default=[], description='a list of addresses as "127.0.0.1:5432"'
+    )
+    database: TextOrKept = Field(
+        default="", description='text in quotes, or {vault = "secret/data/…", field = "…"}'
+    )
+    username: TextOrKept = Field(
+        default="", description='text in quotes, or {vault = "secret/data/…", field = "…"}'
+    )
+    password: Secret = Field(
+        default="",
+        repr=False,
+        description=(
+            'text in quotes, {env = "NAME"}, {file = "~/…"} or {vault = "secret/data/…", field = "password"}'
+        ),
+    )
+    refused = {"routes": ManagedService.refused["routes"]}
+
+    @model_validator(mode="after")
+    def check_addresses(self) -> "RunningService":
+        """One way of saying where it listens."""
+        said = {"address", "addresses"} & self.model_fields_set
+        if len(said) == 2:
+            raise Wrong("either address or addresses", "both", key="addresses")
+        if not said:
+            raise Wrong("the key 'address' (\"127.0.0.1:5432\") or 'addresses' (a list of them)", "none")
+        if "addresses" in said and not self.addresses:
+            raise Wrong('addresses as "host:port"', "an empty list", key="addresses")
+        return self
+
+
+class RoutedService(ManagedService):
+    """[services.api] and [services.api_<name>]: an API of which nothing is known but the routes named here."""
+
+    address: Annotated[Address, PlainValidator(_loopback)] = Field(description='"127.0.0.1:8080"')
+    routes: Annotated[list[Annotated[str, AfterValidator(_route)]], AfterValidator(_routes)] = Field(
+        description='a list of paths in quotes, such as ["/orders/7", "/health"]'
+    )
+    refused = {}
+
+
+class VaultTable(Table):
+    """[vault]: how the Vault that keeps credentials is entered."""
+
+    address: Annotated[Address, PlainValidator(_loopback)] = Field(description='"127.0.0.1:8200"')
+    token: InEnvironment | None = Field(
+        default=None, repr=False, description='{env = "NAME"} (tokens are not written here)'
+    )
+    token_file: str = Field(default="", description="a path in quotes")
+    role_id_file: str = Field(default="", description="a path in quotes")
+    secret_id_file: str = Field(default="", description="a path in quotes")
+
+    @model_validator(mode="after")
+    def check_ways(self) -> "VaultTable":
+        """Exactly one way in."""
+        said = [key for key in type(self).model_fields if key in self.model_fields_set and key != "address"]
+        if said not in (["token"], ["token_file"], ["role_id_file", "secret_id_file"]):
+            raise Wrong(
+                "exactly one way in: token, token_file, or role_id_file with secret_id_file",
+                ", ".join(said) or "none",
+            )
+        return self
+
+
+class CompanionTable(Table):
+    """[footprint.<name>]: a process or container whose use is read, though nothing is asked of it."""
+
+    process: Annotated[str, AfterValidator(_one_line)] | None = Field(
+        default=None, min_length=1, description="the name of a process"
+    )
+    container: Annotated[str, AfterValidator(_one_line)] | None = Field(
+        default=None, min_length=1, description="the name of a container"
+    )
+    category: Annotated[str, AfterValidator(_category)] | None = Field(
+        default=None, description="text in quotes"
+    )
+
+    @model_validator(mode="after")
+    def check_ways(self) -> "CompanionTable":
+        """It is the one or the other."""
+        if (self.process is None) == (self.container is None):
+            raise Wrong("either process or container", "neither" if self.process is None else "both")
+        return self
+
+
+class StackTable(Table):
+    """The whole file. What its tables hold is checked one by one: it depends on `managed` and on their names."""
+
+    name: Annotated[str, AfterValidator(_name_of_stack)] = Field(description="text in quotes")
+    managed: bool = Field(description="true or false")
+    services: dict[str, Any] = Field(min_length=1, description="at least one [services.<name>]")
+    vault: VaultTable | None = Field(default=None, description="a table: write [vault]")
+    footprint: dict[str, Any] = Field(default={}, description="tables: write [footprint.<name>]")
+
+
+T = TypeVar("T", bound=Table)
+
+
+def checked(source: Source, model: type[T], found: Any, at: tuple[str, ...] = ()) -> T:
+    """
+    A table of the file, at these keys, as its class.
+
+    Raises:
+        ConfigurationError: something in it is not as it must be; the first such thing is told.
+
+    """
+    try:
+        return model.model_validate(found)
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+    # Told here, outside the handler: what was found may be a password, and must be in no chain of errors.
+    problem = problems[0]
+    keys = (*at, *_keys(found, problem["loc"]))
+    told = problem.get("ctx", {}).get("error")
+    if isinstance(told, Wrong):
+        source.complain((*keys, *told.keys), told.expected, told.found, told.advice)
+    expected, is_secret = _described(model, problem["loc"])
+    if problem["type"] == "missing":
+        key = problem["loc"][-1]
+        source.complain(keys, f"the key '{key}' ({expected})", "none", f"Add it to {source.path.name}.")
+    if problem["type"] == "model_type" and not problem["loc"]:
+        expected = f"a table [{'.'.join(at)}]"
+    found = shown(problem["input"]) if problem["input"] not in ({}, []) else "none"
+    return source.complain(keys, expected, "something else" if is_secret else found)
+
+
+def _keys(found: Any, loc: tuple[int | str, ...]) -> Iterator[str]:
+    """The keys of the file on the way to a value; pydantic names the forms it tried, and places in lists, too."""
+    for part in loc:
+        if isinstance(found, dict) and part in found:
+            found = found[part]
+            yield str(part)
+
+
+def _described(model: type[Table], loc: tuple[int | str, ...]) -> tuple[str, bool]:
+    """What the innermost field on that way must be, and whether its value is a secret."""
+    said, is_secret = "a table", False
+    tables = [model]
+    for part in loc:
+        field = next((each.model_fields[part] for each in tables if part in each.model_fields), None)
+        if field is not None:
+            said, is_secret = field.description or said, is_secret or not field.repr
+            tables = list(_tables(field.annotation))
+    return said, is_secret
+
+
+def _tables(form: Any) -> Iterator[type[Table]]:
+    """The tables among the forms that a value may have."""
+    if isinstance(form, type) and issubclass(form, Table):
+        yield form
+    for each in get_args(form):
+        yield from _tables(each)
