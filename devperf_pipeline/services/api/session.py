@@ -5,7 +5,6 @@ Its stack file names the routes; they are asked with GET alone, since nothing of
 What a right answer is, is learnt from the first one of each route: later ones must not say less, or tell of a failure.
 """
 
-import json
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -25,7 +24,7 @@ from devperf_pipeline.services.http.preflight import (
     limited_by,
     standing_before,
 )
-from devperf_pipeline.services.http.protocol import END, Answer
+from devperf_pipeline.services.http.protocol import END, Answer, json_object
 from devperf_pipeline.services.http.session import HttpSession, grouped
 from devperf_pipeline.services.operation import Driver, Operation, Wire
 from devperf_pipeline.services.probe import probe, show
@@ -117,10 +116,7 @@ class ApiSession(HttpSession[LearntRoute]):
                 answer = self._client.ask("GET", target)
                 headers = {**answer.headers, **headers}
                 if target == "/" and answer.status == 200:
-                    with suppress(ValueError, RecursionError):
-                        said = json.loads(answer.body)
-                        if isinstance(said, dict):
-                            return headers, said
+                    return headers, json_object(answer.body) or {}
         return headers, {}
 
     def _learnt_rows(self) -> Sequence[LearntRoute]:

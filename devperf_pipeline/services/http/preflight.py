@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from devperf_pipeline.errors import ServiceError
 from devperf_pipeline.model import Outcome
 from devperf_pipeline.services.http.client import HttpClient
-from devperf_pipeline.services.http.protocol import NONE, PASSING, Answer, cached_by, outcome_of
+from devperf_pipeline.services.http.protocol import NONE, PASSING, Answer, as_object, cached_by, outcome_of
 from devperf_pipeline.services.http.workload import HttpRoute
 
 ENOUGH_CALLS = 5_000
@@ -146,7 +146,8 @@ class Trial:
             return None
         # Once more, after the others: what only happened to stand still has moved by now.
         self._ask_plainly()
-        held = dict(set.intersection(*(set(_leaves(answer)) for answer in self.plain)))
+        leaves = [set(_leaves(answer)) for answer in self.plain]
+        held = dict(leaves[0].intersection(*leaves[1:]))
         told = [dict(_leaves(answer)) for answer in passed]
         for path in sorted(held):
             values = {str(leaves.get(path)) for leaves in told}
@@ -273,10 +274,10 @@ def _leaves(answer: Answer) -> Iterator[tuple[str, Any]]:
 def _leaves_of(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     match value:
         case dict():
-            for key, each in value.items():
-                yield from _leaves_of(f"{path}.{key}" if path else str(key), each)
+            for key, each in as_object(value).items():
+                yield from _leaves_of(f"{path}.{key}" if path else key, each)
         case list():
-            for number, each in enumerate(value):
+            for number, each in enumerate(cast("list[Any]", value)):
                 yield from _leaves_of(f"{path}.{number}", each)
         case _:
             yield path, value

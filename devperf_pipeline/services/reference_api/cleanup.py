@@ -5,11 +5,11 @@ Keys in the cache and a queue in the broker, reached by nothing but the API's ow
 how many were stored to be deleted is noted in a key of its own.
 """
 
-import json
 from collections.abc import Sequence
 
 from devperf_pipeline.errors import WrongAnswer
 from devperf_pipeline.services.http.client import HttpClient
+from devperf_pipeline.services.http.protocol import json_object
 from devperf_pipeline.services.operation import OUR_NAME
 from devperf_pipeline.services.probe import show
 from devperf_pipeline.services.reference_api.workload import DELETED, MOST_DELETED, SEED_TTL_S, VALUE, Api
@@ -70,7 +70,5 @@ class OwnObjects:
     def _noted(self, note: str) -> int:
         """How many keys a note says there are; 0 where there is none."""
         answer = self._client.ask("GET", f"/examples/cache/{self._api.names.one(note)}")
-        try:
-            return min(int(json.loads(answer.body)["value"]), MOST_DELETED) if answer.status == 200 else 0
-        except (ValueError, KeyError, TypeError):
-            return 0
+        said = json_object(answer.body) or {} if answer.status == 200 else {}
+        return min(int(said["value"]), MOST_DELETED) if str(said.get("value", "")).isdecimal() else 0

@@ -14,6 +14,7 @@ from itertools import count, islice
 from typing import Any
 from urllib.parse import quote
 
+from devperf_pipeline.services.http.protocol import as_object
 from devperf_pipeline.services.operation import OUR_NAME
 from devperf_pipeline.services.reference_api.workload import (
     DELETED,
@@ -103,13 +104,8 @@ def api(service: str, said: Mapping[str, Any]) -> Api:
 
 def _limit_of_root(said: Mapping[str, Any]) -> str | None:
     """The limit of `/` that only the two in Python have without saying so in a header."""
-    security = said.get("security")
-    limits = security.get("rate_limiting") if isinstance(security, dict) else None
-    return (
-        str(limits["general_endpoints"])[:40]
-        if isinstance(limits, dict) and "general_endpoints" in limits
-        else None
-    )
+    limits = as_object(as_object(said.get("security")).get("rate_limiting"))
+    return str(limits["general_endpoints"])[:40] if "general_endpoints" in limits else None
 
 
 def _well(body: Mapping[str, Any]) -> bool:
@@ -127,7 +123,7 @@ def _routes(names: Names, language: str, store: tuple[str, bytes | None]) -> Seq
         published("GET /health", _well, "/health/"),
         published(
             "GET /health/all",
-            lambda body: body.get("status") == "healthy" and isinstance(asked_of(body), dict),
+            lambda body: body.get("status") == "healthy" and asked_of(body) is not None,
             health=True,
         ),
         published("GET /health/vault", _well, health=True),

@@ -6,9 +6,7 @@ known by what they say at `/`; the service's kind gives its title.
 Before a route is measured it is asked a few times: what a rate limit or a cache would answer is not measured as the API.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 
 from devperf_pipeline.errors import ServiceError, ServiceRefused, WrongAnswer
@@ -22,7 +20,7 @@ from devperf_pipeline.services.http.preflight import (
     limited_by,
     standing_before,
 )
-from devperf_pipeline.services.http.protocol import Answer
+from devperf_pipeline.services.http.protocol import Answer, as_object, json_object
 from devperf_pipeline.services.http.session import HttpSession, grouped
 from devperf_pipeline.services.operation import Driver, Operation, Wire
 from devperf_pipeline.services.probe import probe, show
@@ -152,15 +150,9 @@ class ReferenceApiSession(HttpSession[Route]):
         return row.verify(answer)
 
     def _note_asked(self, answer: Answer) -> None:
-        with suppress(ValueError, RecursionError):
-            asked = asked_of(json.loads(answer.body))
-            if isinstance(asked, dict):
-                absent = {
-                    name
-                    for name, it in asked.items()
-                    if isinstance(it, dict) and it.get("status") == "absent"
-                }
-                self._asks = sorted(set(map(str, asked)) - absent)
+        asked = asked_of(json_object(answer.body) or {})
+        if asked is not None:
+            self._asks = sorted(name for name, it in asked.items() if as_object(it).get("status") != "absent")
 
     def _operation(self, row: Route) -> Operation:
         return Operation(

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from devperf_pipeline.errors import WrongAnswer
 from devperf_pipeline.model import Outcome
-from devperf_pipeline.services.http.protocol import Answer
+from devperf_pipeline.services.http.protocol import Answer, as_object, json_object
 from devperf_pipeline.services.http.workload import HttpRoute, Method, pointing
 from devperf_pipeline.services.operation import OUR_NAME
 
@@ -85,13 +85,10 @@ class Route(HttpRoute):
 
     def verify(self, answer: Answer) -> str | None:
         """What is wrong with a whole answer, or None."""
-        try:
-            decoded = json.loads(answer.body)
-        except (ValueError, RecursionError):
-            decoded = None
+        decoded = json_object(answer.body)
         if not 200 <= answer.status < 300:
-            return f"expected status 200, found {answer.status}{pointing(answer)}{_reason(decoded)}"
-        if not isinstance(decoded, dict):
+            return f"expected status 200, found {answer.status}{pointing(answer)}{_reason(decoded or {})}"
+        if decoded is None:
             return f"expected a JSON object, found {self._shown(answer, 60)}"
         if wrong := self.wrong_source(answer):
             return wrong
@@ -105,23 +102,21 @@ class Route(HttpRoute):
         return f"{len(answer.body)} bytes of something else" if self.secret else repr(answer.body[:limit])
 
 
-def _reason(decoded: Any) -> str:
+def _reason(decoded: dict[str, Any]) -> str:
     """What an answer gives as its reason."""
-    if not isinstance(decoded, dict):
-        return ""
     dependencies = asked_of(decoded)
-    if isinstance(dependencies, dict):
-        found = (it for it in dependencies.values() if isinstance(it, dict))
+    if dependencies is not None:
+        found = map(as_object, dependencies.values())
         unwell = [str(it.get("error"))[:200] for it in found if it.get("status") == "unhealthy"]
         return f": {', '.join(unwell)}" if unwell else ""
     said = decoded.get("error", decoded.get("detail"))
     return f": {str(said)[:200]}" if said else ""
 
 
-def asked_of(decoded: Any) -> Any:
+def asked_of(decoded: dict[str, Any]) -> dict[str, Any] | None:
     """Which dependencies a health answer speaks of, by name. Not all reference APIs call them the same."""
-    found = decoded if isinstance(decoded, dict) else {}
-    return found.get("dependencies", found.get("services"))
+    found = decoded.get("dependencies", decoded.get("services"))
+    return as_object(found) if isinstance(found, dict) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,14 +146,9 @@ def said_by(answer: Answer) -> dict[str, Any]:
     """
     if answer.status != 200:
         raise WrongAnswer(f"GET / answered {answer.status}, expected 200")
-    try:
-        decoded = json.loads(answer.body)
-    except (ValueError, RecursionError) as error:
-        raise WrongAnswer(
-            f"GET / answered {answer.status} {answer.body[:60]!r}, which is not JSON"
-        ) from error
-    if not isinstance(decoded, dict):
-        raise WrongAnswer(f"GET / answered {answer.body[:60]!r}, which is no JSON object")
+    decoded = json_object(answer.body)
+    if decoded is None:
+        raise WrongAnswer(f"GET / answered {answer.status} {answer.body[:60]!r}, which is no JSON object")
     return decoded
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from devperf_pipeline.errors import ServiceError, ServiceRefused, WrongAnswer
 from devperf_pipeline.model import Service
-from devperf_pipeline.services.http.protocol import Answer
+from devperf_pipeline.services.http.protocol import Answer, as_object
 from devperf_pipeline.services.operation import DEADLINE_S, OUR_NAME
 from devperf_pipeline.services.vault.client import VaultApi, decoded
 
@@ -210,8 +210,8 @@ class VaultObjects:
 
     def _refuse_other_than_version_2(self) -> None:
         found = self._api.find(f"/sys/internal/ui/mounts/{self.kv}")
-        mount: dict[str, Any] = (found or {}).get("data") or {}
-        version = (mount.get("options") or {}).get("version", "1")
+        mount = as_object(as_object(found).get("data"))
+        version = as_object(mount.get("options")).get("version", "1")
         if mount.get("type") != "kv" or version != "2":
             what = (
                 f"KV version {version}" if mount.get("type") == "kv" else str(mount.get("type") or "nothing")
@@ -234,7 +234,7 @@ class VaultObjects:
         if answer.status // 100 != 2:
             # The mount is not there, or it is not ours to look into: then neither is a note of ours.
             return {}
-        return (decoded(answer).get("data") or {}).get("data") or {}
+        return as_object(as_object(decoded(answer).get("data")).get("data"))
 
     def _is_our_folder(self) -> bool:
         if self.own_kv and self.description(OWN_KV) != MARK:

@@ -8,7 +8,7 @@ from devperf_pipeline.errors import ServiceError, ServiceRefused, WrongAnswer
 from devperf_pipeline.model import Service
 from devperf_pipeline.services.http import protocol
 from devperf_pipeline.services.http.client import HttpClient
-from devperf_pipeline.services.http.protocol import Answer
+from devperf_pipeline.services.http.protocol import Answer, as_object, json_object
 from devperf_pipeline.services.operation import DEADLINE_S
 from devperf_pipeline.services.probe import probe, show
 
@@ -57,10 +57,14 @@ class VaultApi:
 
     def _look(self) -> None:
         """Ask what our token is, and note when to look again: half of its time ahead; never, where it does not end."""
-        said = self.do("GET", "/auth/token/lookup-self").get("data") or {}
+        said = self.lookup()
         # Whole seconds are told: 0 is less than one, or for ever, and then there is no time at which it ends.
         ends = said.get("expire_time") is not None
         self._look_at_s = time.monotonic() + max(said.get("ttl", 0) / 2, SOONEST_S) if ends else None
+
+    def lookup(self) -> dict[str, Any]:
+        """What Vault knows of our token."""
+        return as_object(self.do("GET", "/auth/token/lookup-self").get("data"))
 
     def headers(self, token: str | None = None) -> dict[str, str]:
         """What every request carries, as the driver sends it too."""
@@ -72,9 +76,9 @@ class VaultApi:
         received = probe(self._service, self._service.address, send=request, enough=protocol.complete)
         try:
             answer = protocol.parse(received)
-            said = json.loads(answer.body)
+            said = decoded(answer)
             initialized, sealed = said["initialized"], said["sealed"]
-        except (WrongAnswer, ValueError, KeyError, TypeError) as error:
+        except (WrongAnswer, KeyError) as error:
             raise WrongAnswer(
                 f"{self.where}: expected a Vault, which answers sys/health with its state, found {show(received)}. "
                 "Correct the address in the stack file (http, without TLS), or look at what listens there."
@@ -112,14 +116,14 @@ class VaultApi:
 
     def do(
         self, method: str, path: str, body: dict[str, Any] | None = None, *, deadline_s: float = DEADLINE_S
-    ) -> Any:
+    ) -> dict[str, Any]:
         """The decoded answer; raises a `ServiceError` where it is no success, which says why and what to do."""
         answer = self.ask(method, path, body, deadline_s=deadline_s)
         if answer.status // 100 != 2:
             raise self.refusal(method, path, answer)
         return decoded(answer)
 
-    def find(self, path: str, method: str = "GET") -> Any:
+    def find(self, path: str, method: str = "GET") -> dict[str, Any] | None:
         """The decoded answer, or None where there is nothing at that path; raises a `ServiceError` where it is neither."""
         answer = self.ask(method, path)
         # A mount that does not exist is a bad request to Vault, everything else that does not is not found.
@@ -167,17 +171,13 @@ class VaultApi:
         return f": {str(leader)[:100]}" if leader else ""
 
 
-def decoded(answer: Answer) -> Any:
+def decoded(answer: Answer) -> dict[str, Any]:
     """The JSON object of an answer; empty where there is none."""
-    try:
-        found = json.loads(answer.body) if answer.body else {}
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+    return json_object(answer.body) or {}
 
 
 def _errors(answer: Answer) -> list[str]:
-    found: dict[str, Any] = decoded(answer)
+    found = decoded(answer)
     # What a v2 path finds on a v1 mount, and the other way round, stands among the warnings.
-    told = [*(found.get("errors") or ()), *(found.get("warnings") or ())]
+    told: list[Any] = [*(found.get("errors") or ()), *(found.get("warnings") or ())]
     return [" ".join(str(each).split())[:200] for each in told if each]

@@ -17,7 +17,7 @@ def of_token(api: VaultApi, objects: VaultObjects) -> Iterator[str]:
         yield from _of_folder(api, objects.kv)
     for what, why in objects.unmade().items():
         yield f"{what} are not measured: missing privilege, {why}"
-    life_s = int((api.do("GET", "/auth/token/lookup-self").get("data") or {}).get("ttl") or 0)
+    life_s = int(api.lookup().get("ttl") or 0)
     if 0 < life_s < SHORT_LIFE_S:
         yield f"our token ends in {life_s} s, perhaps before the baseline does: log in again"
     for mount in (PKI, OWN_KV):
@@ -32,7 +32,7 @@ def _of_folder(api: VaultApi, kv: str) -> Iterator[str]:
     }
     found = api.do("POST", "/sys/capabilities-self", {"paths": list(needed)})
     for place, wanted in needed.items():
-        given = set((found.get("data") or found).get(place) or ())
+        given: set[str] = set(found.get("data", found).get(place) or ())
         missing = [name for name in wanted if name not in given and "root" not in given]
         if missing:
             yield f"missing privilege: {', '.join(missing)} on {place}. docs/vault-policy.hcl has what is needed"
