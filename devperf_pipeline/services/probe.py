@@ -10,8 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
-from devperf_pipeline.errors import ServiceUnreachable
+from devperf_pipeline.errors import ServiceError, ServiceUnreachable
 from devperf_pipeline.model import Address, Service
 from devperf_pipeline.services.operation import DEADLINE_S
 
@@ -91,6 +92,17 @@ def growing(connection: socket.socket, sent: bytes) -> Iterator[bytes]:
         received += more
         yield received
     raise ConnectionResetError("the server closed the connection")
+
+
+@contextmanager
+def translated(
+    raised: type[Exception], service: Service, explanation: Callable[[Service, Any], ServiceError]
+) -> Generator[None, None, None]:
+    """Turn what a driver raises into the `ServiceError` that explains it."""
+    try:
+        yield
+    except raised as error:
+        raise explanation(service, error) from error
 
 
 def not_in_time(service: Service, why: str) -> ServiceUnreachable:

@@ -54,7 +54,6 @@ class OwnSpace(ABC):
         self.make()
 
     def remove(self) -> None:
-        """Drop our space, and nothing that only has its name."""
         if self.found():
             self.drop()
 

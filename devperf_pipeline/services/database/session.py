@@ -26,14 +26,12 @@ class DatabaseSession(Session, Generic[Own]):
         """What is ours there."""
 
     def objects(self) -> Sequence[str]:
-        """Our space, with all that is in it."""
         return [self._space.named]
 
     def assume(self) -> None:
         """The operations are known without having prepared anything."""
 
     def prepare(self) -> None:
-        """Make our space, with everything seeded, in the place of one that an earlier run left."""
         self._space.claim(self._service.where)
 
     def connect(self) -> Own:
@@ -41,17 +39,14 @@ class DatabaseSession(Session, Generic[Own]):
         return self._connect(self._service)
 
     def renew(self, service: Service) -> None:
-        """Go on with other credentials."""
         own = self._connect(service)
         self._own.close()
         self._service, self._own = service, own
 
     def clean(self) -> None:
-        """Drop our space, and nothing that only has its name."""
         self._space.remove()
 
     def close(self) -> None:
-        """End the session; never raises."""
         self._own.close()
 
     def _reconnect(self) -> None:

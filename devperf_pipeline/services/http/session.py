@@ -33,7 +33,6 @@ class HttpSession(Session, Generic[Row]):
         return [self._floor.operation(), *map(self._operation, self._rows)]
 
     def connect(self) -> HttpConnection:
-        """One user's connections."""
         return HttpConnection()
 
     def renew(self, service: Service) -> None:
@@ -41,7 +40,6 @@ class HttpSession(Session, Generic[Row]):
         self._service = service
 
     def close(self) -> None:
-        """End the session; never raises."""
         self._floor.stop()
         self._client.close()
 

@@ -27,7 +27,6 @@ class OwnDatabase(OwnSpace):
         return f"database {OUR_NAME}"
 
     def found(self) -> bool | None:
-        """Whether the database of our name holds our collection; None if there is none."""
         with explained(self.service):
             try:
                 names = self.connection.ours.list_collection_names()
@@ -37,14 +36,12 @@ class OwnDatabase(OwnSpace):
         return MARKER in names if names else None
 
     def make(self) -> None:
-        """Make our database with all its collections."""
         with explained(self.service):
             self.connection.ours.create_collection(MARKER)
             for collection, (_, rows) in COLLECTIONS.items():
                 self.fill(collection, rows)
 
     def fill(self, table: str, rows: int) -> None:
-        """Let a collection hold the documents 1 to `rows`, and no others."""
         ours, (document, _) = self.connection.ours, COLLECTIONS[table]
         ours.drop_collection(table)
         ours.create_collection(table)
@@ -52,6 +49,5 @@ class OwnDatabase(OwnSpace):
             ours[table].insert_many((document(key) for key in range(1, rows + 1)), ordered=False)
 
     def drop(self) -> None:
-        """Drop our database."""
         with explained(self.service):
             self.connection.client.drop_database(OUR_NAME)

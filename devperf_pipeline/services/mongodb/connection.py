@@ -1,8 +1,7 @@
 """How is one connection to MongoDB made, shared between driver and engine, and what do its errors mean?"""
 
 import socket
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,7 @@ from pymongo.synchronous.database import Database
 from devperf_pipeline.errors import ServiceError, ServiceRefused
 from devperf_pipeline.model import Outcome, Service
 from devperf_pipeline.services.operation import DEADLINE_S, OUR_NAME
-from devperf_pipeline.services.probe import not_in_time
+from devperf_pipeline.services.probe import not_in_time, translated
 
 REFUSED = {13, 18}
 """Error codes: Unauthorized, AuthenticationFailed."""
@@ -102,13 +101,9 @@ def _socket_of(client: Any, service: Service) -> socket.socket:
     return own
 
 
-@contextmanager
-def explained(service: Service) -> Generator[None, None, None]:
+def explained(service: Service) -> AbstractContextManager[None]:
     """Turn what the driver raises into a `ServiceError`."""
-    try:
-        yield
-    except PyMongoError as error:
-        raise _explanation(service, error) from error
+    return translated(PyMongoError, service, _explanation)
 
 
 def _explanation(service: Service, error: PyMongoError) -> ServiceError:

@@ -75,13 +75,11 @@ class MongodbSession(DatabaseSession[MongodbConnection]):
         return Facts(product=product, version=version, settings=settings)
 
     def preflight(self) -> Sequence[str]:
-        """What would disturb a measurement; see `operation.Session`."""
         told = self._asked("connectionStatus").get("authInfo", {}).get("authenticatedUserRoles", [])
         connections = self._asked("serverStatus").get("connections", {})
         return [*of_server(self._asked("hello"), connections, told), *self._space.taken()]
 
     def operations(self) -> Sequence[Operation]:
-        """The floor and the seven published operations."""
         return operations(self._fill)
 
     def _fill(self, collection: str, rows: int) -> None:

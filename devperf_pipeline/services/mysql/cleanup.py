@@ -39,14 +39,12 @@ class OwnDatabase(OwnSpace):
         return f"database {OUR_NAME}"
 
     def found(self) -> bool | None:
-        """Whether the database of our name holds our table; None if there is none."""
         if not self.ask("SELECT 1 FROM information_schema.schemata WHERE schema_name = %s", [OUR_NAME]):
             return None
         marker = "SELECT 1 FROM information_schema.tables WHERE table_schema = %s AND table_name = %s"
         return bool(self.ask(marker, [OUR_NAME, MARKER]))
 
     def make(self) -> None:
-        """Make our database with all its tables."""
         self.ask(f"CREATE DATABASE {OUR_NAME}")
         self.ask(f"CREATE TABLE {OUR_NAME}.{MARKER} (nothing INT)")
         for table in seed.ITEM_TABLES:
@@ -65,5 +63,4 @@ class OwnDatabase(OwnSpace):
         self.ask(f"ANALYZE TABLE {name}")
 
     def drop(self) -> None:
-        """Drop our database."""
         self.ask(f"DROP DATABASE {OUR_NAME}")

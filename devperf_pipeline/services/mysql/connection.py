@@ -2,8 +2,7 @@
 
 import socket
 import struct
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +13,7 @@ from devperf_pipeline.errors import ServiceError, ServiceRefused, ServiceUnreach
 from devperf_pipeline.model import Outcome, Service
 from devperf_pipeline.services.mysql import protocol
 from devperf_pipeline.services.operation import DEADLINE_S, OUR_NAME
-from devperf_pipeline.services.probe import greeting_in_http, growing, not_in_time
+from devperf_pipeline.services.probe import greeting_in_http, growing, not_in_time, translated
 
 LOST = {0, 1053, 1927, 2006, 2013, 2055}
 """Error codes after which a connection is gone: shutdown, killed, gone away, lost."""
@@ -86,13 +85,9 @@ def _other_protocol(service: Service, said: str) -> WrongAnswer:
     )
 
 
-@contextmanager
-def explained(service: Service) -> Generator[None, None, None]:
+def explained(service: Service) -> AbstractContextManager[None]:
     """Turn what the driver raises into a `ServiceError`."""
-    try:
-        yield
-    except pymysql.Error as error:
-        raise _explanation(service, error) from error
+    return translated(pymysql.Error, service, _explanation)
 
 
 def _explanation(service: Service, error: pymysql.Error) -> ServiceError:

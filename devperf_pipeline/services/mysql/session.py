@@ -68,14 +68,12 @@ class MysqlSession(DatabaseSession[MysqlConnection]):
         )
 
     def preflight(self) -> Sequence[str]:
-        """What would disturb a measurement; see `operation.Session`."""
         connected = int(self._rows("SHOW GLOBAL STATUS LIKE 'Threads_connected'")[0][1])
         grants = [row[0] for row in self._rows("SHOW GRANTS")]
         variables = dict(self._rows(preflight.ASKED))
         return [*preflight.of_server(variables, connected, grants), *self._space.taken()]
 
     def operations(self) -> Sequence[Operation]:
-        """The floor and the six published operations."""
         return operations(self._space.fill)
 
     def tool_scripts(self) -> Mapping[str, str]:

@@ -54,7 +54,6 @@ class OwnSchema(OwnSpace):
         return f"schema {self.quoted}"
 
     def found(self) -> bool | None:
-        """Whether the schema of our name carries our comment; None if there is none."""
         query = (
             "SELECT coalesce(obj_description(oid, 'pg_namespace'), '') FROM pg_namespace WHERE nspname = %s"
         )
@@ -62,7 +61,6 @@ class OwnSchema(OwnSpace):
         return rows[0][0] == MARKER if rows else None
 
     def make(self) -> None:
-        """Make our schema with all its tables."""
         space = self.quoted
         self.change(f"CREATE SCHEMA {space}", f"COMMENT ON SCHEMA {space} IS {sql.quote(MARKER)}")
         for table in seed.ITEM_TABLES:
@@ -74,12 +72,10 @@ class OwnSchema(OwnSpace):
             self.run(f"VACUUM (ANALYZE) {space}.{table}")
 
     def fill(self, table: str, rows: int) -> None:
-        """Let a table hold the rows 1 to `rows`, and no others."""
         name = f"{self.quoted}.{table}"
         self.change(
             f"TRUNCATE {name} RESTART IDENTITY", FILL.format(table=name, rows=rows), f"ANALYZE {name}"
         )
 
     def drop(self) -> None:
-        """Drop our schema."""
         self.change(f"DROP SCHEMA {self.quoted} CASCADE")

@@ -2,8 +2,8 @@
 
 import os
 import socket
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from devperf_pipeline.model import Outcome, Service
 from devperf_pipeline.services.database.workload import Arguments
 from devperf_pipeline.services.operation import DEADLINE_S, OUR_NAME
 from devperf_pipeline.services.postgresql import protocol
-from devperf_pipeline.services.probe import greeting_in_http, growing, not_in_time
+from devperf_pipeline.services.probe import greeting_in_http, growing, not_in_time, translated
 
 
 class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
@@ -81,13 +81,9 @@ def connect(service: Service) -> PostgresConnection:
     return PostgresConnection(where=service.where, driver=driver, socket=own)
 
 
-@contextmanager
-def explained(service: Service) -> Generator[None, None, None]:
+def explained(service: Service) -> AbstractContextManager[None]:
     """Turn what the driver raises into a `ServiceError`."""
-    try:
-        yield
-    except psycopg.Error as error:
-        raise _explanation(service, error) from error
+    return translated(psycopg.Error, service, _explanation)
 
 
 def _explanation(service: Service, error: psycopg.Error) -> ServiceError:

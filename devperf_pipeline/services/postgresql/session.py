@@ -84,11 +84,9 @@ class PostgresSession(DatabaseSession[PostgresConnection]):
         return Facts(product=product, version=number, settings=settings)
 
     def objects(self) -> Sequence[str]:
-        """Our schema, with all its tables."""
         return [f"schema {self._space.name}"]
 
     def preflight(self) -> Sequence[str]:
-        """What would disturb a measurement; see `operation.Session`."""
         [[told]] = self._rows(preflight.ASKED)
         facts = self.facts()
         elsewhere = facts.product.endswith(NO_POOLER)
@@ -100,7 +98,6 @@ class PostgresSession(DatabaseSession[PostgresConnection]):
         ]
 
     def operations(self) -> Sequence[Operation]:
-        """The floor and the seven published operations."""
         return Workload(self._space.quoted, self._pooled).operations(self._space.fill)
 
     def tool_scripts(self) -> Mapping[str, str]:

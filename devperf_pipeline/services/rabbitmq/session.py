@@ -82,7 +82,6 @@ class RabbitSession(Session):
         """The operations are known without having prepared anything."""
 
     def preflight(self) -> Sequence[str]:
-        """What would disturb a measurement; see `operation.Session`."""
         found = list(of_broker(self._management, self._vhost))
         if not self._vhost.created:
             try:
@@ -98,15 +97,12 @@ class RabbitSession(Session):
         self._filler = self.connect()
 
     def operations(self) -> Sequence[Operation]:
-        """The floor, publishing and consuming."""
         return operations(self._fill)
 
     def connect(self) -> RabbitConnection:
-        """A new connection to our vhost."""
         return connect(self._service, self._vhost.name)
 
     def renew(self, service: Service) -> None:
-        """Go on with other credentials."""
         management = Management(service)
         vhost = OwnVhost(service, management)
         self.close()
@@ -114,12 +110,10 @@ class RabbitSession(Session):
         self._filler = self.connect()
 
     def clean(self) -> None:
-        """Remove our vhost, or our queues."""
         self._end_filler()
         self._vhost.remove()
 
     def close(self) -> None:
-        """End the session; never raises."""
         self._end_filler()
 
     def _fill(self, operation: str, users: int, size: int) -> None:

@@ -51,19 +51,16 @@ class RedisSession(Session):
         self._seeded: dict[str, list[bytes]] = {}
 
     def facts(self) -> Facts:
-        """Version and settings, asked from the server."""
         with self._explained():
             return node_facts(self._nodes[0])
 
     def objects(self) -> Sequence[str]:
-        """Every key of ours, on whichever node."""
         return [f"keys {self._keys.prefix.decode()}*"]
 
     def assume(self) -> None:
         """The operations are known without having prepared anything."""
 
     def preflight(self) -> Sequence[str]:
-        """What would disturb a measurement; see `operation.Session`."""
         with self._explained():
             return list(of_node(self._nodes[0], self._keys))
 
@@ -73,7 +70,6 @@ class RedisSession(Session):
             claim(self._nodes, self._marker_node, self._keys)
 
     def operations(self) -> Sequence[Operation]:
-        """The floor and the published commands."""
         return [self._operation(command) for command in single_node(self._keys)]
 
     def _operation(self, command: Command) -> Operation:
@@ -111,7 +107,6 @@ class RedisSession(Session):
 
     @contextmanager
     def guest(self) -> Generator[str, None, None]:
-        """See `operation.Session`."""
         with self._explained():
             try:
                 for node in self._nodes:
@@ -122,15 +117,12 @@ class RedisSession(Session):
                     dismiss(node, self.guest_keys)
 
     def guest_objects(self) -> Sequence[str]:
-        """See `operation.Session`."""
         return guest_objects(self.guest_keys)
 
     def connect(self) -> Any:
-        """A new user with a connection of its own."""
         return RedisConnection(connect_node(self._service, self._service.address))
 
     def renew(self, service: Service) -> None:
-        """Go on with other credentials."""
         nodes = {address: connect_node(service, address) for address in self._addresses}
         close_all(self._nodes)
         self._service, self._nodes, self._seeded = service, tuple(nodes.values()), {}
@@ -143,7 +135,6 @@ class RedisSession(Session):
             remove(self._nodes, self._marker_node, self._keys)
 
     def close(self) -> None:
-        """End the session; never raises."""
         close_all(self._nodes)
 
     @property

@@ -75,7 +75,6 @@ class RedisClusterSession(RedisSession):
         return found
 
     def operations(self) -> Sequence[Operation]:
-        """The floor and the published operations."""
         return operations(self._keys, self._slots, self._reset)
 
     def tool_scripts(self) -> Mapping[str, str]:
@@ -83,7 +82,6 @@ class RedisClusterSession(RedisSession):
         return {"set-distributed": f"SET key:{{tag}}:__rand_int__ {'v' * VALUE_BYTES}"}
 
     def connect(self) -> ClusterConnection:
-        """A new user with a connection to each node."""
         nodes: list[RedisConnection] = []
         try:
             for address in self._addresses:

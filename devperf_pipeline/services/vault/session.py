@@ -75,7 +75,6 @@ class VaultSession(Session):
         self._objects.absent = self._objects.unmade()
 
     def preflight(self) -> Sequence[str]:
-        """What would disturb a measurement; see `operation.Session`."""
         return list(of_token(self._api, self._objects))
 
     def prepare(self) -> None:
@@ -123,11 +122,9 @@ class VaultSession(Session):
         return replace(operation, reset=renewed)
 
     def connect(self) -> VaultConnection:
-        """One user's connections."""
         return VaultConnection()
 
     def renew(self, service: Service) -> None:
-        """Go on with other credentials."""
         self._api.enter(service)
         self._service = service
 
@@ -137,6 +134,5 @@ class VaultSession(Session):
         self._objects.remove()
 
     def close(self) -> None:
-        """End the session; never raises."""
         self._floor.stop()
         self._api.close()
