@@ -17,10 +17,11 @@ import pymongo
 import pytest
 import yaml
 
+from devperf_pipeline.local.build import built
 from devperf_pipeline.local.install import find_server
-from devperf_pipeline.local.ports import free_port
+from devperf_pipeline.local.server_setup import free_port
 from devperf_pipeline.local.servers import reference_api
-from devperf_pipeline.local.servers.reference_api_build import RECIPES, command
+from devperf_pipeline.local.servers.reference_api import RECIPES, command
 from devperf_pipeline.model import Address, Service, Stack
 from devperf_pipeline.services.http import protocol
 from devperf_pipeline.stack.folders import Folders
@@ -41,11 +42,13 @@ FRAMEWORKS = {
 DEPENDENCIES = ("vault", "postgres", "mysql", "mongodb", "redis", "rabbitmq")
 
 
-def run(kind: str, folders: Folders, config: Path) -> list[str | Path]:
+def run(kind: str, config: Path) -> list[str | Path]:
     """The command line of an API that the stack has built."""
     found = find_server(kind)
     assert found is not None
-    return [*command(kind, folders.cache, found.programs), config]
+    made = built(RECIPES[kind], found.programs)
+    assert made is not None
+    return [*command(kind, made, found.programs), config]
 
 
 def mongodb_at(service: Service, address: Address) -> dict[str, Any]:
@@ -86,7 +89,7 @@ def _api(running_stack: Stack, kind: str) -> Iterator[httpx.Client]:
 
 @contextmanager
 def started(
-    kinds: Sequence[str], folders: Folders, folder: Path, *configurations: Mapping[str, Any]
+    kinds: Sequence[str], folder: Path, *configurations: Mapping[str, Any]
 ) -> Iterator[list[tuple[str, httpx.Client]]]:
     """One API of each kind for each configuration, all started at once: whoever starts waits for others, too."""
     processes: list[subprocess.Popen[bytes]] = []
@@ -98,7 +101,7 @@ def started(
                 config = folder / f"{port}.json"
                 config.write_text(json.dumps({"host": "127.0.0.1", "port": port, **sections}))
                 processes.append(
-                    subprocess.Popen(run(kind, folders, config), cwd=APIS / kind, stderr=subprocess.DEVNULL)
+                    subprocess.Popen(run(kind, config), cwd=APIS / kind, stderr=subprocess.DEVNULL)
                 )
                 url = f"http://127.0.0.1:{port}"
                 apis.append((kind, httpx.Client(base_url=url, trust_env=False, timeout=60)))
@@ -132,11 +135,9 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> bool:
 
 
 @pytest.fixture(name="bare", scope="module")
-def _bare(
-    kind: str, stack_folders: Folders, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[httpx.Client]:
+def _bare(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """An API without any dependency."""
-    with started([kind], stack_folders, tmp_path_factory.mktemp("bare"), {}) as [(_, api)]:
+    with started([kind], tmp_path_factory.mktemp("bare"), {}) as [(_, api)]:
         yield api
 
 
@@ -149,9 +150,7 @@ class Gated:
 
 
 @pytest.fixture(name="gated", scope="module")
-def _gated(
-    kind: str, running_stack: Stack, stack_folders: Folders, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gated]:
+def _gated(kind: str, running_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gated]:
     """An API with every dependency that can die, each behind an open gate."""
     kinds = {
         "postgres": "postgresql",
@@ -171,7 +170,7 @@ def _gated(
     if "mongodb" in gates:
         sections["mongodb"] = mongodb_at(there["mongodb"], gates["mongodb"].address)
     try:
-        with started([kind], stack_folders, tmp_path_factory.mktemp("gated"), sections) as [(_, api)]:
+        with started([kind], tmp_path_factory.mktemp("gated"), sections) as [(_, api)]:
             yield Gated(api, gates)
     finally:
         for gate in gates.values():
@@ -179,9 +178,7 @@ def _gated(
 
 
 @pytest.fixture(name="early", scope="module")
-def _early(
-    kind: str, running_stack: Stack, stack_folders: Folders, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gated]:
+def _early(kind: str, running_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gated]:
     """An API that was started while its PostgreSQL and its cluster were down, and has a wrong password for MySQL."""
     cluster = running_stack.service("redis_cluster")
     assert cluster.credentials is not None
@@ -202,7 +199,7 @@ def _early(
         "mysql": {**server(running_stack.service("mysql")), "password": "not-the-password"},
     }
     try:
-        with started([kind], stack_folders, tmp_path_factory.mktemp("early"), sections) as [(_, api)]:
+        with started([kind], tmp_path_factory.mktemp("early"), sections) as [(_, api)]:
             yield Gated(api, gates)
     finally:
         for gate in gates.values():
@@ -552,9 +549,7 @@ class TestFailingDependencies:
         assert ("unhealthy", False) == (told, "not-the-password" in answer.text)
 
 
-def test_silent_dependencies_cost_a_deadline(
-    running_stack: Stack, stack_folders: Folders, tmp_path: Path
-) -> None:
+def test_silent_dependencies_cost_a_deadline(running_stack: Stack, tmp_path: Path) -> None:
     """Servers that accept and never answer cost 2 s each in a row, or 2 s at once; the API starts meanwhile."""
     kinds = [kind for kind in RECIPES if kind not in running_stack.missing]
     with socket.create_server(("127.0.0.1", 0), backlog=500) as silent:
@@ -575,7 +570,7 @@ def test_silent_dependencies_cost_a_deadline(
             return found, time.monotonic() - began
 
         with (
-            started(kinds, stack_folders, tmp_path, *asked) as apis,
+            started(kinds, tmp_path, *asked) as apis,
             ThreadPoolExecutor(len(apis)) as pool,
         ):
             told = list(pool.map(timed, [client for _, client in apis]))
@@ -591,7 +586,7 @@ def test_silent_dependencies_cost_a_deadline(
 
 
 class TestConfiguration:
-    def test_refused(self, kind: str, stack_folders: Folders, tmp_path: Path) -> None:
+    def test_refused(self, kind: str, tmp_path: Path) -> None:
         """A configuration that is none ends the program with a sentence that names the place, not the secret."""
         bad = {
             '{"host": "127.0.0.1"}': "port",
@@ -603,9 +598,7 @@ class TestConfiguration:
         for number, (text, place) in enumerate(bad.items()):
             config = tmp_path / f"{number}.json"
             config.write_text(text)
-            process = subprocess.Popen(
-                run(kind, stack_folders, config), cwd=APIS / kind, stderr=subprocess.PIPE, text=True
-            )
+            process = subprocess.Popen(run(kind, config), cwd=APIS / kind, stderr=subprocess.PIPE, text=True)
             begun[config] = place, process
         told = {
             config: (process.communicate(timeout=60)[1], process) for config, (_, process) in begun.items()
@@ -619,9 +612,7 @@ class TestConfiguration:
 
 class TestUnusualPasswords:
     @pytest.mark.parametrize("cache", ["redis", "redis_cluster"])
-    def test_are_accepted_everywhere(
-        self, running_stack: Stack, stack_folders: Folders, tmp_path: Path, cache: str
-    ) -> None:
+    def test_are_accepted_everywhere(self, running_stack: Stack, tmp_path: Path, cache: str) -> None:
         """An API enters each of its services with quotes, spaces, backslashes and other alphabets in the password."""
         apis = [kind for kind in RECIPES if kind not in running_stack.missing]
         kinds = [
@@ -635,7 +626,7 @@ class TestUnusualPasswords:
                 for kind in kinds
             }
             told = reference_api.dependencies(services)
-            with started(apis, stack_folders, tmp_path, told) as clients:
+            with started(apis, tmp_path, told) as clients:
                 found = {kind: ask(client, "GET", "/health/all")["dependencies"] for kind, client in clients}
         states = {
             kind: {name: it["status"] for name, it in each.items() if name in told}
