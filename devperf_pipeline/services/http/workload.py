@@ -17,7 +17,7 @@ from devperf_pipeline.services.http.connection import (
     failure,
     status_of,
 )
-from devperf_pipeline.services.http.protocol import NONE, PASSING, Answer, cached_by, says_hit
+from devperf_pipeline.services.http.protocol import NONE, PASSING, Answer, cached_by, check, says_hit
 from devperf_pipeline.services.operation import Driver, Step, Wire
 
 Method = Literal["GET", "POST", "DELETE"]
@@ -85,7 +85,7 @@ class HttpRoute(ABC):
 
     def check(self, received: bytes) -> Outcome:
         """How a call ended, by a few bytes of the answer."""
-        outcome = protocol.check(received)
+        outcome = check(received)
         if outcome is not Outcome.OK:
             return outcome
         return self.check_body(received) if self.from_cache(says_hit(received)) else Outcome.WRONG
