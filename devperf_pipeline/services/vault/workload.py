@@ -42,13 +42,18 @@ STRIDE = 7
 """Users begin at different secrets."""
 
 
+def _fields(said: Mapping[str, Any]) -> str:
+    """What was found, by the names of its fields: among the values may be tokens and keys."""
+    return f"an answer with {', '.join(sorted(said)[:12]) or 'nothing'}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """
     One operation: `asked` gives path and body of a user's call, `ask` makes the same call through the driver.
 
     `says` are bytes that are in every right answer, looked at on every call; `right` judges the part of the decoded
-    answer that is `inside` these fields, where `expected` is.
+    answer that is `inside` these fields, where `expected` is, and `found` tells what is there instead.
     `cycle` is after how many calls the same is asked again. An `open` question needs no token.
     `least_s` is as in `Operation`.
     """
@@ -62,6 +67,7 @@ class Question:
     inside: tuple[str, ...] = ("data",)
     expected: str
     right: Callable[[Mapping[str, Any]], bool]
+    found: Callable[[Mapping[str, Any]], str] = _fields
     cycle: int = 1
     open: bool = False
     least_s: float = 0.0
@@ -70,15 +76,7 @@ class Question:
         """What is wrong with a decoded answer, or None."""
         for name in self.inside:
             said = as_object(said.get(name))
-        if self.right(said):
-            return None
-        # Told by the names of its fields: among the values of what needs a token may be tokens and keys.
-        found = (
-            f"{dict(said)!r:.200}"
-            if self.open
-            else f"an answer with {', '.join(sorted(said)[:12]) or 'nothing'}"
-        )
-        return f"expected {self.expected}, found {found}"
+        return None if self.right(said) else f"expected {self.expected}, found {self.found(said)}"
 
 
 def questions(kv: str) -> Sequence[Question]:
@@ -126,6 +124,7 @@ def questions(kv: str) -> Sequence[Question]:
             ),
             says=f'"{KEPT - 1:03d}"'.encode(),
             expected=f"our {KEPT} keys",
+            found=lambda data: f"{len(data.get('keys') or ())}: {data.get('keys')!r:.100}",
             right=lambda data: data.get("keys") == [f"{number:03d}" for number in range(KEPT)],
         ),
         Question(
@@ -161,6 +160,7 @@ def questions(kv: str) -> Sequence[Question]:
             says=b'"sealed":false',
             inside=(),
             expected="a Vault that is well",
+            found=lambda said: f"{said!r:.200}",
             right=lambda said: (
                 [said.get(each) for each in ("initialized", "sealed", "standby")] == [True, False, False]
             ),
