@@ -71,7 +71,7 @@ class TestPostgresql:
         ],
     )
     def test_what_a_server_says(self, changed: dict[str, object], expected: list[str]) -> None:
-        """Each thing that would spoil a measurement is named, and nothing else."""
+        """Each thing that would disturb a measurement is named, and nothing else."""
         found = list(of_postgresql(WELL | changed))
         assert len(expected) == len(found)
         assert all(words in said for words, said in zip(expected, found, strict=True))

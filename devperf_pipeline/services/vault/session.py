@@ -27,7 +27,7 @@ def open_session(service: Service) -> "VaultSession":
         api.ready()
         return VaultSession(service, api, VaultObjects(service, api))
     finally:
-        # Between here and the first question minutes may pass; it then connects anew.
+        # Between here and the first question minutes may pass; it then connects again.
         api.close()
 
 

@@ -27,7 +27,7 @@ def _session(service: Service) -> Iterator[MysqlSession]:
 @pytest.mark.servers
 class TestOperations:
     def test_a_refill_of_any_size_is_exact(self, service: Service, session: MysqlSession) -> None:
-        """As many rows are laid in as will be consumed, with consecutive keys."""
+        """As many rows are made as will be consumed, with consecutive keys."""
         op = named(session, "delete")
         assert op.reset is not None
         for users, size in ((1, 1), (1, 9), (1, 10), (3, 37), (5, 2_000)):

@@ -142,7 +142,7 @@ class TestClean:
     def test_leaves_what_is_not_ours(
         self, service: Service, session: RabbitSession, management: Management
     ) -> None:
-        """After a visit that was cut short and one more, vhosts and queues are those that were there before."""
+        """After a session that was cut short and one more, vhosts and queues are those that were there before."""
         session.clean()
         management.do("PUT", "/queues/%2F/somebody.else", {"durable": "true"})
         before = objects(management)

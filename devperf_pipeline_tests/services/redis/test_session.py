@@ -147,7 +147,7 @@ class TestClean:
     def test_leaves_what_is_not_ours(
         self, service: Service, administrator: Redis, session: RedisSession
     ) -> None:
-        """After a visit, and after one that was cut short, the keys are those that were there before."""
+        """After a session, and after one that was cut short, the keys are those that were there before."""
         session.clean()
         administrator.set("somebody:else", "kept")
         before = {key: administrator.dump(key) for key in administrator.scan_iter()}

@@ -93,7 +93,7 @@ class TestVisit:
         assert "GET /health (cached)" not in titles
 
     def test_warnings(self) -> None:
-        """Asked what would spoil a measurement, a limited one says so, and nothing is stored for it."""
+        """Asked what would disturb a measurement, a limited one says so, and nothing is stored for it."""
         behind = DevstackCore("Node.js")
         limited = limiting(behind, 100, (429, {}, None), {"RateLimit-Policy": "100;w=60"})
         with serving(limited) as address:
