@@ -9,10 +9,12 @@ from devperf_pipeline.report import table_cells
 from devperf_pipeline.report.chart_style import inline
 from devperf_pipeline.report.charts import latency_curve, overview
 from devperf_pipeline.report.comparison_charts import history, sweep
+from devperf_pipeline.report.markdown import sentence
 from devperf_pipeline.report.queries import asked, curves, picture
 from devperf_pipeline.report.report_data import Part
 from devperf_pipeline.report.section import Table, columns
-from devperf_pipeline.report.sections import load_tests, resources, summary
+from devperf_pipeline.report.sections import load_tests, resources
+from devperf_pipeline.report.sections import overview as glance
 
 if TYPE_CHECKING:
     from devperf_pipeline.report.model import Report as Picture
@@ -29,9 +31,9 @@ def service_panel(con: "Connection", baseline_id: str | None, service: str) -> s
     if part is None:
         return f"**{show.cell(service)}** has no measurement yet."
     if not part.new:
-        return summary.about(part)
+        return sentence("about", part)
     part = replace(part, rows=part.new)
-    parts = [summary.about(part)]
+    parts = [sentence("about", part)]
     chart = latency_curve(part, curves(con, part), small=True)
     if chart:
         parts.append(inline(f"Percentile curves of {show.cell(part.title)}", chart))
@@ -76,7 +78,7 @@ def _baselines(con: "Connection", view: "Picture") -> str:
 
 
 def _percentiles(con: "Connection", view: "Picture") -> str:
-    medians = "\n".join(f"- {line}" for line in summary.headline(view))
+    medians = "\n".join(f"- {line}" for line in glance.headline(view))
     chart = history(asked(con, "report_history", baseline_id=view.run.baseline_id), small=True)
     return f"{medians}\n\n{inline('p50 over baselines', chart)}" if chart else medians
 
