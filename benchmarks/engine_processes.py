@@ -11,7 +11,7 @@ brings. Times are this machine's, the ratio is the result.
 
 import statistics
 
-from devperf_pipeline.local.ownership import standing
+from devperf_pipeline.local.lifecycle import standing
 from devperf_pipeline.measure.engine import User
 from devperf_pipeline.measure.engine_processes import drive_shared
 from devperf_pipeline.measure.lock import only_one

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devperf_pipeline.local import lifecycle
-from devperf_pipeline.local.ownership import standing
+from devperf_pipeline.local.lifecycle import standing
 from devperf_pipeline.measure.cpu_affinity import Placement
 from devperf_pipeline.measure.engine import drive_one, driver_of
 from devperf_pipeline.measure.lock import only_one

@@ -77,7 +77,7 @@ def baseline(
 ) -> None:
     """Start what is needed, measure, derive the tables, render the report, stop what was started."""
     from devperf_pipeline.local.install import obtain, obtain_tools  # noqa: PLC0415
-    from devperf_pipeline.local.ownership import with_needs  # noqa: PLC0415
+    from devperf_pipeline.local.lifecycle import with_needs  # noqa: PLC0415
     from devperf_pipeline.stack.private_folders import make_folder  # noqa: PLC0415
     from devperf_pipeline.stack.stack_file import load_stack  # noqa: PLC0415 - each command imports what it needs
     from devperf_pipeline.store.samples import SampleStore  # noqa: PLC0415
@@ -123,7 +123,7 @@ def _foreseen(
 ) -> str:
     """What a baseline would do: of a stack that runs everything, of another one what would be started."""
     from devperf_pipeline.local import lifecycle  # noqa: PLC0415
-    from devperf_pipeline.local.ownership import with_needs  # noqa: PLC0415
+    from devperf_pipeline.local.lifecycle import with_needs  # noqa: PLC0415
     from devperf_pipeline.measure.dry_run import foresee  # noqa: PLC0415
     from devperf_pipeline.report.dry_run import foresight, would_start  # noqa: PLC0415
     from devperf_pipeline.stack.credentials import with_credentials  # noqa: PLC0415

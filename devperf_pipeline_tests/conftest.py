@@ -1,9 +1,7 @@
 """What do tests share: one local stack of real servers for the whole session."""
 
-import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -18,16 +16,18 @@ from devperf_pipeline.stack.stack_file import load_stack
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_lock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The session and its processes hold a lock of their own: neither a baseline nor another suite is waited for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DEVPERF_LOCK", str(tmp_path_factory.mktemp("lock") / "measuring.lock"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def stack_folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     """A project folder of the session's own, where `running_stack` keeps its logs and its record."""
-    root = tmp_path_factory.mktemp("devperf")
-    # The reference APIs take minutes to build: what the project keeps is used, or the folder that is named.
-    kept = Path(os.environ.get("DEVPERF_TEST_CACHE") or Folders.find().cache).resolve()
-    kept.mkdir(parents=True, exist_ok=True)
-    (root / "data").mkdir()
-    (root / "data" / "cache").symlink_to(kept)
-    return Folders(root)
+    return Folders(tmp_path_factory.mktemp("devperf"))
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from devperf_pipeline.defs.project import Project
 from devperf_pipeline.defs.reports import report_metadata
 from devperf_pipeline.errors import ConfigurationError, DevperfError, StoreError
 from devperf_pipeline.local import lifecycle
-from devperf_pipeline.local.ownership import standing
+from devperf_pipeline.local.lifecycle import standing
 from devperf_pipeline.measure.interrupts import interrupted_once
 from devperf_pipeline.measure.lock import only_one
 from devperf_pipeline.measure.plan import PROFILES

@@ -19,7 +19,7 @@ import psutil
 
 from devperf_pipeline.defs.command_line import LOCATION, fail_dead_runs, prepare_home
 from devperf_pipeline.errors import ConfigurationError
-from devperf_pipeline.local.ports import free_port
+from devperf_pipeline.local.server_setup import free_port
 from devperf_pipeline.stack.folders import Folders
 
 PROGRAMS = ("dagster-webserver", "dagster-daemon", "dagster code-server", "dagster api grpc")

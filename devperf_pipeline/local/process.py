@@ -7,6 +7,7 @@ A process id alone names nobody: the system gives it away again. An id together 
 import contextlib
 import os
 import pwd
+import re
 import signal
 import subprocess
 import time
@@ -22,6 +23,9 @@ GRACE_S = 5.0
 
 SAME_BIRTH_S = 0.5
 """Births are told from the wall clock, which is adjusted in small steps; ids are not reused that fast."""
+
+TAIL_LINES = 12
+_NOT_TEXT = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
 """What this process started, kept so that the dead are reaped and do not look alive."""
@@ -53,6 +57,11 @@ def small_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """A small environment of our own: nothing that the caller's shell holds reaches a server."""
     kept = {name: os.environ[name] for name in ("PATH", "TZ") if name in os.environ}
     return {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", **kept, **extra}
+
+
+def tail(said: str) -> str:
+    """The end of what a program said, without colours and other orders to a terminal."""
+    return "\n".join(_NOT_TEXT.sub("", said).splitlines()[-TAIL_LINES:])
 
 
 def spawn(

@@ -60,7 +60,7 @@ class Record:
             {
                 "asked": self.asked,
                 "processes": [asdict(process) for process in self.processes],
-                "services": {name: _packed(service) for name, service in self.services.items()},
+                "services": {name: asdict(service) for name, service in self.services.items()},
                 "missing": self.missing,
                 "whole": self.whole,
             },
@@ -84,7 +84,7 @@ def read(path: Path) -> Record | None:
             path=path,
             asked=found["asked"],
             processes=[Recorded(**process) for process in found["processes"]],
-            services={name: _unpacked(service) for name, service in found["services"].items()},
+            services={name: _service(each) for name, each in found["services"].items()},
             missing=found["missing"],
             whole=found["whole"],
         )
@@ -92,26 +92,14 @@ def read(path: Path) -> Record | None:
         return None
 
 
-def _packed(service: Service) -> dict[str, Any]:
-    known = service.credentials
-    return {
-        "kind": service.kind,
-        "addresses": [[address.host, address.port] for address in service.addresses],
-        "credentials": [known.username, known.password] if known else None,
-        "database": service.database,
-        "settings": dict(service.settings),
-        "needs": list(service.needs),
-        "name": service.name,
-    }
-
-
-def _unpacked(found: dict[str, Any]) -> Service:
+def _service(found: dict[str, Any]) -> Service:
+    known = found["credentials"]
     return Service(
-        name=found["name"],
-        kind=found["kind"],
-        addresses=tuple(Address(host, port) for host, port in found["addresses"]),
-        credentials=Credentials(*found["credentials"]) if found["credentials"] else None,
-        database=found["database"],
-        settings=found["settings"],
-        needs=tuple(found["needs"]),
+        **found
+        | {
+            "addresses": tuple(Address(**address) for address in found["addresses"]),
+            "credentials": Credentials(**known) if known else None,
+            "needs": tuple(found["needs"]),
+            "routes": tuple(found["routes"]),
+        }
     )

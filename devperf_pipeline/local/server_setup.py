@@ -1,21 +1,24 @@
 """What does a server get from us while it is set up: a folder, a log, ports, a password, and a way to start?"""
 
 import contextlib
+import http.client
+import json
 import os
-import re
+import random
 import secrets
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from pwd import struct_passwd
 from signal import SIGKILL, SIGTERM
 from subprocess import Popen, TimeoutExpired
-from threading import Event
+from threading import Event, Lock
+from typing import Any
 
 from devperf_pipeline.errors import ServiceMissing, ServiceUnreachable
 from devperf_pipeline.local import process
-from devperf_pipeline.local.ports import LOOPBACK
 from devperf_pipeline.local.process_record import Record
 from devperf_pipeline.model import Address, Credentials, Service
 from devperf_pipeline.stack.folders import Folders
@@ -28,9 +31,16 @@ SET_UP_S = 60.0
 TIDY_S = 1.0
 """How long it may go on when it is no longer wanted, and once more when it was asked to end."""
 
-TAIL_LINES = 12
+LOOPBACK = "127.0.0.1"
 
-NOT_TEXT = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+PORTS = range(10_000, 21_000)
+"""Below the ports that systems give to outgoing connections (32768 and up), also with a cluster's 10,000 on top."""
+
+ANSWER_S = 15.0
+"""How long one answer over HTTP may take: initialising Vault's raft storage took six seconds once."""
+
+_given: set[int] = set()
+_giving = Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,29 +92,23 @@ class Site:
         self,
         argv: Sequence[str | Path],
         *,
-        folder: Path | None = None,
         given: Path | None = None,
-        environment: Mapping[str, str] | None = None,
-        seconds: float = SET_UP_S,
-        nice: int = 0,
     ) -> None:
         """
-        Run a one-off command as the server's user, its output in the log; `nice` lets others go first.
+        Run a one-off command as the server's user, its output in the log.
 
         Raises:
             ServiceMissing: it cannot be run, fails, takes too long, or the whole start was called off.
 
         """
         name = Path(argv[0]).name
-        if nice:
-            argv = ["nice", "-n", str(nice), *argv]
-        child = self._spawn(argv, folder=folder, given=given, environment=environment)
-        deadline = time.monotonic() + seconds
+        child = self._spawn(argv, given=given)
+        deadline = time.monotonic() + SET_UP_S
         while child.poll() is None:
             if self.stopping.is_set() or time.monotonic() > deadline:
                 _end_group(child)
                 raise ServiceMissing(
-                    self.told(f"{name} was ended after {seconds:.0f} s, or with the whole start")
+                    self.told(f"{name} was ended after {SET_UP_S:.0f} s, or with the whole start")
                 )
             time.sleep(0.01)
         if child.returncode != 0:
@@ -166,16 +170,15 @@ class Site:
             time.sleep(0.02)
         raise ServiceUnreachable(f"{self.service.name} was not started: the start was called off.")
 
-    def running_at(self, *ports: int, username: str = USERNAME, database: str | None = None) -> Service:
-        """The service as others will find it."""
-        return Service(
-            name=self.service.name,
-            kind=self.service.kind,
+    def running_at(
+        self, *ports: int, credentials: Credentials | None = None, database: str | None = None
+    ) -> Service:
+        """The service as others will find it, by default with the user and the password that were made for it."""
+        return replace(
+            self.service,
             addresses=tuple(Address(LOOPBACK, port) for port in ports),
-            credentials=Credentials(username, self.password),
+            credentials=credentials or Credentials(USERNAME, self.password),
             database=database,
-            settings=self.service.settings,
-            needs=self.service.needs,
         )
 
     def _environment(self, extra: Mapping[str, str]) -> dict[str, str]:
@@ -185,8 +188,8 @@ class Site:
         self,
         argv: Sequence[str | Path],
         *,
-        folder: Path | None,
-        environment: Mapping[str, str] | None,
+        folder: Path | None = None,
+        environment: Mapping[str, str] | None = None,
         given: Path | None = None,
     ) -> Popen[bytes]:
         try:
@@ -205,14 +208,12 @@ class Site:
     def told(self, what: str) -> str:
         """What happened, with the end of the log and without any password."""
         text = self.log.read_text(encoding="utf-8", errors="replace")
-        # Colours and other orders to a terminal have no place in a message.
-        text = NOT_TEXT.sub("", text)
         for known in [
             self.password,
             *(s.credentials.password for s in self.running.values() if s.credentials),
         ]:
             text = text.replace(known, "********")
-        text = "\n".join(text.splitlines()[-TAIL_LINES:])
+        text = process.tail(text)
         said = f" The end of {self.log}:\n{text}" if text else f" Its log {self.log} is empty."
         return f"{self.service.name} could not be started: {what}.{said}"
 
@@ -234,3 +235,53 @@ def _end_group(child: Popen[bytes]) -> None:
 def setting(value: str | int | bool) -> str:
     """A setting of the stack file as servers write it: booleans are on and off."""
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
+
+
+def free_port(*, above: int = 0) -> int:
+    """
+    A loopback port that nobody listens on and that this process has not given away; `above` it another one too.
+
+    Raises:
+        ServiceMissing: every port that was tried is taken.
+
+    """
+    with _giving:
+        for _ in range(200):
+            port = random.choice(PORTS)  # noqa: S311 - a port is no secret
+            wanted = [port, port + above] if above else [port]
+            if _given.isdisjoint(wanted) and all(map(_is_free, wanted)):
+                _given.update(wanted)
+                return port
+    raise ServiceMissing(
+        f"Expected a free loopback port between {PORTS.start} and {PORTS.stop}; 200 that were tried are taken. "
+        "End some of the programs that listen there."
+    )
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe, contextlib.suppress(OSError):
+        probe.bind((LOOPBACK, port))
+        return True
+    return False
+
+
+def ask_http(
+    port: int, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+) -> tuple[int, Any]:
+    """
+    Status and decoded JSON of an answer on loopback.
+
+    Raises:
+        OSError: nobody answers there, or nobody who speaks HTTP and JSON.
+
+    """
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=ANSWER_S)
+    try:
+        connection.request(method, path, None if body is None else json.dumps(body), dict(headers or {}))
+        answer = connection.getresponse()
+        found = answer.read()
+        return answer.status, json.loads(found) if found else {}
+    except (http.client.HTTPException, ValueError) as error:
+        raise OSError(f"no answer in HTTP and JSON: {error}") from error
+    finally:
+        connection.close()

@@ -39,8 +39,9 @@ class Folders:
 
     @property
     def cache(self) -> Path:
-        """What was built once: environments of the reference APIs, servers built from source."""
-        return self.data / "cache"
+        """What was built once for all clones: servers that no package has, environments of the reference APIs."""
+        named = Path(os.environ.get("XDG_CACHE_HOME") or "")
+        return (named if named.is_absolute() else Path.home() / ".cache") / "devperf"
 
     @property
     def logs(self) -> Path:
@@ -56,13 +57,13 @@ class Folders:
         return self.root / "stacks"
 
     @property
-    def reference_apis(self) -> Path:
-        return Path(__file__).parents[2].resolve() / "reference_apis"
+    def repository(self) -> Path:
+        """Where this package lies, with all that servers are built from."""
+        return Path(__file__).parents[2].resolve()
 
     @property
-    def server_sources(self) -> Path:
-        """What servers without a package are built from."""
-        return Path(__file__).parents[2].resolve() / "servers"
+    def reference_apis(self) -> Path:
+        return self.repository / "reference_apis"
 
     @property
     def dagster_home(self) -> Path:

@@ -203,6 +203,8 @@ def _fill(path: Path, folders: Folders, staged: dict[str, list[str]]) -> tuple[i
     """Make every table and view; return how many samples and rows of `percentiles` there are."""
     config: dict[str, Any] = {"storage_compatibility_version": STORAGE, "threads": 2}
     with duckdb.connect(str(path), config=config) as con:
+        # One transaction: half a thousand statements, mostly comments, would each wait for the disk.
+        con.begin()
         for table in TABLES:
             con.execute(statement(f"table_{table}"))
         for table in reversed(TABLES):
@@ -231,6 +233,7 @@ def _fill(path: Path, folders: Folders, staged: dict[str, list[str]]) -> tuple[i
                 if column != "row":
                     con.execute(f"comment on column {name}.{column} is {literal(text)}")
         samples, rows = con.execute(statement("count_samples")).fetchall()[0]
+        con.commit()
         con.execute("checkpoint")
     return samples, rows
 

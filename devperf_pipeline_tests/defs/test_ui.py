@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from devperf_pipeline.defs.ui import ours, stop
-from devperf_pipeline.local.ports import free_port
+from devperf_pipeline.local.server_setup import free_port
 from devperf_pipeline.stack.folders import Folders
 
 pytestmark = pytest.mark.servers

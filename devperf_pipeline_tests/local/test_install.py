@@ -3,17 +3,17 @@ from pathlib import Path
 import pytest
 
 from devperf_pipeline.local.install import (
-    PROGRAMS,
-    TOOLS_APT,
+    REFERENCE_TOOLS,
     find_server,
     how_to_get,
     how_to_get_tool,
     obtain,
     obtain_tools,
 )
-from devperf_pipeline.local.launch import STARTERS
-from devperf_pipeline.local.servers.reference_api_build import RECIPES
-from devperf_pipeline.model import Service, Stack
+from devperf_pipeline.local.server import servers
+from devperf_pipeline.local.servers.reference_api import RECIPES
+from devperf_pipeline.model import Service, Stack, Tool
+from devperf_pipeline.services import CATALOGUE
 
 
 @pytest.fixture
@@ -22,11 +22,12 @@ def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     programs = tmp_path / "bin"
     programs.mkdir()
     monkeypatch.setattr("devperf_pipeline.local.install._system_folders", lambda: [programs])
-    monkeypatch.setattr("devperf_pipeline.local.install.WHEEL_FOLDERS", {})
+    monkeypatch.setattr("devperf_pipeline.local.install._wheel_folder", lambda _: None)
     monkeypatch.setattr("devperf_pipeline.local.install.TOOLCHAIN_FOLDERS", (".local/bin",))
     monkeypatch.setenv("PATH", str(programs))
     monkeypatch.delenv("UV", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return programs
 
 
@@ -40,8 +41,10 @@ def install(folder: Path, name: str, text: str = "#!/bin/sh\n") -> Path:
 
 class TestFindServer:
     def test_knows_every_kind(self) -> None:
-        """Each kind that can be started has programs to look for."""
-        assert STARTERS.keys() == PROGRAMS.keys()
+        """Each kind that can be started has programs to look for, and a way to get them."""
+        assert [] == [kind for kind, one in servers().items() if not one.programs]
+        assert [] == [kind for kind, one in servers().items() if not (one.recipe or (one.apt and one.brew))]
+        assert servers().keys() <= CATALOGUE.keys()
 
     def test_a_kind_that_is_only_visited_is_not_looked_for(self) -> None:
         """What is measured and never started here needs no programs; who asks for it hears what to do."""
@@ -57,11 +60,8 @@ class TestFindServer:
         assert found is not None
         assert (found.programs, found.origin) == ({"mariadbd": server, "mariadb-install-db": maker}, "system")
 
-    def test_prefers_what_is_installed(
-        self, bare_machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_prefers_what_is_installed(self, bare_machine: Path) -> None:
         """A Vault of the system comes before OpenBao, and both before the one that we built."""
-        monkeypatch.setenv("DEVPERF_ROOT", str(tmp_path))
         found = [find_server("vault")]
         for name in ("bao", "vault"):
             install(bare_machine, name)
@@ -73,11 +73,8 @@ class TestFindServer:
             ({"vault": bare_machine / "vault"}, "system"),
         ]
 
-    def test_prefers_mongod(
-        self, bare_machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_prefers_mongod(self, bare_machine: Path) -> None:
         """A mongod comes before the program that speaks its protocol, wherever that one is from."""
-        monkeypatch.setenv("DEVPERF_ROOT", str(tmp_path))
         found = [find_server("mongodb")]
         for name in ("secantusd-rs", "mongod"):
             install(bare_machine, name)
@@ -96,7 +93,7 @@ class TestFindServer:
 
 
 class TestHowToGet:
-    @pytest.mark.parametrize("kind", sorted(PROGRAMS))
+    @pytest.mark.parametrize("kind", sorted(servers()))
     def test_is_one_line(self, kind: str) -> None:
         """There is a command for every kind, on one line, ready to be pasted."""
         way = how_to_get(kind)
@@ -178,7 +175,7 @@ class TestObtain:
     ) -> None:
         """What a server is built with comes along where packages bring all of it that is missing."""
         monkeypatch.setattr("devperf_pipeline.local.install._may_install", lambda: True)
-        monkeypatch.setattr("devperf_pipeline.local.install.build", lambda *_: False)
+        monkeypatch.setattr("devperf_pipeline.local.install.build", lambda *_: None)
         monkeypatch.setattr("os.geteuid", lambda: 0)
         monkeypatch.setenv("DEVPERF_ROOT", str(bare_machine.parent))
         written = bare_machine.parent / "asked"
@@ -212,8 +209,8 @@ class TestObtain:
 
 
 class TestTools:
-    @pytest.mark.parametrize("tool", sorted(TOOLS_APT))
-    def test_way_to_get_one_is_one_line(self, tool: str) -> None:
+    @pytest.mark.parametrize("tool", sorted(REFERENCE_TOOLS))
+    def test_way_to_get_one_is_one_line(self, tool: Tool) -> None:
         """There is a command for every tool, ready to be pasted."""
         assert [how_to_get_tool(tool)] == how_to_get_tool(tool).splitlines()
 
@@ -256,7 +253,7 @@ class TestToolchains:
         """A toolchain that its installer put into the home folder is found before PATH knows it."""
         folder = tmp_path / ".local" / "bin"
         folder.mkdir(parents=True)
-        tools = {name: install(folder, name) for name in RECIPES[kind].programs}
+        tools = {name: install(folder, name) for name in RECIPES[kind].tools}
         found = find_server(kind)
         assert found is not None
         assert tools == found.programs

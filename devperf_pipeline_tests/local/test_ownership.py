@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from devperf_pipeline.local.ownership import with_needs
+from devperf_pipeline.local.lifecycle import with_needs
 from devperf_pipeline.model import Service, Stack
 
 STACK = Stack(

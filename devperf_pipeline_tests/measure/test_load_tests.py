@@ -313,15 +313,11 @@ class TestRealServers:
         assert "too many connections" in str(measured[-1].problem)
         assert ["a lets in fewer than 100 users at once; its sweep of users ends there."] == said
 
-    def test_a_dependency_that_stops_is_told_from_when_on(
-        self, stack_folders: Folders, tmp_path: Path
-    ) -> None:
+    def test_a_dependency_that_stops_is_told_from_when_on(self, tmp_path: Path) -> None:
         """
         An API goes on answering with status 200 when its Redis is gone, and says in the body that it is not well:
         the window has the moment, ends soon after it, and its row is not valid.
         """
-        (tmp_path / "data").mkdir()
-        (tmp_path / "data" / "cache").symlink_to(stack_folders.cache)
         folders = Folders(tmp_path)
         local = load_stack("local", Folders.find(), CATALOGUE)
         api = replace(local.service("fastapi"), needs=("redis",))

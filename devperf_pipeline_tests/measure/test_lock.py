@@ -11,9 +11,7 @@ from devperf_pipeline.measure import lock
 
 HOLD = """
 import sys
-from pathlib import Path
 from devperf_pipeline.measure import lock
-lock.lock_path = lambda: Path(sys.argv[1])
 with lock.only_one():
     print("held", flush=True)
     sys.stdin.read()
@@ -23,14 +21,14 @@ with lock.only_one():
 @pytest.fixture(name="path")
 def _path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "measuring.lock"
-    monkeypatch.setattr(lock, "lock_path", lambda: path)
+    monkeypatch.setenv("DEVPERF_LOCK", str(path))
     return path
 
 
 @pytest.fixture(name="holder")
 def _holder(path: Path):  # noqa: ANN202 - a generator of a process
     with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as holder:
         assert holder.stdout
         assert "held\n" == holder.stdout.readline()

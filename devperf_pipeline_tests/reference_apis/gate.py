@@ -1,6 +1,4 @@
-"""
-A way to a server that can be shut and opened again: to whoever goes through it, the server dies and comes back.
-"""
+"""A way to a server that can be shut: to whoever goes through it, the server dies and comes back."""
 
 import socket
 import threading

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from devperf_pipeline.errors import ConfigurationError, ServiceRefused, WrongAnswer
-from devperf_pipeline.local.ownership import standing
+from devperf_pipeline.local.lifecycle import standing
 from devperf_pipeline.model import Credentials, Stack, VaultField
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.vault.client import VaultApi

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from devperf_pipeline.errors import ConfigurationError
-from devperf_pipeline.local.launch import STARTERS
+from devperf_pipeline.local.server import servers
 from devperf_pipeline.model import Address
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.folders import Folders
@@ -32,7 +32,7 @@ class TestLocalStack:
     def test_has_every_kind_in_the_order_of_the_report(self) -> None:
         """The stack file that comes with the project starts one service of each kind that can be started."""
         stack = load_stack("local", Folders.find(), CATALOGUE)
-        assert ([kind for kind in CATALOGUE if kind in STARTERS], True) == (
+        assert ([kind for kind in CATALOGUE if kind in servers()], True) == (
             [service.kind for service in stack.services],
             stack.managed,
         )

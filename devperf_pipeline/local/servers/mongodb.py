@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from devperf_pipeline.errors import ServiceUnreachable
-from devperf_pipeline.local.ports import LOOPBACK, free_port
-from devperf_pipeline.local.server_setup import USERNAME, Site
+from devperf_pipeline.local.build import Progress, Recipe
+from devperf_pipeline.local.server import Server
+from devperf_pipeline.local.server_setup import LOOPBACK, USERNAME, Site, free_port
 from devperf_pipeline.model import Service
 
-PROGRAMS = ("mongod",)
 STAND_IN = "secantusd-rs"
 """The program that is started where there is no mongod: another engine, which the report names."""
 
@@ -100,3 +100,30 @@ def _bson(fields: Mapping[str, str | list[str]]) -> bytes:
                 b"\x04" + name.encode() + b"\x00" + _bson({str(at): each for at, each in enumerate(value)})
             )
     return (len(body) + 5).to_bytes(4, "little") + body + b"\x00"
+
+
+SERVERS = {
+    "mongodb": Server(
+        start=start,
+        programs=("mongod",),
+        other_names=(STAND_IN,),
+        recipe=Recipe(
+            title="SecantusDB, which answers in MongoDB's place,",
+            # WiredTiger's sources are among the crates.
+            tools=("cargo", "cmake", "cc", "c++"),
+            project="servers/mongodb",
+            lock="Cargo.lock",
+            sources=("servers/mongodb/Cargo.*",),
+            arguments=lambda *_: (
+                *("build", "--release", "--locked", "--ignore-rust-version"),
+                *("--package", "secantus-mdb", "--bin", STAND_IN),
+            ),
+            environment=lambda built: {"CARGO_TARGET_DIR": str(built)},
+            made=f"release/{STAND_IN}",
+            about="once, some minutes (8 on two busy cores), with low priority",
+            progress=Progress(
+                fetched="Downloaded", compiled="Compiling", pieces=("crates", "crates"), number=205
+            ),
+        ),
+    )
+}

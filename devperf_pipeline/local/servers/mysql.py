@@ -2,11 +2,10 @@
 
 import socket
 
-from devperf_pipeline.local.ports import LOOPBACK, free_port
-from devperf_pipeline.local.server_setup import USERNAME, Site, setting
+from devperf_pipeline.local.server import Server
+from devperf_pipeline.local.server_setup import LOOPBACK, USERNAME, Site, free_port, setting
 from devperf_pipeline.model import Service
 
-PROGRAMS = ("mariadbd", "mariadb-install-db")
 DATABASE = "app"  # what applications use; the objects of a baseline have a name of their own
 READY_S = 20.0
 
@@ -67,3 +66,10 @@ def _greets(port: int) -> bool:
     with socket.create_connection((LOOPBACK, port), timeout=2) as connection:
         greeting = connection.recv(5)
         return len(greeting) == 5 and greeting[4] == 10
+
+
+SERVERS = {
+    "mysql": Server(
+        start=start, programs=("mariadbd", "mariadb-install-db"), apt="mariadb-server", brew="mariadb"
+    )
+}

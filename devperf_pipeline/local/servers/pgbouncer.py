@@ -1,12 +1,11 @@
 """How is a private PgBouncer started in front of our PostgreSQL?"""
 
 from devperf_pipeline.errors import ServiceMissing
-from devperf_pipeline.local.ports import LOOPBACK, free_port
-from devperf_pipeline.local.server_setup import USERNAME, Site, setting
+from devperf_pipeline.local.server import Server
+from devperf_pipeline.local.server_setup import LOOPBACK, USERNAME, Site, free_port, setting
 from devperf_pipeline.local.servers import postgresql
 from devperf_pipeline.model import Service
 
-PROGRAMS = ("pgbouncer",)
 READY_S = 10.0
 
 
@@ -43,12 +42,7 @@ def start(site: Site) -> Service:
     ]
     process = site.start([site.programs["pgbouncer"], site.write("pgbouncer.ini", "\n".join(lines) + "\n")])
     site.wait(lambda: postgresql.answers(port), [process], seconds=READY_S)
-    return Service(
-        name=site.service.name,
-        kind=site.service.kind,
-        addresses=site.running_at(port).addresses,
-        credentials=behind.credentials,
-        database=behind.database,
-        settings=site.service.settings,
-        needs=site.service.needs,
-    )
+    return site.running_at(port, credentials=behind.credentials, database=behind.database)
+
+
+SERVERS = {"pgbouncer": Server(start=start, programs=("pgbouncer",), apt="pgbouncer", brew="pgbouncer")}

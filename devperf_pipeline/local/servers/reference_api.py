@@ -1,14 +1,15 @@
-"""How is a reference API started, wired to the services that run?"""
+"""How is a reference API built, once, and started, wired to the services that run?"""
 
-import http.client
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from devperf_pipeline.local.ports import LOOPBACK, free_port
-from devperf_pipeline.local.server_setup import Site
-from devperf_pipeline.local.servers import reference_api_build
+from devperf_pipeline.local.build import Recipe, build
+from devperf_pipeline.local.server import Server
+from devperf_pipeline.local.server_setup import LOOPBACK, Site, ask_http, free_port
 from devperf_pipeline.model import Service
 
 READY_S = 30.0
@@ -25,22 +26,25 @@ def start(site: Site) -> Service:
         ServiceUnreachable: it does not answer.
 
     """
-    reference_api_build.build(site)
+    kind = site.service.kind
+    recipe = RECIPES[kind]
+    made = build(recipe, {name: site.programs[name] for name in recipe.tools}, site.say, site.stopping)
     port = free_port()
     said = {name: site.service.settings[name] for name in (AGGREGATION,) if name in site.service.settings}
     config = site.write(
         "config.json", json.dumps({"host": LOOPBACK, "port": port, **said, **dependencies(site.running)})
     )
-    command = reference_api_build.command(site.service.kind, site.folders.cache, site.programs)
-    process = site.start([*command, config], folder=site.folders.reference_apis / site.service.kind)
-    site.wait(lambda: _is_healthy(port), [process], seconds=READY_S)
-    return Service(
-        name=site.service.name,
-        kind=site.service.kind,
-        addresses=site.running_at(port).addresses,
-        settings=site.service.settings,
-        needs=site.service.needs,
+    process = site.start(
+        [*command(kind, made, site.programs), config], folder=site.folders.reference_apis / kind
     )
+    site.wait(lambda: ask_http(port, "GET", "/health")[0] == 200, [process], seconds=READY_S)
+    # Nobody logs in to it.
+    return replace(site.running_at(port), credentials=None)
+
+
+def command(kind: str, made: Path, programs: Mapping[str, Path]) -> list[str | Path]:
+    """What starts the API whose program was built there; the path of its configuration is to follow."""
+    return COMMANDS[kind](made, programs)
 
 
 def dependencies(running: Mapping[str, Service]) -> dict[str, Any]:
@@ -74,12 +78,80 @@ def dependencies(running: Mapping[str, Service]) -> dict[str, Any]:
     return told
 
 
-def _is_healthy(port: int) -> bool:
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
-    try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == http.client.OK
-    except http.client.HTTPException:
-        return False
-    finally:
-        connection.close()
+def _python(kind: str, *more: str) -> Recipe:
+    return Recipe(
+        title=kind,
+        tools=("uv",),
+        project=f"reference_apis/{kind}",
+        lock="uv.lock",
+        sources=(f"reference_apis/{kind}/uv.lock", f"reference_apis/{kind}/*/**/*.py", *more),
+        # Not editable: it would refer to the sources of the clone that it was built from.
+        arguments=lambda project, _: ("sync", "--frozen", "--no-dev", "--no-editable", "--project", project),
+        environment=lambda built: {"UV_PROJECT_ENVIRONMENT": str(built)},
+        made="bin/python",
+        keeps_all=True,
+        about="once, a moment",
+    )
+
+
+RECIPES: Mapping[str, Recipe] = {
+    "fastapi": _python("fastapi"),
+    # It is made of the contract, and of the other's clients.
+    "fastapi_api_first": _python(
+        "fastapi_api_first", "reference_apis/openapi.yaml", "reference_apis/fastapi/reference_api/**/*.py"
+    ),
+    "gin": Recipe(
+        title="gin",
+        tools=("go",),
+        project="reference_apis/gin",
+        lock="go.sum",
+        sources=("reference_apis/gin/go.*", "reference_apis/gin/**/*.go"),
+        arguments=lambda _, built: ("build", "-ldflags=-s -w", "-o", built / "reference-api", "."),
+        # The toolchain that is here, or none: never one that is fetched in passing.
+        environment=lambda _: {"GOTOOLCHAIN": "local", "CGO_ENABLED": "0"},
+        made="reference-api",
+        about="once, about a minute",
+    ),
+    "express": Recipe(
+        title="express",
+        tools=("npm", "node"),
+        project="reference_apis/express",
+        lock="package-lock.json",
+        sources=("reference_apis/express/package*.json", "reference_apis/express/src/**/*.js"),
+        # Packages are looked for beside the source, so the source goes to where they are.
+        copied=("package.json", "package-lock.json", "src"),
+        arguments=lambda *_: ("ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"),
+        made="src/main.js",
+        keeps_all=True,
+        about="once, a moment",
+    ),
+    "actix": Recipe(
+        title="actix",
+        # Some crates have parts in C.
+        tools=("cargo", "cc"),
+        project="reference_apis/actix",
+        lock="Cargo.lock",
+        sources=(
+            "reference_apis/actix/Cargo.*",
+            "reference_apis/actix/build.rs",
+            "reference_apis/actix/src/**/*.rs",
+        ),
+        arguments=lambda *_: ("build", "--release", "--locked"),
+        environment=lambda built: {"CARGO_TARGET_DIR": str(built)},
+        made="release/reference-api",
+        about="once, several minutes: some 400 crates are compiled",
+    ),
+}
+
+COMMANDS: Mapping[str, Callable[[Path, Mapping[str, Path]], list[str | Path]]] = {
+    "fastapi": lambda made, _: [made, "-m", "reference_api"],
+    "fastapi_api_first": lambda made, _: [made, "-m", "api_first"],
+    "gin": lambda made, _: [made],
+    "express": lambda made, programs: [programs["node"], made],
+    "actix": lambda made, _: [made],
+}
+
+SERVERS = {
+    kind: Server(start=start, programs=recipe.tools, recipe=recipe, built_by_start=True)
+    for kind, recipe in RECIPES.items()
+}

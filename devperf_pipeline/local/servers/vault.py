@@ -5,19 +5,16 @@ Not in development mode, which takes its token on the command line or in the env
 configuration file and storage in memory is initialised over its API, so the token is nowhere but in our record.
 """
 
-import http.client
 import json
 from typing import Any
 
 from devperf_pipeline.errors import ServiceUnreachable
-from devperf_pipeline.local.ports import LOOPBACK, free_port
-from devperf_pipeline.local.server_setup import Site
+from devperf_pipeline.local.build import Progress, Recipe
+from devperf_pipeline.local.server import Server
+from devperf_pipeline.local.server_setup import LOOPBACK, Site, ask_http, free_port
 from devperf_pipeline.model import Credentials, Service
 
-PROGRAMS = ("vault",)
 READY_S = 20.0
-ANSWER_S = 15.0
-"""How long one answer may take: initialising raft storage took six seconds once."""
 
 TOKEN_USERNAME = "token"  # noqa: S105 - a name, not a token
 """Vault's tokens have no user name."""
@@ -33,7 +30,7 @@ SAMPLES = ("postgres", "mysql", "mongodb", "redis", "rabbitmq")
 
 def start(site: Site) -> Service:
     """
-    Start the server, initialise and unseal it, mount KV version 2 at `secret/` and lay sample secrets in.
+    Start the server, initialise and unseal it, mount KV version 2 at `secret/` and write sample secrets.
 
     Raises:
         ServiceUnreachable: it does not answer, or not as Vault does.
@@ -67,15 +64,8 @@ def start(site: Site) -> Service:
         {"type": "kv", "options": {"version": "2"}},
         token=token,
     )
-    site.wait(lambda: _lay_in(port, token), [process], seconds=READY_S)
-    return Service(
-        name=site.service.name,
-        kind=site.service.kind,
-        addresses=site.running_at(port).addresses,
-        credentials=Credentials(TOKEN_USERNAME, token),
-        settings=site.service.settings,
-        needs=site.service.needs,
-    )
+    site.wait(lambda: _write_samples(port, token), [process], seconds=READY_S)
+    return site.running_at(port, credentials=Credentials(TOKEN_USERNAME, token))
 
 
 def _storage(site: Site, kind: str) -> dict[str, Any]:
@@ -84,12 +74,12 @@ def _storage(site: Site, kind: str) -> dict[str, Any]:
     return {kind: {}}
 
 
-def _lay_in(port: int, token: str) -> bool:
+def _write_samples(port: int, token: str) -> bool:
     """Whether all sample secrets could be written: a new mount takes a moment to become ready for version 2."""
     for name in SAMPLES:
         data = {"username": "sample", "password": "opens nothing", "database": "sample"}
         status, _ = _asked(port, "POST", f"/{SECRET_MOUNT}/data/{name}", {"data": data}, token)
-        if status != http.client.OK:
+        if status != 200:
             return False
     return True
 
@@ -108,21 +98,31 @@ def _do(site: Site, port: int, method: str, path: str, body: dict[str, Any], *, 
 def _asked(
     port: int, method: str, path: str, body: dict[str, Any] | None = None, token: str = ""
 ) -> tuple[int, Any]:
-    """
-    Status and decoded body.
+    """Status and decoded body."""
+    return ask_http(port, method, f"/v1{path}", body, {"X-Vault-Token": token} if token else {})
 
-    Raises:
-        OSError: nobody answers there, or nobody who speaks HTTP and JSON.
 
-    """
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=ANSWER_S)
-    try:
-        text = None if body is None else json.dumps(body)
-        connection.request(method, f"/v1{path}", text, {"X-Vault-Token": token} if token else {})
-        answer = connection.getresponse()
-        found = answer.read()
-        return answer.status, json.loads(found) if found else {}
-    except (http.client.HTTPException, ValueError) as error:
-        raise OSError(f"no answer of a Vault: {error}") from error
-    finally:
-        connection.close()
+SERVERS = {
+    "vault": Server(
+        start=start,
+        programs=("vault",),
+        # OpenBao is a Vault under another name.
+        other_names=("bao",),
+        recipe=Recipe(
+            title="Vault",
+            tools=("go",),
+            project="servers/vault",
+            lock="go.sum",
+            sources=("servers/vault/go.*", "servers/vault/*.go"),
+            arguments=lambda _, built: (
+                *("build", "-v", "-mod=readonly", "-buildvcs=false", "-trimpath"),
+                *("-tags", "minimal", "-ldflags", "-s -w", "-o", built / "vault", "."),
+            ),
+            made="vault",
+            about="once, some minutes (15 on two busy cores), with low priority",
+            progress=Progress(
+                fetched="go: downloading", compiled="", pieces=("modules", "packages"), number=1_750
+            ),
+        ),
+    )
+}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from devperf_pipeline.errors import ServiceMissing
-from devperf_pipeline.local.executable import within_reach
+from devperf_pipeline.local.launch import within_reach
 
 
 @pytest.fixture
