@@ -347,7 +347,9 @@ class TestWhatIsMissing:
 
         cut = "was not measured completely: this baseline was interrupted."
         assert lines(report, "- **RabbitMQ**") == [f"- **RabbitMQ** {cut}"]
-        assert len(lines(report, f"Redis, one node {cut} Measured before that: 500 calls in this baseline")) == 1
+        assert (
+            len(lines(report, f"Redis, one node {cut} Measured before that: 500 calls in this baseline")) == 1
+        )
         assert cells(lines(report, "| GET |")[0])[-1] == "new"
 
     def test_no_baseline(self, warehouse: "Warehouse") -> None:
