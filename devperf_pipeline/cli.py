@@ -105,13 +105,10 @@ def baseline(
         obtain(wanted, say)
         obtain_tools([tool for service in wanted.services for tool in CATALOGUE[service.kind].tools], say)
 
-    from devperf_pipeline.definitions import defs  # noqa: PLC0415 - importing Dagster takes seconds
-    from devperf_pipeline.defs.command_line import run_baseline  # noqa: PLC0415
+    from devperf_pipeline.defs.command_line import run_baseline  # noqa: PLC0415 - importing Dagster takes seconds
     from devperf_pipeline.report.run_ending import ending  # noqa: PLC0415
 
-    job = defs.resolve_job_def("baseline")
-    wanted_names = services or tuple(names)
-    run_baseline(job, folders, stack=stack, profile=profile, services=wanted_names, seconds=seconds or 0)
+    run_baseline(folders, described, profile=profile, services=services, seconds=seconds or 0)
     end = ending(folders)
     click.echo(end.text)
     if not end.measured:

@@ -4,10 +4,12 @@ import socket
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.loader import LoadingContextForTest
 
-from devperf_pipeline.definitions import defs
-from devperf_pipeline.defs import keys
 from devperf_pipeline.defs.command_line import run_baseline
+from devperf_pipeline.defs.graph import graph
+from devperf_pipeline.defs.keys import Keys
 from devperf_pipeline.model import Service, Stack
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.vault.client import VaultApi
@@ -52,7 +54,7 @@ password = {{ vault = "secret/data/{path}", field = "password" }}
 
 
 def vaulted(folder: Path, service: Service, api: VaultApi, *, username: str, path: str) -> Stack:
-    """The stack of one service, with the password that the Vault keeps under `path`, as its file describes it."""
+    """The stack of one service, entered with the password that the Vault keeps under `path`, as its file describes it."""
     (folder / "token").touch(mode=0o600)
     (folder / "token").write_text(api.token, encoding="utf-8")
     text = VAULTED.format(
@@ -86,25 +88,41 @@ def describe(folders: Folders, redis: Service, *, absent: str | None = None) -> 
     return redis.credentials.password
 
 
+def external(folders: Folders) -> Stack:
+    """The stack that was written down."""
+    return load_stack("external", folders, CATALOGUE)
+
+
+def keys(folders: Folders) -> Keys:
+    """What its assets are called."""
+    return Keys(external(folders))
+
+
+def job(folders: Folders) -> dg.JobDefinition:
+    """The job of its graph."""
+    return graph(external(folders), folders).resolve_job_def(keys(folders).job)
+
+
 def measure(folders: Folders, seconds: float) -> None:
     """One baseline of it."""
-    run_baseline(
-        defs.resolve_job_def("baseline"),
-        folders,
-        stack="external",
-        profile="quick",
-        services=(),
-        seconds=seconds,
-    )
+    run_baseline(folders, external(folders), profile="quick", services=(), seconds=seconds)
 
 
 def measure_redis_alone(folders: Folders, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
     """Its samples, as somebody materialises them in the UI."""
-    return defs.resolve_job_def("baseline").execute_in_process(
+    return job(folders).execute_in_process(
         instance=instance,
-        asset_selection=[keys.samples("redis")],
-        run_config={
-            "ops": {"measure": {"config": {"stack": "external", "seconds": 0.01}}},
-            "resources": {"project": {"config": {"root": str(folders.root)}}},
-        },
+        asset_selection=[keys(folders).made("samples", "redis")],
+        run_config={"ops": {keys(folders).step: {"config": {"seconds": 0.01}}}},
     )
+
+
+def stale(instance: dg.DagsterInstance, definitions: dg.Definitions) -> dict[dg.AssetKey, list[str]]:
+    """What the UI would show as out of date, and why."""
+    graph = definitions.resolve_asset_graph()
+    resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+    return {
+        key: [cause.reason for cause in resolver.get_stale_causes(key)]
+        for key in graph.get_all_asset_keys()
+        if resolver.get_status(key) is StaleStatus.STALE
+    }

@@ -1,8 +1,8 @@
 """
 When are baselines measured again without anybody asking?
 
-Every Sunday night, and when the infrastructure changed: a version, a setting, the machine.
-Both are off until they are turned on in the UI.
+Every Sunday night, and when the infrastructure changed: a version, a setting, the machine. Both are there for each
+stack, and off until they are turned on in the UI. What follows from samples is renewed without being turned on.
 """
 
 import datetime as dt
@@ -14,8 +14,8 @@ from typing import Any
 
 import dagster as dg
 
-from devperf_pipeline.defs import keys
-from devperf_pipeline.defs.project import Project
+from devperf_pipeline.defs.keys import Keys
+from devperf_pipeline.defs.materialisations import SAME_MACHINE
 from devperf_pipeline.errors import DevperfError, ServiceError
 from devperf_pipeline.local import lifecycle
 from devperf_pipeline.model import Stack
@@ -27,7 +27,6 @@ from devperf_pipeline.stack.stack_file import load_stack
 
 LATE = dt.timedelta(minutes=30)
 SETTLE_S = 60
-WATCHED_STACK = "local"
 BUSY = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -35,29 +34,33 @@ BUSY = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-HOST_FACTS = ("cpu_model", "cpu_cores", "memory_bytes", "os", "kernel", "architecture")
-"""What makes another machine of this one; its clock or its load does not."""
-
-baseline_job = dg.define_asset_job(
-    "baseline",
-    selection=dg.AssetSelection.all(),
-    description="Measure the stack, derive the tables, render the report.",
+renewing = dg.AutomationConditionSensorDefinition(
+    "renewing",
+    target=dg.AssetSelection.all(),
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=30,
+    description="Baseline, percentiles, findings and report after samples that were materialised alone.",
 )
 
 
-@dg.schedule(
-    job=baseline_job,
-    cron_schedule="0 3 * * 0",
-    execution_timezone="UTC",
-    description="A baseline of everything, Sundays at 03:00 UTC; one that is due while the machine sleeps is not made up for.",
-    default_status=dg.DefaultScheduleStatus.STOPPED,
-)
-def weekly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+def weekly(keys: Keys) -> dg.ScheduleDefinition:
     """A baseline of everything, Sundays at 03:00 UTC; one that is due while the machine sleeps is not made up for."""
-    late = dt.datetime.now(dt.UTC) - context.scheduled_execution_time
-    if late > LATE:
-        return dg.SkipReason(f"missed: it was due {late} ago, and the machine may be in use now")
-    return dg.RunRequest(tags={"dagster/max_runtime": str(3600)})
+
+    @dg.schedule(
+        name=f"{keys.prefix}_weekly",
+        job_name=keys.job,
+        cron_schedule="0 3 * * 0",
+        execution_timezone="UTC",
+        description=weekly.__doc__,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+    )
+    def due(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        late = dt.datetime.now(dt.UTC) - context.scheduled_execution_time
+        if late > LATE:
+            return dg.SkipReason(f"missed: it was due {late} ago, and the machine may be in use now")
+        return dg.RunRequest(tags={"dagster/max_runtime": str(3600)})
+
+    return due
 
 
 def fingerprints(stack: Stack, folders: Folders) -> dict[str, str]:
@@ -67,7 +70,7 @@ def fingerprints(stack: Stack, folders: Folders) -> dict[str, str]:
     Servers that this project starts are told by their binaries and stack file, without starting anything; others
     are asked. One that does not answer has no fingerprint: nothing is known, so nothing has changed.
     """
-    host = {key: value for key, value in host_facts(folders.data).items() if key in HOST_FACTS}
+    host = {key: value for key, value in host_facts(folders.data).items() if key in SAME_MACHINE}
     if stack.managed:
         seen: Mapping[str, object] = lifecycle.would_run(stack)
     else:
@@ -112,35 +115,39 @@ def changed_since(
     return changed, all(now - state["seen"][service][1] >= settle_s for service in changed)
 
 
-@dg.sensor(
-    job=baseline_job,
-    minimum_interval_seconds=30,
-    description="A baseline of the services whose version, settings or machine changed, once the change has settled.",
-    default_status=dg.DefaultSensorStatus.STOPPED,
-)
-def infrastructure_changed(context: dg.SensorEvaluationContext, project: Project) -> dg.SensorResult:
+def changed(keys: Keys, folders: Folders) -> dg.SensorDefinition:
     """A baseline of the services whose version, settings or machine changed, once the change has settled."""
-    state = json.loads(context.cursor) if context.cursor else {"seen": {}, "asked": {}}
-    folders = project.folders
-    try:
-        current = fingerprints(load_stack(WATCHED_STACK, folders, CATALOGUE), folders)
-    except DevperfError as error:
-        return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
-    changed, settled = changed_since(state, current, time.time(), settle_s=SETTLE_S)
-    why = None
-    if not changed:
-        why = "nothing changed"
-    elif not settled:
-        why = f"settling: {', '.join(changed)}"
-    elif context.instance.get_runs(dg.RunsFilter(statuses=BUSY), limit=1):
-        why = f"a run is in progress; then: {', '.join(changed)}"
-    if why:
-        return dg.SensorResult(skip_reason=why, cursor=json.dumps(state))
-    key = json.dumps([(service, *state["seen"][service]) for service in sorted(changed)])
-    state["asked"].update({service: current[service] for service in changed})
-    request = dg.RunRequest(
-        run_key=hashlib.sha256(key.encode()).hexdigest()[:16],
-        asset_selection=keys.selection(tuple(changed)),
-        tags={"devperf/changed": ".".join(changed)[:63], "dagster/max_runtime": str(3600)},
+
+    @dg.sensor(
+        name=f"{keys.prefix}_changed",
+        job_name=keys.job,
+        minimum_interval_seconds=30,
+        description=changed.__doc__,
+        default_status=dg.DefaultSensorStatus.STOPPED,
     )
-    return dg.SensorResult(cursor=json.dumps(state), run_requests=[request])
+    def look(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        state = json.loads(context.cursor) if context.cursor else {"seen": {}, "asked": {}}
+        try:
+            current = fingerprints(load_stack(str(keys.stack.path), folders, CATALOGUE), folders)
+        except DevperfError as error:
+            return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
+        new, settled = changed_since(state, current, time.time(), settle_s=SETTLE_S)
+        why = None
+        if not new:
+            why = "nothing changed"
+        elif not settled:
+            why = f"settling: {', '.join(new)}"
+        elif context.instance.get_runs(dg.RunsFilter(statuses=BUSY), limit=1):
+            why = f"a run is in progress; then: {', '.join(new)}"
+        if why:
+            return dg.SensorResult(skip_reason=why, cursor=json.dumps(state))
+        key = json.dumps([(service, *state["seen"][service]) for service in sorted(new)])
+        state["asked"].update({service: current[service] for service in new})
+        request = dg.RunRequest(
+            run_key=hashlib.sha256(key.encode()).hexdigest()[:16],
+            asset_selection=keys.selection(new),
+            tags={"devperf/changed": ".".join(new)[:63], "dagster/max_runtime": str(3600)},
+        )
+        return dg.SensorResult(cursor=json.dumps(state), run_requests=[request])
+
+    return look

@@ -1,95 +1,131 @@
-"""Can the samples of a service be believed? Each check says what was seen, and what to do."""
+"""Can the figures of a service be believed? Each check says what was seen, and what to do."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from devperf_pipeline.defs import keys
-from devperf_pipeline.measure.tally import Count
-from devperf_pipeline.model import TOLERATED_FAILURES, Outcome
-from devperf_pipeline.store.confidence import LEAST_SAMPLES
+from devperf_pipeline.store.validity import ANSWERS
 
+if TYPE_CHECKING:
+    from devperf_pipeline.analyse.changes import Change
+    from devperf_pipeline.analyse.lint import Contradiction
+    from devperf_pipeline.report.model import Report
+
+MEASURED = "measured"
 CHECKS = {
-    "measured": "The service was there and was measured.",
-    "enough_samples": f"Every benchmark has at least {LEAST_SAMPLES} calls, the fewest that bound a p95.",
+    "valid": "Every reading counts: calls enough, few failures, one placement, arithmetic that holds.",
     "right_answers": "No call got a wrong, limited, redirected or degraded answer, and sampled answers were right in full.",
-    "few_errors": f"At most {TOLERATED_FAILURES:.0%} of the calls failed.",
+    "no_regression": "No benchmark is slower than in the reference, beyond what repeat baselines differ by.",
+    "lint": "No figures of this service contradict each other.",
 }
+SHOWN = 5
+"""So many are named; the rest is counted."""
+
+PROBLEM = " rounds had a problem: "
+"""How the reason of a reading begins whose sampled answers were not right in full."""
 
 
-def specs(kind: str) -> list[dg.AssetCheckSpec]:
-    """The checks of one kind of service's samples."""
-    return [
-        dg.AssetCheckSpec(name, asset=keys.samples(kind), description=about) for name, about in CHECKS.items()
+def measured_spec(key: dg.AssetKey) -> dg.AssetCheckSpec:
+    """The one check of samples."""
+    return dg.AssetCheckSpec(
+        MEASURED, asset=key, description="The service was there and was measured to the end."
+    )
+
+
+def measured(key: dg.AssetKey, *, passed: bool, why: str) -> dg.AssetCheckResult:
+    """Whether the service was measured."""
+    return _result(key, MEASURED, passed=passed, why=why, severity=dg.AssetCheckSeverity.ERROR)
+
+
+def specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    """The checks of the percentiles of one service."""
+    return [dg.AssetCheckSpec(name, asset=key, description=about) for name, about in CHECKS.items()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What the newest baseline of a stack is judged by."""
+
+    readings: Sequence[Mapping[str, Any]]
+    slower: "Sequence[Change]"
+    reference: str | None
+    contradictions: "Sequence[Contradiction]"
+
+
+def evidence(view: "Report") -> Evidence:
+    """Every reading of the stack's newest baseline, what is slower in it, and what of it contradicts itself."""
+    rows = [
+        {"service": row.service, "name": row.benchmark, "valid": row.valid, "why": row.invalid_reason}
+        for part in view.parts
+        for row in part.new
     ]
+    tests = [
+        {
+            "service": row["service"],
+            "name": row["benchmark"],
+            "valid": row["valid"],
+            "why": row["invalid_reason"],
+        }
+        for row in view.load_tests
+    ]
+    found = view.changes
+    return Evidence(
+        readings=[*rows, *tests],
+        slower=[row for row in found.rows if row.verdict.word == "slower"] if found else [],
+        reference=found.reference_id if found else None,
+        contradictions=[one for one in view.contradictions if one.source == view.run.baseline_id],
+    )
 
 
-def not_measured(kind: str, missing: Mapping[str, str]) -> Iterator[dg.AssetCheckResult]:
-    """The failed checks of services that could not be measured, none of that kind; `missing` says of each why."""
-    for name in CHECKS if missing else ():
-        yield _result(kind, name, passed=False, why=" ".join(missing.values()))
-
-
-def judged(
-    kind: str, counts: Mapping[str, Count], missing: Mapping[str, str]
-) -> Iterator[dg.AssetCheckResult]:
-    """The checks of the services of one kind that were measured, all of them together."""
-    count = Count()
-    for one in counts.values():
-        count.calls.update(one.calls)
-        count.outcomes.update(one.outcomes)
-        count.problems.extend(one.problems)
-    seen = f"{count.total:,} calls in {len(count.calls)} benchmarks"
-    yield _result(kind, "measured", passed=not missing, why=". ".join([seen, *missing.values()]))
-
-    few = [f"{benchmark} has {calls}" for benchmark, calls in count.calls.items() if calls < LEAST_SAMPLES]
+def judged(key: dg.AssetKey, service: str, found: Evidence) -> Iterator[dg.AssetCheckResult]:
+    """All checks of one service's percentiles."""
+    readings = [row for row in found.readings if row["service"] == service]
+    if not readings:
+        for name in CHECKS:
+            # What an older baseline was found to be stays so: it was not measured since.
+            yield _result(key, name, passed=True, why=f"The newest baseline has no reading of {service}.")
+        return
+    invalid = [f"{row['name']}: {row['why']}" for row in readings if not row["valid"]]
     yield _result(
-        kind,
-        "enough_samples",
-        passed=not few,
-        why=f"Expected {LEAST_SAMPLES} calls or more: {'; '.join(few)}. A longer profile measures more."
-        if few
-        else f"fewest: {min(count.calls.values(), default=0)}",
+        key, "valid", passed=not invalid, why=_told(invalid) or f"{len(readings)} readings, all of them count"
     )
-
-    wrong = _calls(counts, Outcome.WRONG, Outcome.LIMITED, Outcome.REDIRECTED, Outcome.DEGRADED)
-    seen = [f"{many} were answered wrongly" for number, many in wrong.values() if number] or (
-        [f"none of {count.total:,} calls was answered wrongly"] if count.problems else []
-    )
+    wrong = [told for told in invalid if PROBLEM in told or any(words in told for words in ANSWERS.values())]
     yield _result(
-        kind,
-        "right_answers",
-        passed=not seen,
-        why="; ".join([*seen, *count.problems[:5]]) if seen else f"{count.total:,} answers",
+        key, "right_answers", passed=not wrong, why=_told(wrong) or f"in all of {len(readings)} readings"
     )
-
-    failed = _calls(counts, Outcome.ERROR, Outcome.TIMEOUT, Outcome.LOST)
-    yield _result(
-        kind,
-        "few_errors",
-        # Of each service by itself: the calls of others make no failing one better.
-        passed=all(number <= TOLERATED_FAILURES * counts[name].total for name, (number, _) in failed.items()),
-        why="; ".join(f"{many} failed" for _, many in failed.values()),
+    slower = [
+        f"{row.benchmark}, {row.metric}: {row.verdict.ratio or 1:.2f} times the reference"
+        for row in found.slower
+        if row.service == service
+    ]
+    against = (
+        f"against {found.reference}" if found.reference else "there is no earlier baseline to compare with"
     )
+    yield _result(key, "no_regression", passed=not slower, why=_told(slower, against) or against)
+    odd = [one.sentence for one in found.contradictions if one.place.startswith(f"{service}/")]
+    yield _result(key, "lint", passed=not odd, why=_told(odd) or "nothing contradicts itself")
 
 
-def _calls(counts: Mapping[str, Count], *outcomes: Outcome) -> dict[str, tuple[int, str]]:
-    """For each service how many calls ended so, and that in words, with its name where there are several."""
-    ended = {service: count.ended(*outcomes) for service, count in counts.items()}
-    return {
-        service: (
-            number,
-            f"{f'{service}: ' if len(counts) > 1 else ''}{number:,} of {counts[service].total:,} calls",
-        )
-        for service, number in ended.items()
-    }
+def _told(sentences: Sequence[str], *after: str) -> str:
+    """The first few, and how many more; empty where there are none."""
+    more = [f"{len(sentences) - SHOWN} more"] if len(sentences) > SHOWN else []
+    return "; ".join([*sentences[:SHOWN], *more, *after]) if sentences else ""
 
 
-def _result(kind: str, name: str, *, passed: bool, why: str) -> dg.AssetCheckResult:
+def _result(
+    key: dg.AssetKey,
+    name: str,
+    *,
+    passed: bool,
+    why: str,
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.WARN,
+) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=passed,
-        asset_key=keys.samples(kind),
+        asset_key=key,
         check_name=name,
         metadata={"what was seen": why},
-        severity=dg.AssetCheckSeverity.ERROR if name == "measured" else dg.AssetCheckSeverity.WARN,
+        severity=severity,
     )

@@ -8,9 +8,11 @@ from pathlib import Path
 import dagster as dg
 import psutil
 
-from devperf_pipeline.defs import keys
+from devperf_pipeline.defs.graph import graph
+from devperf_pipeline.defs.keys import Keys
 from devperf_pipeline.defs.measuring import CLI_TAG
 from devperf_pipeline.errors import MeasurementError
+from devperf_pipeline.model import Stack
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.private_folders import make_folder
 
@@ -61,16 +63,10 @@ def _is_its_process(pid: int, run_created: float) -> bool:
 
 
 def run_baseline(
-    job: dg.JobDefinition,
-    folders: Folders,
-    *,
-    stack: str,
-    profile: str,
-    services: tuple[str, ...],
-    seconds: float,
+    folders: Folders, stack: Stack, *, profile: str, services: tuple[str, ...], seconds: float
 ) -> None:
     """
-    Measure, derive, render: the job `baseline` of `definitions.py`, in this process, visible in the UI.
+    Measure, derive, render: the job of the stack's own graph, in this process, visible in the UI.
 
     Raises:
         MeasurementError: the run failed; the message is the one of the step.
@@ -78,17 +74,16 @@ def run_baseline(
 
     """
     prepare_home(folders)
+    keys = Keys(stack)
     with dg.DagsterInstance.get() as instance, warnings.catch_warnings():
         fail_dead_runs(instance)
-        measured = {"profile": profile, "stack": stack, "seconds": seconds, "services": list(services)}
         try:
-            job.execute_in_process(
+            graph(stack, folders).resolve_job_def(keys.job).execute_in_process(
                 instance=instance,
-                asset_selection=keys.selection(services or keys.SERVICES),
+                asset_selection=keys.selection(services or [service.name for service in stack.services]),
                 run_config={
-                    "ops": {"measure": {"config": measured}},
+                    "ops": {keys.step: {"config": {"profile": profile, "seconds": seconds}}},
                     "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-                    "resources": {"project": {"config": {"root": str(folders.root)}}},
                 },
                 tags={CLI_TAG: str(os.getpid()), REPOSITORY_TAG: f"__repository__@{LOCATION}"},
             )

@@ -1,157 +1,106 @@
-"""
-What is Dagster told of a run?
+"""What is Dagster told of a run that has measured?"""
 
-An asset is about a kind of service. A stack may have several APIs whose routes it names: they are told of together, each
-by its name.
-"""
-
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
-from devperf_pipeline.defs import checks, keys
-from devperf_pipeline.measure.tally import Count, Tally
-from devperf_pipeline.model import Baseline, Stack, Stage
-from devperf_pipeline.report.service_pages import service_panel, service_rows
-from devperf_pipeline.report.stage_pages import Page, page
+from devperf_pipeline.defs import checks
+from devperf_pipeline.defs.keys import Keys
+from devperf_pipeline.measure.tally import Tally
+from devperf_pipeline.model import Baseline, Service, Stage
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline.store import warehouse
 
-if TYPE_CHECKING:
-    from devperf_pipeline.store.warehouse import Connection
+SAME_MACHINE = ("cpu_model", "cpu_cores", "memory_bytes", "os", "kernel", "architecture")
+"""What makes another machine of this one; its clock or its load does not."""
+
+FILES: dict[Stage, str] = {
+    "samples": "samples.parquet",
+    "load_tests": "samples.parquet",
+    "resources": "resources.parquet",
+    "tools": "stated.parquet",
+}
+"""Where in a baseline's folder a stage is kept."""
 
 
 def results(
-    wanted: AbstractSet[dg.AssetKey], folders: Folders, stack: Stack, baseline: Baseline, tally: Tally
+    wanted: AbstractSet[dg.AssetKey], keys: Keys, folders: Folders, baseline: Baseline, tally: Tally
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
-    """
-    Materialisations with tables and pictures, and checks, of the assets that are wanted.
-
-    Raises:
-        StoreError: the warehouse cannot answer.
-
-    """
-    if keys.INFRASTRUCTURE in wanted:
-        yield dg.MaterializeResult(asset_key=keys.INFRASTRUCTURE, metadata=_infrastructure(baseline))
-    asked = [kind for kind in keys.SERVICES if keys.samples(kind) in wanted]
-    there = {service.kind for service in stack.services}
-    con = warehouse.connect(folders)
-    try:
-        for kind in asked:
-            if kind in there or there.isdisjoint(asked):
-                yield from _samples(con, folders, stack, baseline, tally, kind=kind)
-            # Otherwise: whoever asks for everything means all that the stack has.
-        for stage, counts in tally.stages.items():
-            for kind in keys.STAGES[stage]:
-                made = [service for service in keys.members(kind, stack) if counts[service]]
-                if made and keys.made(stage, kind) in wanted:
-                    yield _staged(con, baseline, stage, kind, {service: counts[service] for service in made})
-    finally:
-        con.close()
-    if keys.BASELINE in wanted:
+    """Materialisations of what was measured, of the assets that are wanted, and a failed check of what could not be."""
+    version = dg.DataVersion(baseline.id)
+    folder = baseline_folder(folders, baseline.id)
+    if keys.infrastructure in wanted:
         yield dg.MaterializeResult(
-            asset_key=keys.BASELINE,
-            metadata={
-                "baseline": baseline.id,
-                "profile": baseline.profile,
-                "measured": ", ".join(name for name, state in baseline.states.items() if state == "measured")
-                or "nothing",
-                "dagster/row_count": sum(count.total for count in tally.services.values()),
-                **{f"not measured: {service}": why for service, why in baseline.reasons.items()},
-            },
+            asset_key=keys.infrastructure,
+            metadata=_infrastructure(baseline) | {"dagster/uri": (folder / "baseline.json").as_uri()},
+            data_version=_infrastructure_version(baseline, keys.stack.services),
         )
-
-
-def _samples(
-    con: "Connection", folders: Folders, stack: Stack, baseline: Baseline, tally: Tally, *, kind: str
-) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
-    """The samples of one kind: materialised where any of its services was measured, with what they show, and checked."""
-    counts: dict[str, Count] = {}
-    missing: dict[str, str] = {}
-    for service in keys.members(kind, stack):
-        state = baseline.states.get(service)
-        if state == "measured" and service in tally.services:
-            counts[service] = tally.services[service]
-        elif state:
+    rows = 0
+    for stage, service in keys.steps():
+        key = keys.made(stage, service)
+        if key not in wanted:
+            continue
+        of = tally.services.get(service) if stage == "samples" else None
+        if stage == "samples" and (of is None or baseline.states.get(service) != "measured"):
             # One that was given up has samples of some rounds; these are kept, and are no newer measurement of it.
-            missing[service] = baseline.reasons.get(service, f"{service} has nothing that could be asked.")
-        elif kind not in {one.kind for one in stack.services}:
-            missing[service] = f"{service} is not in the stack {stack.name!r} ({stack.path})."
-    if not counts:
-        yield from checks.not_measured(kind, missing)
-        return
-    rows = {service: service_rows(con, baseline.id, service) for service in counts}
-    panels = {service: service_panel(con, baseline.id, service) for service in counts}
-    trends = {service: _trend(rows[service]) for service in counts}
-    yield dg.MaterializeResult(
-        asset_key=keys.samples(kind),
-        metadata={
-            "dagster/row_count": sum(count.total for count in counts.values()),
-            "dagster/uri": (folders.samples / f"baseline_id={baseline.id}" / "samples.parquet").as_uri(),
-            "percentiles": dg.MetadataValue.table(_records(rows)),
-            "latency": dg.MetadataValue.md(_named(panels)),
-            **_drawn(trends),
-        },
-        check_results=list(checks.judged(kind, counts, missing)),
-    )
+            yield checks.measured(key, passed=False, why=_why_not(keys, baseline, service))
+            continue
+        count = of.total if of else tally.stages.get(stage, {}).get(service, 0)
+        if not count:
+            continue
+        rows += count
+        seen = f"{count:,} calls in {len(of.calls)} benchmarks" if of else ""
+        yield dg.MaterializeResult(
+            asset_key=key,
+            metadata={
+                "dagster/row_count": count,
+                "dagster/uri": (folder / FILES[stage]).as_uri(),
+                "baseline": baseline.id,
+                **({"benchmarks": len(of.calls)} if of else {}),
+            },
+            check_results=[
+                checks.measured(
+                    key, passed=True, why=". ".join([seen, *filter(None, [baseline.reasons.get(service)])])
+                )
+            ]
+            if of
+            else [],
+            data_version=version,
+        )
+    if keys.baseline in wanted:
+        yield hub(keys, folders, baseline, rows)
 
 
-def _staged(
-    con: "Connection", baseline: Baseline, stage: Stage, kind: str, counts: Mapping[str, int]
-) -> dg.MaterializeResult[Any]:
-    """What another stage made of the services of one kind: what the page of a load test, of resources or of tools has."""
-    pages: dict[str, Page] = {service: page(con, baseline.id, stage, service) for service in counts}
-    records = _records({service: shown.rows for service, shown in pages.items()})
-    panels = {service: shown.panel for service, shown in pages.items() if shown.panel}
+def hub(keys: Keys, folders: Folders, baseline: Baseline, rows: int) -> dg.MaterializeResult[Any]:
+    """The baseline itself: what was measured together, and what was not and why."""
     return dg.MaterializeResult(
-        asset_key=keys.made(stage, kind),
+        asset_key=keys.baseline,
         metadata={
-            "dagster/row_count": sum(counts.values()),
-            **({"measured": dg.MetadataValue.table(records)} if records else {}),
-            **({"shown": dg.MetadataValue.md(_named(panels, of=len(counts)))} if panels else {}),
-            **_drawn({service: shown.trend for service, shown in pages.items()}),
+            "baseline": baseline.id,
+            "profile": baseline.profile,
+            "measured": ", ".join(name for name, state in baseline.states.items() if state == "measured")
+            or "nothing",
+            "dagster/row_count": rows,
+            "dagster/uri": baseline_folder(folders, baseline.id).as_uri(),
+            **{f"not measured: {service}": why for service, why in baseline.reasons.items()},
         },
+        data_version=dg.DataVersion(baseline.id),
     )
 
 
-def _named(panels: Mapping[str, str], *, of: int | None = None) -> str:
-    """Panels below each other, each under the name of its service where the asset is `of` several."""
-    several = (of or len(panels)) > 1
-    return "\n\n".join(f"**{service}**\n\n{panel}" if several else panel for service, panel in panels.items())
+def baseline_folder(folders: Folders, baseline_id: str) -> Path:
+    """Where the files of a finished baseline are."""
+    return folders.samples / f"baseline_id={baseline_id}"
 
 
-def _records(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dg.TableRecord]:
-    """The lines of all services in one table; with a column for their names where there are several."""
-    return [
-        dg.TableRecord({**({"service": service} if len(rows) > 1 else {}), **row})
-        for service, those in rows.items()
-        for row in those
-    ]
-
-
-def _drawn(trends: Mapping[str, Mapping[str, float]]) -> dict[str, dg.FloatMetadataValue]:
-    """The numbers that Dagster draws over time, named by their service where there are several."""
-    write: Callable[[str, str], str] = (
-        (lambda service, name: f"{service}: {name}") if len(trends) > 1 else (lambda _, name: name)
-    )
-    return {
-        write(service, name): dg.MetadataValue.float(value)
-        for service, trend in trends.items()
-        for name, value in trend.items()
-    }
-
-
-def _trend(rows: Sequence[Mapping[str, object]]) -> dict[str, float]:
-    """The few numbers that Dagster draws over time: p50 and p95 of the engine's rows with one user, in milliseconds."""
-    return {
-        f"{quantile} ms, {row['operation']}": float(row[f"{quantile} ms"])  # type: ignore[arg-type]
-        for row in rows
-        if row["instrument"] == "engine" and row["users"] == 1
-        for quantile in ("p50", "p95")
-        if row.get(f"{quantile} ms") is not None
-    }
+def _why_not(keys: Keys, baseline: Baseline, service: str) -> str:
+    if service in baseline.states:
+        return baseline.reasons.get(service, f"{service} has nothing that could be asked.")
+    return f"{service} is not in the stack {keys.stack.name!r} ({keys.stack.path}) any more."
 
 
 def _infrastructure(baseline: Baseline) -> dict[str, Any]:
@@ -168,5 +117,15 @@ def _infrastructure(baseline: Baseline) -> dict[str, Any]:
     ]
     return {
         "services": dg.MetadataValue.table(services) if services else "no service answered",
+        "dagster/row_count": len(services),
         **{f"host: {key}": value for key, value in baseline.host.items()},
     }
+
+
+def _infrastructure_version(baseline: Baseline, services: tuple[Service, ...]) -> dg.DataVersion:
+    """The same as long as the machine and the settings of all services are: samples of others are no older then."""
+    told = [
+        {key: value for key, value in baseline.host.items() if key in SAME_MACHINE},
+        [[one.name, one.kind, dict(one.settings), one.routes] for one in services],
+    ]
+    return dg.DataVersion(hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16])

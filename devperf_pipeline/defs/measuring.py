@@ -12,26 +12,27 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import Enum
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from devperf_pipeline.defs import checks, keys, secret_check
-from devperf_pipeline.defs.materialisations import results
-from devperf_pipeline.defs.project import Project
-from devperf_pipeline.defs.reports import report_metadata
-from devperf_pipeline.errors import ConfigurationError, DevperfError, StoreError
+from devperf_pipeline.defs import checks, secret_check
+from devperf_pipeline.defs.assets import FRESH, MEASURED, RENEWED, service_tags, spec
+from devperf_pipeline.defs.keys import STAGES, Keys
+from devperf_pipeline.defs.materialisations import hub, results
+from devperf_pipeline.errors import DevperfError, StoreError
 from devperf_pipeline.local import lifecycle
 from devperf_pipeline.local.lifecycle import standing
 from devperf_pipeline.measure.interrupts import interrupted_once
 from devperf_pipeline.measure.lock import only_one
 from devperf_pipeline.measure.plan import PROFILES
 from devperf_pipeline.measure.progress import Progress
-from devperf_pipeline.measure.run import RunOptions, measure, options_of
+from devperf_pipeline.measure.run import measure, options_of
 from devperf_pipeline.measure.run_context import Cancelled
 from devperf_pipeline.measure.tally import Tally
-from devperf_pipeline.model import Stack, Stage
-from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.model import Stage
+from devperf_pipeline.services import CATALOGUE, title_of
 from devperf_pipeline.stack.credentials import Reader
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.host import host_facts
@@ -42,6 +43,9 @@ from devperf_pipeline.store.samples import SampleStore
 
 CLI_TAG = "devperf/pid"
 """Runs of the command line carry its process id: their progress goes to its terminal, and a dead one is noticed."""
+
+POOL = "measuring"
+"""`dagster.yaml` lets one run of it be under way: the UI shows what a run waits for. The lock file holds beyond that."""
 
 TELL_EVERY_S = 15.0
 
@@ -55,42 +59,13 @@ class ProfileName(Enum):
 
 
 class MeasureConfig(dg.Config):
-    """What to measure, and for how long."""
+    """For how long to measure what is selected."""
 
     profile: ProfileName = Field(
         default=ProfileName.quick,
         description="; ".join(f"{profile.name}: {profile.about}" for profile in PROFILES.values()),
     )
     seconds: float = Field(default=0, ge=0, description="Seconds of each round; 0 takes the profile's.")
-    services: list[str] = Field(
-        default=[], description="Only these of the selected services; empty: all of them."
-    )
-    stack: str = Field(default="local", description="The stack file to measure, by its name in stacks/.")
-
-    def options(self, selected: Mapping[Stage, tuple[str, ...]], stack: Stack) -> RunOptions:
-        """
-        The same in the words of `measure/`: of the kinds that are selected, the services that the stack has.
-
-        Raises:
-            ConfigurationError: one of the services is not in the stack.
-
-        """
-        there = [service.name for service in stack.services]
-        for name in self.services:
-            if name not in there:
-                raise ConfigurationError(
-                    f"services expects names of {', '.join(there)} (from {stack.path}). Found {name!r}."
-                )
-        stages: dict[Stage, tuple[str, ...]] = {
-            stage: tuple(
-                name
-                for kind in those
-                for name in keys.members(kind, stack)
-                if not self.services or name in self.services
-            )
-            for stage, those in selected.items()
-        }
-        return options_of(self.profile.value, stages, self.seconds)
 
 
 ABOUT: Mapping[Stage, str] = {
@@ -101,54 +76,106 @@ ABOUT: Mapping[Stage, str] = {
 }
 
 
-def _specs() -> Iterator[dg.AssetSpec]:
-    yield dg.AssetSpec(
-        keys.INFRASTRUCTURE,
-        skippable=True,
-        group_name="stack",
+def _specs(keys: Keys) -> Iterator[dg.AssetSpec]:
+    yield spec(
+        keys.infrastructure,
+        group=f"{keys.prefix}/stack",
         kinds={"toml"},
-        description="The machine, and what each running service says of its version and settings.",
+        code_version=MEASURED,
+        skippable=True,
+        description=f"The machine, and what each service of {keys.stack.path.name} says of its version and settings.",
     )
-    for stage, services in keys.STAGES.items():
-        for service in services:
-            kind = CATALOGUE[service]
-            yield dg.AssetSpec(
-                keys.made(stage, service),
-                skippable=True,
-                group_name=stage,
-                deps=[keys.INFRASTRUCTURE],
-                kinds={kind.icon, "parquet"} if kind.icon else {"parquet"},
-                tags={"devperf/service": kind.name, "devperf/role": kind.role},
-                description=ABOUT[stage].format(kind.title),
-            )
-    yield dg.AssetSpec(
-        keys.BASELINE,
-        group_name="baseline",
-        deps=[keys.made(stage, service) for stage, those in keys.STAGES.items() for service in those],
+    for stage, name in keys.steps():
+        service = keys.stack.service(name)
+        icon = CATALOGUE[service.kind].icon
+        yield spec(
+            keys.made(stage, name),
+            group=f"{keys.prefix}/{stage}",
+            deps=[keys.infrastructure],
+            kinds={icon, "parquet"} if icon else {"parquet"},
+            tags=service_tags(service),
+            code_version=MEASURED,
+            skippable=True,
+            description=ABOUT[stage].format(title_of(name)),
+        )
+    yield spec(
+        keys.baseline,
+        group=f"{keys.prefix}/baseline",
+        deps=keys.all_made(),
         kinds={"parquet"},
+        code_version=MEASURED,
+        automation_condition=RENEWED,
+        freshness_policy=FRESH,
         description="One run: everything that was measured together, and what was skipped or failed, and why.",
     )
 
 
-@dg.multi_asset(
-    name="measure",
-    can_subset=True,
-    specs=list(_specs()),
-    check_specs=[spec for service in keys.SERVICES for spec in checks.specs(service)],
-)
-def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project: Project) -> Iterator[object]:
-    """Measure the selected services in one run, rounds interleaved, one run at a time on this machine."""
-    folders = project.folders
-    selected: dict[Stage, tuple[str, ...]] = {
-        stage: tuple(kind for kind in those if keys.made(stage, kind) in context.selected_asset_keys)
-        for stage, those in keys.STAGES.items()
-    }
-    if not context.selected_asset_keys:
-        raise dg.Failure(
-            description="Expected assets to measure, found checks alone. They are made of samples while these are "
-            "measured: materialise samples/<service>.",
-            allow_retries=False,
-        )
+def measuring(keys: Keys, folders: Folders) -> dg.AssetsDefinition:
+    """The one step that measures: any subset of the stack's services, rounds interleaved. It writes Parquet alone."""
+
+    @dg.multi_asset(
+        name=keys.step,
+        can_subset=True,
+        specs=list(_specs(keys)),
+        check_specs=[checks.measured_spec(keys.made("samples", name)) for name in keys.services("samples")],
+        pool=POOL,
+    )
+    def measure_stack(context: dg.AssetExecutionContext, config: MeasureConfig) -> Iterator[Any]:
+        """Measure the selected services in one run, rounds interleaved, one run at a time on this machine."""
+        stages: dict[Stage, tuple[str, ...]] = {
+            stage: tuple(
+                name for name in keys.services(stage) if keys.made(stage, name) in context.selected_asset_keys
+            )
+            for stage in STAGES
+        }
+        if any(stages.values()):
+            yield from _measured(context, config, keys, folders, stages)
+        elif keys.baseline in context.selected_asset_keys:
+            yield _gathered(context, keys, folders)
+        else:
+            raise _nothing(keys)
+
+    return measure_stack
+
+
+def _nothing(keys: Keys) -> dg.Failure:
+    return dg.Failure(
+        "Expected something to measure, found none: a baseline, its infrastructure and its checks are made while samples "
+        f"are measured. Materialise {keys.stack.name}/samples/<service>.",
+        allow_retries=False,
+    )
+
+
+def _gathered(context: dg.AssetExecutionContext, keys: Keys, folders: Folders) -> dg.MaterializeResult[Any]:
+    """The newest baseline on disk, where a run has measured it without this asset; nothing is measured for it."""
+    finished = [one for one in SampleStore(folders).finished() if one.stack == keys.stack.name]
+    event = context.instance.get_latest_materialization_event(keys.baseline)
+    if not finished or _baseline_of(event) == finished[-1].id:
+        raise _nothing(keys)
+    rows, by = 0, None
+    for key in keys.all_made():
+        event = context.instance.get_latest_materialization_event(key)
+        if event and event.asset_materialization and _baseline_of(event) == finished[-1].id:
+            rows += int(str(event.asset_materialization.metadata["dagster/row_count"].value))
+            by = event.run_id
+    secret_check.was_measured_by(context.run.run_id, by)
+    return hub(keys, folders, finished[-1], rows)
+
+
+def _baseline_of(event: dg.EventLogEntry | None) -> str | None:
+    if event is None or event.asset_materialization is None:
+        return None
+    told = event.asset_materialization.metadata.get("baseline")
+    return str(told.value) if told else None
+
+
+def _measured(
+    context: dg.AssetExecutionContext,
+    config: MeasureConfig,
+    keys: Keys,
+    folders: Folders,
+    stages: Mapping[Stage, tuple[str, ...]],
+) -> Iterator[Any]:
     store = SampleStore(folders)
     tally = Tally(store)
     say = context.log.info if CLI_TAG not in context.run.tags else _to_terminal
@@ -166,8 +193,8 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
             with only_one(cancelled=cancelled), _kept_when_interrupted(folders, store, say):
                 for message in store.recover():
                     say(message)
-                described = load_stack(config.stack, folders, CATALOGUE)
-                options = config.options(selected, described)
+                options = options_of(config.profile.value, stages, config.seconds)
+                described = load_stack(str(keys.stack.path), folders, CATALOGUE)
                 reader = Reader(described)
                 with standing(described, folders, say, only=options.services) as stack:
                     roots = {
@@ -200,23 +227,8 @@ def measuring(context: dg.AssetExecutionContext, config: MeasureConfig, project:
                     )
     except DevperfError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
-
-    try:
-        with _told_when_cut_short(context, folders, cancelled):
-            for problem in warehouse.build(folders).set_aside:
-                say(problem)
-            yield from results(context.selected_asset_keys, folders, stack, baseline, tally)
-            if context.run.asset_selection and keys.REPORT not in context.run.asset_selection:
-                # Whoever measures one service alone wants it in the report; nobody else in this run will render it.
-                context.log_event(dg.AssetMaterialization(keys.REPORT, metadata=report_metadata(folders)))
-    except DevperfError as error:
-        folder = folders.samples / f"baseline_id={baseline.id}"
-        raise dg.Failure(
-            description=f"The baseline {baseline.id} is measured and its samples are safe in {folder}, but they could "
-            f"not be shown. {error}",
-            allow_retries=False,
-        ) from error
-    if keys.BASELINE not in context.selected_asset_keys:
+    yield from results(context.selected_asset_keys, keys, folders, baseline, tally)
+    if keys.baseline not in context.selected_asset_keys:
         # Otherwise the check of the baseline looks, when the report is there too.
         found = secret_check.found_in(context.instance, context.run, folders)
         if found:

@@ -4,15 +4,14 @@ Did a secret get into anything that a run wrote?
 The measuring step leaves what it used in this process's memory, never on disk; every step of a run is in one process.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from devperf_pipeline.defs import keys
-from devperf_pipeline.defs.project import Project
+from devperf_pipeline.defs.keys import Keys
 from devperf_pipeline.errors import DevperfError
 from devperf_pipeline.model import Baseline
 from devperf_pipeline.stack.folders import Folders
@@ -34,6 +33,7 @@ class Used:
 
 
 _used: dict[str, Callable[[], Used | None]] = {}
+_measured_by: dict[str, str | None] = {}
 
 
 def remember(run_id: str, used: Callable[[], Used | None]) -> None:
@@ -41,45 +41,73 @@ def remember(run_id: str, used: Callable[[], Used | None]) -> None:
     _used[run_id] = used
 
 
-@dg.multi_asset_check(
-    name=CHECK,
-    specs=[
-        dg.AssetCheckSpec(
-            CHECK,
-            asset=keys.BASELINE,
-            additional_deps=[keys.REPORT],
-            description="No password or token that the run used is in its logs, events, samples, tables, reports "
-            "or on a command line, however it is spelled.",
+def was_measured_by(run_id: str, by: str | None) -> None:
+    """Say which run has measured the baseline of a run that measures nothing itself; None: nobody knows."""
+    _measured_by[run_id] = by
+
+
+def no_secret_leaked(keys: Keys, folders: Folders) -> dg.AssetChecksDefinition:
+    """The check of a stack's baseline, when the report is there too."""
+
+    @dg.multi_asset_check(
+        name=f"{keys.prefix}_{CHECK}",
+        specs=[
+            dg.AssetCheckSpec(
+                CHECK,
+                asset=keys.baseline,
+                additional_deps=[keys.report],
+                description="No password or token that the run used is in its logs, events, samples, tables, reports "
+                "or on a command line, however it is spelled.",
+            )
+        ],
+    )
+    def look(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        """Look for every secret of the run in everything that it wrote; one that is found fails the run."""
+        run = context.run
+        if run.run_id in _measured_by:
+            passed, why = _of_the_run_before(context.instance, _measured_by.pop(run.run_id))
+            yield _result(keys, passed=passed, told={"what was seen": why})
+            return
+        used = _used[run.run_id]() if run.run_id in _used else None
+        if used is None:
+            raise dg.Failure(
+                "The secrets of a run are known while it measures, and this run has not measured. "
+                f"Materialise {keys.stack.name}/samples/<service> together with the baseline.",
+                allow_retries=False,
+            )
+        found = found_in(context.instance, run, folders)
+        why = told(found) if found else f"{len(used.secrets.sought)} secrets sought, none found"
+        yield _result(keys, passed=not found, told={"what was seen": why, **used.secrets.unsought})
+        if found:
+            raise failure(found)
+
+    return look
+
+
+def _of_the_run_before(instance: dg.DagsterInstance, by: str | None) -> tuple[bool, str]:
+    """What is known of a baseline that another run measured, which searched all that it wrote before it ended."""
+    run = instance.get_run_by_id(by) if by else None
+    if run is None:
+        return (
+            False,
+            "It was measured by a run that is not known here, so nobody knows its secrets: measure again.",
         )
-    ],
-)
-def no_secret_leaked(
-    context: dg.AssetCheckExecutionContext, project: Project
-) -> Iterator[dg.AssetCheckResult]:
-    """Look for every secret of the run in everything that it wrote; one that is found fails the run."""
-    run = context.run
-    used = _used[run.run_id]() if run.run_id in _used else None
-    if used is None:
-        raise dg.Failure(
-            "The secrets of a run are known while it measures, and this run has not measured. "
-            "Materialise the samples together with the baseline.",
-            allow_retries=False,
-        )
-    found = found_in(context.instance, run, project.folders)
-    yield dg.AssetCheckResult(
-        passed=not found,
-        asset_key=keys.BASELINE,
+    passed = run.status is dg.DagsterRunStatus.SUCCESS
+    how = "and found none of its secrets" if passed else f"and ended as {run.status.value}: see what it says"
+    return (
+        passed,
+        f"The run {run.run_id} measured it, searched its samples, logs and events, {how}. What follows from it is made of those samples alone.",
+    )
+
+
+def _result(keys: Keys, *, passed: bool, told: Mapping[str, str]) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        passed=passed,
+        asset_key=keys.baseline,
         check_name=CHECK,
         severity=dg.AssetCheckSeverity.ERROR,
-        metadata={
-            "what was seen": told(found)
-            if found
-            else f"{len(used.secrets.sought)} secrets sought, none found",
-            **used.secrets.unsought,
-        },
+        metadata=dict(told),
     )
-    if found:
-        raise failure(found)
 
 
 def found_in(instance: dg.DagsterInstance, run: dg.DagsterRun, folders: Folders) -> list[Leak]:

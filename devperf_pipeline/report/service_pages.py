@@ -1,46 +1,134 @@
-"""What does Dagster show of a service on its asset's page?"""
+"""What does Dagster show of a service, of what changed, of what was found and of a report?"""
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from devperf_pipeline.model import Stage
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report import table_cells
 from devperf_pipeline.report.chart_style import inline
 from devperf_pipeline.report.charts import latency_curve, overview
-from devperf_pipeline.report.comparison_charts import history, sweep
+from devperf_pipeline.report.comparison_charts import history
 from devperf_pipeline.report.markdown import sentence
-from devperf_pipeline.report.queries import asked, curves, picture
-from devperf_pipeline.report.report_data import Part
-from devperf_pipeline.report.section import Table, columns
-from devperf_pipeline.report.sections import load_tests, resources
+from devperf_pipeline.report.section import Block, Chart, Lines, Section, Table
+from devperf_pipeline.report.sections import changes, findings
 from devperf_pipeline.report.sections import overview as glance
+from devperf_pipeline.report.stage_pages import Page, page, rounds
 
 if TYPE_CHECKING:
-    from devperf_pipeline.report.model import Report as Picture
-    from devperf_pipeline.store.warehouse import Connection
+    from devperf_pipeline.report.model import Report
+    from devperf_pipeline.report.report_data import Part
 
 
-def service_panel(con: "Connection", baseline_id: str | None, service: str) -> str:
+def service_pages(view: "Report") -> dict[str, dict[Stage, Page]]:
     """
-    A sentence, the chart as an inline picture and what does not count, as Markdown for a dialog 520 pixels wide.
+    What the page of each service's percentiles has: of each stage that anybody measured what its last baseline found.
 
-    It stands beside one materialisation, so it shows what that baseline measured and nothing older.
+    Numbers that are drawn over time are there only where the newest baseline has measured them.
     """
-    part = _part(con, baseline_id, service)
+    pages: dict[str, dict[Stage, Page]] = {}
+    for row in view.asked("report_last_measured"):
+        service, stage, baseline_id = row["service"], row["stage"], row["baseline_id"]
+        made = (
+            _samples(view, service, baseline_id)
+            if stage == "samples"
+            else page(view, baseline_id, stage, service)
+        )
+        new = baseline_id == view.run.baseline_id
+        pages.setdefault(service, {})[stage] = (
+            made if new else replace(made, trend={}, note=f"measured in {baseline_id}")
+        )
+    return pages
+
+
+def _samples(view: "Report", service: str, baseline_id: str) -> Page:
+    """A sentence, the chart as an inline picture and what does not count, for a dialog 520 pixels wide."""
+    part = view.part(service)
     if part is None:
-        return f"**{show.cell(service)}** has no measurement yet."
-    if not part.new:
-        return sentence("about", part)
-    part = replace(part, rows=part.new)
+        return Page()
+    last = replace(part, rows=[row for row in part.rows if row.baseline_id == baseline_id])
     parts = [sentence("about", part)]
-    chart = latency_curve(part, curves(con, part), small=True)
+    chart = latency_curve(last, view.curves(last), small=True)
     if chart:
         parts.append(inline(f"Percentile curves of {show.cell(part.title)}", chart))
-    notes = [f"- {note}" for note in table_cells.readings(part, 0).notes]
+    notes = [f"- {note}" for note in table_cells.readings(last, 0).notes]
     if notes:
         parts.append("\n".join(["Does not count:", "", *notes]))
-    return "\n\n".join(parts)
+    parts.append(markdown(rounds(view, baseline_id, service)))
+    return Page(
+        rows=table_cells.records(last.rows), trend=_trend(part), panel="\n\n".join(filter(None, parts))
+    )
+
+
+def _trend(part: "Part") -> dict[str, float]:
+    """The few numbers that are drawn over time: percentiles of the engine's valid rows with one user, in milliseconds."""
+    return {
+        f"{quantile} ms, {show.plain(row.title, 60)}": float(show.number(value / 1e6))
+        for row in part.new
+        if row.instrument == "engine" and row.users == 1 and row.valid and not row.is_floor
+        for quantile, value in (
+            ("p50", row.p50_ns),
+            ("p95", row.trusted_p95_ns),
+            ("p99", row.trusted_p99_ns),
+        )
+        if value is not None
+    }
+
+
+def comparison_page(view: "Report") -> Page:
+    """What changed since the reference, the stack's baselines, and how p50 went over them."""
+    found = view.changes
+    chart = history(view.history, small=True)
+    baselines = [
+        f"{show.cell(row['baseline_id'])}: {show.moment(row['began_at_ns'])}, {show.cell(row['profile'])}, "
+        f"{show.cell(row['state'])}, {show.count(row['samples'])} calls, {show.count(row['invalid'])} of "
+        f"{show.count(row['benchmarks'])} benchmarks do not count"
+        for row in view.baselines
+    ]
+    return Page(
+        rows=[
+            {
+                "service": one.service,
+                "operation": show.plain(one.title, 60),
+                "benchmark": one.benchmark,
+                "metric": one.metric,
+                "ratio": None if one.verdict.ratio is None else float(show.number(one.verdict.ratio)),
+                "verdict": one.verdict.word,
+            }
+            for one in (found.rows if found else ())
+            if one.verdict.word in {"slower", "faster"}
+        ],
+        panel=markdown(
+            *changes.changed(view, found).blocks,
+            *([Chart("p50 over baselines", "history", chart)] if chart else []),
+            "Medians of one user, the quickest and the slowest operation of each service:",
+            Lines(glance.headline(view)),
+            "Baselines:",
+            Lines(baselines),
+        ),
+    )
+
+
+def findings_page(view: "Report") -> Page:
+    """The bottlenecks and costs that are open, and all that was searched for."""
+    section = findings.found(view, view.findings) or Section("", ["Nothing could be searched for."])
+    return Page(
+        rows=[
+            {
+                "finding": show.plain(one.title, 80),
+                "kind": one.kind,
+                "service": one.service,
+                "operation": show.plain(one.operation, 60),
+                "users": one.users,
+                "costs ms a call": float(show.number(one.impact_ns / 1e6)),
+                "status": one.status,
+                "remedy": show.plain(one.remedy, 200),
+            }
+            for one in view.findings
+            if one.status in {"open", "improved", "optimised"}
+        ],
+        panel=markdown(*section.blocks),
+    )
 
 
 def report_panel(report: str) -> str:
@@ -48,102 +136,26 @@ def report_panel(report: str) -> str:
     return "\n".join(line for line in report.splitlines() if not line.startswith("!["))
 
 
-def report_picture(con: "Connection", baseline_id: str | None) -> str:
+def report_picture(view: "Report") -> str:
     """Every operation of every service at one user, as an inline picture for the same dialog."""
-    chart = overview(picture(con, baseline_id).parts, small=True)
+    chart = overview(view.parts, small=True)
     return (
         inline("Latency of every operation, one user", chart) if chart else "Nothing valid was measured yet."
     )
 
 
-def table_panel(con: "Connection", table: str) -> str:
-    """
-    What the page of a table shows of its newest baseline: as a picture where there is one, or a table narrow enough for
-    a dialog.
-
-    Empty for a table of which there is nothing to see.
-    """
-    if not asked(con, "report_baseline", baseline_id=None, stack=None):
-        return "No baseline was measured yet."
-    return _PANELS[table](con, picture(con, None))
+def markdown(*blocks: Block | None) -> str:
+    """Blocks of a report as they are written for a dialog; pictures stand inside the text."""
+    return "\n\n".join(_block(block) for block in blocks if block)
 
 
-def _baselines(con: "Connection", view: "Picture") -> str:
-    return "\n".join(
-        f"- {show.cell(row['baseline_id'])}: {show.moment(row['began_at_ns'])}, {show.cell(row['profile'])}, "
-        f"{show.cell(row['state'])}, {show.count(row['samples'])} calls, {show.count(row['invalid'])} of "
-        f"{show.count(row['benchmarks'])} benchmarks do not count"
-        for row in asked(con, "report_baselines", baseline_id=view.run.baseline_id)
-    )
-
-
-def _percentiles(con: "Connection", view: "Picture") -> str:
-    medians = "\n".join(f"- {line}" for line in glance.headline(view))
-    chart = history(asked(con, "report_history", baseline_id=view.run.baseline_id), small=True)
-    return f"{medians}\n\n{inline('p50 over baselines', chart)}" if chart else medians
-
-
-def _load_tests(con: "Connection", view: "Picture") -> str:
-    chart = sweep(asked(con, "report_load_tests", baseline_id=view.run.baseline_id), small=True)
-    return inline("Throughput and p95, from one user to most", chart) if chart else ""
-
-
-def _knees(con: "Connection", view: "Picture") -> str:
-    knees = asked(con, "report_knees", baseline_id=view.run.baseline_id)
-    return "\n".join(f"- {load_tests.knee(view, one)}" for one in knees)
-
-
-def _resources(con: "Connection", view: "Picture") -> str:
-    idle = resources.at_rest(view, asked(con, "report_resources", baseline_id=view.run.baseline_id))
-    return f"At rest, medians over the readings:\n\n{_markdown(idle)}" if idle.rows else ""
-
-
-def _memory(con: "Connection", view: "Picture") -> str:
-    """What one more request under way costs, a line each service."""
-    return "\n".join(
-        f"- {show.cell(view.title_of(row['service']))}: {resources.slope(row)}; {show.prose(row['verdict'] or show.DASH)}"
-        for row in resources.best(asked(con, "report_memory", baseline_id=view.run.baseline_id))
-    )
-
-
-def _rounds(con: "Connection", view: "Picture") -> str:
-    """How many rounds each service has, how long they were, and how many do not count or were disturbed."""
-    head, rule = columns("service", "benchmarks", "rounds", "each", "do not count", "others were busy")
-    lines = [
-        [
-            show.cell(view.title_of(row["service"])),
-            *(show.count(row[name]) for name in ("benchmarks", "rounds")),
-            show.duration(round(row["elapsed_ns"])),
-            *(show.count(row[name]) for name in ("problems", "busy")),
-        ]
-        for row in asked(con, "report_rounds", baseline_id=view.run.baseline_id)
-    ]
-    return _markdown(Table(head, rule, lines))
-
-
-def _markdown(table: Table) -> str:
-    """A table as its lines are written."""
-    return "\n".join(f"| {' | '.join(line)} |" for line in (table.head, table.rule, *table.rows))
-
-
-_PANELS: Mapping[str, Callable[["Connection", "Picture"], str]] = {
-    "baselines": _baselines,
-    "rounds": _rounds,
-    "percentiles": _percentiles,
-    "load_tests": _load_tests,
-    "knees": _knees,
-    "resources": _resources,
-    "memory_per_request": _memory,
-}
-
-
-def service_rows(
-    con: "Connection", baseline_id: str | None, service: str
-) -> list[dict[str, str | int | float | None]]:
-    """What this baseline measured of one service, as the report has it, with few columns and rounded numbers."""
-    part = _part(con, baseline_id, service)
-    return table_cells.records(part.new) if part else []
-
-
-def _part(con: "Connection", baseline_id: str | None, service: str) -> Part | None:
-    return next((part for part in picture(con, baseline_id).parts if part.service == service), None)
+def _block(block: Block) -> str:
+    match block:
+        case Table():
+            return "\n".join(f"| {' | '.join(line)} |" for line in (block.head, block.rule, *block.rows))
+        case Lines():
+            return "\n".join(f"- {point}" for point in block.points)
+        case Chart():
+            return inline(block.about, block.svg)
+        case _:
+            return block

@@ -10,12 +10,11 @@ from devperf_pipeline.model import Stage
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report.chart_style import inline
 from devperf_pipeline.report.comparison_charts import sweep
-from devperf_pipeline.report.queries import asked, picture
+from devperf_pipeline.report.section import Table, columns
 from devperf_pipeline.report.sections import load_tests, resources
 
 if TYPE_CHECKING:
-    from devperf_pipeline.report.model import Report as Picture
-    from devperf_pipeline.store.warehouse import Connection
+    from devperf_pipeline.report.model import Report
 
 Cell = str | int | float | None
 
@@ -29,24 +28,39 @@ _KIB = 1 << 10
 class Page:
     """
     What stands on an asset's page: a table of few columns and numbers that sort, numbers that are drawn over time, and
-    Markdown for a dialog 520 pixels wide.
+    Markdown for a dialog 520 pixels wide. `note` says where all of it is of an older baseline.
     """
 
     rows: Sequence[Mapping[str, Cell]] = ()
     trend: Mapping[str, float] = field(default_factory=dict[str, float])
     panel: str = ""
+    note: str = ""
 
 
-def page(con: "Connection", baseline_id: str, stage: Stage, service: str) -> Page:
-    """The page of one stage's asset of a service; an empty one for the stage "samples", whose page is `panel.py`'s."""
+def page(view: "Report", baseline_id: str, stage: Stage, service: str) -> Page:
+    """What a baseline's stage made of a service; an empty page of "samples", whose page is `service_pages.py`'s."""
     make = {"load_tests": _load_tests, "resources": _resources, "tools": _tools}.get(stage)
-    return make(con, baseline_id, service) if make else Page()
+    return make(view, baseline_id, service) if make else Page()
 
 
-def _load_tests(con: "Connection", baseline_id: str, service: str) -> Page:
+def rounds(view: "Report", baseline_id: str, service: str) -> Table | None:
+    """How many rounds a service has, how long they were, and how many do not count or were disturbed."""
+    head, rule = columns("benchmarks", "rounds", "each", "do not count", "others were busy", words=0)
+    lines = [
+        [
+            *(show.count(row[name]) for name in ("benchmarks", "rounds")),
+            show.duration(round(row["elapsed_ns"])),
+            *(show.count(row[name]) for name in ("problems", "busy")),
+        ]
+        for row in _of(service, view.asked("report_rounds", baseline_id=baseline_id))
+    ]
+    return Table(head, rule, lines) if lines else None
+
+
+def _load_tests(view: "Report", baseline_id: str, service: str) -> Page:
     """The sweep of users as table and picture, and its knee."""
-    tests = _of(service, asked(con, "report_load_tests", baseline_id=baseline_id))
-    knees = _of(service, asked(con, "report_knees", baseline_id=baseline_id))
+    tests = _of(service, view.asked("report_load_tests", baseline_id=baseline_id))
+    knees = _of(service, view.asked("report_knees", baseline_id=baseline_id))
     rows: list[dict[str, Cell]] = [
         {
             "users": one["users"],
@@ -74,7 +88,6 @@ def _load_tests(con: "Connection", baseline_id: str, service: str) -> Page:
             trend["knee, users"] = float(one["knee_users"])
             trend["knee, calls/s"] = float(one["knee_throughput_per_s"])
     chart = sweep(tests, small=True)
-    view = picture(con, baseline_id)
     parts = [
         *([inline("Throughput and p95, from one user to most", chart)] if chart else []),
         *(
@@ -92,16 +105,16 @@ def _counts(one: Mapping[str, Any]) -> str:
     return "yes, but others used over 30 % of the cores" if one["busy_rounds"] else "yes"
 
 
-def _resources(con: "Connection", baseline_id: str, service: str) -> Page:
+def _resources(view: "Report", baseline_id: str, service: str) -> Page:
     """Medians of what its processes used: at rest and under its own loads, each node by itself; memory per request."""
     used = [
         row
-        for row in asked(con, "report_resources", baseline_id=baseline_id)
+        for row in view.asked("report_resources", baseline_id=baseline_id)
         if str(row["service"]).partition("/")[0] == service
         and (row["phase"] == "idle" or resources.is_own(row))
     ]
     used.sort(key=lambda row: (_PHASES.index(row["phase"]), row["service"], row["users"]))
-    held = resources.best(_of(service, asked(con, "report_memory", baseline_id=baseline_id)))
+    held = resources.best(_of(service, view.asked("report_memory", baseline_id=baseline_id)))
     rows: list[dict[str, Cell]] = [
         {
             "process tree": row["service"],
@@ -140,10 +153,9 @@ def _resources(con: "Connection", baseline_id: str, service: str) -> Page:
     return Page(rows=rows, trend=trend, panel=panel)
 
 
-def _tools(con: "Connection", baseline_id: str, service: str) -> Page:
+def _tools(view: "Report", baseline_id: str, service: str) -> Page:
     """Each run of a tool, and what it comes to beside the engine."""
-    view = picture(con, baseline_id)
-    runs = asked(con, "report_stated", baseline_id=baseline_id, service=service)
+    runs = view.asked("report_stated", baseline_id=baseline_id, service=service)
     rows = [_run(view, service, one) for one in runs]
     trend = {
         f"calls/s, {_title(view, service, one['operation'])}, {one['tool']}": float(one["throughput_per_s"])
@@ -153,7 +165,7 @@ def _tools(con: "Connection", baseline_id: str, service: str) -> Page:
     return Page(rows=rows, trend=trend)
 
 
-def _run(view: "Picture", service: str, one: Mapping[str, Any]) -> dict[str, Cell]:
+def _run(view: "Report", service: str, one: Mapping[str, Any]) -> dict[str, Cell]:
     return {
         "operation": _title(view, service, one["operation"]),
         "tool": one["tool"],
@@ -176,7 +188,7 @@ def _late(one: Mapping[str, Any]) -> str:
     )
 
 
-def _title(view: "Picture", service: str, operation: str) -> str:
+def _title(view: "Report", service: str, operation: str) -> str:
     return show.plain(TITLES.get(operation) or view.operation_of(service, operation), 60)
 
 

@@ -48,11 +48,12 @@ RESERVED = ("host", "others", "engine", "devperf", "total")
 """Rows that every table of resources has."""
 
 
-def load_stack(name_or_path: str, folders: Folders, kinds: Collection[str]) -> Stack:
+def load_stack(name_or_path: str, folders: Folders, kinds: Collection[str], *, secrets: bool = True) -> Stack:
     """
     Read a stack by its name (a file of `stacks/`) or by the path of its file.
 
-    `kinds` are those that can be measured: the catalogue of `services/`.
+    `kinds` are those that can be measured: the catalogue of `services/`. Without `secrets` the file is described as it
+    stands, and no variable of the environment has to be set.
 
     Raises:
         ConfigurationError: there is no such file, or something in it is not as it must be.
@@ -73,7 +74,7 @@ def load_stack(name_or_path: str, folders: Folders, kinds: Collection[str]) -> S
         )
     stack = checked(source, StackTable, found)
     services = tuple(
-        _service(source, name, table, managed=stack.managed, kinds=kinds)
+        _service(source, name, table, managed=stack.managed, kinds=kinds, secrets=secrets)
         for name, table in stack.services.items()
     )
     _check_needs(source, services)
@@ -129,7 +130,9 @@ def _read(path: Path) -> str:
         raise ConfigurationError(f"Expected to read {path}: {error.strerror}. Make it readable.") from error
 
 
-def _service(source: Source, name: str, table: Any, *, managed: bool, kinds: Collection[str]) -> Service:
+def _service(
+    source: Source, name: str, table: Any, *, managed: bool, kinds: Collection[str], secrets: bool
+) -> Service:
     keys = ("services", name)
     if not SERVICE_NAME.fullmatch(name):
         source.complain(keys, "a name of at most 40 lower-case letters, digits and _", repr(name))
@@ -160,13 +163,15 @@ def _service(source: Source, name: str, table: Any, *, managed: bool, kinds: Col
                 service,
                 addresses=(found.address,) if found.address else tuple(found.addresses),
                 database=found.database if isinstance(found.database, str) and found.database else None,
-                **_credentials(source, keys, found),
+                **_credentials(source, keys, found, secrets=secrets),
             )
         case _:
             return service
 
 
-def _credentials(source: Source, keys: tuple[str, ...], found: RunningService) -> dict[str, Any]:
+def _credentials(
+    source: Source, keys: tuple[str, ...], found: RunningService, *, secrets: bool
+) -> dict[str, Any]:
     """How the service is entered: what is written here or in the environment, and where the rest is kept."""
     kept = {
         name: VaultField(
@@ -177,7 +182,7 @@ def _credentials(source: Source, keys: tuple[str, ...], found: RunningService) -
     }
     username = found.username if isinstance(found.username, str) else ""
     password = found.password if isinstance(found.password, str) else ""
-    if isinstance(found.password, InEnvironment):
+    if secrets and isinstance(found.password, InEnvironment):
         variable = found.password.env
         if variable not in os.environ:
             expected = f"the environment variable {variable} to hold it"

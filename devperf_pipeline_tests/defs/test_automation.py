@@ -5,10 +5,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from devperf_pipeline.definitions import defs
 from devperf_pipeline.defs import automation
-from devperf_pipeline.defs.automation import changed_since, fingerprints, infrastructure_changed, weekly
-from devperf_pipeline.defs.project import Project
+from devperf_pipeline.defs.automation import changed, changed_since, fingerprints, weekly
+from devperf_pipeline.defs.graph import all_graphs
+from devperf_pipeline.defs.keys import Keys
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.stack_file import load_stack
@@ -81,14 +81,14 @@ class TestFingerprints:
 
 
 class TestSensor:
+    @pytest.fixture(autouse=True)
+    def _keys(self, folders: Folders) -> None:
+        """The stack as it was when the definitions were loaded."""
+        self.keys = Keys(load_stack("local", folders, CATALOGUE))
+
     def tick(self, folders: Folders, instance: dg.DagsterInstance, cursor: str | None) -> dg.SensorResult:
-        context = dg.build_sensor_context(
-            instance=instance,
-            cursor=cursor,
-            definitions=defs,
-            resources={"project": Project(root=str(folders.root))},
-        )
-        result = infrastructure_changed(context)
+        context = dg.build_sensor_context(instance=instance, cursor=cursor, definitions=all_graphs(folders))
+        result = changed(self.keys, folders)(context)
         assert isinstance(result, dg.SensorResult)
         return result
 
@@ -108,8 +108,13 @@ class TestSensor:
         assert second.run_requests
         [request] = second.run_requests
         selected = {key.to_user_string() for key in request.asset_selection or ()}
-        assert {"samples/redis", "baseline", "percentiles", "reports/baseline"} <= selected
-        assert "samples/mysql" not in selected
+        assert {
+            "local/samples/redis",
+            "local/baseline",
+            "local/percentiles/redis",
+            "local/report",
+        } <= selected
+        assert "local/samples/mysql" not in selected
         assert "nothing changed" in str(third.skip_reason)
 
     def test_change_waits_for_a_run_in_progress(
@@ -121,7 +126,7 @@ class TestSensor:
             first = self.tick(folders, instance, None)
             (folders.stacks / "local.toml").write_text(STACK.replace("256mb", "512mb"), encoding="utf-8")
             run = instance.create_run_for_job(
-                defs.resolve_job_def("baseline"), status=dg.DagsterRunStatus.STARTED
+                all_graphs(folders).resolve_job_def("local_baseline"), status=dg.DagsterRunStatus.STARTED
             )
             busy = self.tick(folders, instance, first.cursor)
             instance.report_run_canceled(run)
@@ -142,14 +147,17 @@ class TestSensor:
 
 
 class TestSchedule:
-    def test_due_now_is_measured(self) -> None:
+    def test_due_now_is_measured(self, folders: Folders) -> None:
         """On time, everything is measured."""
         now = dt.datetime.now(dt.UTC)
         with dg.build_schedule_context(scheduled_execution_time=now) as context:
-            assert isinstance(weekly(context), dg.RunRequest)
+            assert isinstance(self.due(folders)(context), dg.RunRequest)
 
-    def test_long_missed_is_skipped(self) -> None:
+    def test_long_missed_is_skipped(self, folders: Folders) -> None:
         """A machine that wakes up hours later does not start to measure at once."""
         then = dt.datetime.now(dt.UTC) - dt.timedelta(hours=5)
         with dg.build_schedule_context(scheduled_execution_time=then) as context:
-            assert isinstance(weekly(context), dg.SkipReason)
+            assert isinstance(self.due(folders)(context), dg.SkipReason)
+
+    def due(self, folders: Folders) -> dg.ScheduleDefinition:
+        return weekly(Keys(load_stack("local", folders, CATALOGUE)))

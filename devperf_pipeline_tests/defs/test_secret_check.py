@@ -4,8 +4,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from devperf_pipeline.definitions import defs
-from devperf_pipeline.defs import keys, secret_check
+from devperf_pipeline.defs import secret_check
 from devperf_pipeline.defs.command_line import prepare_home
 from devperf_pipeline.errors import MeasurementError
 from devperf_pipeline.model import Baseline, Stack
@@ -14,6 +13,11 @@ from devperf_pipeline.stack.secret import Secret, Secrets
 from devperf_pipeline_tests import external_stack
 
 PASSWORD = "opens-nothing-4711"
+
+
+@dg.job
+def any_job() -> None:
+    """A run has to be of some job."""
 
 
 @pytest.fixture(name="home")
@@ -52,14 +56,14 @@ def used(run: dg.DagsterRun, line: str = "redis-server") -> None:
 class TestFoundIn:
     def test_nothing(self, home: Folders, instance: dg.DagsterInstance) -> None:
         """A run that wrote no secret down has no leak."""
-        run = instance.create_run_for_job(defs.resolve_job_def("baseline"))
+        run = instance.create_run_for_job(any_job)
         used(run)
 
         assert [] == secret_check.found_in(instance, run, home)
 
     def test_in_an_event_of_dagster(self, home: Folders, instance: dg.DagsterInstance) -> None:
         """An event's message is searched, however Dagster stores it."""
-        run = instance.create_run_for_job(defs.resolve_job_def("baseline"))
+        run = instance.create_run_for_job(any_job)
         instance.report_engine_event(f"could not log in with {PASSWORD}", run)
         used(run)
         [leak] = secret_check.found_in(instance, run, home)
@@ -69,7 +73,7 @@ class TestFoundIn:
 
     def test_in_the_configuration_of_the_run(self, home: Folders, instance: dg.DagsterInstance) -> None:
         """Tags and configuration of a run are searched."""
-        run = instance.create_run_for_job(defs.resolve_job_def("baseline"), tags={"note": PASSWORD})
+        run = instance.create_run_for_job(any_job, tags={"note": PASSWORD})
         used(run)
 
         assert "Dagster's record of the run" in {
@@ -78,7 +82,7 @@ class TestFoundIn:
 
     def test_in_captured_output(self, home: Folders, instance: dg.DagsterInstance) -> None:
         """What a step wrote to its terminal is searched, where Dagster keeps it."""
-        run = instance.create_run_for_job(defs.resolve_job_def("baseline"))
+        run = instance.create_run_for_job(any_job)
         captured = home.dagster_home / "storage" / run.run_id / "compute_logs" / "measure.err"
         captured.parent.mkdir(parents=True)
         captured.write_text(f"AUTH {PASSWORD}")
@@ -89,7 +93,7 @@ class TestFoundIn:
 
     def test_on_a_command_line(self, home: Folders, instance: dg.DagsterInstance) -> None:
         """What everybody can read of our servers is searched."""
-        run = instance.create_run_for_job(defs.resolve_job_def("baseline"))
+        run = instance.create_run_for_job(any_job)
         used(run, f"redis-server\0--requirepass\0{PASSWORD}")
         [leak] = secret_check.found_in(instance, run, home)
 
@@ -108,22 +112,22 @@ class TestRealRun:
         monkeypatch.setenv("TEST_NOBODYS_PASSWORD", PASSWORD)
         return home
 
-    def check(self, instance: dg.DagsterInstance) -> dg.AssetCheckEvaluation:
-        key = dg.AssetCheckKey(keys.BASELINE, secret_check.CHECK)
+    def check(self, project: Folders, instance: dg.DagsterInstance) -> dg.AssetCheckEvaluation:
+        key = dg.AssetCheckKey(external_stack.keys(project).baseline, secret_check.CHECK)
         record = instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
         return record.event.dagster_event.asset_check_evaluation_data  # type: ignore[union-attr]
 
     def test_clean_then_leaking(self, project: Folders, instance: dg.DagsterInstance) -> None:
         """A clean run passes. One that wrote a password to a log fails with the place, and keeps what it measured."""
         external_stack.measure(project, seconds=0.01)
-        clean = self.check(instance)
+        clean = self.check(project, instance)
         project.logs.mkdir(parents=True)
         (project.logs / "external-mysql.log").write_text(f"connecting with {PASSWORD}\n", encoding="utf-8")
         with pytest.raises(
             MeasurementError, match=r"the password of mysql in data/logs/external-mysql\.log"
         ) as error:
             external_stack.measure(project, seconds=0.01)
-        leaking = self.check(instance)
+        leaking = self.check(project, instance)
 
         assert (True, False) == (clean.passed, leaking.passed)
         assert "2 secrets sought, none found" == clean.metadata["what was seen"].value
@@ -139,4 +143,6 @@ class TestRealRun:
         with pytest.raises(dg.Failure, match=r"data/logs/external-mysql\.log"):
             external_stack.measure_redis_alone(project, instance)
 
-        assert instance.get_latest_materialization_event(keys.samples("redis"))
+        assert instance.get_latest_materialization_event(
+            external_stack.keys(project).made("samples", "redis")
+        )

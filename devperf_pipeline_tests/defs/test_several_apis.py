@@ -1,21 +1,25 @@
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from typing import Any
 
 import dagster as dg
 import pytest
 
-from devperf_pipeline.definitions import defs
-from devperf_pipeline.defs import keys
-from devperf_pipeline.defs.checks import judged
-from devperf_pipeline.defs.command_line import prepare_home, run_baseline
+from devperf_pipeline.analyse.lint import Contradiction
+from devperf_pipeline.defs.checks import Evidence, judged
+from devperf_pipeline.defs.command_line import prepare_home
+from devperf_pipeline.defs.graph import graph
+from devperf_pipeline.defs.keys import STAGES, Keys
 from devperf_pipeline.defs.materialisations import results
-from devperf_pipeline.errors import MeasurementError
+from devperf_pipeline.defs.secret_check import CHECK
 from devperf_pipeline.measure.tally import Count, Tally
-from devperf_pipeline.model import Baseline, Outcome, ServiceState, Stage
+from devperf_pipeline.model import Baseline, ServiceState, Stage
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.stack_file import load_stack
+from devperf_pipeline_tests import external_stack
 from devperf_pipeline_tests.measure.test_run import ListSink
 from devperf_pipeline_tests.services.fake_apis import Reply, Request, serving
 
@@ -31,16 +35,30 @@ def shop(_request: Request) -> Reply:
     return 200, {}, {"order": 7}
 
 
+def keys_of(folders: Folders) -> Keys:
+    return Keys(load_stack("shop", folders, CATALOGUE))
+
+
 def measure(folders: Folders, instance: dg.DagsterInstance, stages: Sequence[Stage], *services: str) -> None:
-    """These stages of the APIs, as somebody materialises them in the UI; of all APIs if none is named."""
-    made = [keys.made(stage, "api") for stage in stages]
-    defs.resolve_job_def("baseline").execute_in_process(
+    """These stages of these APIs and what follows from them."""
+    keys = keys_of(folders)
+    execute(
+        folders,
+        instance,
+        *(keys.made(stage, service) for stage in stages for service in services),
+        keys.baseline,
+        *keys.derived(),
+    )
+
+
+def execute(folders: Folders, instance: dg.DagsterInstance, *selected: dg.AssetKey) -> None:
+    """One run of these assets, as somebody materialises them in the UI."""
+    keys = keys_of(folders)
+    measured = any(key.path[1] in STAGES for key in selected)
+    graph(keys.stack, folders).resolve_job_def(keys.job).execute_in_process(
         instance=instance,
-        asset_selection=[*made, keys.BASELINE, *keys.TABLES, keys.REPORT],
-        run_config={
-            "ops": {"measure": {"config": {"stack": "shop", "seconds": 0.1, "services": list(services)}}},
-            "resources": {"project": {"config": {"root": str(folders.root)}}},
-        },
+        asset_selection=selected,
+        run_config={"ops": {keys.step: {"config": {"seconds": 0.1}}}} if measured else {},
     )
 
 
@@ -70,7 +88,7 @@ def _project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folders]:
         text = "".join(API.format(name=name, address=address) for name, address in addresses.items())
         (folders.stacks / "shop.toml").write_text(f'name = "shop"\nmanaged = false\n{text}', encoding="utf-8")
         with dg.DagsterInstance.get() as instance:
-            measure(folders, instance, ("samples", "load_tests"))
+            measure(folders, instance, ("samples", "load_tests"), "api_now", "api_next", "api_gone")
         yield folders
 
 
@@ -81,93 +99,106 @@ def _instance(project: Folders) -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-def counted(outcomes: Mapping[int, int], *problems: str) -> Count:
-    return Count(
-        calls=Counter({"x": sum(outcomes.values())}), outcomes=Counter[int](outcomes), problems=list(problems)
-    )
+def evidence(*readings: Mapping[str, Any], **found: Any) -> Evidence:
+    return Evidence(**{"readings": readings, "slower": (), "reference": None, "contradictions": ()} | found)
+
+
+def reading(service: str, why: str | None = None) -> Mapping[str, Any]:
+    return {"service": service, "name": f"{service}/get/closed-1/engine", "valid": why is None, "why": why}
 
 
 class TestChecks:
-    def test_no_api_hides_behind_others(self) -> None:
-        """Failures are held against the calls of the API that failed, not of all, and it is named."""
-        counts = {
-            "api_now": counted({Outcome.OK: 9_900}),
-            "api_next": counted({Outcome.OK: 90, Outcome.ERROR: 10}),
-        }
-        told = {check.check_name: check for check in judged("api", counts, {})}
+    KEY = dg.AssetKey(["shop", "percentiles", "api_now"])
 
-        assert not told["few_errors"].passed
-        assert "api_now: 0 of 9,900 calls failed; api_next: 10 of 100 calls failed" == seen(
-            told["few_errors"]
-        )
-        assert told["right_answers"].passed
+    def judged(self, found: Evidence) -> dict[str, dg.AssetCheckResult]:
+        return {str(check.check_name): check for check in judged(self.KEY, "api_now", found)}
 
     @pytest.mark.parametrize(
-        ("counts", "expected"),
+        ("why", "failing"),
         [
-            ({"redis": counted({Outcome.OK: 8, Outcome.WRONG: 2})}, "2 of 10 calls were answered wrongly"),
+            (None, set()),
+            ("only 9 calls: too few to say anything", {"valid"}),
             (
-                {"api": counted({Outcome.OK: 9}), "api_b": counted({Outcome.LIMITED: 2}, "api_b/x: odd")},
-                "api_b: 2 of 2 calls were answered wrongly; api_b/x: odd",
+                "2 of 10 calls were answered with something else than what was asked for",
+                {"valid", "right_answers"},
             ),
-            ({"api": counted({Outcome.OK: 9}, "odd")}, "none of 9 calls was answered wrongly; odd"),
+            ("3 of 9 calls were redirected elsewhere", {"valid", "right_answers"}),
+            ("1 of 5 rounds had a problem: the body differs", {"valid", "right_answers"}),
         ],
     )
-    def test_wrong_answers(self, counts: Mapping[str, Count], expected: str) -> None:
-        """What was answered wrongly is said with its service where there are several, and what else was wrong."""
-        told = {check.check_name: check for check in judged("api", counts, {})}
+    def test_what_does_not_count(self, why: str | None, failing: set[str]) -> None:
+        """A reading that does not count fails *valid*; one with wrong answers *right_answers*, too; both say why."""
+        told = self.judged(evidence(reading("api_now", why)))
 
-        assert not told["right_answers"].passed
-        assert expected == seen(told["right_answers"])
+        assert failing == {name for name, check in told.items() if not check.passed}
+        assert all(str(why) in seen(told[name]) for name in failing)
+        assert all(check.severity is dg.AssetCheckSeverity.WARN for check in told.values())
+
+    def test_others_are_not_its_fault(self) -> None:
+        """What is wrong with another API of the stack fails none of its checks."""
+        told = self.judged(evidence(reading("api_now"), reading("api_next", "no samples")))
+
+        assert all(check.passed for check in told.values())
+
+    def test_figures_that_contradict_each_other(self) -> None:
+        """A contradiction in one of its benchmarks is told in its own sentence."""
+        odd = Contradiction(
+            source="b",
+            place="api_now/get/closed-1/engine",
+            rule="order",
+            expected=1,
+            found=2,
+            sentence="p50 over p95",
+        )
+        told = self.judged(evidence(reading("api_now"), contradictions=[odd]))
+
+        assert not told["lint"].passed
+        assert "p50 over p95" == seen(told["lint"])
 
 
 @pytest.mark.servers
 class TestSeveralApis:
-    def test_have_one_asset(self, instance: dg.DagsterInstance) -> None:
-        """samples/api is of all that answer: rows and numbers over time are named by the API that they are of."""
-        made = made_of(instance, keys.samples("api"))
-        tests = made_of(instance, keys.made("load_tests", "api"))
-        table, latency = made["percentiles"], str(made["latency"])
+    def test_each_has_assets_of_its_own(self, project: Folders, instance: dg.DagsterInstance) -> None:
+        """Numbers over time never mix: percentiles of each API are an asset with its rows, picture and load test."""
+        keys = keys_of(project)
+        for service in ("api_now", "api_next"):
+            made = made_of(instance, keys.percentiles(service))
+            assert isinstance(made["percentiles"], dg.TableMetadataValue | tuple | list)
+            assert {"p50 ms, GET /orders/7", "p95 ms, GET /orders/7", "calls/s, 100 users"} <= made.keys()
+            assert "data:image/svg+xml;base64," in str(made["latency"])
+            assert made_of(instance, keys.made("load_tests", service))["dagster/row_count"]
 
-        assert isinstance(table, dg.TableMetadataValue)
-        assert {"api_now", "api_next"} == {record.data["service"] for record in table.records}
-        assert {"api_now: p50 ms, GET /orders/7", "api_next: p95 ms, GET /orders/7"} <= made.keys()
-        assert latency.startswith("**api_now**")
-        assert "**api_next**" in latency
-        assert {"api_now: calls/s, 100 users", "api_next: calls/s, 100 users"} <= tests.keys()
-
-    def test_one_that_is_missing_fails_the_check(self, instance: dg.DagsterInstance) -> None:
-        """The check says of the absent one at which address nobody answered; the others are judged all the same."""
-        checks = {name: dg.AssetCheckKey(keys.samples("api"), name) for name in ("measured", "right_answers")}
+    def test_one_that_is_missing_fails_its_check(
+        self, project: Folders, instance: dg.DagsterInstance
+    ) -> None:
+        """The check says of the absent one at which address nobody answered; the others pass all the same."""
+        keys = keys_of(project)
+        checks = {
+            name: dg.AssetCheckKey(keys.made("samples", name), "measured") for name in ("api_gone", "api_now")
+        }
         records = instance.event_log_storage.get_latest_asset_check_execution_by_key([*checks.values()])
         found = {
             name: records[key].event.dagster_event.asset_check_evaluation_data  # type: ignore[union-attr]
             for name, key in checks.items()
         }
 
-        assert not found["measured"].passed
-        assert "api_gone" in str(found["measured"].metadata["what was seen"].value)
-        assert found["right_answers"].passed
+        assert (False, True) == (found["api_gone"].passed, found["api_now"].passed)
+        assert "127.0.0.1" in str(found["api_gone"].metadata["what was seen"].value)
+        assert instance.get_latest_materialization_event(keys.made("samples", "api_gone")) is None
 
     @pytest.mark.parametrize(
-        ("states", "made", "passed", "expected"),
+        ("states", "made"),
         [
-            ({"api_now": "measured", "api_next": "failed"}, {"api_now"}, False, "api_next was given up."),
-            ({"api_now": "failed", "api_next": "failed"}, set(), False, "api_now was given up."),
-            ({"api_next": "measured"}, {"api_next"}, True, "1 calls in 1 benchmarks"),
+            ({"api_now": "measured", "api_next": "failed"}, {"api_now"}),
+            ({"api_now": "failed", "api_next": "failed"}, set()),
+            ({"api_next": "measured"}, {"api_next"}),
         ],
     )
     def test_one_that_is_given_up(
-        self,
-        project: Folders,
-        states: Mapping[str, ServiceState],
-        made: set[str],
-        *,
-        passed: bool,
-        expected: str,
+        self, project: Folders, states: Mapping[str, ServiceState], made: set[str]
     ) -> None:
         """What was kept of an API before it was given up is no measurement of it: only the others are told of."""
-        stack = load_stack("shop", project, CATALOGUE)
+        keys = keys_of(project)
         tally = Tally(ListSink())
         tally.services = {
             service: Count(calls=Counter({f"{service}/x": 1}), outcomes=Counter({0: 1})) for service in states
@@ -183,19 +214,23 @@ class TestSeveralApis:
             states=states,
             reasons={name: f"{name} was given up." for name, state in states.items() if state == "failed"},
         )
-        rows: list[object] = []
-        checks: list[dg.AssetCheckResult] = []
-        for one in results({keys.samples("api")}, project, stack, baseline, tally):
+        wanted = {keys.made("samples", service) for service in states}
+        rows: dict[str, object] = {}
+        checks: dict[str, dg.AssetCheckResult] = {}
+        for one in results(wanted, keys, project, baseline, tally):
+            assert one.asset_key
+            service = one.asset_key.path[-1]
             if isinstance(one, dg.AssetCheckResult):
-                checks.append(one)
+                checks[service] = one
                 continue
-            rows += [(one.metadata or {})["dagster/row_count"]]
-            checks += one.check_results or ()
-        measured = next(check for check in checks if check.check_name == "measured")
+            rows[service] = (one.metadata or {})["dagster/row_count"]
+            checks |= {
+                str(check.asset_key and check.asset_key.path[-1]): check for check in one.check_results or ()
+            }
 
-        assert ([len(made)] if made else []) == rows
-        assert passed == measured.passed
-        assert expected in seen(measured)
+        assert dict.fromkeys(made, 1) == rows
+        assert made == {service for service, check in checks.items() if check.passed}
+        assert all("was given up." in seen(checks[service]) for service in states.keys() - made)
 
     def test_are_compared(self, project: Folders) -> None:
         """The report says which of them is faster on the route that they share."""
@@ -204,26 +239,46 @@ class TestSeveralApis:
         assert "Fastest like for like on GET /orders/7" in report
         assert "API now" in report
 
-    def test_one_alone(self, project: Folders, instance: dg.DagsterInstance) -> None:
-        """Whoever names one measures that one, and is told nothing of the others."""
-        measure(project, instance, ("samples",), "api_next")
-        made = made_of(instance, keys.samples("api"))
-        key = dg.AssetCheckKey(keys.samples("api"), "measured")
-        record = instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
+    def test_one_alone_renews_what_follows(self, project: Folders, instance: dg.DagsterInstance) -> None:
+        """
+        Samples of one API that are materialised alone are measured alone. Then the baseline and all that follows from it
+        are asked for by themselves, once, measure nothing, and leave nothing stale.
+        """
+        keys = keys_of(project)
+        loaded = graph(keys.stack, project)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.BetaWarning)
+            before = dg.evaluate_automation_conditions(loaded, instance)
+            execute(project, instance, keys.made("samples", "api_next"))
+            asked = dg.evaluate_automation_conditions(loaded, instance, cursor=before.cursor)
+        wanted = [key for key in (keys.baseline, *keys.derived()) if asked.get_num_requested(key)]
+        baselines = len(list(project.samples.glob("baseline_id=*")))
+        execute(project, instance, *wanted)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.BetaWarning)
+            after = dg.evaluate_automation_conditions(loaded, instance, cursor=asked.cursor)
 
-        assert "p50 ms, GET /orders/7" in made
+        assert 0 == before.total_requested
+        assert [keys.baseline, *keys.derived()] == wanted
+        assert 0 == after.total_requested
+        assert {} == external_stack.stale(instance, loaded)
+        assert baselines == len(list(project.samples.glob("baseline_id=*")))
+        newest = max(path.name.partition("=")[2] for path in project.samples.glob("baseline_id=*"))
+        assert (
+            newest
+            == made_of(instance, keys.baseline)["baseline"]
+            == made_of(instance, keys.report)["baseline"]
+        )
+        assert "api_next" == made_of(instance, keys.baseline)["measured"]
+        assert {"p50 ms, GET /orders/7"} <= made_of(instance, keys.percentiles("api_next")).keys()
+        assert {"p50 ms, GET /orders/7"}.isdisjoint(made_of(instance, keys.percentiles("api_now")))
+        key = dg.AssetCheckKey(keys.baseline, CHECK)
+        record = instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
         assert record.event.dagster_event.asset_check_evaluation_data.passed  # type: ignore[union-attr]
 
-    def test_one_that_nobody_knows(self, project: Folders) -> None:
-        """A name that the stack does not have is refused with those that it has; nothing is measured in its place."""
-        with pytest.raises(
-            MeasurementError, match=r"names of api_now, api_next, api_gone .* Found 'api_nxt'"
-        ):
-            run_baseline(
-                defs.resolve_job_def("baseline"),
-                project,
-                stack="shop",
-                profile="quick",
-                services=("api_nxt",),
-                seconds=0.02,
-            )
+    def test_a_baseline_of_nothing(self, project: Folders, instance: dg.DagsterInstance) -> None:
+        """The baseline alone, or its infrastructure, measures nothing and is refused with what to materialise."""
+        keys = keys_of(project)
+        for key in (keys.baseline, keys.infrastructure):
+            with pytest.raises(dg.Failure, match="Materialise shop/samples/<service>"):
+                execute(project, instance, key)

@@ -3,11 +3,18 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from devperf_pipeline.report.service_pages import service_panel, service_rows
+from devperf_pipeline.report.model import read
+from devperf_pipeline.report.service_pages import service_pages
+from devperf_pipeline.report.stage_pages import Page
 from devperf_pipeline.store.warehouse import connect
 
 if TYPE_CHECKING:
+    from devperf_pipeline.store.warehouse import Connection
     from devperf_pipeline_tests.report.conftest import Warehouse
+
+
+def samples(con: "Connection", service: str) -> Page:
+    return service_pages(read(con))[service]["samples"]
 
 
 class TestPanel:
@@ -18,30 +25,31 @@ class TestPanel:
         warehouse.reading(run, "redis", "get")
         warehouse.reading(run, "redis", "get", users=10)
         with connect(warehouse.folders) as con:
-            panel = service_panel(con, run, "redis")
+            panel = samples(con, "redis").panel
 
         found = re.search(r"\(data:image/svg\+xml;base64,([^)]+)\)", panel)
         assert found
         picture = ET.fromstring(base64.b64decode(found[1]))  # noqa: S314 - our own picture
         assert 0 < float(picture.attrib["width"]) <= 450
-        assert panel.startswith("Redis, version 7.0.15. 1,000 calls in this baseline, without load tests.")
+        assert panel.startswith(
+            "Redis, version 7.0.15. 1,000 calls in this baseline, without load tests."
+        )
 
     def test_what_does_not_count_is_said(self, warehouse: "Warehouse") -> None:
         """A service with nothing but invalid readings has no chart and a reason."""
         run = warehouse.baseline(25)
         warehouse.reading(run, "redis", "get", valid=False, invalid_reason="wrong answers")
         with connect(warehouse.folders) as con:
-            panel = service_panel(con, run, "redis")
+            panel = samples(con, "redis").panel
 
         assert "- ~~GET~~, 1 user, engine: wrong answers" in panel.splitlines()
         assert "data:image" not in panel
 
     def test_a_service_nobody_measured(self, warehouse: "Warehouse") -> None:
-        """A service without any row has a sentence and no rows."""
-        run = warehouse.baseline(25)
+        """A service without any row has no page."""
+        warehouse.baseline(25)
         with connect(warehouse.folders) as con:
-            assert service_panel(con, run, "redis") == "**redis** has no measurement yet."
-            assert [] == service_rows(con, run, "redis")
+            assert {} == service_pages(read(con))
 
 
 class TestRows:
@@ -51,7 +59,7 @@ class TestRows:
         warehouse.reading(run, "redis", "get", p50_ns=20_123, errors=1)
         warehouse.reading(run, "redis", "get", instrument="driver", p50_ns=44_100)
         with connect(warehouse.folders) as con:
-            rows = service_rows(con, run, "redis")
+            rows = samples(con, "redis").rows
 
         expected = {
             "operation": "GET",
@@ -74,12 +82,12 @@ class TestRows:
         run = warehouse.baseline(25)
         warehouse.reading(run, "redis", "get", n=50)
         with connect(warehouse.folders) as con:
-            row = service_rows(con, run, "redis")[0]
+            row = samples(con, "redis").rows[0]
 
         assert (None, None) == (row["p95 ms"], row["p99 ms"])
 
-    def test_older_readings_belong_to_older_materialisations(self, warehouse: "Warehouse") -> None:
-        """What an earlier baseline measured is neither in the rows nor in the panel of this one."""
+    def test_each_service_shows_its_last_baseline(self, warehouse: "Warehouse") -> None:
+        """A page has what the newest baseline of that service measured, and says when that was; only new numbers are drawn."""
         first, second = warehouse.baseline(22), warehouse.baseline(25)
         warehouse.reading(first, "redis", "get")
         warehouse.reading(first, "redis", "set")
@@ -88,8 +96,13 @@ class TestRows:
         warehouse.service(second, "redis")
         warehouse.reading(first, "rabbitmq", "publish")
         with connect(warehouse.folders) as con:
-            rows = service_rows(con, second, "redis")
-            panel = service_panel(con, second, "rabbitmq")
+            pages = service_pages(read(con))
+        new, old = pages["redis"]["samples"], pages["rabbitmq"]["samples"]
 
-        assert ["SET"] == [row["operation"] for row in rows]
-        assert panel == "Redis, version 7.0.15. RabbitMQ failed: no answer."
+        assert ["SET"] == [row["operation"] for row in new.rows]
+        assert {"p50 ms, SET", "p95 ms, SET", "p99 ms, SET"} == new.trend.keys()
+        assert "" == new.note
+        assert ["PUBLISH"] == [row["operation"] for row in old.rows]
+        assert {} == old.trend
+        assert f"measured in {first}" == old.note
+        assert "RabbitMQ failed: no answer" in old.panel

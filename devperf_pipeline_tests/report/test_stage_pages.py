@@ -3,6 +3,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
+from devperf_pipeline.report.model import read
 from devperf_pipeline.report.stage_pages import page
 from devperf_pipeline.store.warehouse import connect
 
@@ -59,7 +60,7 @@ class TestLoadTests:
             knee_throughput_per_s=1_900.0, reason="94 % of the best",
         )  # fmt: skip
         with connect(warehouse.folders) as con:
-            shown = page(con, run, "load_tests", "gin")
+            shown = page(read(con, run), run, "load_tests", "gin")
         picture = re.search(r"base64,([^)]+)", shown.panel)
 
         assert [
@@ -83,7 +84,7 @@ class TestLoadTests:
         for users, n in ((1, 71), (2, 72), (5, 367), (10, 368), (100, 71)):
             load_test(warehouse, run, "gin", users, n=n)
         with connect(warehouse.folders) as con:
-            shown = page(con, run, "load_tests", "gin")
+            shown = page(read(con, run), run, "load_tests", "gin")
 
         assert [(None, None), (2.0, None), (2.0, None), (2.0, 3.0), (None, None)] == [
             (row["p95 ms"], row["p99 ms"]) for row in shown.rows
@@ -101,7 +102,7 @@ class TestResources:
                 benchmark=f"redis/get-hit/sustained-{users}/engine",
             )  # fmt: skip
         with connect(warehouse.folders) as con:
-            shown = page(con, run, "resources", "redis")
+            shown = page(read(con, run), run, "resources", "redis")
 
         assert [(None, None, None), (1.0, 0.5, 2.0)] == [
             (row["CPU %, p50"], row["CPU %, p5"], row["CPU %, p95"]) for row in shown.rows
@@ -117,7 +118,7 @@ class TestResources:
         used(warehouse, run, "redis_cluster/2")
         used(warehouse, run, "redis")
         with connect(warehouse.folders) as con:
-            shown = page(con, run, "resources", "redis_cluster")
+            shown = page(read(con, run), run, "resources", "redis_cluster")
 
         assert [("redis_cluster/1", "idle"), ("redis_cluster/2", "idle"), ("redis_cluster/2", "load")] == [
             (row["process tree"], row["phase"]) for row in shown.rows
@@ -132,7 +133,7 @@ class TestResources:
             bytes_per_request=100.0, low_bytes=-2_048.0, high_bytes=4_096.0, tells=False, verdict="cannot tell",
         )  # fmt: skip
         with connect(warehouse.folders) as con:
-            shown = page(con, run, "resources", "gin")
+            shown = page(read(con, run), run, "resources", "gin")
 
         assert {} == shown.trend
         assert "(PSS): 100 B (−2 KiB to 4 KiB); cannot tell." in shown.panel  # noqa: RUF001 - a minus
@@ -145,7 +146,7 @@ class TestTools:
         stated(warehouse, run, "benchmark-get")
         stated(warehouse, run, "set-distributed", problem="it did not end", throughput_per_s=None)
         with connect(warehouse.folders) as con:
-            shown = page(con, run, "tools", "redis_cluster")
+            shown = page(read(con, run), run, "tools", "redis_cluster")
 
         assert [
             (
@@ -169,7 +170,8 @@ class TestOthers:
         run = warehouse.baseline(25)
         with connect(warehouse.folders) as con:
             found = [
-                page(con, run, stage, "gin") for stage in ("load_tests", "resources", "tools", "samples")
+                page(read(con, run), run, stage, "gin")
+                for stage in ("load_tests", "resources", "tools", "samples")
             ]
 
         assert [([], {}, "")] * 4 == [([*one.rows], one.trend, one.panel) for one in found]

@@ -1,0 +1,224 @@
+"""
+What follows from a baseline? Percentiles of each service, what changed, what was found, and the report.
+
+The first step builds the warehouse, once a run; all others read it. Nothing here depends on a single service's samples:
+one that could not be measured costs nobody else.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+
+from devperf_pipeline.defs import checks
+from devperf_pipeline.defs.assets import DERIVED, RENEWED, RETRIES, service_tags, spec
+from devperf_pipeline.defs.keys import Keys
+from devperf_pipeline.defs.materialisations import baseline_folder
+from devperf_pipeline.errors import DevperfError, StoreError
+from devperf_pipeline.model import Stage
+from devperf_pipeline.report.model import load
+from devperf_pipeline.report.render import write_pages
+from devperf_pipeline.report.service_pages import (
+    comparison_page,
+    findings_page,
+    report_panel,
+    report_picture,
+    service_pages,
+)
+from devperf_pipeline.report.stage_pages import Page
+from devperf_pipeline.services import title_of
+from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.store import warehouse
+
+TABLES: dict[Stage, str] = {
+    "samples": "percentiles",
+    "load_tests": "under sustained load",
+    "resources": "resources",
+    "tools": "reference tools",
+}
+"""What the tables of a service's page are called."""
+
+PANELS: dict[Stage, str] = {
+    "samples": "latency",
+    "load_tests": "throughput by users",
+    "resources": "memory per request",
+}
+
+
+def percentiles(keys: Keys, folders: Folders) -> dg.AssetsDefinition:
+    """The step that builds the warehouse and shows what it has of each service."""
+    services = [service.name for service in keys.stack.services]
+
+    @dg.multi_asset(
+        name=f"{keys.prefix}_percentiles",
+        can_subset=True,
+        specs=[
+            spec(
+                keys.percentiles(name),
+                group=f"{keys.prefix}/percentiles",
+                deps=[keys.baseline],
+                kinds={"duckdb", "sql"},
+                tags=service_tags(keys.stack.service(name)),
+                code_version=DERIVED,
+                automation_condition=RENEWED,
+                description=f"How fast {title_of(name)} is: exact percentiles over all calls of its last baseline.",
+            )
+            for name in services
+        ],
+        check_specs=[one for name in services for one in checks.specs(keys.percentiles(name))],
+        retry_policy=RETRIES,
+    )
+    def derive(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        """Build data/devperf.duckdb beside the old one, put it in its place, and read it."""
+        with _failing(context, keys, folders):
+            for problem in warehouse.build(folders).set_aside:
+                context.log.warning(problem)
+            with load(folders, stack=keys.stack.name) as view:
+                found, pages = checks.evidence(view), service_pages(view)
+                for name in services:
+                    key = keys.percentiles(name)
+                    judged = [
+                        one
+                        for one in checks.judged(key, name, found)
+                        if dg.AssetCheckKey(key, one.check_name or "") in context.selected_asset_check_keys
+                    ]
+                    if key not in context.selected_asset_keys:
+                        yield from judged
+                        continue
+                    yield dg.MaterializeResult(
+                        asset_key=key,
+                        metadata=_of_service(pages.get(name, {})) | _where(folders),
+                        check_results=judged,
+                    )
+
+    return derive
+
+
+def comparison(keys: Keys, folders: Folders) -> dg.AssetsDefinition:
+    """The step that says what changed and what was found."""
+
+    def one(key: dg.AssetKey, description: str) -> dg.AssetSpec:
+        return spec(
+            key,
+            group=f"{keys.prefix}/findings",
+            deps=[keys.percentiles(service.name) for service in keys.stack.services],
+            kinds={"duckdb", "sql"},
+            code_version=DERIVED,
+            automation_condition=RENEWED,
+            description=description,
+        )
+
+    @dg.multi_asset(
+        name=f"{keys.prefix}_comparison",
+        can_subset=True,
+        specs=[
+            one(
+                keys.comparison,
+                "What is slower or faster than in the reference, and all baselines of the stack.",
+            ),
+            one(
+                keys.findings, "Bottlenecks and costs that the rows show, each with its impact and a remedy."
+            ),
+        ],
+        retry_policy=RETRIES,
+    )
+    def compare(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        """Ask the warehouse what changed since the reference, and what slows the stack down."""
+        with _failing(context, keys, folders), load(folders, stack=keys.stack.name) as view:
+            if keys.comparison in context.selected_asset_keys:
+                yield _of_page(keys.comparison, comparison_page(view), folders, "changed")
+            if keys.findings in context.selected_asset_keys:
+                yield _of_page(keys.findings, findings_page(view), folders, "open")
+
+    return compare
+
+
+def report(keys: Keys, folders: Folders) -> dg.AssetsDefinition:
+    """The step that renders."""
+
+    @dg.multi_asset(
+        name=f"{keys.prefix}_report",
+        specs=[
+            spec(
+                keys.report,
+                group=f"{keys.prefix}/report",
+                deps=[keys.comparison, keys.findings],
+                kinds={"markdown", "duckdb"},
+                code_version=DERIVED,
+                automation_condition=RENEWED,
+                description="The baseline report: what was measured, on what, how fast, how sure, and what could not be measured.",
+            )
+        ],
+        retry_policy=RETRIES,
+    )
+    def write(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        """Render the newest baseline of the stack as Markdown and HTML."""
+        with _failing(context, keys, folders), load(folders, stack=keys.stack.name) as view:
+            rendered = write_pages(folders, view)
+            yield dg.MaterializeResult(
+                asset_key=keys.report,
+                metadata={
+                    "baseline": view.run.baseline_id,
+                    "report": dg.MetadataValue.path(str(rendered.report)),
+                    "latest": dg.MetadataValue.path(str(rendered.latest)),
+                    "html": dg.MetadataValue.path(str(rendered.report.with_suffix(".html"))),
+                    "dagster/uri": rendered.report.as_uri(),
+                    "dagster/row_count": sum(len(part.new) for part in view.parts),
+                    "charts": len(rendered.charts),
+                    "picture": dg.MetadataValue.md(report_picture(view)),
+                    "text": dg.MetadataValue.md(report_panel(rendered.report.read_text(encoding="utf-8"))),
+                },
+            )
+
+    return write
+
+
+@contextmanager
+def _failing(context: dg.AssetExecutionContext, keys: Keys, folders: Folders) -> Iterator[None]:
+    """Our errors as Dagster's, with where the samples are that could not be shown; what a lock may cause is tried again."""
+    try:
+        yield
+    except DevperfError as error:
+        safe = ""
+        event = context.instance.get_latest_materialization_event(keys.baseline)
+        if event and event.asset_materialization:
+            newest = str(event.asset_materialization.metadata["baseline"].value)
+            safe = (
+                f"The baseline {newest} is measured and its samples are safe in {baseline_folder(folders, newest)}, but "
+                "they could not be shown. "
+            )
+        raise dg.Failure(f"{safe}{error}", allow_retries=isinstance(error, StoreError)) from error
+
+
+def _of_service(pages: dict[Stage, Page]) -> dict[str, Any]:
+    """Tables, pictures and numbers over time of all stages of a service."""
+    metadata: dict[str, Any] = {"dagster/row_count": len(pages["samples"].rows) if "samples" in pages else 0}
+    for stage, page in pages.items():
+        if page.note:
+            metadata[f"age of {TABLES[stage]}"] = page.note
+        if page.rows:
+            metadata[TABLES[stage]] = dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in page.rows])
+        if page.panel:
+            metadata[PANELS[stage]] = dg.MetadataValue.md(page.panel)
+        metadata |= {name: dg.MetadataValue.float(value) for name, value in page.trend.items()}
+    return metadata
+
+
+def _of_page(key: dg.AssetKey, page: Page, folders: Folders, name: str) -> dg.MaterializeResult[Any]:
+    table = (
+        {name: dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in page.rows])} if page.rows else {}
+    )
+    return dg.MaterializeResult(
+        asset_key=key,
+        metadata={
+            "dagster/row_count": len(page.rows),
+            **table,
+            "text": dg.MetadataValue.md(page.panel),
+            **_where(folders),
+        },
+    )
+
+
+def _where(folders: Folders) -> dict[str, Any]:
+    return {"dagster/uri": folders.warehouse.as_uri()}
