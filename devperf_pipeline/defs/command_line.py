@@ -1,7 +1,8 @@
 """How does the command line run the same job on the same instance as the UI?"""
 
+import fcntl
+import json
 import os
-import shutil
 import warnings
 from pathlib import Path
 
@@ -35,10 +36,16 @@ def prepare_home(folders: Folders) -> None:
     """
     home = folders.dagster_home
     make_folder(home)
-    shutil.copyfile(Path(__file__).parents[2] / "dagster.yaml", home / "dagster.yaml")
-    os.environ["DAGSTER_HOME"] = str(home)
-    with dg.DagsterInstance.get():
-        pass
+    settings = (Path(__file__).parents[2] / "dagster.yaml").read_text(encoding="utf-8")
+    with (home / ".preparing").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # As seen from the project's folder there, for `dagster dev` in it; from any folder here.
+        (home / "dagster.yaml").write_text(
+            settings.replace(f"base_dir: {home.name}", f"base_dir: {json.dumps(str(home))}"), encoding="utf-8"
+        )
+        os.environ["DAGSTER_HOME"] = str(home)
+        with dg.DagsterInstance.get():
+            pass
 
 
 def fail_dead_runs(instance: dg.DagsterInstance) -> None:

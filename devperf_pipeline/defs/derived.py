@@ -193,7 +193,9 @@ def _failing(context: dg.AssetExecutionContext, keys: Keys, folders: Folders) ->
 
 def _of_service(pages: dict[Stage, Page]) -> dict[str, Any]:
     """Tables, pictures and numbers over time of all stages of a service."""
-    metadata: dict[str, Any] = {"dagster/row_count": len(pages["samples"].rows) if "samples" in pages else 0}
+    if "samples" not in pages:
+        return {"dagster/row_count": 0, "percentiles": "never measured"}
+    metadata: dict[str, Any] = {"dagster/row_count": len(pages["samples"].rows)}
     for stage, page in pages.items():
         if page.note:
             metadata[f"age of {TABLES[stage]}"] = page.note
