@@ -203,7 +203,7 @@ def main(names: Sequence[str]) -> None:
     described = load_stack("local", folders, CATALOGUE)
     with only_one(), standing(described, folders, print, only=names) as stack:
         roots = [pid for service in stack.services for pid in lifecycle.processes(folders, service.name)]
-        placement = Placement(lambda: roots)
+        placement = Placement(roots)
         for contest in CONTESTS:
             if not names or contest.service in names:
                 compare(contest, stack, placement)

@@ -15,8 +15,8 @@ from devperf_pipeline.errors import (
     MeasurementError,
 )
 from devperf_pipeline.measure.interrupts import interrupted_once, no_more
-from devperf_pipeline.measure.plan import PROFILES, profile_named
-from devperf_pipeline.measure.run import options_of
+from devperf_pipeline.measure.plan import options_of
+from devperf_pipeline.measure.profile import PROFILES, profile_named
 from devperf_pipeline.model import Stack, Stage
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.folders import Folders
@@ -96,7 +96,7 @@ def baseline(
             f"--seconds expects the length of a round, above 0 and at most {LONGEST_ROUND_S:.0f}. Found {seconds}."
         )
     if dry_run:
-        click.echo(_foreseen(described, folders, profile, services, seconds))
+        click.echo(_planned(described, folders, profile, services, seconds))
         return
     SampleStore(folders).check_writable()
     make_folder(folders.reports)
@@ -115,14 +115,14 @@ def baseline(
         raise MeasurementError("no service could be measured; each line above says why")
 
 
-def _foreseen(
+def _planned(
     described: Stack, folders: Folders, profile: str, services: tuple[str, ...], seconds: float | None
 ) -> str:
     """What a baseline would do: of a stack that runs everything, of another one what would be started."""
     from devperf_pipeline.local import lifecycle  # noqa: PLC0415
     from devperf_pipeline.local.lifecycle import with_needs  # noqa: PLC0415
-    from devperf_pipeline.measure.dry_run import foresee  # noqa: PLC0415
-    from devperf_pipeline.report.dry_run import foresight, would_start  # noqa: PLC0415
+    from devperf_pipeline.measure.run import dry_run  # noqa: PLC0415
+    from devperf_pipeline.report.dry_run import planned, would_start  # noqa: PLC0415
     from devperf_pipeline.stack.credentials import with_credentials  # noqa: PLC0415
 
     running = lifecycle.running(described, folders) if described.managed else with_credentials(described)
@@ -130,9 +130,7 @@ def _foreseen(
         wanted = with_needs(described, services) if services else described
         return would_start(described.name, lifecycle.would_run(wanted))
     names = services or tuple(service.name for service in running.services)
-    return foresight(
-        *foresee(running, options_of(profile, dict.fromkeys(get_args(Stage), names), seconds or 0))
-    )
+    return planned(dry_run(running, options_of(profile, dict.fromkeys(get_args(Stage), names), seconds or 0)))
 
 
 @main.command()

@@ -5,7 +5,7 @@ import duckdb
 import pytest
 
 from devperf_pipeline.cli import main
-from devperf_pipeline.measure.plan import PROFILES
+from devperf_pipeline.measure.profile import PROFILES
 from devperf_pipeline.model import Outcome
 from devperf_pipeline.report.data_dictionary import dictionary
 from devperf_pipeline.services import CATALOGUE

@@ -26,10 +26,11 @@ from devperf_pipeline.local import lifecycle
 from devperf_pipeline.local.lifecycle import standing
 from devperf_pipeline.measure.interrupts import interrupted_once
 from devperf_pipeline.measure.lock import only_one
-from devperf_pipeline.measure.plan import PROFILES
+from devperf_pipeline.measure.plan import options_of
+from devperf_pipeline.measure.profile import PROFILES
 from devperf_pipeline.measure.progress import Progress
-from devperf_pipeline.measure.run import measure, options_of
-from devperf_pipeline.measure.run_context import Cancelled
+from devperf_pipeline.measure.run import measure
+from devperf_pipeline.measure.run_context import Cancelled, Reporter, RunContext
 from devperf_pipeline.measure.tally import Tally
 from devperf_pipeline.model import Stage
 from devperf_pipeline.services import CATALOGUE, title_of
@@ -51,7 +52,7 @@ TELL_EVERY_S = 15.0
 
 
 class ProfileName(Enum):
-    """The profiles of `measure/plan.py`, as the launchpad offers them."""
+    """The profiles of `measure/profile.py`, as the launchpad offers them."""
 
     quick = "quick"
     standard = "standard"
@@ -214,17 +215,16 @@ def _measured(
                             )
                         ),
                     )
-                    baseline = measure(
-                        stack,
-                        options,
-                        host=host_facts(folders.data),
+                    reporter = Reporter(say=say, progress=_teller(context), cancelled=cancelled)
+                    run = RunContext(
+                        stack=stack,
                         sink=tally,
-                        processes=lambda service: roots.get(service, []),
-                        tell=_teller(context),
-                        say=say,
+                        host=host_facts(folders.data),
+                        processes=roots,
                         reread=reader,
-                        cancelled=cancelled,
+                        reporter=reporter,
                     )
+                    baseline = measure(run, options)
     except DevperfError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
     yield from results(context.selected_asset_keys, keys, folders, baseline, tally)

@@ -8,8 +8,8 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import MappingProxyType
@@ -17,13 +17,84 @@ from typing import Any
 
 from devperf_pipeline.errors import MeasurementError, StoreError
 from devperf_pipeline.local.process import small_environment
-from devperf_pipeline.measure.service_processes import Target
-from devperf_pipeline.model import ResourcePhase, ResourceReading
+from devperf_pipeline.measure.service_processes import Target, targets
+from devperf_pipeline.model import ResourcePhase, ResourceReading, Stack
 
 ANSWER_S = 20.0
 """A process that does not get to answer in so long on a busy machine never will."""
 
 PACKAGE_ROOT = Path(__file__).parents[2]
+
+
+class Collector:
+    """
+    Reads what everything that runs uses, while something is measured.
+
+    Its process is started when it is first needed. Where readings cannot be had this is said, and what is measured
+    meanwhile goes on.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        processes: Mapping[str, Sequence[int]],
+        *,
+        cores: Collection[int],
+        keep: Callable[[Sequence[ResourceReading]], None],
+        say: Callable[[str], None],
+    ) -> None:
+        self._stack, self._processes = stack, processes
+        self._cores, self._keep, self._say = cores, keep, say
+        self.sampler: Sampler | None = None
+
+    @contextmanager
+    def watching(
+        self,
+        phase: ResourcePhase,
+        interval_s: float,
+        benchmark: str | None = None,
+        users: int = 0,
+        only: Mapping[str, str] = MappingProxyType({}),
+    ) -> Iterator[None]:
+        """
+        Read and keep what everything uses while this lasts: every few seconds, and the rest before this returns.
+
+        `only` names the services that are read alone, each with the benchmark of its own that its readings are of.
+
+        Raises:
+            StoreError: readings could not be kept.
+
+        """
+        try:
+            self._started(interval_s).begin(phase, benchmark, users, only)
+        except MeasurementError as error:
+            self._lost(error)
+        try:
+            yield
+        finally:
+            if self.sampler is not None:
+                try:
+                    self.sampler.end()
+                except MeasurementError as error:
+                    self._lost(error)
+
+    def close(self) -> None:
+        """End the process that reads, if it was started. Safe to call twice."""
+        if self.sampler is not None:
+            self.sampler.close()
+            self.sampler = None
+
+    def _started(self, interval_s: float) -> "Sampler":
+        if self.sampler is None:
+            found, unseen = targets(self._stack, self._processes)
+            for one in unseen:
+                self._say(one.why)
+            self.sampler = Sampler(found, interval_s=interval_s, cores=self._cores, keep=self._keep)
+        return self.sampler
+
+    def _lost(self, error: MeasurementError) -> None:
+        self._say(str(error))
+        self.close()
 
 
 class Sampler:

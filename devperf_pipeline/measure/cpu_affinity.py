@@ -9,7 +9,7 @@ Servers that somebody else started are not moved; there, and where the system ha
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import psutil
@@ -57,13 +57,13 @@ class Placement:
     """
     Moves this process and the servers of our stack between cores, and says where they are.
 
-    `roots` returns the main processes of the stack (none for a stack that we context).
+    `roots` are the main processes of the stack (none for a stack that others started).
     """
 
-    def __init__(self, roots: Callable[[], list[int]]) -> None:
+    def __init__(self, roots: Collection[int] = ()) -> None:
         self._roots = roots
         self._moved: str | None = None
-        self.available = hasattr(os, "sched_setaffinity") and bool(roots())
+        self.available = hasattr(os, "sched_setaffinity") and bool(roots)
         self._cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
     @property
@@ -100,7 +100,7 @@ class Placement:
 
     def servers(self, seen: Processes) -> set[int]:
         """Every process of the stack."""
-        return tree(self._roots(), seen.parents)
+        return tree(self._roots, seen.parents)
 
     def release(self) -> None:
         """Let everything run everywhere again."""

@@ -1,5 +1,5 @@
 """
-How are many requests held under way at services, while their memory is read?
+How are many requests held in flight at services, while their memory is read?
 
 Each user sends all but the last byte of a call, so that the service has begun to work on it and cannot end. When all
 was read the last bytes are sent, one after the other, and every call has to be answered right.
@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from socket import socket
 
 from devperf_pipeline.errors import ServiceError, ServiceRefused, WrongAnswer
+from devperf_pipeline.measure.steps import InFlightStep, Measurable
 from devperf_pipeline.model import Outcome
-from devperf_pipeline.services.operation import DEADLINE_S, Connection, Operation, Session, Wire
+from devperf_pipeline.services.operation import DEADLINE_S, Connection, Operation, Wire
 
 USERS = (0, 50, 100, 150, 200)
-"""How many requests are under way at each step: enough steps for a line that no single one decides."""
+"""How many requests are in flight at each step: enough steps for a line that no single one decides."""
 
 WARM_USERS = 25
 """So many are held and ended before anything is read: what is made once and kept is no memory per request."""
@@ -33,17 +34,25 @@ class Request:
         return self.wire.sockets[self.wire.calls[0][0].socket]
 
 
-class Holder:
-    """Calls of one operation that are under way at one service."""
+def plan(one: Measurable) -> InFlightStep | None:
+    """What is held in flight at a service: the first of its operations that can be held, if one can."""
+    held = next((operation for operation in one.operations if operation.held and operation.wire), None)
+    if held is None:
+        return None
+    return InFlightStep(service=one.service.name, operation=held, session=one.session, users=USERS)
 
-    def __init__(self, service: str, session: Session, operation: Operation) -> None:
-        self.session = session
-        self._service = service
-        self._operation = operation
+
+class Holder:
+    """Calls of one operation that are in flight at one service."""
+
+    def __init__(self, step: InFlightStep) -> None:
+        self.session = step.session
+        self._service = step.service
+        self._operation = step.operation
         self._held: list[Request] = []
 
     def benchmark(self, users: int) -> str:
-        """What readings with so many calls under way are called."""
+        """What readings with so many calls in flight are called."""
         return f"{self._service}/{self._operation.name}/held-{users}"
 
     def warm_up(self) -> None:
@@ -78,7 +87,7 @@ class Holder:
 
     def check(self) -> None:
         """
-        See that every call is still under way.
+        See that every call is still in flight.
 
         Raises:
             ServiceRefused: the service ended calls before they were whole.

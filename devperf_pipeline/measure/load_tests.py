@@ -8,23 +8,20 @@ Where a server lets in fewer users the sweep ends there, with a row that says so
 """
 
 import math
-import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
 
 from devperf_pipeline.errors import ServiceRefused
-from devperf_pipeline.measure.plan import Item, Profile
-from devperf_pipeline.measure.progress import Progress, Watch
+from devperf_pipeline.measure.plan import Plan
+from devperf_pipeline.measure.profile import Profile
+from devperf_pipeline.measure.progress import Watch
 from devperf_pipeline.measure.recorder import CAPACITY
-from devperf_pipeline.measure.resources import watching
-from devperf_pipeline.measure.rounds import Measurer
 from devperf_pipeline.measure.run_context import RunContext
-from devperf_pipeline.model import Benchmark, Load, Round, Service, SustainedLoad
+from devperf_pipeline.measure.steps import BenchmarkStep, Measurable, SweepStep
+from devperf_pipeline.model import Benchmark, Load, Round, SustainedLoad
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.services.operation import Session
 
 SWEEP = (1, 2, 5, 10, 20, 50, 100, 200)
 
@@ -43,59 +40,68 @@ FAILURES_IN_A_ROW = 2
 """After so many points without one whole window, more users would say nothing new."""
 
 
-def run(context: RunContext, tell: Callable[[Progress], None]) -> None:
-    """
-    Measure the sweep of every service that has a sustained operation, one service after the other.
-
-    Raises:
-        Cancelled: somebody asked to stop; stretches that had ended are kept.
-
-    """
-    context.measurer.disconnect()  # what idle connections cost a server is not part of its load test
-    planned = {name: sweep(name, session) for name, session in context.chosen("load_tests").items()}
-    swept = {name: items for name, items in planned.items() if items}
-    watch = Watch(rounds=1, of=sum(map(len, swept.values())), tell=tell)
-    short = replace(context.profile, warmup_s=warmup_s(context.profile))
-    measurer = Measurer(short, context.placement)
-    share_s = (context.profile.sweeps_budget_s or math.inf) / max(1, len(swept))
-    left_out: dict[str, list[str]] = defaultdict(list)
-    try:
-        for name, items in swept.items():
-            users = _sweep(context, measurer, watch, items, share_s)
-            if users:
-                left_out[", ".join(f"{each:,}" for each in users)].append(name)
-            measurer.disconnect(name)
-    finally:
-        measurer.disconnect()
-    for users, names in left_out.items():
-        context.say(
-            f"No sustained load of {users} users was measured of {', '.join(names)}: the profile "
-            f"{context.profile.name!r} has {share_s:.0f} s for the sweep of a service. A longer profile measures all."
-        )
-
-
-def sweep(service: str, session: Session) -> list[Item]:
-    """The sustained benchmarks of one service, users rising."""
+def plan(measurable: Sequence[Measurable], profile: Profile) -> list[SweepStep]:
+    """The sweep of every service that has a sustained operation; they share the budget of the profile."""
+    points = {one.service.name: _points(one, profile) for one in measurable}
+    swept = sum(map(bool, points.values()))
     return [
-        Item(Benchmark(service, operation.name, Load(users, sustained=True), "engine"), operation, session)
-        for operation in session.operations()
+        SweepStep(
+            service=one.service,
+            points=found,
+            load_test=next(each for each in found if each.benchmark.load.users == LOAD_TEST_USERS),
+            budget_s=(profile.sweeps_budget_s or math.inf) / swept,
+        )
+        for one in measurable
+        if (found := points[one.service.name])
+    ]
+
+
+def _points(one: Measurable, profile: Profile) -> list[BenchmarkStep]:
+    """
+    The windows of one service, users rising. Without a published number of calls a recorder's room ends them.
+
+    A point that warmed up for longer than it measures would be one of warm-ups.
+    """
+    kind = CATALOGUE.get(one.service.kind)
+    return [
+        BenchmarkStep(
+            benchmark=Benchmark(one.service.name, operation.name, Load(users, sustained=True), "engine"),
+            operation=operation,
+            session=one.session,
+            seconds=profile.load_test_s if users == LOAD_TEST_USERS else profile.sweep_s,
+            warmup_s=min(profile.warmup_s, profile.sweep_s / 2),
+            limit_calls=API_CALLS if kind and kind.role == "api" else CAPACITY,
+        )
+        for operation in one.operations
         if operation.sustained and operation.wire is not None
         for users in SWEEP
     ]
 
 
-def warmup_s(profile: Profile) -> float:
-    """The patience of a point's warm-up: a sweep that warmed up for longer than it measures would be of warm-ups."""
-    return min(profile.warmup_s, profile.sweep_s / 2)
+def run(plan: Plan, context: RunContext) -> None:
+    """
+    Measure the sweep of every service that has one, one service after the other.
 
+    Raises:
+        Cancelled: somebody asked to stop; windows that had ended are kept.
 
-def limits(profile: Profile, service: Service, users: int) -> SustainedLoad:
-    """When a window of so many users ends. Without a published number of calls it is what a recorder holds."""
-    kind = CATALOGUE.get(service.kind)
-    return SustainedLoad(
-        limit_calls=API_CALLS if kind and kind.role == "api" else CAPACITY,
-        limit_s=profile.load_test_s if users == LOAD_TEST_USERS else profile.sweep_s,
-    )
+    """
+    context.measurer.disconnect()  # what idle connections cost a server is not part of its load test
+    sweeps = [step for step in plan.sweeps if context.state.can_ask(step.service.name)]
+    of = sum(len(step.points) for step in sweeps)
+    watch = Watch(rounds=1, of=of, tell=context.reporter.progress, clock=context.clock)
+    left_out: dict[str, list[str]] = defaultdict(list)
+    for step in sweeps:
+        users = _sweep(step, plan, context, watch)
+        if users:
+            left_out[", ".join(f"{each:,}" for each in users)].append(step.service.name)
+        context.measurer.disconnect(step.service.name)
+    for users, names in left_out.items():
+        context.say(
+            f"No sustained load of {users} users was measured of {', '.join(names)}: the profile "
+            f"{plan.profile.name!r} has {sweeps[0].budget_s:.0f} s for the sweep of a service. "
+            "A longer profile measures all."
+        )
 
 
 def engines_after(found: SustainedLoad, room: Callable[[int], bool]) -> int:
@@ -105,44 +111,38 @@ def engines_after(found: SustainedLoad, room: Callable[[int], bool]) -> int:
     return more if found.at_limit and spare and room(more) else found.engine_processes
 
 
-def _sweep(
-    context: RunContext, measurer: Measurer, watch: Watch, items: Sequence[Item], share_s: float
-) -> list[int]:
-    """One service's sweep, for `share_s` seconds; after that only the load test is still made. Returns the users left out."""
-    service = context.stack.service(items[0].benchmark.service)
-    engines, failures, ends = 1, 0, time.monotonic() + share_s
+def _sweep(step: SweepStep, plan: Plan, context: RunContext, watch: Watch) -> list[int]:
+    """One service's sweep. Returns the users that the budget left out."""
+    engines, failures, ends = 1, 0, context.clock() + step.budget_s
     left_out: list[int] = []
-    for place, item in enumerate(items):
-        users = item.benchmark.load.users
-        if users != LOAD_TEST_USERS and time.monotonic() > ends:
+    for place, point in enumerate(step.points):
+        users = point.benchmark.load.users
+        if point is not step.load_test and context.clock() > ends:
             left_out.append(users)
             watch.dropped(1)
             continue
-        window = replace(limits(context.profile, service, users), engine_processes=min(engines, users))
         around = (
-            partial(watching, context, "load", item.benchmark.id, users) if users in WATCHED else nullcontext
+            partial(context.collector.watching, "load", plan.profile.reading_s, point.benchmark.id, users)
+            if users in WATCHED
+            else nullcontext
         )
-        measured = measurer.measure(item, 1, window, around)
-        for one in measured:
-            if one.phase == "measured" or one.latency_ns:
-                context.sink.keep(one)
-        last = measured[-1]
+        last = context.keep(context.measurer.measure(point, 1, min(engines, users), around))
         watch.round_done(last)
         context.check_cancelled()
         failures = failures + 1 if last.problem else 0
         if _ends(last) or failures == FAILURES_IN_A_ROW:
-            untried = len(items) - place - 1
+            untried = len(step.points) - place - 1
             watch.dropped(untried)
-            _tell_end(context, item, last, untried=untried, fewer_were_fine=place > 0 and failures == 1)
+            _tell_end(context, last, untried=untried, fewer_were_fine=place > 0 and failures == 1)
             break
         if last.sustained:
             engines = engines_after(last.sustained, context.placement.room)
     return left_out
 
 
-def _tell_end(context: RunContext, item: Item, last: Round, *, untried: int, fewer_were_fine: bool) -> None:
+def _tell_end(context: RunContext, last: Round, *, untried: int, fewer_were_fine: bool) -> None:
     """Say where a sweep ends. That a server lets in only so many is a setting of its, no fault; the row has its words."""
-    service, users = item.benchmark.service, item.benchmark.load.users
+    service, users = last.benchmark.service, last.benchmark.load.users
     if fewer_were_fine and _ends(last) and (last.problem or "").startswith(ServiceRefused.__name__):
         context.say(f"{service} lets in fewer than {users:,} users at once; its sweep of users ends there.")
     elif untried:

@@ -1,155 +1,107 @@
-"""What will be measured, for how long, and in which order?"""
+"""
+What will be measured, for how long, and in which order?
 
-import difflib
+One plan, two uses: `run.measure` executes it, `run.dry_run` returns it to be printed.
+"""
+
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from devperf_pipeline.errors import ConfigurationError
-from devperf_pipeline.model import Benchmark, Instrument, Load
-from devperf_pipeline.services.operation import Operation, Session
-
-SHORTEST_S = 0.05
-"""A shorter round would be mostly the first, slow calls."""
-
-WARMING_S = 0.2
-"""What the first warm-up of a benchmark takes, on average."""
-
-BETWEEN_S = 0.07
-"""What a round takes beside its measured slice: data laid in, a short warm-up, writing."""
+from devperf_pipeline.measure.profile import Profile, profile_named
+from devperf_pipeline.measure.steps import BenchmarkStep, InFlightStep, Measurable, SweepStep
+from devperf_pipeline.measure.tools.steps import ToolPlan
+from devperf_pipeline.model import Benchmark, Instrument, Load, Service, Stack, Stage
+from devperf_pipeline.services.operation import Operation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
+class RunOptions:
     """
-    How long is measured: `rounds` slices of `seconds` for each benchmark, after at most `warmup_s`.
+    What is to be measured and how: services (all of the stack if none are named), profile, seed of the order.
 
-    Drivers get `driver_rounds`, where that says fewer. Where there is a `budget_s`, `seconds` is the most, and the rounds of a large stack are shorter: see `fitted`.
-    A load test lasts `load_test_s` at most; the other points of its sweep of users `sweep_s`. Where there is a
-    `sweeps_budget_s` for all of them together, points that do not fit into a service's share are left out.
-    What everything uses is read every `reading_s` (memory at most once a second), for `idle_s` while nothing is asked of it.
+    `stages` says what is done, with which of these services (all of them if none are named there).
     """
 
-    name: str
-    rounds: int
-    seconds: float
-    warmup_s: float
-    about: str
-    budget_s: float | None = None
-    driver_rounds: int | None = None
-    sweep_s: float = 0.3
-    load_test_s: float = 1.5
-    sweeps_budget_s: float | None = None
-    idle_s: float = 5.0
-    reading_s: float = 0.25
+    profile: Profile
+    services: tuple[str, ...] = ()
+    stages: Mapping[Stage, tuple[str, ...]] = field(default_factory=lambda: {"samples": ()})
+    seed: int = field(default_factory=lambda: secrets.randbelow(2**31))
 
-    def rounds_of(self, benchmark: Benchmark) -> int:
-        """How many rounds a benchmark gets: what an application feels is told by fewer than what the service does."""
-        fewer = self.driver_rounds if benchmark.instrument == "driver" else None
-        return self.rounds if fewer is None else min(self.rounds, fewer)
+    def wanted(self, stack: Stack) -> list[Service]:
+        """The services that are to be measured."""
+        return [one for one in stack.services if not self.services or one.name in self.services]
 
-    def fitted(self, benchmarks: int) -> "Profile":
-        """
-        The profile with rounds so short that so many benchmarks are measured within the budget, but not shorter
-        than `SHORTEST_S`.
-        """
-        if self.budget_s is None or not benchmarks:
-            return self
-        each = (self.budget_s / benchmarks - WARMING_S) / self.rounds - BETWEEN_S
-        return replace(self, seconds=round(min(self.seconds, max(SHORTEST_S, each)), 3))
+    def chosen(self, stage: Stage, measurable: Sequence[Measurable]) -> list[Measurable]:
+        """The services that a stage is about."""
+        named = self.stages.get(stage)
+        return [one for one in measurable if named is not None and (not named or one.service.name in named)]
 
 
-PROFILES = {
-    profile.name: profile
-    for profile in (
-        Profile(
-            name="quick",
-            rounds=5,
-            seconds=0.2,
-            warmup_s=0.3,
-            budget_s=150,
-            driver_rounds=3,
-            sweeps_budget_s=25,
-            about="a whole stack within five minutes, at most 1 s a benchmark",
-        ),
-        Profile(
-            name="standard",
-            rounds=5,
-            seconds=2.0,
-            warmup_s=2.0,
-            sweep_s=3.0,
-            load_test_s=20.0,
-            idle_s=20.0,
-            reading_s=1.0,
-            about="10 s a benchmark: firm p99",
-        ),
-        Profile(
-            name="full",
-            rounds=5,
-            seconds=12.0,
-            warmup_s=10.0,
-            sweep_s=10.0,
-            load_test_s=60.0,
-            idle_s=60.0,
-            reading_s=1.0,
-            about="60 s a benchmark, as the published baseline",
-        ),
-    )
-}
-
-
-def profile_named(name: str) -> Profile:
+def options_of(profile: str, stages: Mapping[Stage, tuple[str, ...]], seconds: float) -> RunOptions:
     """
-    The profile of that name.
+    The options that these words say: a profile by its name, what is done with which services, and the seconds of each
+    round, 0 for the profile's.
 
     Raises:
-        ConfigurationError: there is none; the message names those that exist.
+        ConfigurationError: there is no such profile.
 
     """
-    if name in PROFILES:
-        return PROFILES[name]
-    near = difflib.get_close_matches(name, PROFILES, n=1)
-    meant = f" Did you mean {near[0]!r}?" if near else ""
-    known = "; ".join(f"{p.name} ({p.about})" for p in PROFILES.values())
-    raise ConfigurationError(f"PROFILE expects one of: {known}. Found {name!r}.{meant}")
+    found = profile_named(profile)
+    return RunOptions(
+        profile=replace(found, seconds=seconds, budget_s=None) if seconds else found,
+        services=tuple(dict.fromkeys(service for those in stages.values() for service in those)),
+        stages={stage: those for stage, those in stages.items() if those},
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A benchmark of the plan, with what is needed to run it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """
+    Every step of a run, stage by stage, and the profile as it fits so many benchmarks.
 
-    benchmark: Benchmark
-    operation: Operation
-    session: Session
+    `objects` are those that the sessions create and remove, by service; the tools' are in their plans.
+    `problems` says why a service is not measured. Each one that is has an entry in `unmeasurable`: which of its rows
+    have no benchmark, and why.
+    """
+
+    profile: Profile
+    seed: int
+    stages: Sequence[Stage]
+    services: Sequence[str]
+    samples: Sequence[BenchmarkStep] = ()
+    in_flight: Sequence[InFlightStep] = ()
+    sweeps: Sequence[SweepStep] = ()
+    tools: Sequence[ToolPlan] = ()
+    titles: Mapping[str, str] = field(default_factory=dict[str, str])
+    objects: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    problems: Mapping[str, str] = field(default_factory=dict[str, str])
+    unmeasurable: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
 
 
-def items(service: str, session: Session) -> list[Item]:
+def benchmarks(service: str, operations: Sequence[Operation]) -> Iterator[tuple[Benchmark, Operation]]:
     """
     The benchmarks of one service.
 
     The engine measures each operation with one user and with its own user counts; the driver with one, because
     threads of one Python process would measure the interpreter's lock.
     """
-    planned: list[Item] = []
-
-    def add(operation: Operation, users: int, instrument: Instrument) -> None:
-        planned.append(Item(Benchmark(service, operation.name, Load(users), instrument), operation, session))
-
-    for operation in session.operations():
-        if operation.wire is not None:
-            for users in (1, *operation.users):
-                add(operation, users, "engine")
+    for operation in operations:
+        users = (1, *operation.users) if operation.wire is not None else ()
+        of: list[tuple[int, Instrument]] = [(each, "engine") for each in users]
         if operation.driver is not None:
-            add(operation, 1, "driver")
-    return planned
+            of.append((1, "driver"))
+        for each, instrument in of:
+            yield Benchmark(service, operation.name, Load(each), instrument), operation
 
 
-def in_order(planned: Sequence[Item], seed: int, number: int) -> list[Item]:
+def in_order(steps: Sequence[BenchmarkStep], seed: int, number: int) -> list[BenchmarkStep]:
     """
-    The order of one round: every benchmark of every service once, shuffled anew, the same for the same seed.
+    The order of one round: every benchmark of every service once, shuffled each time, the same for the same seed.
 
     Interleaving over the whole run keeps a slow minute of the machine from falling on one benchmark alone.
     """
-    shuffled = sorted(planned, key=lambda item: item.benchmark.id)
+    shuffled = sorted(steps, key=lambda step: step.benchmark.id)
     random.Random(f"{seed}/{number}").shuffle(shuffled)  # noqa: S311 - an order that can be repeated, not a secret
-    return shuffled
+    return [step for step in shuffled if number <= step.rounds]

@@ -40,15 +40,22 @@ class Progress:
 class Watch:
     """Counts rounds and estimates what is left from the pace so far."""
 
-    def __init__(self, *, rounds: int, of: int, tell: Callable[[Progress], None]) -> None:
-        self._rounds, self._of, self._tell = rounds, of, tell
-        self._began = time.monotonic()
+    def __init__(
+        self,
+        *,
+        rounds: int,
+        of: int,
+        tell: Callable[[Progress], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._rounds, self._of, self._tell, self._clock = rounds, of, tell, clock
+        self._began = clock()
         self._done = 0
 
     def round_done(self, measured: Round) -> None:
         """Tell that one more round is done."""
         self._done += 1
-        spent = time.monotonic() - self._began
+        spent = self._clock() - self._began
         self._tell(
             Progress(
                 benchmark=measured.benchmark.id,

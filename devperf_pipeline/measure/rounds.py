@@ -5,7 +5,6 @@ Users are connected once for a run and kept; a round puts the data in its state,
 measures, and looks whether sampled answers were right.
 """
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -16,26 +15,11 @@ from devperf_pipeline.errors import ServiceError
 from devperf_pipeline.measure.cpu_affinity import LoadGate, Placement
 from devperf_pipeline.measure.engine import Slice, User, drive_one, driver_of
 from devperf_pipeline.measure.engine_processes import drive_shared
-from devperf_pipeline.measure.plan import Item, Profile
 from devperf_pipeline.measure.recorder import Recorder
 from devperf_pipeline.measure.steady_state import BLOCK_CALLS, BLOCK_S, Steadiness
+from devperf_pipeline.measure.steps import BenchmarkStep
 from devperf_pipeline.model import TOLERATED_FAILURES, Outcome, Phase, Round, SustainedLoad
 from devperf_pipeline.services.operation import Connection, Driver
-
-CYCLE = 4_000
-"""Calls of all users together that are prepared where they can be cycled."""
-
-LONGEST_CYCLE = 1_000
-"""Calls of one user."""
-
-LEAST_PREPARED = 10
-"""Calls of one user where each call consumes something."""
-
-FIRST_CALLS = 4 * BLOCK_CALLS
-"""Calls of all users together that are laid in for the first warm-up, when nobody knows how fast the service is."""
-
-MARGIN = 1.5
-"""How much more than expected is laid in where each call consumes something."""
 
 
 class Drive(Protocol):
@@ -57,8 +41,7 @@ class _Prepared:
 class Measurer:
     """Measures rounds: keeps the users' connections, the rates seen so far, and which benchmarks are warm."""
 
-    def __init__(self, profile: Profile, placement: Placement) -> None:
-        self._profile = profile
+    def __init__(self, placement: Placement) -> None:
         self._placement = placement
         self._recorder = Recorder()
         self._users: dict[tuple[str, str], list[Connection]] = {}
@@ -68,20 +51,20 @@ class Measurer:
 
     def measure(
         self,
-        item: Item,
+        step: BenchmarkStep,
         number: int,
-        window: SustainedLoad | None = None,
+        engines: int = 1,
         around: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> list[Round]:
         """
         One round, with the warm-up that came before it. What fails ends in a round that says why.
 
-        A sustained load is driven as `sustained` says; what the client used is added to it.
+        A sustained load is driven by so many `engines` (engine processes); what the client used is kept with it.
         `around` is entered when everything is warm, and left when the last call has ended.
         """
-        engines = window.engine_processes if window else 1
+        window = _window(step, engines)
         # A sweep of users is one curve: its first point is placed as the others are.
-        users = max(2, item.benchmark.load.users) if window else item.benchmark.load.users
+        users = max(2, step.benchmark.load.users) if window else step.benchmark.load.users
         placement = self._placement.choose(users, engines)
         began = time.time_ns()
         rounds: list[Round] = []
@@ -90,7 +73,7 @@ class Measurer:
             begin_ns, latency_ns, outcome = self._recorder.copy()
             self._recorder.clear()
             return Round(
-                benchmark=item.benchmark,
+                benchmark=step.benchmark,
                 number=number,
                 phase=phase,
                 began_at_ns=began,
@@ -107,12 +90,12 @@ class Measurer:
         self._recorder.clear()
         piece = Slice()
         try:
-            prepared, warm = self._warm(item)
+            prepared, warm = self._warm(step)
             rounds.append(ended("warmup", warm, warm.problem))
             began = time.time_ns()
             if warm.broken:
                 # A late answer to the warm-up's last call would be taken for the answer to the first one measured.
-                self.disconnect(item.benchmark.service)
+                self.disconnect(step.benchmark.service)
                 return [*rounds, ended("measured", piece, f"the warm-up ended early: {warm.problem}")]
             gate = LoadGate(self._placement)
             with around():
@@ -123,11 +106,11 @@ class Measurer:
                     piece = prepared.drive(window.limit_s, window.limit_calls, engines)
                     window = _as_driven(window, piece, gate.idle_cores(piece.elapsed_ns))
                 else:
-                    piece = prepared.drive(self._seconds(item), None)
+                    piece = prepared.drive(step.seconds, None)
                 used_ns = time.process_time_ns() - used_ns
                 other_cpu = gate.end(piece.elapsed_ns, sum(piece.cpu_ns) if engines > 1 else 0)
             if piece.elapsed_ns:
-                self._rates[item.benchmark.id] = self._recorder.length / piece.elapsed_ns * 1e9
+                self._rates[step.benchmark.id] = self._recorder.length / piece.elapsed_ns * 1e9
                 self.client_share = used_ns / piece.elapsed_ns
             problem = (
                 piece.problem
@@ -135,30 +118,30 @@ class Measurer:
                 or _refusal(piece, prepared, self._recorder.outcome[: self._recorder.length])
             )
             if piece.broken:
-                self.disconnect(item.benchmark.service)
+                self.disconnect(step.benchmark.service)
             rounds.append(ended("measured", piece, problem, other_cpu))
-        except (ServiceError, OSError, *item.session.exceptions) as error:
-            self.disconnect(item.benchmark.service)
+        except (ServiceError, OSError, *step.session.exceptions) as error:
+            self.disconnect(step.benchmark.service)
             if not rounds:
                 rounds.append(ended("warmup", piece, None))  # its calls are no measured ones
             rounds.append(ended("measured", piece, f"{type(error).__name__}: {error}"))
         return rounds
 
     def disconnect(self, service: str | None = None) -> None:
-        """Close the users of one service, or of all; the next round connects anew."""
+        """Close the users of one service, or of all; the next round connects again."""
         for key in [key for key in self._users if service in {None, key[0]}]:
             for connection in self._users.pop(key):
                 connection.close()
 
-    def _warm(self, item: Item) -> tuple[_Prepared, Slice]:
+    def _warm(self, step: BenchmarkStep) -> tuple[_Prepared, Slice]:
         """Prepare the calls and warm up: until steady the first time, one block in later rounds."""
-        benchmark, users = item.benchmark, item.benchmark.load.users
+        benchmark, users = step.benchmark, step.benchmark.load.users
         rate = self._rates.get(benchmark.id)
         first_time = rate is None
         total = Slice()
         if first_time:
-            prepared = self._prepare(item, self._size(item, None))
-            give_up = time.monotonic() + self._profile.warmup_s
+            prepared = self._prepare(step, step.prepared(None))
+            give_up = time.monotonic() + step.warmup_s
             steadiness = Steadiness()
             while time.monotonic() < give_up:
                 piece, latencies = self._block(prepared)
@@ -166,10 +149,10 @@ class Measurer:
                 total.problem, total.broken = piece.problem, piece.broken
                 if piece.broken or not len(latencies) or steadiness.add(latencies):
                     break
-            if not item.operation.finite or total.problem:
+            if not step.operation.finite or total.problem:
                 return prepared, total
             rate = self._recorder.length / max(total.elapsed_ns, 1) * 1e9
-        prepared = self._prepare(item, self._size(item, rate))
+        prepared = self._prepare(step, step.prepared(rate))
         piece, _ = self._block(prepared, calls=max(users, BLOCK_CALLS // 4) if first_time else BLOCK_CALLS)
         total.elapsed_ns += piece.elapsed_ns
         total.problem, total.broken = piece.problem, piece.broken
@@ -180,29 +163,12 @@ class Measurer:
         piece = prepared.drive(BLOCK_S, calls)
         return piece, self._recorder.latency_ns[before : self._recorder.length]
 
-    def _seconds(self, item: Item) -> float:
-        """How long a round of this benchmark lasts."""
-        return max(self._profile.seconds, item.operation.least_s)
-
-    def _size(self, item: Item, rate: float | None) -> int:
-        """How many calls a user needs prepared."""
-        users = item.benchmark.load.users
-        if not item.operation.finite:
-            return min(LONGEST_CYCLE, CYCLE // users)
-        if rate is None:
-            expected: float = FIRST_CALLS
-        else:
-            # Laying one in may take as long as the call itself: no more than the block and the round will need.
-            block = min(BLOCK_CALLS, rate * BLOCK_S)
-            expected = MARGIN * (block + rate * self._seconds(item)) + users
-        return max(LEAST_PREPARED, min(math.ceil(expected / users), item.operation.largest // users))
-
-    def _prepare(self, item: Item, size: int) -> _Prepared:
-        operation, users = item.operation, item.benchmark.load.users
-        connections = self._connections(item)
+    def _prepare(self, step: BenchmarkStep, size: int) -> _Prepared:
+        operation, users = step.operation, step.benchmark.load.users
+        connections = self._connections(step)
         if operation.reset is not None:
             operation.reset(users, size)
-        if item.benchmark.instrument == "engine":
+        if step.benchmark.instrument == "engine":
             assert operation.wire is not None
             wires = [operation.wire(connections[user], user, size) for user in range(users)]
             if users > 1:
@@ -236,10 +202,10 @@ class Measurer:
 
         return _Prepared(drive, driver.verify)
 
-    def _connections(self, item: Item) -> list[Connection]:
-        kept = self._users.setdefault((item.benchmark.service, item.benchmark.instrument), [])
-        while len(kept) < item.benchmark.load.users:
-            kept.append(item.session.connect())
+    def _connections(self, step: BenchmarkStep) -> list[Connection]:
+        kept = self._users.setdefault((step.benchmark.service, step.benchmark.instrument), [])
+        while len(kept) < step.benchmark.load.users:
+            kept.append(step.session.connect())
         return kept
 
 
@@ -247,6 +213,13 @@ def _verify_one_of_many(kept: Any) -> str | None:
     """What is wrong with a reply that was kept with the calls it belongs to."""
     wire, replies = kept
     return wire.verify(replies)
+
+
+def _window(step: BenchmarkStep, engines: int) -> SustainedLoad | None:
+    """How a sustained load is driven; None for other loads."""
+    if step.limit_calls is None:
+        return None
+    return SustainedLoad(limit_calls=step.limit_calls, limit_s=step.seconds, engine_processes=engines)
 
 
 def _as_driven(window: SustainedLoad, piece: Slice, idle_cores: float | None) -> SustainedLoad:

@@ -5,7 +5,7 @@ Of a stack that we started we know. Of others the container that answers at the 
 the process that listens there; a stack file may say it in a table [footprint.<name>].
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -67,11 +67,11 @@ class Unseen:
     why: str
 
 
-def targets(stack: Stack, processes: Callable[[str], Sequence[int]]) -> tuple[list[Target], list[Unseen]]:
+def targets(stack: Stack, processes: Mapping[str, Sequence[int]]) -> tuple[list[Target], list[Unseen]]:
     """
     Everything of this stack that runs here, node by node, in the order of its file; and what cannot be seen.
 
-    `processes` returns the main processes of a service that we started ourselves.
+    `processes` are the main processes of the services that we started ourselves.
     """
     docker = find_docker()
     named = {companion.name: companion for companion in stack.footprint}
@@ -81,7 +81,7 @@ def targets(stack: Stack, processes: Callable[[str], Sequence[int]]) -> tuple[li
         if service.name in stack.missing or not service.addresses:
             continue
         nodes: list[Target] = []
-        for node in _nodes(service, tuple(processes(service.name)), named):
+        for node in _nodes(service, tuple(processes.get(service.name, ())), named):
             try:
                 nodes.append(_node(node, docker))
             except MeasurementError as error:

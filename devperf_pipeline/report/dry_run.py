@@ -1,27 +1,29 @@
 """What does a dry run tell?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from devperf_pipeline.measure.dry_run import Asked, Foreseen
-from devperf_pipeline.measure.plan import Profile
+from devperf_pipeline.measure import resources
+from devperf_pipeline.measure.plan import Plan
 from devperf_pipeline.measure.recorder import CAPACITY
+from devperf_pipeline.measure.steps import BenchmarkStep, Cost, SweepStep, together
+from devperf_pipeline.measure.tools.steps import NotRun, ToolPlan
 from devperf_pipeline.report import format as show
 
 
-def foresight(profile: Profile, foreseen: Sequence[Foreseen]) -> str:
+def planned(plan: Plan) -> str:
     """Every object that would be made, how often each benchmark asks, and how long it all takes."""
-    asked = [each for service in foreseen for each in service.benchmarks]
+    profile, each = plan.profile, _time(plan.profile.seconds)
     lines = [
-        f"Profile {profile.name}: {profile.rounds} rounds of {show.duration(_ns(profile.seconds))} for each of {len(asked)} benchmarks.",
-        f"Takes {_takes(asked)}. Nothing was created.",
-        _besides(profile, foreseen),
+        f"Profile {profile.name}: {profile.rounds} rounds of {each} for each of {len(plan.samples)} benchmarks.",
+        f"Takes {_takes(plan.samples)}. Nothing was created.",
+        _besides(plan),
         "",
     ]
-    for service in foreseen:
-        lines += [service.service, *(f"  {line}" for line in _service(service)), ""]
+    for service in plan.services:
+        lines += [service, *(f"  {line}" for line in _service(plan, service)), ""]
     lines.append(
         f"Benchmarks that consume nothing make as many calls as are answered in their seconds, {CAPACITY:,} a round at "
-        "most. Beside them our data is laid in before, as much as will be consumed, and removed at the end."
+        "most. Before a round our data is made ready, as much as it will consume, and removed at the end."
     )
     return "\n".join(lines)
 
@@ -40,71 +42,87 @@ def would_start(stack: str, told: Mapping[str, Mapping[str, str]]) -> str:
     return "\n".join(lines)
 
 
-def _besides(profile: Profile, foreseen: Sequence[Foreseen]) -> str:
-    """What a baseline does besides its benchmarks, all services together."""
-    at_rest = f"{show.duration(_ns(profile.idle_s))} in which nothing is asked"
-    held = max((service.held for service in foreseen), default=0)
-    swept = [service.swept for service in foreseen if service.swept]
-    tools_s = sum(service.tools.measured_s for service in foreseen)
-    parts = [at_rest]
-    if held:
-        parts.append(f"up to {held} requests held open at each API at the same time while memory is read")
-    if swept:
-        asked, longest = sum(one.measured_s for one in swept), sum(one.longest_s for one in swept)
+def _besides(plan: Plan) -> str:
+    """What a run does besides its benchmarks, all services together, and how long everything takes."""
+    sweeps, tools = together(step.cost for step in plan.sweeps), together(each.cost for each in plan.tools)
+    rest_s = resources.seconds(plan)
+    parts: list[str] = []
+    if rest_s:
+        parts.append(f"{_time(plan.profile.idle_s)} in which nothing is asked")
+    if plan.in_flight:
+        users = max(step.users[-1] for step in plan.in_flight)
         parts.append(
-            f"load tests, one service at a time ({show.duration(_ns(asked))}, at most {show.duration(_ns(longest))})"
+            f"up to {users} requests held in flight at each API at the same time while memory is read"
         )
-    if tools_s:
-        parts.append(f"reference tools ({show.duration(_ns(tools_s))} and their start-ups)")
-    return f"Besides, in none of these figures: {'; '.join(parts)}."
-
-
-def _service(service: Foreseen) -> list[str]:
-    if service.problem is not None:
-        return [f"would not be measured: {show.plain(service.problem, 600)}"]
-    return [
-        *(f"creates and removes: {each}" for each in service.objects),
-        *map(_benchmark, service.benchmarks),
-        f"together: {_takes(service.benchmarks)}",
-        *_stages(service),
-    ]
-
-
-def _stages(service: Foreseen) -> list[str]:
-    """What a service is asked beside its benchmarks."""
-    lines: list[str] = []
-    if service.held:
-        lines.append(f"memory per request: up to {service.held} requests held open")
-    if service.swept:
-        swept = service.swept
-        lines.append(
-            f"load tests of {', '.join(map(str, swept.users))} users: {swept.measured_s:g} s measured, "
-            f"{swept.longest_s:.1f} s at most with warm-up, at most {swept.most_calls:,} calls"
+    if plan.sweeps:
+        parts.append(
+            f"load tests, one service at a time ({_time(sweeps.measured_s)}, at most {_time(sweeps.longest_s)})"
         )
-    if service.tools.tools:
-        bounded = (
-            f", at most {service.tools.most_calls:,} calls of runs that calls end"
-            if service.tools.most_calls
-            else ""
+    if tools.measured_s:
+        parts.append(f"reference tools ({_time(tools.measured_s)} and their start-ups)")
+    samples_s = together(step.cost for step in plan.samples).expected_s
+    whole = f"All of it takes about {_time(samples_s + rest_s + sweeps.expected_s + tools.expected_s)}."
+    return f"Besides, not in these figures: {'; '.join(parts)}. {whole}" if parts else whole
+
+
+def _service(plan: Plan, service: str) -> Iterator[str]:
+    if service in plan.problems:
+        yield f"would not be measured: {show.plain(plan.problems[service], 600)}"
+        return
+    samples = [step for step in plan.samples if step.benchmark.service == service]
+    tools = [each for each in plan.tools if each.service.name == service]
+    for name in [*plan.objects[service], *(name for each in tools for name in each.objects)]:
+        yield f"creates and removes: {name}"
+    for title, why in plan.unmeasurable[service].items():
+        yield f"not measured: {title}: {show.plain(why, 600)}"
+    for step in samples:
+        yield f"{step.benchmark.id}: {_step(step.cost)}"
+    if samples:
+        yield f"together: {_takes(samples)}"
+    for step in plan.in_flight:
+        if step.service == service:
+            yield f"memory per request: up to {step.users[-1]} requests held in flight"
+    for sweep in plan.sweeps:
+        if sweep.service.name == service:
+            yield _sweep(sweep)
+    for each in tools:
+        yield from _tools(each)
+
+
+def _step(cost: Cost) -> str:
+    calls = "" if cost.most_calls is None else f", at most {cost.most_calls:,} calls, warm-up included"
+    return f"{cost.measured_s:g} s measured, {cost.longest_s:.1f} s at most with warm-up{calls}"
+
+
+def _sweep(sweep: SweepStep) -> str:
+    users = ", ".join(str(point.benchmark.load.users) for point in sweep.points)
+    cost = sweep.cost
+    return (
+        f"load tests of {users} users: {cost.measured_s:g} s measured, {cost.longest_s:.1f} s at most with warm-up, "
+        f"at most {cost.most_calls:,} calls"
+    )
+
+
+def _tools(plan: ToolPlan) -> Iterator[str]:
+    names = dict.fromkeys(run.benchmark.instrument for run in plan.runs)
+    if names:
+        cost = plan.cost
+        calls = f", at most {cost.most_calls:,} calls of runs that calls end" if cost.most_calls else ""
+        yield (
+            f"tools: {', '.join(names)}, in alternation with the engine: about {cost.measured_s:g} s measured{calls}"
         )
-        lines.append(
-            f"tools: {', '.join(service.tools.tools)}, in alternation with the engine: "
-            f"about {service.tools.measured_s:g} s measured{bounded}"
-        )
-    return lines
+    refused = (step for step in plan.steps if isinstance(step, NotRun))
+    for tool, why in dict.fromkeys((step.benchmark.instrument, step.why) for step in refused):
+        yield f"not asked with {tool}: {show.plain(why, 600)}"
 
 
-def _benchmark(asked: Asked) -> str:
-    calls = "" if asked.most_calls is None else f", at most {asked.most_calls:,} calls, warm-up included"
-    return f"{asked.benchmark}: {asked.measured_s:g} s measured, {asked.longest_s:.1f} s at most with warm-up{calls}"
+def _takes(steps: Sequence[BenchmarkStep]) -> str:
+    cost = together(step.cost for step in steps)
+    return (
+        f"about {_time(cost.expected_s)}, at most {_time(cost.longest_s)}; at most {cost.most_calls:,} calls that "
+        "consume something"
+    )
 
 
-def _takes(asked: Sequence[Asked]) -> str:
-    expected = show.duration(_ns(sum(each.expected_s for each in asked)))
-    longest = show.duration(_ns(sum(each.longest_s for each in asked)))
-    most = sum(each.most_calls or 0 for each in asked)
-    return f"about {expected}, at most {longest}; at most {most:,} calls that consume something"
-
-
-def _ns(seconds: float) -> int:
-    return round(seconds * 1e9)
+def _time(seconds: float) -> str:
+    return show.duration(round(seconds * 1e9))

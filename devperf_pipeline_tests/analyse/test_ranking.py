@@ -12,8 +12,10 @@ import pytest
 
 from devperf_pipeline.analyse.parity import Parity
 from devperf_pipeline.analyse.ranking import AGGREGATED, Ranking, Reading, ranked, rankings
-from devperf_pipeline.measure.plan import Profile
-from devperf_pipeline.measure.run import RunOptions, measure
+from devperf_pipeline.measure.plan import RunOptions
+from devperf_pipeline.measure.profile import Profile
+from devperf_pipeline.measure.run import measure
+from devperf_pipeline.measure.run_context import RunContext
 from devperf_pipeline.model import Address, Service, Stack
 from devperf_pipeline.report.render import render
 from devperf_pipeline.stack.folders import Folders
@@ -138,7 +140,7 @@ def compared(folder: Path, services: tuple[Service, ...]) -> tuple[dict[str, Ran
     store.check_writable()
     profile = Profile(name="quick", rounds=3, seconds=0.3, warmup_s=0.05, about="short")
     stack = Stack(name="x", path=folder / "x.toml", managed=False, services=services)
-    baseline = measure(stack, RunOptions(profile=profile, seed=1), host={}, sink=store)
+    baseline = measure(RunContext(stack=stack, sink=store), RunOptions(profile=profile, seed=1))
     warehouse.build(folders)
     con = warehouse.connect(folders)
     try:
@@ -242,7 +244,7 @@ class TestRealApis:
         with renaming(broken.address, b'"latency_ms"', b'"latency"') as address:
             services = tuple(replace(api, addresses=(address,)) if api is broken else api for api in apis)
             stack = replace(running_stack, services=services, missing={}, managed=False)
-            baseline = measure(stack, RunOptions(profile=profile, seed=1), host={}, sink=store)
+            baseline = measure(RunContext(stack=stack, sink=store), RunOptions(profile=profile, seed=1))
         warehouse.build(folders)
         con = warehouse.connect(folders)
         try:
@@ -270,7 +272,7 @@ class TestRealApis:
         store = SampleStore(folders)
         store.check_writable()
         profile = Profile(name="quick", rounds=1, seconds=0.02, warmup_s=0.02, about="short")
-        measure(stack, RunOptions(profile=profile, seed=1), host={}, sink=store)
+        measure(RunContext(stack=stack, sink=store), RunOptions(profile=profile, seed=1))
         warehouse.build(folders)
         con = warehouse.connect(folders)
         try:

@@ -8,7 +8,7 @@ from devperf_pipeline.definitions import defs
 from devperf_pipeline.defs.graph import all_graphs
 from devperf_pipeline.defs.keys import Keys
 from devperf_pipeline.defs.measuring import POOL, MeasureConfig, ProfileName
-from devperf_pipeline.measure.plan import PROFILES
+from devperf_pipeline.measure.profile import PROFILES
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.stack_file import load_stack

@@ -4,9 +4,11 @@ import pickle
 import sys
 from collections.abc import Sequence
 
-from devperf_pipeline.measure.plan import Profile
+from devperf_pipeline.measure.plan import RunOptions
+from devperf_pipeline.measure.profile import Profile
 from devperf_pipeline.measure.progress import Progress
-from devperf_pipeline.measure.run import RunOptions, measure
+from devperf_pipeline.measure.run import measure
+from devperf_pipeline.measure.run_context import Reporter, RunContext
 from devperf_pipeline.model import Baseline, ResourceReading, Round, Stated
 
 
@@ -31,12 +33,13 @@ def tell(progress: Progress) -> None:
 
 if __name__ == "__main__":
     measure(
-        pickle.load(sys.stdin.buffer),  # noqa: S301 - from the test that started us
+        RunContext(
+            stack=pickle.load(sys.stdin.buffer),  # noqa: S301 - from the test that started us
+            sink=Nowhere(),
+            reporter=Reporter(progress=tell),
+        ),
         RunOptions(
             profile=Profile(name="quick", rounds=1000, seconds=0.02, warmup_s=0.02, about="until killed"),
             seed=7,
         ),
-        host={},
-        sink=Nowhere(),
-        tell=tell,
     )

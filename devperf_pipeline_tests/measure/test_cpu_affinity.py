@@ -24,7 +24,7 @@ class TestPlacement:
     def test_engines_and_servers_have_cores_of_their_own(self, server: int) -> None:
         """With many users every engine process has a core, the servers have the others, and the name says which."""
         cores = sorted(os.sched_getaffinity(0))
-        placement = Placement(lambda: [server])
+        placement = Placement([server])
         try:
             for engines in range(1, len(cores)):
                 ours, theirs = cores[-engines:], cores[:-engines]
@@ -40,6 +40,6 @@ class TestPlacement:
     def test_there_is_room_while_a_core_is_left_to_servers(self, server: int) -> None:
         """As many engine processes as there are cores would leave none."""
         cores = len(os.sched_getaffinity(0))
-        placement = Placement(lambda: [server])
+        placement = Placement([server])
 
         assert [True, False] == [placement.room(cores - 1), placement.room(cores)]

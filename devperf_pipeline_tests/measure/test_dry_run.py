@@ -1,25 +1,30 @@
 import pickle
 import subprocess
 import sys
+from collections import Counter
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from devperf_pipeline.measure import dry_run
-from devperf_pipeline.measure.dry_run import Foreseen, Swept, foresee
-from devperf_pipeline.measure.plan import PROFILES, Profile
+from devperf_pipeline.measure import in_flight, load_tests
+from devperf_pipeline.measure.plan import Plan, RunOptions
+from devperf_pipeline.measure.profile import PROFILES, Profile
 from devperf_pipeline.measure.progress import Progress
-from devperf_pipeline.measure.run import RunOptions, measure
-from devperf_pipeline.measure.tools.dry_run import ToolsAsked, foreseen
+from devperf_pipeline.measure.run import dry_run, measure
+from devperf_pipeline.measure.run_context import Reporter, RunContext
+from devperf_pipeline.measure.steps import Measurable
+from devperf_pipeline.measure.tools import stage
+from devperf_pipeline.measure.tools.steps import ToolPlan
 from devperf_pipeline.model import Address, Service, Stack, Stated
-from devperf_pipeline.report.dry_run import foresight as told
+from devperf_pipeline.report.dry_run import planned
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.cleanup import clean
 from devperf_pipeline_tests.measure.fake_service import FakeSession
 from devperf_pipeline_tests.measure.measure_until_killed import Nowhere
 from devperf_pipeline_tests.measure.server_objects import listed, unannounced, unmade
+from devperf_pipeline_tests.measure.test_run import ListSink
 from devperf_pipeline_tests.services.fake_apis import Reply, Request, serving
 
 SHORT = RunOptions(
@@ -52,7 +57,7 @@ class Listing(Nowhere):
         self.seen |= listed(self.stack)
 
 
-class TestForesee:
+class TestPlan:
     def test_counts_and_seconds(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Benchmarks with their seconds, and the service that is missing with its reason; nothing is prepared."""
         here = Address("127.0.0.1", 1)
@@ -61,41 +66,72 @@ class TestForesee:
             name="fake", path=Path("fake.toml"), managed=False, services=services, missing={"other": "no"}
         )
         with FakeSession() as session:
-            monkeypatch.setitem(dry_run.CATALOGUE, "fake", FakeKind(session))
-            profile, [lines, other] = foresee(stack, replace(SHORT, profile=PROFILES["standard"]))
+            session.unmeasurable["Say goodbye"] = "it never answers"
+            monkeypatch.setitem(CATALOGUE, "fake", FakeKind(session))  # type: ignore[arg-type]
+            plan = dry_run(stack, replace(SHORT, profile=PROFILES["standard"]))
             history = list(session.history)
-        text = told(profile, [lines, other])
+        text = planned(plan)
 
         assert ["assume", "close"] == history
-        assert ["lines devperf*"] == lines.objects
-        assert 5 == len(lines.benchmarks)
-        assert {10.0} == {each.measured_s for each in lines.benchmarks}
-        assert {None} == {each.most_calls for each in lines.benchmarks}
-        assert "no" == other.problem
+        assert {"lines": ["lines devperf*"]} == plan.objects
+        assert 5 == len(plan.samples)
+        assert {10.0} == {step.cost.measured_s for step in plan.samples}
+        assert {None} == {step.cost.most_calls for step in plan.samples}
+        assert {"other": "no"} == plan.problems
         assert "5 rounds of 2.00 s for each of 5 benchmarks" in text
         assert "creates and removes: lines devperf*" in text
+        assert "not measured: Say goodbye: it never answers" in text
         assert "would not be measured: no" in text
-        assert "20.0 s in which nothing is asked" in text
+        assert "in which nothing is asked" not in text
         assert "load tests" not in text
+
+    def test_is_what_a_run_executes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Every step that a dry run tells is measured as many times as it says, and nothing else is."""
+        service = Service(name="lines", kind="fake", addresses=(Address("127.0.0.1", 1),))
+        stack = Stack(name="fake", path=Path("fake.toml"), managed=False, services=(service,))
+        options = replace(SHORT, stages={"samples": (), "load_tests": (), "tools": ()})
+        sink = ListSink()
+        with FakeSession() as told, FakeSession() as measured:
+            monkeypatch.setitem(CATALOGUE, "fake", FakeKind(told))  # type: ignore[arg-type]
+            plan = dry_run(stack, options)
+            monkeypatch.setitem(CATALOGUE, "fake", FakeKind(measured))  # type: ignore[arg-type]
+            measure(RunContext(stack=stack, sink=sink), options)
+        executed = Counter(one.benchmark.id for one in sink.rounds if one.phase == "measured")
+
+        assert {step.benchmark.id: step.rounds for step in plan.samples} == executed
 
 
 class TestStages:
     def test_each_is_told(self) -> None:
-        """Requests held, points of load tests and tools are told by service, and together with their seconds."""
-        gin = Foreseen(
-            service="gin",
-            held=200,
-            swept=Swept(users=(1, 100), measured_s=1.8, longest_s=3.2, most_calls=120_000),
-            tools=ToolsAsked(tools=("ab",), measured_s=0.6, most_calls=60_000),
-        )
-        text = told(PROFILES["quick"], [gin])
+        """Requests in flight, points of load tests and tools are told by service, and together with their seconds."""
+        gin = Service(name="gin", kind="gin", addresses=(Address("127.0.0.1", 1),))
+        with FakeSession() as session:
+            _, hello = session.operations()
+            hello = replace(hello, name="get-root", sustained=True, held=True)
+            session.tool_scripts = lambda: {"get-root": "/"}
+            one = Measurable(service=gin, session=session, operations=[hello])
+            quick = PROFILES["quick"]
+            text = planned(
+                Plan(
+                    profile=quick,
+                    seed=1,
+                    stages=["resources", "load_tests", "tools"],
+                    services=["gin"],
+                    in_flight=[*filter(None, [in_flight.plan(one)])],
+                    sweeps=load_tests.plan([one], replace(quick, sweeps_budget_s=None)),
+                    tools=[stage.plan(one, quick, {}, managed=False)],
+                    objects={"gin": ()},
+                    unmeasurable={"gin": {}},
+                )
+            )
 
-        assert "up to 200 requests held open at each API" in text
-        assert "load tests, one service at a time (1.80 s, at most 3.20 s)" in text
+        assert "5.00 s in which nothing is asked" in text
+        assert "up to 200 requests held in flight at each API" in text
+        assert "load tests, one service at a time (3.60 s, at most 5.84 s)" in text
         assert "reference tools (600 ms and their start-ups)" in text
         assert (
-            "load tests of 1, 100 users: 1.8 s measured, 3.2 s at most with warm-up, at most 120,000 calls"
-            in text
+            "load tests of 1, 2, 5, 10, 20, 50, 100, 200 users: 3.6 s measured, 5.8 s at most with warm-up, "
+            "at most 480,000 calls" in text
         )
         assert "tools: ab, in alternation with the engine: about 0.6 s measured, at most 60,000 calls" in text
 
@@ -105,17 +141,19 @@ class TestStages:
         def answering(request: Request) -> Reply:
             return (200, {}, {"up": True}) if request.path == "/health" else (404, {}, {})
 
-        def asked(address: Address, *routes: str) -> ToolsAsked:
+        def asked(address: Address, *routes: str) -> ToolPlan:
             api = Service(name="api", kind="api", addresses=(address,), routes=routes)
             with closing(CATALOGUE["api"].open_session(api)) as session:
                 session.assume()
-                return foreseen(api, session, managed=False, profile="quick", here={"ab"})
+                one = Measurable(service=api, session=session, operations=session.operations())
+                return stage.plan(one, PROFILES["quick"], {"wrk": "get it"}, managed=False)
 
         with serving(answering) as address:
             nothing, something = asked(address, "/gone", "/health"), asked(address, "/health", "/gone")
 
-        assert ToolsAsked() == nothing
-        assert (("ab",), True) == (tuple(something.tools), something.measured_s > 0)
+        assert [] == nothing.runs
+        assert ["ab"] == [run.benchmark.instrument for run in something.runs]
+        assert something.cost.measured_s > 0
 
 
 @pytest.fixture(name="stack")
@@ -135,7 +173,7 @@ class TestObjects:
     def test_announced_are_those_that_are_made(self, stack: Stack) -> None:
         """A dry run makes nothing; a run makes exactly what the dry run announced, and leaves nothing."""
         before = listed(stack)
-        _, foreseen = foresee(stack, SHORT)
+        plan = dry_run(stack, SHORT)
         after_dry_run = listed(stack)
         during: set[str] = set()
 
@@ -143,8 +181,8 @@ class TestObjects:
             if progress.done == progress.of:
                 during.update(listed(stack))
 
-        baseline = measure(stack, SHORT, host={}, sink=Nowhere(), tell=tell)
-        announced = [each for service in foreseen for each in service.objects]
+        baseline = measure(RunContext(stack=stack, sink=Nowhere(), reporter=Reporter(progress=tell)), SHORT)
+        announced = [name for names in plan.objects.values() for name in names]
 
         assert (
             dict.fromkeys(baseline.states, "measured") | dict.fromkeys(stack.missing, "skipped")
@@ -160,20 +198,16 @@ class TestObjects:
         stack = replace(stack, managed=True)
         options = replace(SHORT, stages={"tools": ()})
         before = listed(stack)
-        _, foreseen = foresee(stack, options)
+        plan = dry_run(stack, options)
         during = Listing(stack)
-        measure(stack, options, host={}, sink=during)
-        announced = [each for service in foreseen for each in service.objects]
+        measure(RunContext(stack=stack, sink=during), options)
+        of_tools = [name for each in plan.tools for name in each.objects]
+        announced = [*of_tools, *(name for names in plan.objects.values() for name in names)]
         # Its pops empty the list again before it tells of any line.
-        lasting = [
-            each
-            for service in foreseen
-            for each in service.tools.objects
-            if not each.startswith("keys mylist")
-        ]
+        lasting = [name for name in of_tools if not name.startswith("keys mylist")]
 
         assert {"pgbench", "sysbench", "redis-benchmark", "ab"} <= {
-            tool for service in foreseen for tool in service.tools.tools
+            run.benchmark.instrument for each in plan.tools for run in each.runs
         }
         assert [] == unannounced(during.seen - before, announced)
         assert [] == unmade(during.seen, lasting)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -12,13 +13,15 @@ from psycopg import sql
 
 from devperf_pipeline.errors import ServiceRefused
 from devperf_pipeline.local.lifecycle import down, processes, up
-from devperf_pipeline.measure import load_tests
+from devperf_pipeline.measure import load_tests, run_context
 from devperf_pipeline.measure.cpu_affinity import Placement
-from devperf_pipeline.measure.load_tests import SWEEP, engines_after, limits
-from devperf_pipeline.measure.plan import PROFILES, Profile
+from devperf_pipeline.measure.load_tests import SWEEP, engines_after
+from devperf_pipeline.measure.plan import Plan
+from devperf_pipeline.measure.profile import PROFILES, Profile
 from devperf_pipeline.measure.progress import Progress
 from devperf_pipeline.measure.rounds import Measurer
-from devperf_pipeline.measure.run_context import Cancelled, RunContext
+from devperf_pipeline.measure.run_context import Cancelled, Reporter, RunContext
+from devperf_pipeline.measure.steps import Measurable
 from devperf_pipeline.model import (
     Address,
     Baseline,
@@ -48,7 +51,9 @@ SHORT = Profile(
 )
 
 
-MakeVisit = Callable[..., tuple[RunContext, ListSink, list[str]]]
+Sweep = Callable[..., tuple[ListSink, list[str]]]
+
+A = Service(name="a", kind="fake")
 
 
 class LoadedSession(FakeSession):
@@ -75,43 +80,41 @@ def _session() -> Iterator[LoadedSession]:
         yield session
 
 
-@pytest.fixture(name="context")
-def _visit() -> Iterator[MakeVisit]:
-    """Make a context of one service: it, where what it keeps goes, and what it says."""
-    visits: list[RunContext] = []
+@pytest.fixture(name="sweep")
+def _sweep() -> Sweep:
+    """Sweep one service: what is kept, and what is said."""
 
-    def make(session: Session, profile: Profile = SHORT) -> tuple[RunContext, ListSink, list[str]]:
-        sink, said, placement = ListSink(), list[str](), Placement(list)
-        made = RunContext(
-            stack=Stack(
-                name="test", path=Path("test.toml"), managed=False, services=(Service(name="a", kind="fake"),)
-            ),
-            sessions={"a": session},
-            states={"a": "measured"},
-            profile=profile,
-            placement=placement,
-            measurer=Measurer(profile, placement),
+    def sweep(
+        session: Session, profile: Profile = SHORT, *, service: Service = A, **more: Any
+    ) -> tuple[ListSink, list[str]]:
+        sink, said = ListSink(), list[str]()
+        stack = Stack(name="test", path=Path("test.toml"), managed=False, services=(service,))
+        context = RunContext(
+            stack=stack,
             sink=sink,
-            seed=1,
-            stages={"load_tests": ()},
-            processes=lambda _: [],
-            reread=lambda _: None,
-            say=said.append,
-            check_cancelled=lambda: None,
+            processes=more.pop("processes", {}),
+            reporter=Reporter(say=said.append, **more),
         )
-        visits.append(made)
-        return made, sink, said
+        context.state.states[service.name] = "measured"
+        try:
+            load_tests.run(planned(service, session, profile), context)
+        finally:
+            context.close()
+        return sink, said
 
-    yield make
-    for made in visits:
-        made.close()
+    return sweep
+
+
+def planned(service: Service, session: Session, profile: Profile) -> Plan:
+    one = Measurable(service=service, session=session, operations=session.operations())
+    sweeps = load_tests.plan([one], profile)
+    return Plan(profile=profile, seed=1, stages=["load_tests"], services=[service.name], sweeps=sweeps)
 
 
 class TestRun:
-    def test_every_number_of_users_is_one_window(self, context: MakeVisit, session: LoadedSession) -> None:
+    def test_every_number_of_users_is_one_window(self, sweep: Sweep, session: LoadedSession) -> None:
         """The sweep has one measured round a number of users, rising, that says how it was driven."""
-        made, sink, said = context(session)
-        load_tests.run(made, lambda _: None)
+        sink, said = sweep(session)
         measured = [one for one in sink.rounds if one.phase == "measured"]
 
         assert [f"a/hello/sustained-{users}/engine" for users in SWEEP] == [
@@ -124,36 +127,31 @@ class TestRun:
         assert all(one.sustained and one.sustained.client_share > 0 for one in measured)
         assert [] == said
 
-    def test_what_everything_uses_is_read_meanwhile(self, context: MakeVisit, session: LoadedSession) -> None:
+    def test_what_everything_uses_is_read_meanwhile(self, sweep: Sweep, session: LoadedSession) -> None:
         """Readings of the load test carry its benchmark and its users; other points but the one before have none."""
         profile = replace(SHORT, load_test_s=0.5, sweep_s=0.3, reading_s=0.1)
-        made, sink, _ = context(session, profile)
         here = Service(name="a", kind="fake", addresses=(Address("127.0.0.1", 1),))
-        made.stack = replace(made.stack, services=(here,))
-        made.processes = lambda _: [os.getpid()]
-        load_tests.run(made, lambda _: None)
+        sink, _ = sweep(session, profile, service=here, processes={"a": [os.getpid()]})
 
         assert {
             ("load", "a/hello/sustained-50/engine", 50),
             ("load", "a/hello/sustained-100/engine", 100),
         } == {(one.phase, one.benchmark, one.users) for one in sink.readings}
 
-    def test_operations_that_are_not_sustained_have_none(self, context: MakeVisit) -> None:
+    def test_operations_that_are_not_sustained_have_none(self, sweep: Sweep) -> None:
         """A service without a sustained operation is not load tested."""
         with FakeSession() as session:
-            made, sink, _ = context(session)
-            load_tests.run(made, lambda _: None)
+            sink, _ = sweep(session)
 
         assert [] == sink.rounds
 
-    def test_it_ends_where_the_server_lets_in_no_more(self, context: MakeVisit) -> None:
+    def test_it_ends_where_the_server_lets_in_no_more(self, sweep: Sweep) -> None:
         """
         The first number of users that is refused gets a row without calls and with the reason; larger ones are not
         tried, smaller ones stay.
         """
         with LoadedSession(most_users=12) as session:
-            made, sink, said = context(session)
-            load_tests.run(made, lambda _: None)
+            sink, said = sweep(session)
         measured = [one for one in sink.rounds if one.phase == "measured"]
 
         assert [1, 2, 5, 10, 20] == [one.benchmark.load.users for one in measured]
@@ -161,7 +159,7 @@ class TestRun:
         assert ["a lets in fewer than 20 users at once; its sweep of users ends there."] == said
         assert measured[-1].problem == "ServiceRefused: no more than 12 users"
 
-    def test_it_ends_where_answers_go_wrong(self, context: MakeVisit) -> None:
+    def test_it_ends_where_answers_go_wrong(self, sweep: Sweep) -> None:
         """After two numbers of users without a whole window more of them are not tried."""
 
         def refuse(connection: object, line: bytes, number: int) -> bool:
@@ -169,72 +167,58 @@ class TestRun:
             return True
 
         with LoadedSession(refuse) as session:
-            made, sink, said = context(session)
-            load_tests.run(made, lambda _: None)
+            sink, said = sweep(session)
 
         assert {1, 2} == {one.benchmark.load.users for one in sink.rounds}
         assert {Outcome.ERROR} == {each for one in sink.rounds for each in one.outcome}
         assert 1 == len(said)
 
-    def test_cancelled_between_stretches(self, context: MakeVisit, session: LoadedSession) -> None:
+    def test_cancelled_between_windows(
+        self, sweep: Sweep, session: LoadedSession, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Asked to stop, it stops after the window under way, and what was kept stays."""
-        made, sink, _ = context(session)
-
-        def check() -> None:
-            if len(sink.rounds) >= 4:
-                raise Cancelled("stop")
-
-        made.check_cancelled = check
+        monkeypatch.setattr(run_context, "ASK_EVERY_S", 0)
+        heard: list[Progress] = []
         with pytest.raises(Cancelled):
-            load_tests.run(made, lambda _: None)
+            sweep(session, progress=heard.append, cancelled=lambda: len(heard) == 2)
 
-        assert {1, 2} == {one.benchmark.load.users for one in sink.rounds}
+        assert [1, 2] == [int(one.benchmark.partition("sustained-")[2].partition("/")[0]) for one in heard]
 
     def test_what_does_not_fit_into_the_budget_is_left_out_and_named(
-        self, context: MakeVisit, session: LoadedSession
+        self, sweep: Sweep, session: LoadedSession
     ) -> None:
         """When a service's share of the time is used up only its load test is still made."""
-        made, sink, said = context(session, replace(SHORT, sweeps_budget_s=1e-9))
         heard: list[Progress] = []
-        load_tests.run(made, heard.append)
+        sink, said = sweep(session, replace(SHORT, sweeps_budget_s=1e-9), progress=heard.append)
 
         assert {100} == {one.benchmark.load.users for one in sink.rounds}
         (line,) = said
         assert line.startswith("No sustained load of 1, 2, 5, 10, 20, 50, 200 users was measured of a: ")
         assert 1 == len(heard)
 
-    def test_a_hanging_server_does_not_hold_it(
-        self, context: MakeVisit, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_hanging_server_does_not_hold_it(self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
         """A server that answers nothing costs the deadline of a call, once, and the sweep ends."""
         monkeypatch.setattr("devperf_pipeline.measure.engine.CALL_DEADLINE_S", 0.5)
         with LoadedSession(lambda connection, line, number: True) as session:
-            made, sink, said = context(session)
             began = time.monotonic()
-            load_tests.run(made, lambda _: None)
+            sink, said = sweep(session)
 
         assert time.monotonic() - began < 10
         assert "the warm-up ended early" in str(sink.rounds[-1].problem)
         assert 1 == len(said)
 
 
-class TestLimits:
-    def test_of_the_published_load_test(self) -> None:
-        """In the full profile 100 users of an API make 60,000 calls or go on for 60 s."""
-        fastapi = Service(name="any", kind="fastapi")
+class TestPlan:
+    def test_of_the_published_load_test(self, session: LoadedSession) -> None:
+        """In the full profile 100 users of an API make 60,000 calls or go on for 60 s; quicker ones are shorter."""
+        api = Service(name="any", kind="fastapi")
+        load_test = {
+            name: planned(api, session, profile).sweeps[0].load_test for name, profile in PROFILES.items()
+        }
 
-        assert SustainedLoad(limit_calls=60_000, limit_s=60.0) == limits(PROFILES["full"], fastapi, 100)
-
-    def test_quicker_profiles_are_shorter(self) -> None:
-        """Others end after fewer seconds, never after fewer calls."""
-        fastapi = Service(name="any", kind="fastapi")
-
-        assert (60_000, True) == (
-            limits(PROFILES["quick"], fastapi, 100).limit_calls,
-            limits(PROFILES["quick"], fastapi, 100).limit_s
-            < limits(PROFILES["standard"], fastapi, 100).limit_s
-            < 60,
-        )
+        assert {60_000} == {step.limit_calls for step in load_test.values()}
+        assert {100} == {step.benchmark.load.users for step in load_test.values()}
+        assert load_test["quick"].seconds < load_test["standard"].seconds < load_test["full"].seconds == 60.0
 
 
 class TestEnginesAfter:
@@ -262,14 +246,12 @@ class TestLoad:
         assert ("redis/get-hit/sustained-10/engine", "load_tests") == (sustained.id, sustained.stage)
 
 
-def swept(context: MakeVisit, stack: Stack, service: Service) -> tuple[list[Round], list[str]]:
+def swept(sweep: Sweep, service: Service) -> tuple[list[Round], list[str]]:
     """What the sweep of one service measured, and what was said; its session can still connect afterwards."""
     session = CATALOGUE[service.kind].open_session(service)
     try:
         session.prepare()
-        made, sink, said = context(session)
-        made.stack = replace(stack, services=(replace(service, name="a"),))
-        load_tests.run(made, lambda _: None)
+        sink, said = sweep(session, service=replace(service, name="a"))
         session.connect().close()
     finally:
         session.clean()
@@ -280,18 +262,16 @@ def swept(context: MakeVisit, stack: Stack, service: Service) -> tuple[list[Roun
 @pytest.mark.servers
 class TestRealServers:
     @pytest.mark.parametrize("name", ["redis", "postgresql"])
-    def test_local_ones_let_in_all_users(self, context: MakeVisit, running_stack: Stack, name: str) -> None:
+    def test_local_ones_let_in_all_users(self, sweep: Sweep, running_stack: Stack, name: str) -> None:
         """The servers that we start are swept to the end, every window has right answers only, and nobody stays connected."""
-        measured, said = swept(context, running_stack, running_stack.service(name))
+        measured, said = swept(sweep, running_stack.service(name))
 
         assert list(SWEEP) == [one.benchmark.load.users for one in measured]
         assert [None] * len(SWEEP) == [one.problem for one in measured]
         assert {Outcome.OK} == {each for one in measured for each in one.outcome}
         assert [] == said
 
-    def test_sweep_ends_where_a_server_lets_in_no_more(
-        self, context: MakeVisit, running_stack: Stack
-    ) -> None:
+    def test_sweep_ends_where_a_server_lets_in_no_more(self, sweep: Sweep, running_stack: Stack) -> None:
         """A user that may have 60 connections is swept to 50 users; with 100 there is a row that says why not."""
         service = running_stack.service("postgresql")
         with closing(administrators.postgresql(service)) as con:
@@ -303,7 +283,7 @@ class TestRealServers:
             )
             try:
                 few = replace(service, credentials=Credentials("devperf_few", "few"))
-                measured, said = swept(context, running_stack, few)
+                measured, said = swept(sweep, few)
             finally:
                 con.execute("DROP OWNED BY devperf_few")
                 con.execute("DROP ROLE devperf_few")
@@ -327,14 +307,13 @@ class TestRealServers:
             redis = [psutil.Process(pid) for pid in processes(folders, "redis")]
             session = CATALOGUE["fastapi"].open_session(stack.service("fastapi"))
             session.prepare()
-            measurer = Measurer(SHORT, Placement(list))
-            [item] = [one for one in load_tests.sweep("fastapi", session) if one.benchmark.load.users == 10]
+            measurer = Measurer(Placement())
+            [sweep] = planned(stack.service("fastapi"), session, SHORT).sweeps
+            [step] = [one for one in sweep.points if one.benchmark.load.users == 10]
             store, baseline = SampleStore(folders), baseline_of("fastapi")
             store.check_writable()
             store.begin(baseline)
-            measurer.measure(
-                item, 1, SustainedLoad(limit_calls=200, limit_s=1.0)
-            )  # every connection is there
+            measurer.measure(replace(step, limit_calls=200, seconds=1.0), 1)  # every connection is there
             killed_at_ns: list[int] = []
 
             def kill() -> None:
@@ -347,9 +326,8 @@ class TestRealServers:
                 threading.Timer(1.5, kill).start()
                 yield
 
-            measured = measurer.measure(item, 1, SustainedLoad(limit_calls=1_000_000, limit_s=4.0), killing)[
-                -1
-            ]
+            long = replace(step, limit_calls=1_000_000, seconds=4.0)
+            measured = measurer.measure(long, 1, around=killing)[-1]
             measurer.disconnect()
             session.close()
             store.keep(measured)

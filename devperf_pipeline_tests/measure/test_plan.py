@@ -1,8 +1,17 @@
 import pytest
 
 from devperf_pipeline.errors import ConfigurationError
-from devperf_pipeline.measure.plan import PROFILES, SHORTEST_S, in_order, items, profile_named
+from devperf_pipeline.measure.plan import benchmarks, in_order
+from devperf_pipeline.measure.profile import PROFILES, SHORTEST_S, profile_named
+from devperf_pipeline.measure.steps import BenchmarkStep, benchmark_step
 from devperf_pipeline_tests.measure.fake_service import FakeSession
+
+
+def steps(session: FakeSession) -> list[BenchmarkStep]:
+    return [
+        benchmark_step(benchmark, operation, session, PROFILES["quick"])
+        for benchmark, operation in benchmarks("fake", session.operations())
+    ]
 
 
 class TestProfiles:
@@ -26,11 +35,11 @@ class TestProfiles:
         assert 60 == full.rounds * full.seconds
 
 
-class TestItems:
+class TestBenchmarks:
     def test_engine_measures_one_and_many_users_and_the_driver_one(self) -> None:
         """Each operation is three benchmarks; the floor, which has no user counts, is two."""
         with FakeSession() as session:
-            ids = [item.benchmark.id for item in items("fake", session)]
+            ids = [benchmark.id for benchmark, _ in benchmarks("fake", session.operations())]
 
         assert [
             "fake/floor/closed-1/engine",
@@ -45,17 +54,17 @@ class TestOrder:
     def test_every_benchmark_is_once_in_each_round(self) -> None:
         """A round leaves none out and repeats none."""
         with FakeSession() as session:
-            planned = items("fake", session)
+            planned = steps(session)
 
-            assert {item.benchmark.id for item in planned} == {
-                item.benchmark.id for item in in_order(planned, 7, 1)
+            assert {step.benchmark.id for step in planned} == {
+                step.benchmark.id for step in in_order(planned, 7, 1)
             }
             assert len(planned) == len(in_order(planned, 7, 1))
 
     def test_same_seed_gives_the_same_order(self) -> None:
         """The order of a baseline can be repeated from its seed, whatever order the plan came in."""
         with FakeSession() as session:
-            planned = items("fake", session)
+            planned = steps(session)
 
             assert [i.benchmark for i in in_order(planned, 7, 1)] == [
                 i.benchmark for i in in_order(planned[::-1], 7, 1)
@@ -64,7 +73,7 @@ class TestOrder:
     def test_rounds_differ_in_order(self) -> None:
         """Each round is shuffled anew."""
         with FakeSession() as session:
-            planned = items("fake", session)
+            planned = steps(session)
             orders = {tuple(i.benchmark.id for i in in_order(planned, 7, number)) for number in range(8)}
 
         assert len(orders) > 3

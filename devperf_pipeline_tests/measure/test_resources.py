@@ -1,14 +1,15 @@
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from devperf_pipeline.local import lifecycle
 from devperf_pipeline.measure import run
+from devperf_pipeline.measure.collector import Collector, Sampler
 from devperf_pipeline.measure.in_flight import USERS
-from devperf_pipeline.measure.plan import PROFILES, Profile
-from devperf_pipeline.measure.run import RunOptions, measure
+from devperf_pipeline.measure.plan import RunOptions
+from devperf_pipeline.measure.profile import PROFILES, Profile
+from devperf_pipeline.measure.run import measure
 from devperf_pipeline.measure.run_context import RunContext
 from devperf_pipeline.measure.tally import Tally
 from devperf_pipeline.model import Address, Service, Stack
@@ -40,11 +41,8 @@ class TestStage:
         sink = ListSink()
         tally = Tally(sink)
         measure(
-            described,
+            RunContext(stack=described, sink=tally, processes={"a": [os.getpid()]}),
             RunOptions(profile=SHORT, stages={"resources": ()}),
-            host={},
-            sink=tally,
-            processes=lambda _: [os.getpid()],
         )
         covered_ns = sum(one.elapsed_ns for one in sink.readings if one.service == "a")
 
@@ -58,18 +56,18 @@ class TestStage:
         self, described: Stack, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Whoever measures samples alone has no second process."""
-        visits: list[RunContext] = []
-        close = RunContext.close
+        started: list[Sampler | None] = []
+        close = Collector.close
 
-        def closing(context: RunContext) -> None:
-            visits.append(replace(context))
-            close(context)
+        def closing(collector: Collector) -> None:
+            started.append(collector.sampler)
+            close(collector)
 
-        monkeypatch.setattr(RunContext, "close", closing)
+        monkeypatch.setattr(Collector, "close", closing)
         sink = ListSink()
-        measure(described, RunOptions(profile=SHORT), host={}, sink=sink)
+        measure(RunContext(stack=described, sink=sink), RunOptions(profile=SHORT))
 
-        assert ([], [None]) == (sink.readings, [context.sampler for context in visits])
+        assert ([], [None]) == (sink.readings, started)
 
 
 class TestProfiles:
@@ -85,12 +83,10 @@ class TestRealStack:
     def test_idle_and_held(self, running_stack: Stack, stack_folders: Folders, tmp_path: Path) -> None:
         """Every node of the stack is read whole at rest, and an API's memory at each number of requests held."""
         sink = ListSink()
+        processes = {one.name: lifecycle.processes(stack_folders, one.name) for one in running_stack.services}
         baseline = measure(
-            running_stack,
+            RunContext(stack=running_stack, sink=sink, processes=processes),
             RunOptions(profile=SHORT, services=("gin", "redis_cluster"), stages={"resources": ()}),
-            host={},
-            sink=sink,
-            processes=lambda name: lifecycle.processes(stack_folders, name),
         )
         idle = {one.service: one for one in sink.readings if one.phase == "idle"}
         here = {one.name for one in running_stack.services} - running_stack.missing.keys()

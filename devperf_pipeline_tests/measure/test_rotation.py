@@ -10,10 +10,13 @@ from psycopg import sql
 from redis import Redis
 
 from devperf_pipeline.measure.cpu_affinity import Placement
-from devperf_pipeline.measure.plan import Profile, items
+from devperf_pipeline.measure.plan import RunOptions, benchmarks
+from devperf_pipeline.measure.profile import Profile
 from devperf_pipeline.measure.progress import Progress
 from devperf_pipeline.measure.rounds import Measurer
-from devperf_pipeline.measure.run import RunOptions, measure
+from devperf_pipeline.measure.run import measure
+from devperf_pipeline.measure.run_context import Reporter, RunContext
+from devperf_pipeline.measure.steps import benchmark_step
 from devperf_pipeline.model import Baseline, Credentials, ResourceReading, Round, Service, Stack, Stated
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.rabbitmq.management import Management
@@ -27,6 +30,8 @@ pytestmark = pytest.mark.servers
 FIRST, SECOND = 'it\'s the "first" 50 %', "das zweite: пароль \\ 100%25 'x'"
 
 Change = Callable[[str], None]
+
+TINY = Profile(name="quick", rounds=1, seconds=0.02, warmup_s=0.02, about="short")
 
 
 class Kept:
@@ -171,15 +176,13 @@ class TestRotated:
 
         everywhere(FIRST)
         kept, said, reader = Kept(), list[str](), Reader(described)
-        baseline = measure(
-            with_credentials(described),
-            short(2),
-            host={},
+        context = RunContext(
+            stack=with_credentials(described),
             sink=kept,
-            tell=tell,
-            say=said.append,
             reread=reader,
+            reporter=Reporter(say=said.append, progress=tell),
         )
+        baseline = measure(context, short(2))
 
         assert {service.name: "measured"} == baseline.states
         assert (
@@ -203,9 +206,13 @@ class TestRotated:
 
         api.do("POST", "/secret/data/rotated", {"data": {"password": FIRST}})
         rotate(FIRST)
-        baseline = measure(
-            with_credentials(described), short(2), host={}, sink=Kept(), tell=tell, reread=Reader(described)
+        context = RunContext(
+            stack=with_credentials(described),
+            sink=Kept(),
+            reread=Reader(described),
+            reporter=Reporter(progress=tell),
         )
+        baseline = measure(context, short(2))
         # What a refused context could not remove, the next one with the right password does.
         last = CATALOGUE[service.kind].open_session(
             replace(described.service(service.name), kept={}, credentials=Credentials("rotated", SECOND))
@@ -248,11 +255,12 @@ class TestTokenThatEnds:
         """
         session = CATALOGUE["vault"].open_session(running_stack.service("vault"))
         session.prepare()
-        planned = {item.benchmark.operation: item for item in items("vault", session)}
+        planned = {
+            operation.name: benchmark_step(benchmark, operation, session, TINY)
+            for benchmark, operation in benchmarks("vault", session.operations())
+        }
         session.renew(self.entered_with(running_stack, api, ttl="2s", renewable=False))
-        measurer = Measurer(
-            Profile(name="quick", rounds=1, seconds=0.02, warmup_s=0.02, about="short"), Placement(list)
-        )
+        measurer = Measurer(Placement())
         time.sleep(2.5)
         refused = measurer.measure(planned["kv-read"], 1)[-1]
         health = measurer.measure(planned["health"], 1)[-1]

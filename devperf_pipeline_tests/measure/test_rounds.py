@@ -7,27 +7,28 @@ import pytest
 from devperf_pipeline.errors import ServiceRefused
 from devperf_pipeline.measure import engine
 from devperf_pipeline.measure.cpu_affinity import Placement
-from devperf_pipeline.measure.plan import Item, Profile
 from devperf_pipeline.measure.rounds import Measurer
-from devperf_pipeline.model import Benchmark, Load, Outcome, Round, SustainedLoad
+from devperf_pipeline.measure.steps import BenchmarkStep
+from devperf_pipeline.model import Benchmark, Load, Outcome, Round
 from devperf_pipeline_tests.measure.fake_service import FakeSession
 from devperf_pipeline_tests.measure.line_server import Answer, echo
 
-SHORT = Profile(name="short", rounds=1, seconds=0.1, warmup_s=0.1, about="for tests")
 
-THOUSAND = SustainedLoad(limit_calls=1_000, limit_s=30.0)
-"""So many calls, however long a busy machine takes for them."""
-
-
-def item(session: FakeSession, users: int = 1) -> Item:
+def step(session: FakeSession, users: int = 1) -> BenchmarkStep:
     operation = session.operations()[0]
-    return Item(Benchmark("fake", operation.name, Load(users), "engine"), operation, session)
+    benchmark = Benchmark("fake", operation.name, Load(users), "engine")
+    return BenchmarkStep(benchmark=benchmark, operation=operation, session=session, seconds=0.1, warmup_s=0.1)
 
 
-def measured(one: Item, window: SustainedLoad | None = None) -> list[Round]:
-    measurer = Measurer(SHORT, Placement(list))
+def thousand(session: FakeSession, users: int) -> BenchmarkStep:
+    """So many calls, however long a busy machine takes for them."""
+    return replace(step(session, users), limit_calls=1_000, seconds=30.0)
+
+
+def measured(one: BenchmarkStep) -> list[Round]:
+    measurer = Measurer(Placement())
     try:
-        return measurer.measure(one, 1, window)
+        return measurer.measure(one, 1)
     finally:
         measurer.disconnect()
 
@@ -65,7 +66,7 @@ class TestMeasure:
         """A warm-up that timed out leaves an answer under way: the round says so and has no calls."""
         monkeypatch.setattr(engine, "CALL_DEADLINE_S", 0.5)
         with FakeSession(late(0)) as session:
-            warmup, round_ = measured(item(session))
+            warmup, round_ = measured(step(session))
 
         assert Outcome.TIMEOUT == warmup.outcome[-1]
         assert ("measured", 0) == (round_.phase, len(round_.latency_ns))
@@ -81,7 +82,7 @@ class TestMeasure:
 
         resets: list[int] = []
         with FakeSession() as session:
-            one = item(session)
+            one = step(session)
             operation = replace(one.operation, finite=True, reset=refuse_the_second_time)
             warmup, round_ = measured(replace(one, operation=operation))
 
@@ -94,7 +95,7 @@ class TestMeasure:
     def test_an_error_now_and_then_is_no_problem(self, users: int) -> None:
         """Few enough failed calls are counted in their row, and do not make it say nothing."""
         with FakeSession(refusing(every=300)) as session:
-            _, round_ = measured(item(session, users), THOUSAND)
+            _, round_ = measured(thousand(session, users))
 
         assert Outcome.ERROR in round_.outcome
         assert round_.problem is None
@@ -103,7 +104,7 @@ class TestMeasure:
     def test_errors_beyond_that_are_told_in_the_words_of_the_service(self, users: int) -> None:
         """Who looks for the reason finds how many calls failed, and an answer that was not right."""
         with FakeSession(refusing(every=10)) as session:
-            _, round_ = measured(item(session, users), THOUSAND)
+            _, round_ = measured(thousand(session, users))
         failed = list(round_.outcome).count(Outcome.ERROR)
 
         assert str(round_.problem).startswith(
@@ -116,11 +117,10 @@ class TestStretch:
     @pytest.mark.parametrize("engine_processes", [1, 2])
     def test_is_driven_as_it_says_and_tells_what_the_client_used(self, engine_processes: int) -> None:
         """A sustained load of several users makes exactly the calls of its limit, by so many processes."""
-        window = SustainedLoad(limit_calls=500, limit_s=5.0, engine_processes=engine_processes)
         with FakeSession() as session:
-            one = item(session, users=4)
-            measurer = Measurer(SHORT, Placement(list))
-            warmup, round_ = measurer.measure(one, 1, window)
+            one = replace(step(session, users=4), limit_calls=500, seconds=5.0)
+            measurer = Measurer(Placement())
+            warmup, round_ = measurer.measure(one, 1, engine_processes)
             measurer.disconnect()
 
         assert (500, None) == (len(round_.latency_ns), round_.problem)

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 
 from devperf_pipeline.errors import ServiceUnreachable
-from devperf_pipeline.measure import run
-from devperf_pipeline.measure.plan import Profile
+from devperf_pipeline.measure import run, run_context
+from devperf_pipeline.measure.plan import RunOptions
+from devperf_pipeline.measure.profile import Profile
 from devperf_pipeline.measure.progress import Progress
-from devperf_pipeline.measure.run import RunOptions, measure
-from devperf_pipeline.measure.run_context import Cancelled
+from devperf_pipeline.measure.run import measure
+from devperf_pipeline.measure.run_context import Cancelled, Reporter, RunContext
 from devperf_pipeline.measure.tally import Tally
 from devperf_pipeline.model import Baseline, ResourceReading, Round, Service, Stack, Stated
 from devperf_pipeline.services.operation import Session
@@ -70,10 +71,9 @@ def stack(*names: str, **missing: str) -> Stack:
     return Stack(name="test", path=Path("test.toml"), managed=False, services=services, missing=missing)
 
 
-def sit(described: Stack, sink: ListSink | Tally, **more: Any) -> Baseline:
-    return measure(
-        described, RunOptions(profile=SHORT, seed=1), host={"cpu_model": "test"}, sink=sink, **more
-    )
+def measured(described: Stack, sink: ListSink | Tally, **more: Any) -> Baseline:
+    context = RunContext(stack=described, sink=sink, reporter=Reporter(**more))
+    return measure(context, RunOptions(profile=SHORT, seed=1))
 
 
 class TestMeasure:
@@ -81,10 +81,10 @@ class TestMeasure:
         """Five benchmarks of one service, three rounds each, and the warm-ups beside them."""
         sessions["a"] = FakeSession()
         sink = ListSink()
-        baseline = sit(stack("a"), sink)
-        measured = [(r.benchmark.id, r.number) for r in sink.rounds if r.phase == "measured"]
+        baseline = measured(stack("a"), sink)
+        rounds = [(r.benchmark.id, r.number) for r in sink.rounds if r.phase == "measured"]
 
-        assert 5 * 3 == len(set(measured)) == len(measured)
+        assert 5 * 3 == len(set(rounds)) == len(rounds)
         assert "measured" == baseline.states["a"]
         assert all(r.latency_ns and r.problem is None for r in sink.rounds)
 
@@ -92,7 +92,7 @@ class TestMeasure:
         """An operation that asks for it is measured longer than the profile says; others are not."""
         sessions["a"] = FakeSession(least_s=0.1)
         sink = ListSink()
-        sit(stack("a"), sink)
+        measured(stack("a"), sink)
         shortest = {
             name: min(
                 r.elapsed_ns for r in sink.rounds if r.phase == "measured" and r.benchmark.operation == name
@@ -106,7 +106,7 @@ class TestMeasure:
         """The first round of every service comes before the second round of any."""
         sessions["a"], sessions["b"] = FakeSession(), FakeSession()
         sink = ListSink()
-        sit(stack("a", "b"), sink)
+        measured(stack("a", "b"), sink)
         numbers = [r.number for r in sink.rounds]
 
         assert sorted(numbers) == numbers
@@ -115,7 +115,7 @@ class TestMeasure:
     def test_objects_are_removed_at_the_end(self, sessions: dict[str, FakeSession]) -> None:
         """A session is prepared, cleaned and closed, in this order."""
         sessions["a"] = FakeSession()
-        sit(stack("a"), ListSink())
+        measured(stack("a"), ListSink())
 
         assert ["prepare", "clean", "close"] == sessions["a"].history
 
@@ -123,7 +123,7 @@ class TestMeasure:
         """One that does not answer is failed with its reason; the other one is measured."""
         sessions["a"] = FakeSession()
         sink = ListSink()
-        baseline = sit(stack("a", "b"), sink)
+        baseline = measured(stack("a", "b"), sink)
 
         assert {"a": "measured", "b": "failed"} == baseline.states
         assert "nothing answers for b" == baseline.reasons["b"]
@@ -135,11 +135,11 @@ class TestMeasure:
         """A wrong password is heard of at once, not when everything else has been measured."""
         sessions["a"] = FakeSession()
         heard: list[str] = []
-        sit(
+        measured(
             stack("a", "gone"),
             ListSink(),
             say=heard.append,
-            tell=lambda _: heard.append("a round"),
+            progress=lambda _: heard.append("a round"),
         )
 
         assert ["gone will not be measured: nothing answers for gone", "a round"] == heard[:2]
@@ -147,7 +147,7 @@ class TestMeasure:
     def test_missing_server_is_skipped_with_its_reason(self, sessions: dict[str, FakeSession]) -> None:
         """A server that could not be had is skipped, not failed."""
         sessions["a"] = FakeSession()
-        baseline = sit(stack("a", b="not installed"), ListSink())
+        baseline = measured(stack("a", b="not installed"), ListSink())
 
         assert ("skipped", "not installed") == (baseline.states["b"], baseline.reasons["b"])
 
@@ -160,7 +160,7 @@ class TestMeasure:
             if progress.round_number == 2:
                 sessions["b"].server.close()
 
-        baseline = sit(stack("a", "b"), sink, tell=kill_b_after_round_one)
+        baseline = measured(stack("a", "b"), sink, progress=kill_b_after_round_one)
 
         assert "failed" == baseline.states["b"]
         assert "given up after 3 rounds" in baseline.reasons["b"]
@@ -173,11 +173,11 @@ class TestMeasure:
         self, sessions: dict[str, FakeSession], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Asked to stop, it stops between rounds, cleans, and what was kept stays kept."""
-        monkeypatch.setattr(run, "ASK_EVERY_S", 0)
+        monkeypatch.setattr(run_context, "ASK_EVERY_S", 0)
         sessions["a"] = FakeSession()
         sink = ListSink()
         with pytest.raises(Cancelled):
-            sit(stack("a"), sink, cancelled=lambda: len(sink.rounds) > 4)
+            measured(stack("a"), sink, cancelled=lambda: len(sink.rounds) > 4)
 
         assert ["prepare", "clean", "close"] == sessions["a"].history
         assert 4 < len(sink.rounds) < 10
@@ -186,7 +186,7 @@ class TestMeasure:
         """The last word of progress is that everything is done and nothing is left."""
         sessions["a"] = FakeSession()
         heard: list[Progress] = []
-        sit(stack("a"), ListSink(), tell=heard.append)
+        measured(stack("a"), ListSink(), progress=heard.append)
 
         assert (15, 15, 0) == (heard[-1].done, heard[-1].of, heard[-1].left_s)
 
@@ -197,6 +197,6 @@ class TestTally:
         sessions["a"] = FakeSession()
         sink = ListSink()
         tally = Tally(sink)
-        sit(stack("a"), tally)
+        measured(stack("a"), tally)
 
         assert sum(len(r.outcome) for r in sink.rounds if r.phase == "measured") == tally.services["a"].total

@@ -27,8 +27,7 @@ def redis(*ports: int, kind: str = "redis") -> Service:
     return Service(name=kind, kind=kind, addresses=tuple(Address("127.0.0.1", port) for port in ports))
 
 
-def nobody(_: str) -> list[int]:
-    return []
+NOBODY: dict[str, list[int]] = {}
 
 
 class TestServices:
@@ -36,7 +35,7 @@ class TestServices:
         """Of a stack that we started the main processes are taken as they are; nodes are numbered."""
         found, unseen = targets(
             stack(redis(listening), redis(1, 2, kind="redis_cluster")),
-            lambda name: [11] if name == "redis" else [12, 13],
+            {"redis": [11], "redis_cluster": [12, 13]},
         )
 
         assert [] == unseen
@@ -49,15 +48,15 @@ class TestServices:
     def test_doors_of_one_server_are_no_nodes(self, listening: int) -> None:
         """A broker and its management API at two ports of one process are one service."""
         with socket.create_server(("127.0.0.1", 0)) as door:
-            visited, _ = targets(stack(redis(listening, door.getsockname()[1], kind="rabbitmq")), nobody)
-        ours, _ = targets(stack(redis(1, 2, kind="rabbitmq")), lambda _: [11])
+            visited, _ = targets(stack(redis(listening, door.getsockname()[1], kind="rabbitmq")), NOBODY)
+        ours, _ = targets(stack(redis(1, 2, kind="rabbitmq")), {"rabbitmq": [11]})
 
         assert [("rabbitmq", (os.getpid(),))] == [(one.name, one.pids) for one in visited]
         assert [("rabbitmq", (11,))] == [(one.name, one.pids) for one in ours]
 
     def test_who_listens_at_the_address(self, listening: int) -> None:
         """Of somebody else's stack it is the process that listens there."""
-        found, unseen = targets(stack(redis(listening)), nobody)
+        found, unseen = targets(stack(redis(listening)), NOBODY)
 
         assert ([(os.getpid(),)], []) == ([one.pids for one in found], unseen)
 
@@ -67,7 +66,7 @@ class TestServices:
             Service(name=name, kind="api", addresses=(Address("127.0.0.1", listening),))
             for name in ("api", "api_next")
         ]
-        found, unseen = targets(stack(*apis), nobody)
+        found, unseen = targets(stack(*apis), NOBODY)
 
         assert ["api"] == [target.name for target in found]
         assert [
@@ -76,7 +75,7 @@ class TestServices:
 
     def test_nobody_listens(self, listening: int) -> None:
         """What cannot be seen is said, with what to write in the stack file; the others are found."""
-        found, unseen = targets(stack(redis(9), redis(listening, kind="vault")), nobody)
+        found, unseen = targets(stack(redis(9), redis(listening, kind="vault")), NOBODY)
 
         assert ["vault"] == [one.name for one in found]
         assert ["redis"] == [one.name for one in unseen]
@@ -87,7 +86,7 @@ class TestServices:
         path = tmp_path / "docker.sock"
         monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
         with DockerServer(path, answers(port=6379)):
-            found, _ = targets(stack(redis(6379)), nobody)
+            found, _ = targets(stack(redis(6379)), NOBODY)
 
         assert [("redis", (), ID, str(path))] == [
             (one.name, one.pids, one.container, one.docker) for one in found
@@ -100,7 +99,7 @@ class TestServices:
         path = tmp_path / "docker.sock"
         monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
         with DockerServer(path, {}):
-            found, unseen = targets(stack(redis(listening)), nobody)
+            found, unseen = targets(stack(redis(listening)), NOBODY)
 
         assert ([(os.getpid(),)], []) == ([one.pids for one in found], unseen)
 
@@ -113,7 +112,7 @@ class TestCompanions:
         named = Companion(name="prometheus", category="observability", process=program)
         filed = Companion(name="forgejo", category="git server", process=str(tmp_path / "it.pid"))
         # Each by itself: where this is the only process of its name, both are the same one, which is read once.
-        [by_name], [by_file] = (targets(stack(footprint=(one,)), nobody)[0] for one in (named, filed))
+        [by_name], [by_file] = (targets(stack(footprint=(one,)), NOBODY)[0] for one in (named, filed))
 
         assert ["observability", "git server"] == [by_name.category, by_file.category]
         assert os.getpid() in by_name.pids
@@ -123,7 +122,7 @@ class TestCompanions:
         """One that is called as a service is that service, in its own category."""
         (tmp_path / "it.pid").write_text(str(os.getpid()))
         where = Companion(name="redis", category="other", process=str(tmp_path / "it.pid"))
-        found, _ = targets(stack(redis(9), footprint=(where,)), nobody)
+        found, _ = targets(stack(redis(9), footprint=(where,)), NOBODY)
 
         assert [("redis", "caching", (os.getpid(),))] == [(o.name, o.category, o.pids) for o in found]
 
@@ -131,7 +130,7 @@ class TestCompanions:
         """It is said which, and where it is named."""
         gone = Companion(name="loki", category="observability", process="no-such-program")
         contained = Companion(name="grafana", category="observability", container="dev-grafana")
-        _, unseen = targets(stack(footprint=(gone, contained)), nobody)
+        _, unseen = targets(stack(footprint=(gone, contained)), NOBODY)
 
         assert ["loki", "grafana"] == [one.name for one in unseen]
         assert "a process called no-such-program" in unseen[0].why

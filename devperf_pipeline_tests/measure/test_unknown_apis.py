@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from devperf_pipeline.measure.plan import Profile
-from devperf_pipeline.measure.run import RunOptions, measure
+from devperf_pipeline.measure.plan import RunOptions
+from devperf_pipeline.measure.profile import Profile
+from devperf_pipeline.measure.run import measure
+from devperf_pipeline.measure.run_context import RunContext
 from devperf_pipeline.model import Baseline, Outcome, ResourceReading, Round, Service, Stack, Stated
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import warehouse
@@ -54,7 +56,7 @@ def judged(api: Api) -> tuple[dict[str, str | None], Baseline]:
     with serving(api) as address:
         service = Service(name="gin", kind="gin", addresses=(address,))
         stack = Stack(name="odd", path=Path("odd.toml"), managed=False, services=(service,))
-        baseline = measure(stack, RunOptions(profile=PROFILE, seed=1), host={}, sink=kept)
+        baseline = measure(RunContext(stack=stack, sink=kept), RunOptions(profile=PROFILE, seed=1))
     rows: dict[str, list[Round]] = defaultdict(list)
     for each in kept.rounds:
         if each.phase == "measured" and each.benchmark.operation != "floor":
@@ -147,7 +149,7 @@ def swept(api: Api, folder: Path) -> tuple[list[tuple[bool, str | None]], list[t
         service = Service(name="gin", kind="gin", addresses=(address,))
         stack = Stack(name="odd", path=Path("odd.toml"), managed=False, services=(service,))
         options = RunOptions(profile=PROFILE, stages={"load_tests": ()}, seed=1)
-        baseline = measure(stack, options, host={}, sink=store)
+        baseline = measure(RunContext(stack=stack, sink=store), options)
     warehouse.build(folders)
     with warehouse.connect(folders) as con:
         rows = con.execute("select valid, invalid_reason from load_tests order by users").fetchall()

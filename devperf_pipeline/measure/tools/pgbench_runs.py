@@ -1,11 +1,12 @@
 """How does pgbench ask PostgreSQL, directly or through PgBouncer: TPC-B, and the published operations?"""
 
+from collections.abc import Iterator
 from functools import partial
 
 from devperf_pipeline.measure.tools import pgbench
-from devperf_pipeline.measure.tools.alternation import Bench
 from devperf_pipeline.measure.tools.execution import Finished, ToolFailed, run
 from devperf_pipeline.measure.tools.result import Result, with_problem
+from devperf_pipeline.measure.tools.steps import Asked, Bench, ToolRun, ToolStep
 from devperf_pipeline.measure.tools.text import Text
 from devperf_pipeline.model import Service
 from devperf_pipeline.services.operation import OUR_NAME
@@ -24,52 +25,59 @@ INIT_S = 60
 TPCB = "tpc-b"
 
 TABLES = "pgbench_*"
-"""What TPC-B lays into our schema."""
+"""What TPC-B makes in our schema."""
 
 
-def measure(bench: Bench) -> None:
+def plan(asked: Asked) -> Iterator[ToolStep]:
     """TPC-B where PostgreSQL is asked directly, then each published operation in alternation with the engine."""
-    if bench.service.kind == "postgresql":
-        _tpcb(bench)
-    for name, script in bench.session.tool_scripts().items():
-        bench.alternate(name, USERS, {"pgbench": partial(_script, bench, name, script)})
+    service = asked.target.service
+    finite = {operation.name for operation in asked.target.operations if operation.finite}
+    if (
+        service.kind == "postgresql" and "pgbench" not in asked.absent
+    ):  # its absence is said for every operation
+        yield ToolRun(
+            benchmark=asked.benchmark(TPCB, USERS, "pgbench"),
+            attempt=_tpcb,
+            seconds=asked.length.tpcb_s,
+            objects=[f"tables {OUR_NAME}_{service.name}.{TABLES}"],
+        )
+    for name, script in asked.target.session.tool_scripts().items():
+        attempt = partial(_script, name=name, script=script, finite=name in finite)
+        yield from asked.turns(name, USERS, {"pgbench": attempt})
 
 
-def _tpcb(bench: Bench) -> None:
+def _tpcb(bench: Bench, _rate: float) -> tuple[dict[str, Result], Finished]:
     """Its tables lie in our schema, and go with it."""
-    if "pgbench" not in bench.programs:
-        return  # said for every operation
     program = bench.programs["pgbench"]
-    path = {"PGOPTIONS": f"-c search_path={OUR_NAME}_{bench.service.name}"}
-
-    def attempt(_rate: float) -> tuple[Result, Finished]:
-        run(
-            [program, "-i", "-q", "-s", str(SCALE), *_where(bench.service)],
-            folder=bench.folder,
-            expected_s=INIT_S,
-            environment=_environment(bench.service) | path,
-        )
-        _forget_logs(bench)
-        finished = run(
-            [
-                *(program, "-c", str(USERS), "-j", str(THREADS), "-T", str(bench.length.tpcb_s)),
-                *("-l", "--log-prefix", bench.folder / "log", *_where(bench.service)),
-            ],
-            folder=bench.folder,
-            expected_s=bench.length.tpcb_s + 10,
-            environment=_environment(bench.service) | path,
-        )
-        return _logged(bench, finished), finished
-
-    bench.attempt(bench.benchmark(TPCB, USERS, "pgbench"), 1, attempt)
+    environment = _environment(bench.service) | {
+        "PGOPTIONS": f"-c search_path={OUR_NAME}_{bench.service.name}"
+    }
+    run(
+        [program, "-i", "-q", "-s", str(SCALE), *_where(bench.service)],
+        folder=bench.folder,
+        expected_s=INIT_S,
+        environment=environment,
+    )
+    _forget_logs(bench)
+    finished = run(
+        [
+            *(program, "-c", str(USERS), "-j", str(THREADS), "-T", str(bench.length.tpcb_s)),
+            *("-l", "--log-prefix", bench.folder / "log", *_where(bench.service)),
+        ],
+        folder=bench.folder,
+        expected_s=bench.length.tpcb_s + 10,
+        environment=environment,
+    )
+    return {TPCB: _logged(bench, finished)}, finished
 
 
-def _script(bench: Bench, name: str, script: str, rate: float) -> tuple[Result, Finished]:
+def _script(
+    bench: Bench, rate: float, *, name: str, script: str, finite: bool
+) -> tuple[dict[str, Result], Finished]:
     """The same number of transactions for each client. Through PgBouncer statements cannot be prepared by name."""
-    operation = bench.operation(name)
-    each = bench.calls(rate, USERS) // USERS
-    if operation is not None and operation.finite:
-        each = min(each, bench.rows_each(USERS))
+    each = bench.length.calls(rate, USERS) // USERS
+    if finite:
+        each = min(each, bench.length.rows_each(USERS))
     mode = "simple" if bench.service.kind == "pgbouncer" else "prepared"
     file = bench.folder / f"{name}.sql"
     file.write_text(script)
@@ -84,7 +92,7 @@ def _script(bench: Bench, name: str, script: str, rate: float) -> tuple[Result, 
         expected_s=3 * each * USERS / rate + 2 if rate else 10.0,
         environment=_environment(bench.service),
     )
-    return _logged(bench, finished), finished
+    return {name: _logged(bench, finished)}, finished
 
 
 def _logged(bench: Bench, finished: Finished) -> Result:

@@ -1,13 +1,13 @@
 """How does redis-benchmark ask a Redis: its own block of commands, and one operation in alternation with the engine?"""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
-from devperf_pipeline.errors import ForeignResults
 from devperf_pipeline.measure.tools import redis_benchmark
-from devperf_pipeline.measure.tools.alternation import Bench
-from devperf_pipeline.measure.tools.execution import Finished, ToolFailed, run
+from devperf_pipeline.measure.tools.execution import Finished, run
 from devperf_pipeline.measure.tools.result import Result
+from devperf_pipeline.measure.tools.steps import Asked, Bench, NotRun, ToolRun, ToolStep
 from devperf_pipeline.measure.tools.text import Text, slug
 
 USERS = 50
@@ -31,58 +31,56 @@ BLOCK = (
 SLOWEST_PER_S = 500
 """A server that answers fewer calls a second than this is not waited for."""
 
+USUAL_PER_S = 50_000
+"""What a line of the block is expected to reach."""
+
+NOT_OURS = (
+    "its commands write keys such as mylist and key:__rand_int__, which may be somebody's here: "
+    "it is run on stacks that this project starts alone"
+)
+
 
 def operation_of(title: str) -> str:
     """What a line of the block is called: `benchmark-set`."""
     return f"benchmark-{slug(title)}"
 
 
-def measure(bench: Bench) -> None:
+def plan(asked: Asked) -> Iterator[ToolStep]:
     """
     The block, then an operation of ours.
 
     The block's keys have no prefix of ours: on a stack that others use it is refused.
     """
-    first = operation_of(BLOCK[0])
-    if not bench.context.stack.managed:
-        bench.not_run(
-            first,
-            USERS,
-            "redis-benchmark",
-            "its commands write keys such as mylist and key:__rand_int__, which may be somebody's here: "
-            "it is run on stacks that this project starts alone",
+    block = asked.benchmark(operation_of(BLOCK[0]), USERS, "redis-benchmark")
+    why = asked.absent.get("redis-benchmark") if asked.managed else NOT_OURS
+    if why is not None:
+        yield NotRun(benchmark=block, why=why)
+        return
+    calls = asked.length.block_calls
+    yield ToolRun(
+        benchmark=block,
+        attempt=_block,
+        most_calls=len(BLOCK) * calls,
+        seconds=len(BLOCK) * calls / USUAL_PER_S,
+    )
+    for name, words in asked.target.session.tool_scripts().items():
+        yield from asked.turns(
+            name, USERS, {"redis-benchmark": partial(_one, name=name, words=words.split())}
         )
-        return
-    if "redis-benchmark" not in bench.programs:
-        bench.not_run(first, USERS, "redis-benchmark", bench.absent["redis-benchmark"])
-        return
-    with bench.session.guest() as guest:
-        _block(bench, guest)
-        for name, words in bench.session.tool_scripts().items():
-            bench.alternate(name, USERS, {"redis-benchmark": partial(_one, bench, guest, words.split())})
 
 
-def _block(bench: Bench, guest: str) -> None:
+def _block(bench: Bench, _rate: float) -> tuple[dict[str, Result], Finished]:
     """Every line of one run is a benchmark of its own."""
-    placement = bench.context.placement.choose(USERS)
-    calls = bench.length.block_calls
-    try:
-        results, finished = _run(bench, guest, calls, ["-t", ",".join(BLOCK).lower()])
-    except (ToolFailed, ForeignResults) as error:
-        bench.not_run(operation_of(BLOCK[0]), USERS, "redis-benchmark", str(error))
-        return
-    for result in results:
-        benchmark = bench.benchmark(operation_of(result.title), USERS, "redis-benchmark")
-        bench.keep(benchmark, 1, result, finished, placement)
-    bench.context.check_cancelled()
+    results, finished = _run(bench, bench.length.block_calls, ["-t", ",".join(BLOCK).lower()])
+    return {operation_of(result.title): result for result in results}, finished
 
 
-def _one(bench: Bench, guest: str, words: list[str], rate: float) -> tuple[Result, Finished]:
-    results, finished = _run(bench, guest, bench.calls(rate, USERS), words)
-    return results[0], finished
+def _one(bench: Bench, rate: float, *, name: str, words: list[str]) -> tuple[dict[str, Result], Finished]:
+    results, finished = _run(bench, bench.length.calls(rate, USERS), words)
+    return {name: results[0]}, finished
 
 
-def _run(bench: Bench, guest: str, calls: int, more: list[str]) -> tuple[list[Result], Finished]:
+def _run(bench: Bench, calls: int, more: list[str]) -> tuple[list[Result], Finished]:
     """It takes passwords on its command line only: the guest's is any."""
     lines = len(BLOCK) if more[0] == "-t" else 1
     address = bench.service.address
@@ -90,7 +88,7 @@ def _run(bench: Bench, guest: str, calls: int, more: list[str]) -> tuple[list[Re
     finished = run(
         [
             *(bench.programs["redis-benchmark"], "-h", address.host, "-p", str(address.port), *cluster),
-            *("--user", guest, "-a", "any", "-c", str(USERS), "-n", str(calls), "--csv", *more),
+            *("--user", bench.guest, "-a", "any", "-c", str(USERS), "-n", str(calls), "--csv", *more),
         ],
         folder=bench.folder,
         expected_s=lines * calls / SLOWEST_PER_S,

@@ -5,28 +5,33 @@ They are second instruments: whatever a tool cannot do costs its own rows, and s
 """
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from devperf_pipeline.errors import ServiceError
 from devperf_pipeline.local.install import find_server, how_to_get_tool
-from devperf_pipeline.measure.progress import Progress
+from devperf_pipeline.measure.plan import Plan
+from devperf_pipeline.measure.profile import Profile
 from devperf_pipeline.measure.run_context import RunContext
+from devperf_pipeline.measure.steps import Measurable
 from devperf_pipeline.measure.tools import http_runs, pgbench_runs, redis_runs, sysbench_runs
-from devperf_pipeline.measure.tools.alternation import Bench
+from devperf_pipeline.measure.tools.alternation import Turns
 from devperf_pipeline.measure.tools.execution import find_program
-from devperf_pipeline.model import Tool
+from devperf_pipeline.measure.tools.steps import LENGTHS, Asked, Bench, ToolPlan, ToolStep
+from devperf_pipeline.model import Benchmark, Load, Tool
 from devperf_pipeline.services import CATALOGUE
 
-RUNS: Mapping[Tool, Callable[[Bench], None]] = {
-    "ab": http_runs.measure,
-    "wrk": http_runs.measure,
-    "h2load": http_runs.measure,
-    "pgbench": pgbench_runs.measure,
-    "redis-benchmark": redis_runs.measure,
-    "sysbench": sysbench_runs.measure,
+RUNS: Mapping[Tool, Callable[[Asked], Iterator[ToolStep]]] = {
+    "ab": http_runs.plan,
+    "wrk": http_runs.plan,
+    "h2load": http_runs.plan,
+    "pgbench": pgbench_runs.plan,
+    "redis-benchmark": redis_runs.plan,
+    "sysbench": sysbench_runs.plan,
 }
-"""Who runs each tool; tools that ask the same are run by one."""
+"""Who plans the runs of each tool; tools that ask the same are planned by one."""
 
 BESIDE: Mapping[Tool, tuple[str, str]] = {
     "pgbench": ("postgresql", "postgres"),
@@ -34,48 +39,70 @@ BESIDE: Mapping[Tool, tuple[str, str]] = {
 }
 """Tools that come with a server: kind and program that they lie beside."""
 
-TITLES: Mapping[str, str] = {
-    pgbench_runs.TPCB: "TPC-B",
-    sysbench_runs.POINT_SELECT_NAME: f"sysbench {sysbench_runs.POINT_SELECT}",
-    **{redis_runs.operation_of(line): line for line in redis_runs.BLOCK},
+OWN: Mapping[Tool, Mapping[str, str]] = {
+    "pgbench": {pgbench_runs.TPCB: "TPC-B"},
+    "sysbench": {sysbench_runs.POINT_SELECT_NAME: f"sysbench {sysbench_runs.POINT_SELECT}"},
+    "redis-benchmark": {redis_runs.operation_of(line): line for line in redis_runs.BLOCK},
 }
 """What people call the operations that are a tool's own, by name."""
 
+TITLES: Mapping[str, str] = {name: title for own in OWN.values() for name, title in own.items()}
 
-def measure(context: RunContext, _tell: Callable[[Progress], None]) -> None:
-    """Run every tool that is here against the services of the stage "tools"."""
-    programs, absent = find_tools()
-    for name, session in context.chosen("tools").items():
-        service = context.stack.service(name)
-        tools = CATALOGUE[service.kind].tools
-        runs = {RUNS[tool]: None for tool in tools}
-        if not runs:
+WARMUP_S = 0.3
+"""The most that the engine warms up before its turns."""
+
+
+def plan(one: Measurable, profile: Profile, absent: Mapping[Tool, str], *, managed: bool) -> ToolPlan:
+    """What the tools do with one service; `absent` are those that are not here, and how to get each."""
+    length = LENGTHS.get(profile.name, LENGTHS["quick"])
+    asked = Asked(
+        target=one,
+        managed=managed,
+        length=length,
+        warmup_s=min(profile.warmup_s, WARMUP_S),
+        absent=absent,
+    )
+    planners = dict.fromkeys(RUNS[tool] for tool in CATALOGUE[one.service.kind].tools)
+    steps = [step for planner in planners for step in planner(asked)]
+    return ToolPlan(service=one.service, session=one.session, length=length, steps=steps)
+
+
+def run(plan: Plan, context: RunContext) -> None:
+    """
+    Run every tool that is here against its services.
+
+    Raises:
+        Cancelled: somebody asked to stop; what had ended is kept.
+
+    """
+    programs, _ = find_tools()
+    for asked in plan.tools:
+        name, session = asked.service.name, asked.session
+        tools = CATALOGUE[asked.service.kind].tools
+        if not tools or not context.state.can_ask(name):
             continue
         context.say(f"Asking {name} with {', '.join(tools)}.")
-        with tempfile.TemporaryDirectory(prefix="devperf-tools-") as folder:
-            bench = Bench(context, service, folder=Path(folder), programs=programs, absent=absent)
+        with tempfile.TemporaryDirectory(prefix="devperf-tools-") as folder, ExitStack() as stack:
+            bench = Bench(service=asked.service, folder=Path(folder), programs=programs, length=asked.length)
+            turns = Turns(context, bench)
             try:
-                for run in runs:
-                    run(bench)
+                if asked.guest:
+                    turns = Turns(context, replace(bench, guest=stack.enter_context(session.guest())))
+                for step in asked.steps:
+                    turns.take(step)
             except (ServiceError, OSError, *session.exceptions) as error:
-                bench.not_run("tools", 1, tools[0], f"{type(error).__name__}: {error}")
+                turns.not_run(Benchmark(name, "tools", Load(1), tools[0]), f"{type(error).__name__}: {error}")
             finally:
-                bench.close()
+                context.measurer.disconnect(name)
 
 
-def titles(context: RunContext) -> dict[str, str]:
+def titles(targets: Iterable[Measurable]) -> dict[str, str]:
     """What people call the tools' own operations, by `service/operation`."""
-    kinds = {name: CATALOGUE[context.stack.service(name).kind] for name in context.chosen("tools")}
-    own: Mapping[Tool, tuple[str, ...]] = {
-        "pgbench": (pgbench_runs.TPCB,),
-        "sysbench": (sysbench_runs.POINT_SELECT_NAME,),
-        "redis-benchmark": tuple(map(redis_runs.operation_of, redis_runs.BLOCK)),
-    }
     return {
-        f"{name}/{operation}": TITLES[operation]
-        for name, kind in kinds.items()
-        for tool in kind.tools
-        for operation in own.get(tool, ())
+        f"{one.service.name}/{name}": title
+        for one in targets
+        for tool in CATALOGUE[one.service.kind].tools
+        for name, title in OWN.get(tool, {}).items()
     }
 
 

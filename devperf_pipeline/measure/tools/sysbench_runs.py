@@ -1,12 +1,14 @@
 """How does sysbench ask what speaks MySQL: its own point select, and one operation in alternation with the engine?"""
 
+import math
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from devperf_pipeline.measure.tools import sysbench
-from devperf_pipeline.measure.tools.alternation import Bench
 from devperf_pipeline.measure.tools.execution import Finished, ToolFailed, run
 from devperf_pipeline.measure.tools.result import Result
+from devperf_pipeline.measure.tools.steps import Asked, Bench, Length, ToolRun, ToolStep
 from devperf_pipeline.measure.tools.text import Text
 from devperf_pipeline.model import Service
 from devperf_pipeline.services.operation import OUR_NAME
@@ -18,7 +20,7 @@ POINT_SELECT_NAME = "sysbench-oltp-point-select"
 ROWS = 10_000
 
 TABLES = "sbtest*"
-"""What its own point select lays into our database."""
+"""What its own point select makes in our database."""
 
 SCRIPT = """
 function thread_init()
@@ -35,37 +37,48 @@ end
 """
 
 
-def measure(bench: Bench) -> None:
+def plan(asked: Asked) -> Iterator[ToolStep]:
+    """Its own point select, then each operation that it can ask in alternation with the engine."""
+    if "sysbench" not in asked.absent:
+        yield ToolRun(
+            benchmark=asked.benchmark(POINT_SELECT_NAME, USERS, "sysbench"),
+            attempt=_point_select,
+            seconds=_whole_seconds(asked.length),
+            objects=[f"tables {OUR_NAME}.{TABLES}"],
+        )
+    for name, statement in asked.target.session.tool_scripts().items():
+        yield from asked.turns(name, USERS, {"sysbench": partial(_script, name=name, statement=statement)})
+
+
+def _whole_seconds(length: Length) -> int:
+    """It takes no others."""
+    return max(1, math.ceil(length.seconds))
+
+
+def _point_select(bench: Bench, _rate: float) -> tuple[dict[str, Result], Finished]:
     """Its tables lie in our database, and go with it."""
-    if "sysbench" in bench.programs:
-        benchmark = bench.benchmark(POINT_SELECT_NAME, USERS, "sysbench")
-        bench.attempt(benchmark, 1, partial(_point_select, bench))
-    for name, statement in bench.session.tool_scripts().items():
-        script = bench.folder / f"{name}.lua"
-        script.write_text(SCRIPT.format(statement=statement, rows=ROWS))
-        bench.alternate(name, USERS, {"sysbench": partial(_script, bench, script)})
-
-
-def _point_select(bench: Bench, _rate: float) -> tuple[Result, Finished]:
-    told = options(
-        bench.service, ["tables=1", f"table-size={ROWS}", f"time={max(1, round(bench.length.seconds))}"]
-    )
+    seconds = _whole_seconds(bench.length)
+    told = options(bench.service, ["tables=1", f"table-size={ROWS}", f"time={seconds}"])
     run(
         [bench.programs["sysbench"], POINT_SELECT, *told, "prepare"],
         folder=bench.folder,
         expected_s=30,
         environment=environment(bench.service),
     )
-    return _run(bench, [POINT_SELECT, *told, "run"], bench.length.seconds + 1)
+    return _run(bench, POINT_SELECT_NAME, [POINT_SELECT, *told, "run"], seconds + 1)
 
 
-def _script(bench: Bench, script: Path, rate: float) -> tuple[Result, Finished]:
-    calls = bench.calls(rate, USERS)
+def _script(bench: Bench, rate: float, *, name: str, statement: str) -> tuple[dict[str, Result], Finished]:
+    script = bench.folder / f"{name}.lua"
+    script.write_text(SCRIPT.format(statement=statement, rows=ROWS))
+    calls = bench.length.calls(rate, USERS)
     told = options(bench.service, ["time=0", f"events={calls}"])
-    return _run(bench, [script, *told, "run"], 3 * calls / rate if rate else 10)
+    return _run(bench, name, [script, *told, "run"], 3 * calls / rate if rate else 10)
 
 
-def _run(bench: Bench, arguments: list[str | Path], expected_s: float) -> tuple[Result, Finished]:
+def _run(
+    bench: Bench, operation: str, arguments: list[str | Path], expected_s: float
+) -> tuple[dict[str, Result], Finished]:
     try:
         finished = run(
             [bench.programs["sysbench"], *arguments],
@@ -78,7 +91,7 @@ def _run(bench: Bench, arguments: list[str | Path], expected_s: float) -> tuple[
         printed = Text("sysbench", (bench.folder / "printed").read_text(errors="replace"))
         fatal = printed.word(r"^FATAL: (.+)$")
         raise ToolFailed(f"{error}; {fatal}" if fatal else str(error)) from error
-    return sysbench.summary(Text("sysbench", finished.text)), finished
+    return {operation: sysbench.summary(Text("sysbench", finished.text))}, finished
 
 
 def options(service: Service, more: list[str], *, users: int = USERS) -> list[str]:

@@ -9,8 +9,10 @@ import psutil
 import pytest
 import redis
 
-from devperf_pipeline.measure.plan import profile_named
-from devperf_pipeline.measure.run import RunOptions, measure
+from devperf_pipeline.measure.plan import RunOptions
+from devperf_pipeline.measure.profile import profile_named
+from devperf_pipeline.measure.run import measure
+from devperf_pipeline.measure.run_context import RunContext
 from devperf_pipeline.measure.tools import execution, stage
 from devperf_pipeline.measure.tools.execution import ToolFailed, run
 from devperf_pipeline.measure.tools.redis_runs import BLOCK, operation_of
@@ -57,7 +59,7 @@ def sit(stack: Stack, *services: str) -> ListSink:
     options = RunOptions(
         profile=profile_named("quick"), services=services, stages={"tools": services}, seed=1
     )
-    measure(stack, options, host={}, sink=sink)
+    measure(RunContext(stack=stack, sink=sink), options)
     return sink
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from devperf_pipeline.errors import ServiceUnreachable, WrongAnswer
 from devperf_pipeline.measure.engine import drive_one, driver_of
-from devperf_pipeline.measure.plan import PROFILES
+from devperf_pipeline.measure.profile import PROFILES
 from devperf_pipeline.measure.recorder import Recorder
 from devperf_pipeline.model import Address, Outcome, Service, Stack
 from devperf_pipeline.services.http.connection import HttpConnection

@@ -1,0 +1,47 @@
+"""
+How are all rounds of all benchmarks measured?
+
+Interleaved, in a seeded random order; each is kept the moment it ends. A service that fails costs its own rounds.
+"""
+
+from devperf_pipeline.measure.plan import Plan, in_order
+from devperf_pipeline.measure.progress import Watch
+from devperf_pipeline.measure.relogin import Relogin, refused
+from devperf_pipeline.measure.run_context import RunContext
+
+FAILURES_IN_A_ROW = 3
+"""After so many rounds of a service failed one after another, the rest of its rounds is not tried."""
+
+
+def run(plan: Plan, context: RunContext) -> None:
+    """
+    Measure round after round, each benchmark once in each, in an order of its own.
+
+    Raises:
+        Cancelled: somebody asked to stop; rounds that had ended are kept.
+
+    """
+    rounds = plan.profile.rounds
+    of = sum(step.rounds for step in plan.samples)
+    watch = Watch(rounds=rounds, of=of, tell=context.reporter.progress, clock=context.clock)
+    relogin = Relogin(context)
+    failures: dict[str, int] = {}
+    for number in range(1, rounds + 1):
+        for step in in_order(plan.samples, plan.seed, number):
+            service = step.benchmark.service
+            if failures.get(service, 0) >= FAILURES_IN_A_ROW:
+                watch.dropped(1)
+                continue
+            measured = context.measurer.measure(step, number)
+            if refused(measured[-1]) and relogin.entered(service, step.session):
+                # Measured with a password that had been changed, it says nothing; once more with the one of now.
+                context.measurer.disconnect(service)
+                measured = context.measurer.measure(step, number)
+            last = context.keep(measured)
+            failures[service] = 0 if last.latency_ns or not last.problem else failures.get(service, 0) + 1
+            watch.round_done(last)
+            context.check_cancelled()
+            if failures[service] == FAILURES_IN_A_ROW:
+                known = context.state.reasons.get(service)
+                why = f"given up after {FAILURES_IN_A_ROW} rounds in a row failed: {last.problem}"
+                context.state.failed(service, f"{why}; {known}" if known else why)
