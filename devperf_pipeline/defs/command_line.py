@@ -96,5 +96,18 @@ def run_baseline(
             )
         except dg.Failure as failure:
             raise MeasurementError(failure.description or "the run failed without a word") from failure
+        except dg.DagsterError as exceeded:
+            # A step that was tried again in vain: what it said the last time is in its event alone.
+            raise MeasurementError(_last_failure(instance) or str(exceeded)) from exceeded
         except dg.DagsterExecutionInterruptedError:
             raise KeyboardInterrupt from None
+
+
+def _last_failure(instance: dg.DagsterInstance) -> str | None:
+    """What the failed step of the newest run says."""
+    [run] = instance.get_runs(limit=1)
+    for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+        data = entry.dagster_event and entry.dagster_event.step_failure_data.user_failure_data
+        if data and data.description:
+            return data.description
+    return None
