@@ -72,7 +72,7 @@ def percentiles(keys: Keys, folders: Folders) -> dg.AssetsDefinition:
     def derive(context: dg.AssetExecutionContext) -> Iterator[Any]:
         """Build data/devperf.duckdb beside the old one, put it in its place, and read it."""
         with _failing(context, keys, folders):
-            for problem in warehouse.build(folders).set_aside:
+            for problem in warehouse.build(folders).said:
                 context.log.warning(problem)
             with load(folders, stack=keys.stack.name) as view:
                 found, pages = checks.evidence(view), service_pages(view)

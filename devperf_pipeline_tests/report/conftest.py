@@ -13,6 +13,7 @@ from devperf_pipeline.report.model import Report
 from devperf_pipeline.report.report_data import Run
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store.questions import add_questions
+from devperf_pipeline.store.schema import relation
 from devperf_pipeline.store.sql_files import statement
 from devperf_pipeline.store.warehouse import DERIVED_TABLES, DERIVED_VIEWS, TABLES
 
@@ -49,11 +50,11 @@ def _empty() -> bytes:
         file = Path(folder) / "empty.duckdb"
         with duckdb.connect(str(file)) as con:
             for table in TABLES:
-                con.execute(statement(f"table_{table}"))
+                con.execute(relation(table).create)
             con.execute(CALLS)
             con.execute("create view samples as select * from calls")
             con.execute("create view warmups as select * from calls where false")
-            con.execute(f"create view resource_samples as {statement('view_resource_samples_empty')}")
+            con.execute(f"create view resource_samples as {relation('resource_samples').empty}")
             con.execute("create table readings as from resource_samples")
             con.execute("create or replace view resource_samples as from readings")
             for view in DERIVED_VIEWS:

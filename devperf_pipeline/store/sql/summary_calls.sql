@@ -1,11 +1,9 @@
--- One row is one benchmark: exact percentiles (nearest rank) over every call of all its rounds, and how calls ended.
-with calls as (
-    select benchmark, outcome, latency_0 + latency_1 * 256::bigint + latency_2 * 65536 as latency_ns
-    from read_parquet($file, hive_partitioning = false)
-),
-grouped as (
+-- One row is one round of a benchmark, or with its rounds together one benchmark: exact percentiles (nearest rank) over
+-- every call, failed ones included, and how calls ended.
+with grouped as (
     select
         benchmark,
+        case when $by_round then round end as round,
         count(*) as n,
         count(*) filter (outcome = 0) as ok,
         count(*) filter (outcome = 1) as error,
@@ -19,8 +17,8 @@ grouped as (
         min(latency_ns)::bigint as min_ns,
         max(latency_ns)::bigint as max_ns,
         quantile_disc(latency_ns, [0.5, 0.9, 0.95, 0.99, 0.999]) as quantiles
-    from calls
-    group by benchmark
+    from read_parquet($file, hive_partitioning = false)
+    group by all
 )
 select
     * exclude (quantiles),
