@@ -1,8 +1,8 @@
 from typing import TYPE_CHECKING
 
+from devperf_pipeline.report.contents import section
 from devperf_pipeline.report.model import load
-from devperf_pipeline.report.section import Table
-from devperf_pipeline.report.table_cells import host
+from devperf_pipeline_tests.report.conftest import tables
 
 if TYPE_CHECKING:
     from devperf_pipeline_tests.report.conftest import Warehouse
@@ -22,8 +22,7 @@ class TestHost:
         for key, value in facts.items():
             warehouse.fact(run, "host", key, value)
         with load(warehouse.folders, run) as report:
-            table, rest = host(report)
+            text = section("environment", report)
 
-        assert isinstance(table, Table)
-        assert [["memory", "8 GiB"], ["filesystem", "ext4"]] == [list(row) for row in table.rows]
-        assert rest == "Not there: docker, vm rosetta. Could not be told: governor."
+        assert [["memory", "8 GiB"], ["filesystem", "ext4"]] == tables(text)[0]
+        assert "Not there: docker, vm rosetta. Unknown: governor." in text.splitlines()
