@@ -111,10 +111,17 @@ class ReferenceApiSession(Session):
         return [f"keys {OUR_NAME}:{self._service.name}:*", f"queue {self._api.names.queue}"]
 
     def assume(self) -> None:
-        """Start our own server, which is the floor, and take it that every route answers."""
+        """
+        Start our own server, which is the floor, and ask what can be asked without making anything; of other routes
+        take it that they answer.
+
+        Raises:
+            WrongAnswer: no route can be measured.
+
+        """
         if self._canned is None:
             self._canned = CannedServer()
-        self._routes = self._api.routes
+        self._choose_routes(ask_all=False)
 
     def prepare(self) -> None:
         """
@@ -127,6 +134,10 @@ class ReferenceApiSession(Session):
         """
         self.clean()
         self._canned = CannedServer()
+        self._choose_routes(ask_all=True)
+
+    def _choose_routes(self, *, ask_all: bool) -> None:
+        """Which routes can be measured, and why the others cannot; those that change something only if all are asked."""
         self.answers = []
         self.unmeasurable = dict(self._api.refused)
         before = self._standing_before()
@@ -136,7 +147,7 @@ class ReferenceApiSession(Session):
             if why is not None:
                 self.unmeasurable[route.title] = why
             for row in rows:
-                wrong = self._first_answer(row)
+                wrong = self._first_answer(row) if ask_all or row.repeatable else None
                 if wrong is None:
                     measurable.append(row)
                 else:
