@@ -122,9 +122,6 @@ def _use(found: dict[str, Any], *, killed: bool) -> Use:
     return Use(
         cpu_s=found["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9,
         rss_bytes=memory["usage"] - cache,
-        pss_bytes=None,
-        vsz_bytes=None,
-        processes=None,
         threads=(found.get("pids_stats") or {}).get("current"),
         read_bytes=moved("read"),
         written_bytes=moved("write"),
