@@ -147,13 +147,7 @@ TELLING_LESS = (
 
 
 def read(path: Path) -> tuple[Text, bytes]:
-    """
-    The text of a file, and its bytes.
-
-    Raises:
-        ForeignResults: it cannot be read, is no text, or is larger than `LARGEST_BYTES`.
-
-    """
+    """The text of a file, and its bytes; `ForeignResults` where it cannot be read, is no text, or is too large."""
     try:
         if not path.is_file():
             raise ForeignResults(
@@ -183,13 +177,7 @@ def read(path: Path) -> tuple[Text, bytes]:
 
 
 def recognised(text: Text) -> Format:
-    """
-    What wrote it.
-
-    Raises:
-        ForeignResults: nothing that is known here.
-
-    """
+    """What wrote it; `ForeignResults` where nothing that is known here did."""
     for form in FORMATS:
         if form.mine(text):
             return form
