@@ -146,7 +146,7 @@ class ToolPlan:
     @property
     def guest(self) -> bool:
         """Whether a tool runs that takes passwords on its command line only."""
-        return any(run.benchmark.instrument == "redis-benchmark" for run in self.runs)
+        return "redis-benchmark" in self.tools
 
     @property
     def runs(self) -> list[ToolRun]:
@@ -158,6 +158,11 @@ class ToolPlan:
             elif isinstance(step, Alternation):
                 found += [*step.runs, *([step.after] if step.after else [])]
         return found
+
+    @property
+    def tools(self) -> list[str]:
+        """The tools that run, each once."""
+        return [*dict.fromkeys(run.benchmark.instrument for run in self.runs)]
 
     @property
     def objects(self) -> list[str]:
