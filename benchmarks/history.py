@@ -112,7 +112,7 @@ def repeat(folders: Folders, origin: Path, made: Path, frames: dict[str, pl.Data
             pl.col(when) + pl.duration(days=day),
             *((pl.col(column) * factor).round().cast(frame.schema[column]) for column in times),
         ).write_parquet(place / f"{name}.parquet", compression="zstd", compression_level=3)
-    for name in summaries.SUMMARIES.keys() - frames.keys():
+    for name in set(summaries.SUMMARIES) - frames.keys():
         os.link(made / f"{name}.parquet", place / f"{name}.parquet")  # nothing of the kind was measured
     stamps = summaries._stamps(folder, place)  # noqa: SLF001 - what tells the store that a summary is fresh
     (place / "stamp.json").write_text(json.dumps(stamps), encoding="utf-8")

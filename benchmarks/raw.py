@@ -33,6 +33,7 @@ MAKE = """
 copy (
     with calls as (
         select
+            i,
             i // 100000 as place,
             i // 20000 as number,
             (20000 * (1 + i // 100000 % 150) * exp(0.12 * sqrt(-2 * ln(random() + 1e-12)) * cos(2 * pi() * random()))
@@ -42,24 +43,17 @@ copy (
     select
         'service/operation-' || place || '/closed-1/engine' as benchmark,
         (number % 5 + 1)::integer as round,
-        ((latency_ns + 2000) & 255)::utinyint as step_0,
-        (((latency_ns + 2000) >> 8) & 255)::utinyint as step_1,
-        (latency_ns + 2000) >> 16 as step_2,
-        (latency_ns & 255)::utinyint as latency_0,
-        ((latency_ns >> 8) & 255)::utinyint as latency_1,
-        latency_ns >> 16 as latency_2,
+        sum(latency_ns + 2000) over (partition by number order by i)::bigint - latency_ns as begin_ns,
+        latency_ns,
         0::tinyint as outcome
     from calls
-    order by place, number
+    order by i
 ) to $target (format parquet, parquet_version v2, compression zstd, compression_level 3, row_group_size 100000)
 """
 
 ALONE = """
 select benchmark, round, count(*), max(latency_ns), quantile_disc(latency_ns, [0.5, 0.9, 0.95, 0.99, 0.999])
-from (
-    select benchmark, round, latency_0 + latency_1 * 256::bigint + latency_2 * 65536 as latency_ns
-    from read_parquet($file)
-)
+from read_parquet($file)
 group by benchmark, round
 """
 
@@ -108,12 +102,12 @@ def make(folder: Path, calls: int) -> int:
 
 def one(side: str, folder: Path) -> None:
     """All files, one after another; prints seconds and the peak memory of this process in bytes."""
-    text = statement("summary_rounds") if side == "ours" else ALONE
+    text, parameters = (statement("summary_calls"), {"by_round": True}) if side == "ours" else (ALONE, {})
     began = time.perf_counter()
     with duckdb.connect() as con:
         con.execute("set threads = 2")
         for file in sorted(folder.glob("*.parquet")):
-            con.execute(text, {"file": str(file)}).fetchall()
+            con.execute(text, {"file": str(file), **parameters}).fetchall()
     seconds = time.perf_counter() - began
     print(json.dumps([seconds, peak_bytes()]))
 

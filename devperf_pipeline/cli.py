@@ -268,7 +268,7 @@ def import_results(files: tuple[Path, ...]) -> None:
     if fresh:
         with beside(folders) as own:
             baseline = importing.keep(fresh, own)
-        for problem in build(folders).set_aside:
+        for problem in build(folders).said:
             say(problem)
     for file in understood:
         again = "" if file in fresh else "; imported before, nothing taken"
@@ -327,7 +327,7 @@ def rebuild() -> None:
     except AlreadyMeasuring:
         say("A baseline is being measured; its rounds come into the tables when it ends.")
     built = build_anew(folders)
-    for message in built.set_aside:
+    for message in built.said:
         say(message)
     click.echo(
         f"{folders.warehouse}: {built.samples:,} samples of {built.baselines} baselines in {built.seconds:.1f} s"

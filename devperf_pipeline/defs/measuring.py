@@ -245,7 +245,7 @@ def _kept_when_interrupted(
     except (Cancelled, dg.DagsterExecutionInterruptedError):
         with suppress(StoreError):
             # The next baseline would do the same; a full disk must not hide why this one ended.
-            for message in (*store.recover(), *warehouse.build(folders).set_aside):
+            for message in (*store.recover(), *warehouse.build(folders).said):
                 say(message)
         raise
 

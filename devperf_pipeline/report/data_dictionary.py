@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, StrictUndefined
 
+from devperf_pipeline.store import schema
 from devperf_pipeline.store.questions import MACROS
-from devperf_pipeline.store.sql_files import meanings
+from devperf_pipeline.store.schema import relations
 from devperf_pipeline.store.warehouse import query
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from devperf_pipeline.store.warehouse import Connection
 
@@ -41,9 +42,9 @@ def dictionary(con: "Connection") -> str:
         types.setdefault(name, {})[str(row["column_name"])] = str(row["data_type"])
         if row["is_table"] and name not in tables:
             tables.append(name)
-    # In the order of the meanings: what belongs together stands together.
-    tables = [name for name in meanings() if name in tables]
-    views = [name for name in meanings() if name in types and name not in tables]
+    # In the order of the schema: what belongs together stands together.
+    tables = [name for name in relations() if name in tables]
+    views = [name for name in relations() if name in types and name not in tables]
     environment = Environment(
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -53,26 +54,34 @@ def dictionary(con: "Connection") -> str:
     template = (files("devperf_pipeline.report") / "templates" / "data.md.jinja").read_text("utf-8")
     page = environment.from_string(template).render(
         groups=[
-            {"title": "Macros", "relations": [_macro(name) for name in meanings() if name in MACROS]},
+            {"title": "Macros", "relations": [_macro(name) for name in relations() if name in MACROS]},
             {"title": "Tables", "relations": [_relation(name, types[name]) for name in tables]},
             {"title": "Views", "relations": [_relation(name, types[name]) for name in views]},
+            {
+                "title": "Files of a baseline",
+                "relations": [_file(one) for one in relations().values() if one.is_file],
+            },
         ]
     )
     return page.rstrip() + "\n"
 
 
-def _relation(name: str, types: dict[str, str]) -> Relation:
-    texts = meanings()[name]
+def _relation(name: str, types: "Mapping[str, str]") -> Relation:
+    described = relations()[name]
     rows = [
-        [f"`{column}`", kind, texts.get(column, "").replace("|", "\\|")] for column, kind in types.items()
+        [f"`{column}`", kind, described.columns[column].comment.replace("|", "\\|")]
+        for column, kind in types.items()
     ]
-    return Relation(name, texts["row"], ("column", "type", "what it says"), rows)
+    return Relation(name, described.row, ("column", "type", "what it says"), rows)
+
+
+def _file(described: schema.Relation) -> Relation:
+    return _relation(described.name, {name: str(one.kind) for name, one in described.columns.items()})
 
 
 def _macro(name: str) -> Relation:
     """A macro's comment begins with how it is called."""
-    texts = dict(meanings()[name])
-    row = texts.pop("row")
-    call, _, rest = row.partition(": ")
-    columns = [[f"`{column}`", text] for column, text in texts.items()]
+    described = relations()[name]
+    call, _, rest = described.row.partition(": ")
+    columns = [[f"`{column.name}`", column.comment] for column in described.columns.values()]
     return Relation(name, f"`from {call}`: {rest}", ("column", "what it says"), columns)

@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from devperf_pipeline.errors import StoreError
 from devperf_pipeline.model import Baseline, Benchmark, Facts, Load, Round, RouteAnswer
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised when files of samples are no longer what an older version of this project can read."""
+
+READABLE = (1, SCHEMA_VERSION)
+"""The versions that can be read; the files of an older one are converted when the warehouse is built (converting.py)."""
 
 NAME = "baseline.json"
 
@@ -31,7 +34,7 @@ def read_baseline(path: Path, baseline_id: str) -> Baseline:
     try:
         found = json.loads(path.read_bytes())
         version = found.pop("schema_version")
-        if version == SCHEMA_VERSION:
+        if version in READABLE:
             facts = {str(name): Facts(**fact) for name, fact in found.pop("facts").items()}
             answers = {
                 str(name): [RouteAnswer(**answer) for answer in told]
@@ -42,7 +45,7 @@ def read_baseline(path: Path, baseline_id: str) -> Baseline:
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise StoreError(f"{path} should describe a baseline and cannot be read ({error!r}).") from error
     raise StoreError(
-        f"{path} has schema version {version!r}; this version of the project reads {SCHEMA_VERSION}. "
+        f"{path} has schema version {version!r}; this version of the project reads up to {SCHEMA_VERSION}. "
         "Use the version that wrote it, or measure again."
     )
 
@@ -69,9 +72,14 @@ def _checked(baseline: Baseline, baseline_id: str) -> Baseline:
     return baseline
 
 
+ELSEWHERE = {"benchmark", "number", "sustained", "begin_ns", "latency_ns", "outcome"}
+"""The fields of a round that are samples, or are written down in another way."""
+
+
 def round_to_json(measured: Round, end_sum_ns: int, latency_sum_ns: int) -> str:
     """Everything about a round but its samples, and sums by which damage to them is told."""
     benchmark = measured.benchmark
+    told = {field.name for field in fields(measured)} - ELSEWHERE
     return json.dumps(
         {
             "service": benchmark.service,
@@ -80,12 +88,7 @@ def round_to_json(measured: Round, end_sum_ns: int, latency_sum_ns: int) -> str:
             "sustained": benchmark.load.sustained,
             "instrument": benchmark.instrument,
             "round": measured.number,
-            "phase": measured.phase,
-            "began_at_ns": measured.began_at_ns,
-            "elapsed_ns": measured.elapsed_ns,
-            "placement": measured.placement,
-            "other_cpu": measured.other_cpu,
-            "problem": measured.problem,
+            **{name: getattr(measured, name) for name in told},
             "drive": asdict(measured.sustained) if measured.sustained else None,
             "calls": len(measured.latency_ns),
             "end_sum_ns": end_sum_ns,

@@ -7,15 +7,15 @@ Complete in a folder beside, flushed, then renamed: the finished folder is whole
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import duckdb
-import polars as pl
 
 from devperf_pipeline.errors import StoreError
 from devperf_pipeline.model import Baseline
 from devperf_pipeline.store.baseline_file import NAME, baseline_to_json, round_from_json
+from devperf_pipeline.store.parquet_rows import Row, to_parquet
 from devperf_pipeline.store.readings import gather
+from devperf_pipeline.store.schema import relation
 from devperf_pipeline.store.sql_files import statement
 from devperf_pipeline.store.whole_files import (
     PARTIAL,
@@ -25,36 +25,6 @@ from devperf_pipeline.store.whole_files import (
     sync_folder,
     write_whole,
 )
-
-ROUNDS = {
-    "benchmark": pl.String,
-    "service": pl.String,
-    "operation": pl.String,
-    "users": pl.Int32,
-    "load": pl.String,
-    "instrument": pl.String,
-    "round": pl.Int32,
-    "phase": pl.String,
-    "began_at_ns": pl.Int64,
-    "elapsed_ns": pl.Int64,
-    "placement": pl.String,
-    "other_cpu": pl.Float64,
-    "problem": pl.String,
-    "calls": pl.Int64,
-    "latency_sum_ns": pl.Int64,
-}
-"""The columns of rounds.parquet; `calls` and `latency_sum_ns` tell whether samples were damaged since."""
-
-STRETCHES = {
-    "benchmark": pl.String,
-    "round": pl.Int32,
-    "limit_calls": pl.Int64,
-    "limit_s": pl.Float64,
-    "engine_processes": pl.Int32,
-    "client_share": pl.Float64,
-    "idle_cores": pl.Float64,
-}
-"""The columns of stretches.parquet, which is there if sustained loads were measured: a row for each."""
 
 
 def compact(incoming: Path, finished: Path, baseline: Baseline) -> tuple[list[str], int]:
@@ -79,22 +49,18 @@ def compact(incoming: Path, finished: Path, baseline: Baseline) -> tuple[list[st
             for phase, name in (("measured", "samples"), ("warmup", "warmups")):
                 parts = [str(r["path"]) for r in rounds if r["phase"] == phase]
                 _copy(con, parts, beside / f"{name}.parquet")
-        pl.DataFrame(rounds, schema=ROUNDS).write_parquet(
-            beside / "rounds.parquet", compression="zstd", compression_level=3
-        )
-        stretches = [
-            {**r["drive"], "benchmark": r["benchmark"], "round": r["round"]} for r in rounds if r["drive"]
-        ]
-        if stretches:
-            pl.DataFrame(stretches, schema=STRETCHES).write_parquet(beside / "stretches.parquet")
-        broken += gather(incoming, beside)
+            sustained = [{**row, **row["drive"]} for row in rounds if row["drive"]]
+            for name, rows in (("rounds.parquet", rounds), ("sustained.parquet", sustained)):
+                if rows or name == "rounds.parquet":
+                    (beside / name).write_bytes(to_parquet(rows, relation(name)))
+            broken += gather(con, incoming, beside)
         write_whole(beside / NAME, baseline_to_json(baseline))
         for file in beside.iterdir():
             sync_file(file)
         sync_folder(beside)
         os.replace(beside, finished)  # noqa: PTH105 - the one call that the whole promise rests on, by its own name
         sync_folder(finished.parent)
-    except (OSError, duckdb.Error, pl.exceptions.PolarsError) as error:
+    except (OSError, duckdb.Error) as error:
         shutil.rmtree(beside, ignore_errors=True)
         raise not_written(finished, sum(p.stat().st_size for p in paths if p.exists()), error) from error
     return broken, len(rounds)
@@ -102,13 +68,15 @@ def compact(incoming: Path, finished: Path, baseline: Baseline) -> tuple[list[st
 
 def _copy(con: duckdb.DuckDBPyConnection, parts: list[str], target: Path) -> None:
     """One file out of many, in their order. Without parts it has its columns and no row."""
-    name, parameters = ("compact_parts", {"parts": parts}) if parts else ("compact_nothing", {})
-    con.execute(statement(name), {**parameters, "target": str(target)})
+    if parts:
+        con.execute(statement("compact_parts"), {"parts": parts, "target": str(target)})
+    else:
+        target.write_bytes(to_parquet([], relation("samples.parquet")))
 
 
-def _read_parts(con: duckdb.DuckDBPyConnection, paths: list[Path]) -> tuple[list[dict[str, Any]], list[str]]:
+def _read_parts(con: duckdb.DuckDBPyConnection, paths: list[Path]) -> tuple[list[Row], list[str]]:
     """The rounds of all whole parts, a benchmark's together and in order, and what is said of the others."""
-    rounds: list[dict[str, Any]] = []
+    rounds: list[Row] = []
     broken: list[str] = []
     for path in paths:
         try:
@@ -121,7 +89,7 @@ def _read_parts(con: duckdb.DuckDBPyConnection, paths: list[Path]) -> tuple[list
     return sorted(rounds, key=lambda r: (r["benchmark"], r["round"], r["began_at_ns"], r["path"])), broken
 
 
-def _read_part(con: duckdb.DuckDBPyConnection, path: Path) -> dict[str, Any]:
+def _read_part(con: duckdb.DuckDBPyConnection, path: Path) -> Row:
     """
     What a part says of its round, if its samples are those that were written.
 
@@ -138,7 +106,4 @@ def _read_part(con: duckdb.DuckDBPyConnection, path: Path) -> dict[str, Any]:
     found = con.execute(statement("part_sums"), {"part": str(path)}).fetchone()
     if expected != found:
         raise StoreError("its samples are not those that were written")
-    return {
-        **{name: about[name] for name in ROUNDS},
-        "drive": about.get("drive", about.get("stretch")),
-    }
+    return {**about, "drive": about.get("drive", about.get("stretch"))}

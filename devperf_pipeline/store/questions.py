@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 
+from devperf_pipeline.store.schema import relation
 from devperf_pipeline.store.sql_files import statement
 
 PUBLISHED = {
@@ -65,7 +66,7 @@ def add_questions(con: duckdb.DuckDBPyConnection) -> None:
 
     """
     for table, file in PUBLISHED.items():
-        con.execute(statement(f"table_{table}"))
+        con.execute(relation(table).create)
         files = sorted(map(str, publications().glob(f"*/{file}")))
         if files:
             con.execute(statement(f"insert_{table}"), {"files": files})

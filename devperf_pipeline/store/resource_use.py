@@ -4,30 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
-import polars as pl
 
 from devperf_pipeline.store.line_fit import slope
-from devperf_pipeline.store.summary import Row, read_rows
-
-RESOURCES = {
-    **dict.fromkeys(("baseline_id", "service", "category", "phase", "benchmark"), pl.String),
-    **dict.fromkeys(("users", "readings"), pl.Int32),
-    **dict.fromkeys(("seconds", "cpu_p5", "cpu_p50", "cpu_p95", "cpu_mean"), pl.Float64),
-    **dict.fromkeys(("rss_bytes", "rss_max_bytes", "pss_bytes", "vsz_bytes"), pl.Int64),
-    **dict.fromkeys(("processes", "threads", "descriptors"), pl.Int32),
-    **dict.fromkeys(("read_per_s", "written_per_s", "received_per_s", "sent_per_s"), pl.Float64),
-    "limit_bytes": pl.Int64,
-    "oom_kills": pl.Int32,
-    "source": pl.String,
-}
-
-MEMORY = {
-    **dict.fromkeys(("baseline_id", "service", "measure"), pl.String),
-    **dict.fromkeys(("points", "users_max"), pl.Int32),
-    **dict.fromkeys(("bytes_per_request", "low_bytes", "high_bytes"), pl.Float64),
-    "tells": pl.Boolean,
-    "verdict": pl.String,
-}
+from devperf_pipeline.store.parquet_rows import Row, ask_file
 
 LEAST_POINTS = 5
 """Fewer points give no interval."""
@@ -45,16 +24,16 @@ def summarise(
     """
     if not readings.exists():
         return [], []
-    resources = [{"baseline_id": baseline_id, **row} for row in read_rows(con, "summary_resources", readings)]
+    resources = [{"baseline_id": baseline_id, **row} for row in ask_file(con, "summary_resources", readings)]
     return resources, _memory(resources)
 
 
 def _memory(resources: Sequence[Row]) -> list[Row]:
     """Per service and measure a line through the medians of its steps: readings of one step are not independent."""
     rows: list[Row] = []
-    held = [row for row in resources if row["phase"] == "held"]
-    for service in dict.fromkeys(row["service"] for row in held):
-        steps = [row for row in held if row["service"] == service]
+    in_flight = [row for row in resources if row["phase"] == "held"]
+    for service in dict.fromkeys(row["service"] for row in in_flight):
+        steps = [row for row in in_flight if row["service"] == service]
         for measure in ("rss", "pss"):
             points = [(row["users"], row[f"{measure}_bytes"]) for row in steps]
             points = [(users, size) for users, size in points if size is not None]

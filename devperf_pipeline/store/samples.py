@@ -5,7 +5,6 @@ While a baseline is measured each round is one Parquet file, a part, in `data/in
 When it ends its parts become one folder, `data/samples/baseline_id=<id>`; only then are they deleted.
 """
 
-import io
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,6 +18,7 @@ from devperf_pipeline.model import Baseline, ResourceReading, Round, Stated
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store.baseline_file import NAME, baseline_to_json, read_baseline, round_to_json
 from devperf_pipeline.store.compaction import compact
+from devperf_pipeline.store.parquet_rows import parquet_bytes
 from devperf_pipeline.store.readings import resources_part, stated_part
 from devperf_pipeline.store.whole_files import (
     BROKEN,
@@ -227,12 +227,7 @@ class SampleStore:
 
 
 def _part(measured: Round, baseline_id: str) -> bytes:
-    """
-    The round as a Parquet file.
-
-    The end of a call is stored and not its begin: ends come in order, so their steps are small and pack well,
-    also with many users; begin = end - latency is a plain subtraction.
-    """
+    """The round as a Parquet file. The end of a call is in it and not its begin: ends come in order and pack well."""
     lengths = {len(measured.begin_ns), len(measured.latency_ns), len(measured.outcome)}
     if len(lengths) > 1:
         raise StoreError(
@@ -251,9 +246,7 @@ def _part(measured: Round, baseline_id: str) -> bytes:
         "outcome",
     )
     about = round_to_json(measured, int(end.sum()), int(latency.sum()))
-    file = io.BytesIO()
-    frame.write_parquet(file, compression="zstd", compression_level=3, metadata={ROUND_KEY: about})
-    return file.getvalue()
+    return parquet_bytes(frame, **{ROUND_KEY: about})
 
 
 def _column(name: str, values: Sequence[int]) -> pl.Series:

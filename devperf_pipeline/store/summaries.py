@@ -5,26 +5,26 @@ Summaries are kept in `data/derived/<version>/<id>`, so that old baselines are s
 They are used as long as the files that they were made from have the same size and time.
 """
 
-import io
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import duckdb
-import polars as pl
 
 from devperf_pipeline.errors import StoreError
-from devperf_pipeline.model import Baseline
+from devperf_pipeline.model import Baseline, Phase
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import load_tests, resource_use, summary
 from devperf_pipeline.store.baseline_file import NAME, SCHEMA_VERSION, read_baseline
-from devperf_pipeline.store.readings import check_stated
+from devperf_pipeline.store.converting import convert_calls, convert_names, is_old
+from devperf_pipeline.store.parquet_rows import Row, read_rows, to_parquet
+from devperf_pipeline.store.schema import relation
 from devperf_pipeline.store.whole_files import REBUILD, set_aside, write_whole
 
-SUMMARY_VERSION = 6
+SUMMARY_VERSION = 7
 """Raised when a column or a rule of the summaries changes: all are then made anew."""
 
 SOURCES = (
@@ -32,61 +32,30 @@ SOURCES = (
     "samples.parquet",
     "warmups.parquet",
     "rounds.parquet",
-    "stretches.parquet",
+    "sustained.parquet",
     "resources.parquet",
     "stated.parquet",
 )
 
-SUMMARIES: Mapping[str, Mapping[str, Any]] = {
-    "rounds": summary.ROUNDS,
-    "percentiles": summary.PERCENTILES,
-    "load_tests": load_tests.LOAD_TESTS,
-    "knees": load_tests.KNEES,
-    "resources": resource_use.RESOURCES,
-    "memory_per_request": resource_use.MEMORY,
-}
-"""The tables of which each baseline's rows are kept, and their columns."""
+SUMMARIES = ("rounds", "percentiles", "load_tests", "knees", "resources", "memory_per_request")
+"""The tables of which each baseline's rows are kept."""
 
-Schema = dict[str, type[pl.String]]
-
-BASELINES = {
-    "baseline_id": pl.String,
-    "stack": pl.String,
-    "profile": pl.String,
-    "seed": pl.Int64,
-    "began_at": summary.TIME,
-    "ended_at": summary.TIME,
-    "state": pl.String,
-    "schema_version": pl.Int32,
-}
-
-INFRASTRUCTURE: Schema = dict.fromkeys(("baseline_id", "service", "key", "value"), pl.String)
-
-SERVICES: Schema = dict.fromkeys(
-    ("baseline_id", "service", "product", "version", "state", "reason"), pl.String
-)
-
-ANSWERS = {
-    "baseline_id": pl.String,
-    "service": pl.String,
-    "route": pl.String,
-    "status": pl.Int32,
-    "shape": pl.String,
-}
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
     """
-    All baselines that can be read, the folder of each one's summary, and a sentence for each file set aside.
+    All baselines that can be read, the folder of each one's summary, and a sentence for each file that was set aside
+    or converted.
 
     `stated` are the files of what reference tools said, where a baseline has one.
     """
 
-    baselines: Sequence[Baseline]
-    summaries: Sequence[Path]
-    stated: Sequence[Path]
-    set_aside: Sequence[str]
+    baselines: list[Baseline]
+    summaries: list[Path]
+    stated: list[Path]
+    said: list[str]
 
 
 def collect(folders: Folders) -> Collected:
@@ -97,26 +66,25 @@ def collect(folders: Folders) -> Collected:
         StoreError: nothing can be written.
 
     """
-    baselines: list[Baseline] = []
-    summaries: list[Path] = []
-    stated: list[Path] = []
-    said: list[str] = []
+    found = Collected([], [], [], [])
     with duckdb.connect() as con:
         con.execute("set threads = 2")
         for folder in sorted(folders.samples.glob("baseline_id=*")):
             try:
                 baseline = read_baseline(folder / NAME, folder.name.removeprefix("baseline_id="))
-                about = None if _is_fresh(folder, _place(folders, baseline)) else _about(con, folder)
+                place = _place(folders, baseline)
+                fresh = _is_fresh(folder, place)
+                kept = [] if fresh else read_rows(con, folder / "rounds.parquet", relation("rounds.parquet"))
             except StoreError as error:
-                said.append(f"{error} Its folder was set aside as {set_aside(folder)}.")
+                found.said.append(f"{error} Its folder was set aside as {set_aside(folder)}.")
                 continue
-            if about is not None:
-                said += _summarise(con, folder, _place(folders, baseline), baseline, about)
-            baselines.append(baseline)
-            summaries.append(_place(folders, baseline))
+            if not fresh:
+                found.said.extend(_Summary(con, folder, baseline, kept).write(place))
+            found.baselines.append(baseline)
+            found.summaries.append(place)
             if (folder / "stated.parquet").exists():
-                stated.append(folder / "stated.parquet")
-    return Collected(baselines, summaries, stated, said)
+                found.stated.append(folder / "stated.parquet")
+    return found
 
 
 def forget(folders: Folders) -> None:
@@ -126,33 +94,12 @@ def forget(folders: Folders) -> None:
 
 def staged(found: Collected, workshop: Path) -> dict[str, list[str]]:
     """For each table the Parquet files that it is made from."""
-    frames = {
-        "baselines": pl.DataFrame(
-            [_baseline_row(baseline) for baseline in found.baselines], schema=BASELINES
-        ),
-        "infrastructure": pl.DataFrame(
-            [row for baseline in found.baselines for row in _facts(baseline)],
-            schema=INFRASTRUCTURE,
-            orient="row",
-        ),
-        "services": pl.DataFrame(
-            [row for baseline in found.baselines for row in _services(baseline)],
-            schema=SERVICES,
-            orient="row",
-        ),
-        "answers": pl.DataFrame(
-            [row for baseline in found.baselines for row in _answers(baseline)],
-            schema=ANSWERS,
-            orient="row",
-        ),
-    }
-    files: dict[str, list[str]] = {}
-    for name, frame in frames.items():
-        (workshop / f"{name}.parquet").write_bytes(_parquet(frame))
-        files[name] = [str(workshop / f"{name}.parquet")]
-    for name in SUMMARIES:
-        files[name] = [str(place / f"{name}.parquet") for place in found.summaries]
+    files = {name: [str(place / f"{name}.parquet") for place in found.summaries] for name in SUMMARIES}
     files["stated"] = [str(file) for file in found.stated]
+    for name, rows_of in DESCRIBED.items():
+        file = workshop / f"{name}.parquet"
+        file.write_bytes(to_parquet([row for one in found.baselines for row in rows_of(one)], relation(name)))
+        files[name] = [str(file)]
     return files
 
 
@@ -180,103 +127,153 @@ def _is_fresh(folder: Path, place: Path) -> bool:
         return False
 
 
-def _about(con: duckdb.DuckDBPyConnection, folder: Path) -> list[summary.Row]:
-    return summary.read_rounds(con, folder / "rounds.parquet")
+class _Summary:
+    """How one baseline is summarised; a file of it that cannot be read is set aside, and costs its own rows."""
+
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, folder: Path, baseline: Baseline, kept: Sequence[Row]
+    ) -> None:
+        self._con = con
+        self._folder = folder
+        self._baseline = baseline
+        self._kept = kept
+        self._said: list[str] = []
+        self._gone: set[str] = set()
+
+    def write(self, place: Path) -> list[str]:
+        """Write the summary to `place`; a sentence for each file that was set aside or converted."""
+        if is_old(self._con, self._folder):
+            self._convert()
+        rows = self._rows()
+        place.mkdir(parents=True, exist_ok=True)
+        for name in SUMMARIES:
+            write_whole(place / f"{name}.parquet", to_parquet(rows[name], relation(name)), then=REBUILD)
+        write_whole(place / "stamp.json", json.dumps(_stamps(self._folder, place)).encode(), then=REBUILD)
+        return self._said
+
+    def _rows(self) -> dict[str, list[Row]]:
+        con, baseline, kept = self._con, self._baseline, self._kept
+        samples = self._folder / "samples.parquet"
+        figures = self._read(
+            "samples.parquet", lambda path: summary.summarise(con, path, kept, baseline), None
+        )
+        rounds, percentiles = figures or summary.summarise(con, None, kept, baseline)
+        driven = self._read(
+            "sustained.parquet",
+            lambda path: load_tests.load_tests(con, path, samples if figures else None, rounds, percentiles),
+            [],
+        )
+        self._read("warmups.parquet", lambda path: summary.check_calls(con, path, kept, "warmup"), None)
+        use, memory = self._read(
+            "resources.parquet", lambda path: resource_use.summarise(con, path, baseline.id), ([], [])
+        )
+        self._read(
+            "stated.parquet",
+            lambda path: path.exists() and read_rows(con, path, relation("stated.parquet")),
+            None,
+        )
+        return {
+            "rounds": rounds,
+            "percentiles": percentiles,
+            "load_tests": driven,
+            "knees": load_tests.knees(driven),
+            "resources": use,
+            "memory_per_request": memory,
+        }
+
+    def _read(self, name: str, read: Callable[[Path], Found], otherwise: Found) -> Found:
+        path = self._folder / name
+        if not path.exists() and name in self._gone:
+            return otherwise
+        try:
+            return read(path)
+        except StoreError as error:
+            what = (
+                f"{error} It was set aside as {set_aside(path)}." if path.exists() else f"{path} is missing."
+            )
+            self._said.append(what)
+            self._gone.add(name)
+            return otherwise
+
+    def _convert(self) -> None:
+        con, kept = self._con, self._kept
+        convert_names(self._folder, self._baseline)
+        phases: dict[str, Phase] = {"samples.parquet": "measured", "warmups.parquet": "warmup"}
+        for name, phase in phases.items():
+            self._read(
+                name,
+                lambda path, phase=phase: convert_calls(
+                    con, path, lambda new: summary.check_calls(con, new, kept, phase)
+                ),
+                None,
+            )
+        self._said.append(
+            f"The samples of {self._baseline.id} were in the form of an older version; they are plain columns now."
+        )
 
 
-def _summarise(
-    con: duckdb.DuckDBPyConnection,
-    folder: Path,
-    place: Path,
-    baseline: Baseline,
-    about: Sequence[summary.Row],
-) -> list[str]:
-    """Write the summary of one baseline; say which of its files were set aside."""
-    said: list[str] = []
-    samples, stretches = folder / "samples.parquet", folder / "stretches.parquet"
-    try:
-        rounds, percentiles = summary.summarise(con, samples, about, baseline)
-    except StoreError as error:
-        said.append(_aside(error, samples))
-        samples = None
-        rounds, percentiles = summary.summarise(con, samples, about, baseline)
-    rows = {"rounds": rounds, "percentiles": percentiles}
-    try:
-        rows["load_tests"] = load_tests.load_tests(con, stretches, samples, rounds, percentiles)
-    except StoreError as error:
-        said.append(_aside(error, stretches))
-        rows["load_tests"] = []
-    rows["knees"] = load_tests.knees(rows["load_tests"])
-    try:
-        summary.check_warmups(con, folder / "warmups.parquet", about)
-    except StoreError as error:
-        said.append(_aside(error, folder / "warmups.parquet"))
-    readings = folder / "resources.parquet"
-    try:
-        resources, memory = resource_use.summarise(con, readings, baseline.id)
-    except StoreError as error:
-        said.append(_aside(error, readings))
-        resources, memory = [], []
-    rows |= {"resources": resources, "memory_per_request": memory}
-    stated = folder / "stated.parquet"
-    try:
-        check_stated(stated)
-    except StoreError as error:
-        said.append(_aside(error, stated))
-    place.mkdir(parents=True, exist_ok=True)
-    for name, schema in SUMMARIES.items():
-        frame = pl.DataFrame(rows[name], schema=schema)
-        write_whole(place / f"{name}.parquet", _parquet(frame), then=REBUILD)
-    write_whole(place / "stamp.json", json.dumps(_stamps(folder, place)).encode(), then=REBUILD)
-    return said
-
-
-def _aside(error: StoreError, path: Path) -> str:
-    return f"{error} It was set aside as {set_aside(path)}." if path.exists() else f"{path} is missing."
-
-
-def _parquet(frame: pl.DataFrame) -> bytes:
-    file = io.BytesIO()
-    frame.write_parquet(file, compression="zstd", compression_level=3)
-    return file.getvalue()
-
-
-def _baseline_row(baseline: Baseline) -> summary.Row:
+def _baseline_rows(baseline: Baseline) -> list[Row]:
     ended = baseline.ended_at_ns
-    return {
-        "baseline_id": baseline.id,
-        "stack": baseline.stack,
-        "profile": baseline.profile,
-        "seed": baseline.seed,
-        "began_at": summary.moment(baseline.began_at_ns),
-        "ended_at": None if ended is None else summary.moment(ended),
-        "state": "interrupted" if ended is None else "complete",
-        "schema_version": SCHEMA_VERSION,
-    }
-
-
-def _facts(baseline: Baseline) -> list[tuple[str, str, str, str]]:
-    found: list[tuple[str, Mapping[str, str]]] = [("host", baseline.host)]
-    for service, facts in baseline.facts.items():
-        found.append((service, {**facts.settings, "product": facts.product, "version": facts.version}))
     return [
-        (baseline.id, service, key, str(value)) for service, table in found for key, value in table.items()
+        {
+            "baseline_id": baseline.id,
+            "stack": baseline.stack,
+            "profile": baseline.profile,
+            "seed": baseline.seed,
+            "began_at": summary.moment(baseline.began_at_ns),
+            "ended_at": None if ended is None else summary.moment(ended),
+            "state": "interrupted" if ended is None else "complete",
+            "schema_version": SCHEMA_VERSION,
+        }
     ]
 
 
-def _services(baseline: Baseline) -> list[tuple[str | None, ...]]:
-    rows: list[tuple[str | None, ...]] = []
+def _facts(baseline: Baseline) -> list[Row]:
+    found: dict[str, Mapping[str, str]] = {"host": baseline.host}
+    for service, facts in baseline.facts.items():
+        found[service] = {**facts.settings, "product": facts.product, "version": facts.version}
+    return [
+        {"baseline_id": baseline.id, "service": service, "key": key, "value": str(value)}
+        for service, told in found.items()
+        for key, value in told.items()
+    ]
+
+
+def _services(baseline: Baseline) -> list[Row]:
+    rows: list[Row] = []
     for service in sorted({*baseline.facts, *baseline.states, *baseline.reasons}):
         facts = baseline.facts.get(service)
-        product, version = (facts.product, facts.version) if facts else (None, None)
-        state, reason = baseline.states.get(service), baseline.reasons.get(service)
-        rows.append((baseline.id, service, product, version, state, reason))
+        rows.append(
+            {
+                "baseline_id": baseline.id,
+                "service": service,
+                "product": facts and facts.product,
+                "version": facts and facts.version,
+                "state": baseline.states.get(service),
+                "reason": baseline.reasons.get(service),
+            }
+        )
     return rows
 
 
-def _answers(baseline: Baseline) -> list[tuple[str, str, str, int, str]]:
+def _answers(baseline: Baseline) -> list[Row]:
     return [
-        (baseline.id, service, answer.route, answer.status, json.dumps(dict(answer.shape), sort_keys=True))
+        {
+            "baseline_id": baseline.id,
+            "service": service,
+            "route": answer.route,
+            "status": answer.status,
+            "shape": json.dumps(dict(answer.shape), sort_keys=True),
+        }
         for service, answers in baseline.answers.items()
         for answer in answers
     ]
+
+
+DESCRIBED: Mapping[str, Callable[[Baseline], list[Row]]] = {
+    "baselines": _baseline_rows,
+    "infrastructure": _facts,
+    "services": _services,
+    "answers": _answers,
+}
+"""The tables that are made from the descriptions of baselines, and a baseline's rows of each."""

@@ -11,67 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import polars as pl
 
 from devperf_pipeline.errors import StoreError
-from devperf_pipeline.model import Baseline, Outcome
+from devperf_pipeline.model import Baseline, Outcome, Phase
 from devperf_pipeline.services.operation import FLOOR
 from devperf_pipeline.store import confidence
-from devperf_pipeline.store.sql_files import statement
+from devperf_pipeline.store.parquet_rows import Row, ask_file
 from devperf_pipeline.store.validity import Evidence, why_invalid
-
-Row = dict[str, Any]
-
-TIME = pl.Datetime("us", "UTC")
 
 BUSY = 0.3
 """A machine of whose cores other processes used more than this share measures them too."""
 
-FIGURES = {
-    "n": pl.Int64,
-    "errors": pl.Int64,
-    "throughput_per_s": pl.Float64,
-    "mean_ns": pl.Float64,
-    **{f"{name}_ns": pl.Int64 for name in ("min", "p50", "p90", "p95", "p99", "p999", "max")},
-}
-
-NAMES = {
-    "baseline_id": pl.String,
-    "service": pl.String,
-    "operation": pl.String,
-    "benchmark": pl.String,
-    "instrument": pl.String,
-    "users": pl.Int32,
-    "load": pl.String,
-}
-
-ROUNDS = {
-    **NAMES,
-    "round": pl.Int32,
-    "began_at": TIME,
-    "elapsed_ns": pl.Int64,
-    **FIGURES,
-    "placement": pl.String,
-    "other_cpu": pl.Float64,
-    "problem": pl.String,
-}
-
-PERCENTILES = {
-    **NAMES,
-    "title": pl.String,
-    "position": pl.Int32,
-    "rounds": pl.Int32,
-    **FIGURES,
-    "valid": pl.Boolean,
-    "invalid_reason": pl.String,
-    "p95_low_ns": pl.Int64,
-    "p95_high_ns": pl.Int64,
-    "p95_bounds": pl.String,
-    "floor_p50_ns": pl.Int64,
-    "busy_rounds": pl.Int32,
-    "placement": pl.String,
-    "measured_at": TIME,
-}
+NAMES = ("baseline_id", "service", "operation", "benchmark", "instrument", "users", "load")
+"""The columns that say which benchmark of which baseline a row is about."""
 
 
 def moment(epoch_ns: int) -> datetime:
@@ -79,30 +31,30 @@ def moment(epoch_ns: int) -> datetime:
     return datetime.fromtimestamp(epoch_ns // 10**9, UTC).replace(microsecond=epoch_ns % 10**9 // 1000)
 
 
-def read_rounds(con: duckdb.DuckDBPyConnection, path: Path) -> list[Row]:
+def check_calls(
+    con: duckdb.DuckDBPyConnection, path: Path, kept: Sequence[Row], phase: Phase
+) -> Sequence[Row]:
     """
-    What rounds.parquet says, warm-ups included.
-
-    Raises:
-        StoreError: it cannot be read.
-
-    """
-    return read_rows(con, "summary_about", path)
-
-
-def check_warmups(con: duckdb.DuckDBPyConnection, path: Path, about: Sequence[Row]) -> None:
-    """
-    See whether the warm-ups are those that were written.
+    The figures of each round in a file of calls, if these are the calls that were kept in that phase (rounds.parquet).
 
     Raises:
         StoreError: they are not, or cannot be read.
 
     """
-    _compare(read_rows(con, "summary_rounds", path), [row for row in about if row["phase"] == "warmup"], path)
+    # Several warm-ups may have come before one round.
+    expected: dict[tuple[str, int], tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for row in kept:
+        if row["phase"] == phase and row["calls"]:
+            calls, total = expected[row["benchmark"], row["round"]]
+            expected[row["benchmark"], row["round"]] = (calls + row["calls"], total + row["latency_sum_ns"])
+    found = ask_file(con, "summary_calls", path, by_round=True)
+    if expected != {(row["benchmark"], row["round"]): (row["n"], row["latency_sum_ns"]) for row in found}:
+        raise StoreError(f"{path} does not hold the calls that rounds.parquet beside it says were kept")
+    return found
 
 
 def summarise(
-    con: duckdb.DuckDBPyConnection, samples: Path | None, about: Sequence[Row], baseline: Baseline
+    con: duckdb.DuckDBPyConnection, samples: Path | None, kept: Sequence[Row], baseline: Baseline
 ) -> tuple[list[Row], list[Row]]:
     """
     The rows of `rounds` and of `percentiles`. Without `samples` (set aside) every n is zero.
@@ -111,26 +63,22 @@ def summarise(
         StoreError: the samples cannot be read, or are not those that were written.
 
     """
-    measured = [row for row in about if row["phase"] == "measured"]
     by_round: Mapping[Any, Row] = {}
     pooled: Mapping[str, Row] = {}
     if samples is not None:
-        found = read_rows(con, "summary_rounds", samples)
-        _compare(found, measured, samples)
+        found = check_calls(con, samples, kept, "measured")
         by_round = {(row["benchmark"], row["round"]): row for row in found}
-        pooled = {row["benchmark"]: row for row in read_rows(con, "summary_benchmarks", samples)}
+        pooled = {row["benchmark"]: row for row in ask_file(con, "summary_calls", samples, by_round=False)}
         if any(row["degraded"] for row in pooled.values()):
-            for row in read_rows(con, "summary_ladder", samples):
+            for row in ask_file(con, "summary_ladder", samples):
                 pooled[row["benchmark"]]["degraded_from_s"] = row["degraded_from_s"]
 
     groups: dict[str, list[Row]] = defaultdict(list)
-    for row in measured:
-        figures = _figures(by_round.get((row["benchmark"], row["round"])), row["elapsed_ns"])
-        names = {name: row[name] for name in NAMES if name != "baseline_id"}
-        extra = {name: row[name] for name in ("round", "elapsed_ns", "placement", "other_cpu", "problem")}
-        groups[row["benchmark"]].append(
-            {"baseline_id": baseline.id, **names, **extra, "began_at": moment(row["began_at_ns"]), **figures}
-        )
+    for row in kept:
+        if row["phase"] == "measured":
+            figures = _figures(by_round.get((row["benchmark"], row["round"])), row["elapsed_ns"])
+            names = {"baseline_id": baseline.id, "began_at": moment(row["began_at_ns"])}
+            groups[row["benchmark"]].append({**figures, **row, **names})
     percentiles = [_pool(rounds, pooled.get(name), baseline) for name, rounds in sorted(groups.items())]
     _bound(con, samples, percentiles, groups)
     floors = {
@@ -143,43 +91,11 @@ def summarise(
     return [row for _, rounds in sorted(groups.items()) for row in rounds], percentiles
 
 
-def read_rows(con: duckdb.DuckDBPyConnection, name: str, path: Path, **parameters: Any) -> list[Row]:
-    """
-    What the statement of that name makes of one file of a baseline.
-
-    Raises:
-        StoreError: the file cannot be read.
-
-    """
-    try:
-        result = con.execute(statement(name), {"file": str(path), **parameters})
-        columns = [column[0] for column in result.description or ()]
-        return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
-    except duckdb.Error as error:
-        reason = str(error).strip().split("\n")[0]
-        raise StoreError(
-            f"{path} should be Parquet that this project wrote, and cannot be read ({reason})"
-        ) from error
-
-
-def _compare(found: Sequence[Row], about: Sequence[Row], path: Path) -> None:
-    """Every call that was kept must be there, with the latency it had."""
-    sums: dict[tuple[str, int], tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for row in about:
-        calls, total = sums[row["benchmark"], row["round"]]
-        sums[row["benchmark"], row["round"]] = (calls + row["calls"], total + row["latency_sum_ns"])
-    expected = {key: value for key, value in sums.items() if value[0]}
-    actual = {(row["benchmark"], row["round"]): (row["n"], row["latency_sum_ns"]) for row in found}
-    if expected != actual:
-        raise StoreError(f"{path} does not hold the calls that rounds.parquet beside it says were kept")
-
-
 def _figures(found: Row | None, elapsed_ns: int) -> Row:
     """The columns that rounds and percentiles share. Throughput counts the calls that ended well."""
     if found is None:
-        return dict.fromkeys(FIGURES) | {"n": 0, "errors": 0}
-    throughput = found["ok"] / (elapsed_ns / 1e9) if elapsed_ns > 0 else None
-    return {name: found.get(name) for name in FIGURES} | {"throughput_per_s": throughput}
+        return {"n": 0, "errors": 0, **dict.fromkeys(("throughput_per_s", "p50_ns", "p95_ns"))}
+    return {**found, "throughput_per_s": found["ok"] / (elapsed_ns / 1e9) if elapsed_ns > 0 else None}
 
 
 def _pool(rounds: Sequence[Row], found: Row | None, baseline: Baseline) -> Row:
@@ -202,11 +118,11 @@ def _pool(rounds: Sequence[Row], found: Row | None, baseline: Baseline) -> Row:
     )
     name = f"{first['service']}/{first['operation']}"
     return {
+        **_figures(found, elapsed_ns),
         **{column: first[column] for column in NAMES},
         "title": baseline.operations.get(name, first["operation"]),
         "position": list(baseline.operations).index(name) if name in baseline.operations else 0,
         "rounds": len(rounds),
-        **_figures(found, elapsed_ns),
         "valid": reason is None,
         "invalid_reason": reason,
         "placement": ", ".join(placements),
@@ -238,7 +154,7 @@ def _bound(
     numbers = [rank for pair in wanted.values() for rank in pair]
     at = {
         (row["benchmark"], row["rank"]): row["latency_ns"]
-        for row in read_rows(con, "summary_ranks", samples, benchmarks=names, ranks=numbers)
+        for row in ask_file(con, "summary_ranks", samples, benchmarks=names, ranks=numbers)
     }
     for row in percentiles:
         if row["benchmark"] in wanted:

@@ -22,7 +22,8 @@ from devperf_pipeline.errors import StoreError
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import summaries
 from devperf_pipeline.store.questions import MACROS, PUBLISHED, add_questions
-from devperf_pipeline.store.sql_files import literal, meanings, statement
+from devperf_pipeline.store.schema import relation, relations
+from devperf_pipeline.store.sql_files import literal, statement
 from devperf_pipeline.store.whole_files import REBUILD, not_written, sync_file, sync_folder
 
 Connection = duckdb.DuckDBPyConnection
@@ -53,11 +54,14 @@ DERIVED_TABLES = ("findings",)
 """The tables made of other tables and views: too much work for each question over many baselines."""
 
 FILES = {
-    "samples": ("samples.parquet", "view_calls"),
-    "warmups": ("warmups.parquet", "view_calls"),
-    "resource_samples": ("resources.parquet", "view_resource_samples"),
+    "samples": "samples.parquet",
+    "warmups": "warmups.parquet",
+    "resource_samples": "resources.parquet",
 }
-"""The views over the files of all baselines, each with its file and the statement that reads it."""
+"""The views over the files of all baselines, and the file of each."""
+
+COUNTED = {"baselines": "insert_baselines", "stated": "insert_stated"}
+"""The tables of which a row is not a row of a file as it is, and the statement that fills each."""
 
 VIEWS = (*FILES, *DERIVED_VIEWS)
 
@@ -67,14 +71,14 @@ class BuildReport:
     """
     What a build found: how many baselines, samples (measured calls) and rows of `percentiles`.
 
-    `set_aside` has a sentence for each file that could not be read.
+    `said` has a sentence for each file that was set aside, since it could not be read, or converted.
     """
 
     baselines: int
     samples: int
     rows: int
     seconds: float
-    set_aside: tuple[str, ...]
+    said: tuple[str, ...]
 
 
 def build(folders: Folders, *, anew: bool = False) -> BuildReport:
@@ -107,7 +111,7 @@ def build(folders: Folders, *, anew: bool = False) -> BuildReport:
         samples=samples,
         rows=rows,
         seconds=time.monotonic() - began,
-        set_aside=tuple(found.set_aside),
+        said=tuple(found.said),
     )
 
 
@@ -206,36 +210,35 @@ def _fill(path: Path, folders: Folders, staged: dict[str, list[str]]) -> tuple[i
         # One transaction: half a thousand statements, mostly comments, would each wait for the disk.
         con.begin()
         for table in TABLES:
-            con.execute(statement(f"table_{table}"))
+            con.execute(relation(table).create)
         for table in reversed(TABLES):
             if staged[table]:
-                con.execute(statement(f"insert_{table}"), {"files": staged[table]})
-        for view, (file, reading) in FILES.items():
-            # Without any file a view over files cannot be made.
-            exists = next(folders.samples.glob(f"baseline_id=*/{file}"), None)
-            text = statement(reading if exists else f"{reading}_empty")
-            text = text.replace("$file", literal(file)).replace(
-                "$folder", literal(_as_pattern(folders.samples))
-            )
-            con.execute(f"create view {view} as\n{text}")
+                text = statement(COUNTED[table]) if table in COUNTED else relation(table).insert
+                con.execute(text, {"files": staged[table]})
+        for view, file in FILES.items():
+            con.execute(f"create view {view} as\n{_over_files(view, file, folders.samples)}")
         for view in DERIVED_VIEWS:
             con.execute(statement(f"view_{view}"))
         for table in DERIVED_TABLES:
             con.execute(statement(f"table_{table}"))
         add_questions(con)
-        for name, texts in meanings().items():
-            if name in MACROS:
-                con.execute(f"comment on macro table {name} is {literal(texts['row'])}")
-                continue
-            kind = "table" if name in (*TABLES, *DERIVED_TABLES, *PUBLISHED) else "view"
-            con.execute(f"comment on {kind} {name} is {literal(texts['row'])}")
-            for column, text in texts.items():
-                if column != "row":
-                    con.execute(f"comment on column {name}.{column} is {literal(text)}")
+        tables = (*TABLES, *DERIVED_TABLES, *PUBLISHED)
+        for name, described in relations().items():
+            kind = "macro table" if name in MACROS else "table" if name in tables else "view"
+            if not described.is_file:
+                con.execute(";\n".join(described.comments(kind)))
         samples, rows = con.execute(statement("count_samples")).fetchall()[0]
         con.commit()
         con.execute("checkpoint")
     return samples, rows
+
+
+def _over_files(view: str, file: str, samples: Path) -> str:
+    """The question that reads that file of every baseline; without any file it cannot be asked, and has no rows."""
+    if next(samples.glob(f"baseline_id=*/{file}"), None) is None:
+        return relation(view).empty
+    text = statement("view_of_files").replace("$columns", ", ".join(relation(view).columns))
+    return text.replace("$file", literal(file)).replace("$folder", literal(_as_pattern(samples)))
 
 
 def _as_pattern(folder: Path) -> str:

@@ -68,13 +68,13 @@ class TestGather:
         keep(folders, make_baseline(25))
         warehouse.build(folders)
         path.write_bytes(path.read_bytes()[:40])
-        (said,) = warehouse.build(folders).set_aside
+        (said,) = warehouse.build(folders).said
         with warehouse.connect(folders) as con:
             found = con.execute("select count(*) from stated").fetchone()
 
         assert (1,) == found
         assert (True, True) == (str(path) in said, path.with_name("stated.parquet.broken").exists())
-        assert () == warehouse.build(folders).set_aside
+        assert () == warehouse.build(folders).said
 
     def test_a_broken_part_is_set_aside(self, folders: Folders, make_baseline: MakeBaseline) -> None:
         """One damaged part costs only what was in it."""

@@ -134,5 +134,5 @@ class TestBroken:
         with warehouse.connect(folders) as con:
             counts = warehouse.row_counts(con)
 
-        assert any("resources.parquet" in sentence for sentence in report.set_aside)
+        assert any("resources.parquet" in sentence for sentence in report.said)
         assert (1, 0) == (counts["baselines"], counts["resources"])

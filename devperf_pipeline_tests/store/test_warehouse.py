@@ -63,7 +63,7 @@ class TestBuild:
         assert (900, 2, sum(everything) / 900, min(everything), *quantiles, max(everything)) == found[:10]
         assert found[10] == pytest.approx(898 / (elapsed_ns / 1e9))
         assert found[11:] == ("GET (hit)", True, 3, "rounds")
-        assert (1, 900, 1, ()) == (report.baselines, report.samples, report.rows, report.set_aside)
+        assert (1, 900, 1, ()) == (report.baselines, report.samples, report.rows, report.said)
         assert [(nearest_rank(one, 0.95),) for one in pieces] == ask(
             folders, "select p95_ns from rounds order by round"
         )
@@ -264,13 +264,13 @@ class TestBroken:
             broken.write_bytes(
                 (folders.samples / "baseline_id=20261126T031500Z-3f9a" / "samples.parquet").read_bytes()
             )
-        (message,) = warehouse.build(folders).set_aside
+        (message,) = warehouse.build(folders).said
         assert (True, True) == (str(broken) in message, broken.with_name("samples.parquet.broken").exists())
         assert [(0, "no samples"), (100, None), (100, None)] == ask(
             folders, "select n, invalid_reason from percentiles order by baseline_id"
         )
         assert ask(folders, "select count(*) from samples") == [(200,)]
-        assert len(warehouse.build(folders).set_aside) == 0
+        assert len(warehouse.build(folders).said) == 0
 
     @pytest.mark.parametrize("name", ["baseline.json", "rounds.parquet"])
     def test_a_folder_is_set_aside(
@@ -280,7 +280,7 @@ class TestBroken:
         baseline = measure([make_round(1)], day=24)
         measure([make_round(1)], day=25)
         (folders.samples / f"baseline_id={baseline.id}" / name).write_text("{")
-        (message,) = warehouse.build(folders).set_aside
+        (message,) = warehouse.build(folders).said
         assert f"{baseline.id}.broken" in message
         assert ask(folders, "select (select count(*) from samples), sum(n) from percentiles") == [(100, 100)]
 
@@ -288,7 +288,7 @@ class TestBroken:
         """A baseline of another schema version must be named as that."""
         path = folders.samples / f"baseline_id={measure([make_round(1)]).id}" / "baseline.json"
         path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 99}))
-        assert "schema version 99" in warehouse.build(folders).set_aside[0]
+        assert "schema version 99" in warehouse.build(folders).said[0]
 
     def test_a_damaged_summary_is_made_again(
         self, folders: Folders, measure: Store, make_round: MakeRound
@@ -297,7 +297,7 @@ class TestBroken:
         measure([make_round(1)])
         warehouse.build(folders)
         next(folders.data.glob("derived/*/*/rounds.parquet")).write_bytes(b"PAR1")
-        assert (1, ()) == (warehouse.build(folders).rows, warehouse.build(folders).set_aside)
+        assert (1, ()) == (warehouse.build(folders).rows, warehouse.build(folders).said)
 
     @pytest.mark.parametrize("content", [b"", b"hello", random.Random(1).randbytes(20_000), None])  # noqa: S311 - repeatable on purpose
     def test_a_warehouse_that_cannot_be_read_says_what_to_do(
