@@ -7,11 +7,16 @@ Read when a run begins, never kept on disk. What cannot be read costs its servic
 import http.client
 import json
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+import hvac
+import requests
+from hvac.adapters import RawAdapter
 
 from devperf_pipeline.errors import ServiceError, ServiceRefused, ServiceUnreachable, WrongAnswer
 from devperf_pipeline.model import Credentials, Kept, Service, Stack, VaultField, VaultLogin
@@ -189,24 +194,41 @@ class Sink:
         self, method: str, path: str, body: Mapping[str, str] | None = None, *, token: str = ""
     ) -> tuple[int, dict[str, Any]]:
         address = self.login.address
-        connection = http.client.HTTPConnection(address.host, address.port, timeout=ANSWER_S)
-        try:
-            headers = {"X-Vault-Request": "true"} | ({"X-Vault-Token": token} if token else {})
-            connection.request(method, f"/v1/{path}", json.dumps(body) if body else None, headers)
-            answer = connection.getresponse()
-            found = json.loads(answer.read(LARGEST_ANSWER_BYTES) or b"{}")
-        except OSError as error:
-            raise ServiceUnreachable(
-                f"{self.login.where}: expected a Vault at {address}, found none ({error}). "
-                "Start it, or correct its address."
-            ) from error
-        except (http.client.HTTPException, ValueError) as error:
-            raise WrongAnswer(self._no_vault(f"no answer in JSON ({type(error).__name__})")) from error
-        finally:
-            connection.close()
+        with requests.Session() as session:
+            # No proxy of the environment on the way to loopback.
+            session.trust_env = False
+            client = hvac.Client(
+                url=f"http://{address}",
+                # An empty token is one: without any hvac would look for one in the environment and at home.
+                token=token,
+                timeout=ANSWER_S,  # pyright: ignore[reportArgumentType] - seconds, of which requests takes parts, too
+                allow_redirects=False,
+                session=session,
+                adapter=RawAdapter,
+                ignore_exceptions=True,
+            )
+            try:
+                answer: requests.Response = client.adapter.request(
+                    method, f"/v1/{path}", json=body, stream=True
+                )
+                with answer:
+                    found = json.loads(_body(answer) or b"{}")
+            except OSError as error:
+                # What requests and urllib3 say of it begins with their own names.
+                reason = error.__cause__ or error
+                while reason.__context__ is not None:
+                    reason = reason.__context__
+                if not isinstance(reason, OSError):
+                    raise WrongAnswer(self._no_vault(f"no HTTP ({type(reason).__name__})")) from error
+                raise ServiceUnreachable(
+                    f"{self.login.where}: expected a Vault at {address}, found none ({reason}). "
+                    "Start it, or correct its address."
+                ) from error
+            except ValueError as error:
+                raise WrongAnswer(self._no_vault(f"no answer in JSON ({type(error).__name__})")) from error
         if not isinstance(found, dict):
             raise WrongAnswer(self._no_vault("an answer that is no JSON object"))
-        return answer.status, found
+        return answer.status_code, found
 
     def _no_vault(self, found: str) -> str:
         return (
@@ -272,6 +294,19 @@ def _sendable(token: str, where: str) -> str:
             f"{where}: expected a token of letters, digits and signs, found other characters. Write it anew."
         )
     return token
+
+
+def _body(answer: requests.Response) -> bytes:
+    """The answer, which may take no longer and be no larger than one of a Vault."""
+    deadline, body = time.monotonic() + ANSWER_S, b""
+    # Byte by byte: it waits until it has as many as it is asked for.
+    for part in answer.iter_content(1):
+        body += part
+        if len(body) > LARGEST_ANSWER_BYTES:
+            raise ValueError("too large")
+        if time.monotonic() > deadline:
+            raise requests.Timeout(f"no whole answer within {ANSWER_S:g} s")
+    return body
 
 
 def _errors(answer: Mapping[str, Any]) -> str:

@@ -6,14 +6,13 @@ Nothing here changes by itself between two baselines on the same machine, unless
 
 import os
 import platform
-import shutil
 import socket
 import subprocess
 from pathlib import Path
 
 import psutil
 
-from devperf_pipeline.stack.virtualization import virtual_facts
+from devperf_pipeline.stack.virtualization import container_of, virtual_facts
 
 UNKNOWN = "unknown"
 ALIKE = "all alike"
@@ -30,7 +29,7 @@ def host_facts(data: Path | None = None) -> dict[str, str]:
     model, identifier = _model()
     performance, efficiency = _kinds_of_cores()
     memory_bytes = psutil.virtual_memory().total
-    virtualization = _virtualization()
+    virtualization, found_by = _virtualization()
     return {
         "host": socket.gethostname(),
         "model": model,
@@ -46,6 +45,7 @@ def host_facts(data: Path | None = None) -> dict[str, str]:
         "kernel": f"{platform.system()} {platform.release()}",
         "architecture": platform.machine(),
         "virtualization": virtualization,
+        "virtualization_found_by": found_by,
         "governor": _text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "filesystem": _filesystem(folder),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
@@ -143,19 +143,24 @@ def _os() -> str:
         return UNKNOWN
 
 
-def _virtualization() -> str:
-    """Bare metal is "none"; else what it runs in: "kvm", "docker", "apple"."""
+def _virtualization() -> tuple[str, str]:
+    """What this process runs in ("kvm", "docker", "virtual machine"; "none" on bare metal), and what says so."""
     if platform.system() == "Darwin":
-        return {"0": "none", "1": "virtual machine"}.get(
+        told = {"0": "none", "1": "virtual machine"}.get(
             _asked("sysctl", "-n", "kern.hv_vmm_present"), UNKNOWN
         )
-    if shutil.which("systemd-detect-virt"):
-        # Exit status 1 means "none", which it also prints.
-        return _asked("systemd-detect-virt")
-    if Path("/.dockerenv").exists():
-        return "docker"
+        return told, "kern.hv_vmm_present"
+    container = container_of(Path("/proc/self/ns"), Path("/"))
+    if container is not None:
+        return container, "namespaces of its own"
+    # Exit status 1 means "none", which it also prints.
+    machine = _asked("systemd-detect-virt", "--vm")
+    if machine != UNKNOWN:
+        return machine, "systemd-detect-virt --vm"
     flags = next((line for line in _text("/proc/cpuinfo").splitlines() if line.startswith("flags")), "")
-    return "virtual machine" if "hypervisor" in flags.split() else UNKNOWN
+    if "hypervisor" in flags.split():
+        return "virtual machine", "the processor's flag hypervisor"
+    return UNKNOWN, UNKNOWN
 
 
 def _filesystem(folder: Path) -> str:

@@ -13,6 +13,19 @@ NONE = "none"
 NO_LIMIT = 1 << 60
 """A larger limit of memory is none: kernels write the largest number there is."""
 
+FIRST_NAMESPACES = {"pid": "pid:[4026531836]", "uts": "uts:[4026531838]"}
+"""Those that a kernel begins with: whoever is in them is in no container, whatever files an image left."""
+
+SIGNS = {"docker": ".dockerenv", "podman": "run/.containerenv"}
+"""The files by which a container tells who made it. Alone they prove nothing: a machine's disk may be made of an image."""
+
+
+def container_of(namespaces: Path, root: Path) -> str | None:
+    """The kind of container that this process is in, None if it is in none."""
+    own = {name for name, first in FIRST_NAMESPACES.items() if _link(namespaces / name) not in (first, None)}
+    sign = next((kind for kind, file in SIGNS.items() if (root / file).exists()), None)
+    return sign or "container" if "pid" in own or (own and sign) else None
+
 
 def virtual_facts(
     *,
@@ -109,6 +122,13 @@ def _text(path: Path) -> str:
         return path.read_text("utf-8", errors="replace").strip()
     except OSError:
         return ""
+
+
+def _link(path: Path) -> str | None:
+    try:
+        return str(path.readlink())
+    except OSError:
+        return None
 
 
 def _asked(*argv: str) -> str:

@@ -1,11 +1,15 @@
+import socket
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from devperf_pipeline.errors import ConfigurationError, ServiceRefused, WrongAnswer
 from devperf_pipeline.local.lifecycle import standing
-from devperf_pipeline.model import Credentials, Stack, VaultField
+from devperf_pipeline.model import Address, Credentials, Stack, VaultField
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.vault.client import VaultApi
 from devperf_pipeline.stack.credentials import Sink, with_credentials
@@ -255,6 +259,38 @@ class TestRefusals:
         with greeting_server(b"-ERR unknown command\r\n") as address:
             found = with_credentials(described(tmp_path, TEXT, address))
         assert f"expected a Vault at {address} (http, without TLS)" in found.missing["postgresql"]
+
+    @pytest.mark.parametrize(
+        ("part", "expected"), [(b" ", "no whole answer within"), (b" " * 100_000, "no answer in JSON")]
+    )
+    def test_endless_answer(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: bytes, expected: str
+    ) -> None:
+        """An answer that does not end is left, whether it comes drop by drop or all at once."""
+        monkeypatch.setattr("devperf_pipeline.stack.credentials.ANSWER_S", 0.5)
+        monkeypatch.setattr("devperf_pipeline.stack.credentials.LARGEST_ANSWER_BYTES", 100)
+        with endless_answer(part) as address:
+            found = with_credentials(described(tmp_path, TEXT, address))
+        assert expected in found.missing["postgresql"]
+
+
+@contextmanager
+def endless_answer(part: bytes) -> Iterator[Address]:
+    """A server whose answer goes on, part after part, until nobody listens."""
+
+    def answer() -> None:
+        with listener.accept()[0] as connection, suppress(OSError):
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 900000000\r\n\r\n")
+            while True:
+                connection.sendall(part)
+                time.sleep(0.01)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield Address(*listener.getsockname())
+        thread.join()
 
 
 class TestComplaints:

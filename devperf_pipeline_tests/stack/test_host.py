@@ -23,6 +23,7 @@ class TestHostFacts:
             "kernel",
             "architecture",
             "virtualization",
+            "virtualization_found_by",
             "governor",
             "filesystem",
             "python",

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from devperf_pipeline.stack.virtualization import KEYS, virtual_facts
+from devperf_pipeline.stack.virtualization import FIRST_NAMESPACES, KEYS, container_of, virtual_facts
 
 GIB = 1 << 30
 
@@ -77,3 +77,35 @@ class TestVirtualFacts:
         assert ["Colima 0.8.0", "docker", "aarch64", "4", str(8 * GIB), str(60 * GIB), "vz", "true"] == [
             found[key] for key in KEYS
         ]
+
+
+class TestContainer:
+    @pytest.mark.parametrize(
+        ("own", "files", "expected"),
+        [
+            # The disk of a virtual machine that was made of an image.
+            ((), (".dockerenv",), None),
+            ((), (), None),
+            (("pid", "uts"), (".dockerenv",), "docker"),
+            (("pid", "uts"), ("run/.containerenv",), "podman"),
+            (("pid",), (), "container"),
+            # --pid=host
+            (("uts",), (".dockerenv",), "docker"),
+            (("uts",), (), None),
+        ],
+    )
+    def test_has_namespaces_of_its_own(
+        self, tmp_path: Path, own: tuple[str, ...], files: tuple[str, ...], expected: str | None
+    ) -> None:
+        """A file that an image left makes no container; namespaces of its own do."""
+        for name, first in FIRST_NAMESPACES.items():
+            (tmp_path / name).symlink_to(f"{name}:[4026532299]" if name in own else first)
+        (tmp_path / "run").mkdir()
+        for name in files:
+            (tmp_path / name).touch()
+        assert expected == container_of(tmp_path, tmp_path)
+
+    def test_unknown_kernel(self, tmp_path: Path) -> None:
+        """Where a kernel tells no namespaces, no container is claimed."""
+        (tmp_path / ".dockerenv").touch()
+        assert container_of(tmp_path / "ns", tmp_path) is None
