@@ -1,7 +1,8 @@
 """How does the command line run the same job on the same instance as the UI?"""
 
+import fcntl
+import json
 import os
-import shutil
 import warnings
 from pathlib import Path
 
@@ -35,10 +36,16 @@ def prepare_home(folders: Folders) -> None:
     """
     home = folders.dagster_home
     make_folder(home)
-    shutil.copyfile(Path(__file__).parents[2] / "dagster.yaml", home / "dagster.yaml")
-    os.environ["DAGSTER_HOME"] = str(home)
-    with dg.DagsterInstance.get():
-        pass
+    settings = (Path(__file__).parents[2] / "dagster.yaml").read_text(encoding="utf-8")
+    with (home / ".preparing").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # As seen from the project's folder there, for `dagster dev` in it; from any folder here.
+        (home / "dagster.yaml").write_text(
+            settings.replace(f"base_dir: {home.name}", f"base_dir: {json.dumps(str(home))}"), encoding="utf-8"
+        )
+        os.environ["DAGSTER_HOME"] = str(home)
+        with dg.DagsterInstance.get():
+            pass
 
 
 def fail_dead_runs(instance: dg.DagsterInstance) -> None:
@@ -89,5 +96,18 @@ def run_baseline(
             )
         except dg.Failure as failure:
             raise MeasurementError(failure.description or "the run failed without a word") from failure
+        except dg.DagsterError as exceeded:
+            # A step that was tried again in vain: what it said the last time is in its event alone.
+            raise MeasurementError(_last_failure(instance) or str(exceeded)) from exceeded
         except dg.DagsterExecutionInterruptedError:
             raise KeyboardInterrupt from None
+
+
+def _last_failure(instance: dg.DagsterInstance) -> str | None:
+    """What the failed step of the newest run says."""
+    [run] = instance.get_runs(limit=1)
+    for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+        data = entry.dagster_event and entry.dagster_event.step_failure_data.user_failure_data
+        if data and data.description:
+            return data.description
+    return None

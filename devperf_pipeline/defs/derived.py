@@ -15,7 +15,7 @@ from devperf_pipeline.defs import checks
 from devperf_pipeline.defs.assets import DERIVED, RENEWED, RETRIES, service_tags, spec
 from devperf_pipeline.defs.keys import Keys
 from devperf_pipeline.defs.materialisations import baseline_folder
-from devperf_pipeline.errors import DevperfError, StoreError
+from devperf_pipeline.errors import DevperfError
 from devperf_pipeline.model import Stage
 from devperf_pipeline.report.model import load
 from devperf_pipeline.report.render import write_pages
@@ -188,12 +188,19 @@ def _failing(context: dg.AssetExecutionContext, keys: Keys, folders: Folders) ->
                 f"The baseline {newest} is measured and its samples are safe in {baseline_folder(folders, newest)}, but "
                 "they could not be shown. "
             )
-        raise dg.Failure(f"{safe}{error}", allow_retries=isinstance(error, StoreError)) from error
+        raise dg.Failure(f"{safe}{error}", allow_retries=_may_pass(error)) from error
+
+
+def _may_pass(error: DevperfError) -> bool:
+    """Whether somebody else held a file for a moment."""
+    return isinstance(error.__cause__, BlockingIOError) or "Could not set lock" in str(error.__cause__)
 
 
 def _of_service(pages: dict[Stage, Page]) -> dict[str, Any]:
     """Tables, pictures and numbers over time of all stages of a service."""
-    metadata: dict[str, Any] = {"dagster/row_count": len(pages["samples"].rows) if "samples" in pages else 0}
+    if "samples" not in pages:
+        return {"dagster/row_count": 0, "percentiles": "never measured"}
+    metadata: dict[str, Any] = {"dagster/row_count": len(pages["samples"].rows)}
     for stage, page in pages.items():
         if page.note:
             metadata[f"age of {TABLES[stage]}"] = page.note

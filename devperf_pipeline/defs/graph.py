@@ -89,7 +89,7 @@ def _says_why(name: str, path: Path, why: str, folders: Folders) -> dg.AssetsDef
         specs=[
             spec(
                 dg.AssetKey([name, "infrastructure"]),
-                group=f"{name}/cannot_be_read",
+                group=f"{name}_cannot_be_read",  # in sight also while groups are folded
                 kinds={"toml"},
                 code_version=MEASURED,
                 description=f"**{path.name} cannot be read**, so this stack has no graph. {why}",

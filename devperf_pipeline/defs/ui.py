@@ -1,8 +1,8 @@
 """
 How are the Dagster UI and its daemon started and stopped?
 
-Both ask one code server that runs as long as they do. With the module itself in their workspace the daemon would load
-it anew in a fresh process every minute, and those seconds of work would be measured, too.
+By `dagster dev`, on the home that the command line uses. Webserver and daemon share one code server there, which loads the
+stack files when it starts and when somebody reloads it: nothing is loaded anew while something is measured.
 """
 
 import signal
@@ -12,28 +12,37 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
 import psutil
 
-from devperf_pipeline.defs.command_line import LOCATION, fail_dead_runs, prepare_home
+from devperf_pipeline.defs.command_line import fail_dead_runs, prepare_home
 from devperf_pipeline.errors import ConfigurationError
-from devperf_pipeline.local.server_setup import free_port
 from devperf_pipeline.stack.folders import Folders
 
-PROGRAMS = ("dagster-webserver", "dagster-daemon", "dagster code-server", "dagster api grpc")
+PROGRAMS = (
+    "dagster dev",
+    "dg dev",
+    "dagster_webserver",
+    "dagster-webserver",
+    "dagster._daemon",
+    "dagster-daemon",
+    "dagster code-server",
+    "dagster api grpc",
+)
 
-LOADS_S = 90
-"""How long loading the definitions may take, on a busy machine."""
+ENDS_S = 15.0
+"""How long Dagster may take to end when it is asked to, on a busy machine."""
 
 
 def serve(folders: Folders, port: int, say: Callable[[str], None]) -> None:
     """
-    Run webserver and daemon until one of them ends or Ctrl-C is pressed.
+    Run Dagster until it ends or Ctrl-C is pressed.
 
     Raises:
-        ConfigurationError: the port is taken, or a UI of this project runs already.
+        ConfigurationError: the port is taken, a UI of this project runs already, or Dagster ended by itself.
 
     """
     running = ours(folders)
@@ -52,75 +61,78 @@ def serve(folders: Folders, port: int, say: Callable[[str], None]) -> None:
     prepare_home(folders)
     with dg.DagsterInstance.get() as instance:
         fail_dead_runs(instance)
-    code_port = free_port()
-    workspace = folders.dagster_home / "workspace.yaml"
-    workspace.write_text(
-        "# Written by `devperf ui` each time it starts.\n"
-        f"load_from:\n  - grpc_server:\n      host: 127.0.0.1\n      port: {code_port}\n      location_name: {LOCATION}\n",
-        encoding="utf-8",
+    # Dagster would have us use `dg dev`, which is not there without the tools of developers.
+    dev = [
+        sys.executable,
+        "-W",
+        "ignore:Function `dev_command`",
+        "-m",
+        "dagster",
+        "dev",
+        "--log-level",
+        "warning",
+    ]
+    workspace = Path(__file__).parents[2] / "workspace.yaml"
+    dagster = subprocess.Popen(
+        [*dev, "-w", workspace, "-h", "127.0.0.1", "-p", str(port)],
+        cwd=folders.dagster_home,
+        start_new_session=True,  # it hears one Ctrl-C, from us
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - there are no threads yet
     )
-    beside = Path(sys.executable).parent
-    code = [beside / "dagster", "code-server", "start", "-h", "127.0.0.1", "-p", str(code_port)]
-    children = [subprocess.Popen([*code, "-m", "devperf_pipeline.definitions", "--location-name", LOCATION])]
     try:
-        _wait_for(children[0], code_port)
-        webserver = [beside / "dagster-webserver", "-w", workspace, "-h", "127.0.0.1", "-p", str(port)]
-        children.append(subprocess.Popen(webserver))
-        children.append(subprocess.Popen([beside / "dagster-daemon", "run", "-w", workspace]))
-        say(f"Dagster: http://127.0.0.1:{port}/asset-groups  (Ctrl-C ends it)")
-        while all(child.poll() is None for child in children):
+        told = False
+        while dagster.poll() is None:
             time.sleep(0.5)
+            if not told and _answers(port):
+                say(f"Dagster: http://127.0.0.1:{port}/asset-groups  (Ctrl-C ends it)")
+                told = True
+        if dagster.returncode > 0:
+            raise ConfigurationError(
+                f"Dagster ended by itself with status {dagster.returncode}. What it said stands above."
+            )
     except KeyboardInterrupt:
         pass
     finally:
-        # The code server goes last: the others complain of one that is gone.
-        for child in reversed(children):
-            child.send_signal(signal.SIGINT)
-            try:
-                child.wait(15)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+        stop(folders)
+        dagster.wait()
 
 
-def _wait_for(code_server: subprocess.Popen[bytes], port: int) -> None:
-    """Wait until the code server answers at its port."""
-    deadline = time.monotonic() + LOADS_S
-    while code_server.poll() is None and time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.2)
-    ended = code_server.poll()
-    found = f"nothing at 127.0.0.1:{port}" if ended is None else f"that it ended with status {ended}"
-    raise ConfigurationError(
-        f"Expected Dagster's code server to answer within {LOADS_S} s, found {found}. What it said stands above."
-    )
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def ours(folders: Folders) -> list[psutil.Process]:
-    """Webservers, daemons and their code servers that run on this project's home."""
+    """Webservers, daemons, their code servers and what started them, on this project's home or in its folder."""
     found: list[psutil.Process] = []
     for process in psutil.process_iter():
         try:
             # Their first words, without the interpreter and its options, and without the folder they lie in.
             words = [Path(word).name for word in process.cmdline()[:6]]
-            named = any(program in " ".join(words) for program in PROGRAMS)
-            if named and process.environ().get("DAGSTER_HOME") == str(folders.dagster_home):
+            if any(program in " ".join(words) for program in PROGRAMS) and _is_of(process, folders):
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
             continue
     return found
 
 
+def _is_of(process: psutil.Process, folders: Folders) -> bool:
+    """Whether it uses this project's history: by its home, or, where it was told none, by where it was started."""
+    home = process.environ().get("DAGSTER_HOME")
+    return home == str(folders.dagster_home) or (home is None and process.cwd() == str(folders.root))
+
+
 def stop(folders: Folders) -> int:
     """Stop what `ours` finds; how many there were."""
     found = ours(folders)
+    started = {process.pid for process in found}
     for process in found:
         with suppress(psutil.NoSuchProcess):  # it may have ended with the one before it
-            process.send_signal(signal.SIGINT)
-    _, left = psutil.wait_procs(found, timeout=5)
+            if process.ppid() not in started:  # those that others started are stopped by them
+                process.send_signal(signal.SIGINT)
+    _, left = psutil.wait_procs(found, timeout=ENDS_S)
     for process in left:
         with suppress(psutil.NoSuchProcess):
             process.kill()
+    psutil.wait_procs(left, timeout=ENDS_S)
     return len(found)

@@ -110,7 +110,7 @@ class TestGraphs:
         key = dg.AssetKey(["odd_one", "infrastructure"])
         node = found.resolve_asset_graph().get(key)
 
-        assert "odd_one/cannot_be_read" == node.group_name
+        assert "odd_one_cannot_be_read" == node.group_name
         assert "odd one.toml cannot be read" in (node.description or "")
         assert "to be TOML" in (node.description or "")
         with dg.DagsterInstance.ephemeral() as instance, pytest.raises(dg.Failure, match="to be TOML"):

@@ -9,7 +9,8 @@ import httpx
 import psutil
 import pytest
 
-from devperf_pipeline.defs.ui import ours, stop
+from devperf_pipeline.defs.ui import ours, serve, stop
+from devperf_pipeline.errors import ConfigurationError
 from devperf_pipeline.local.server_setup import free_port
 from devperf_pipeline.stack.folders import Folders
 
@@ -19,10 +20,20 @@ ASKED = """
 {
   repositoriesOrError {
     ... on RepositoryConnection {
-      nodes { name location { name } assetNodes { id } schedules { description } sensors { description } }
+      nodes { name location { name } assetNodes { assetKey { path } description } schedules { description } sensors { description } }
     }
   }
 }
+"""
+
+
+SHOP = """
+name = "shop"
+managed = false
+[services.api_next]
+kind = "api"
+address = "127.0.0.1:8002"
+routes = ["/orders/7"]
 """
 
 
@@ -30,6 +41,9 @@ ASKED = """
 def _ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Folders, int]]:
     """The UI of a project of its own, and its port; stopped as `make down` stops it."""
     folders = Folders(tmp_path_factory.mktemp("ui"))
+    folders.stacks.mkdir()
+    (folders.stacks / "shop.toml").write_text(SHOP, encoding="utf-8")
+    (folders.stacks / "odd.toml").write_text("name = ", encoding="utf-8")
     port = free_port()
     command = [str(Path(sys.executable).parent / "devperf"), "ui", "--port", str(port)]
     with subprocess.Popen(command, env={**os.environ, "DEVPERF_ROOT": str(folders.root)}) as process:
@@ -54,12 +68,17 @@ def _wait_until_it_serves(process: subprocess.Popen[bytes], port: int) -> None:
 
 class TestServe:
     def test_shows_our_graph(self, ui: tuple[Folders, int]) -> None:
-        """The webserver has loaded our definitions, under the name that workspace.yaml has, and tells what runs by itself."""
+        """
+        The webserver has loaded the graph of each stack file, under the name that workspace.yaml has, tells of one that
+        cannot be read why, and what runs by itself.
+        """
         _, port = ui
         answer = httpx.post(f"http://127.0.0.1:{port}/graphql", json={"query": ASKED}, timeout=60).json()
         (found,) = answer["data"]["repositoriesOrError"]["nodes"]
         assert "devperf_pipeline" == found["location"]["name"]
-        assert len(found["assetNodes"]) > 50
+        told = {"/".join(one["assetKey"]["path"]): one["description"] for one in found["assetNodes"]}
+        assert {"shop/samples/api_next", "shop/report", "odd/infrastructure"} <= told.keys()
+        assert "odd.toml cannot be read" in told["odd/infrastructure"]
         assert all(one["description"] for one in (*found["schedules"], *found["sensors"]))
 
     def test_loads_the_definitions_once(self, ui: tuple[Folders, int]) -> None:
@@ -68,8 +87,16 @@ class TestServe:
         told = [" ".join(process.cmdline()) for process in ours(folders)]
         assert 1 == sum("dagster api grpc" in line for line in told), told
         assert all(
-            any(program in line for line in told) for program in ("dagster-daemon", "dagster-webserver")
+            any(program in line for line in told) for program in ("dagster._daemon", "dagster_webserver")
         )
+
+    def test_one_at_a_time(self, ui: tuple[Folders, int]) -> None:
+        """A second UI of the project would take runs from the first: it is refused with which process to stop."""
+        folders, _ = ui
+        with pytest.raises(
+            ConfigurationError, match="Expected no Dagster of this project to run, found process"
+        ):
+            serve(folders, free_port(), print)
 
     def test_leaves_nothing(self, tmp_path: Path, ui: tuple[Folders, int]) -> None:
         """After it was stopped no process of it runs, and none of another project's was touched."""
