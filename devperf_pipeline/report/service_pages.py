@@ -9,8 +9,10 @@ from devperf_pipeline.report import table_cells
 from devperf_pipeline.report.chart_style import inline
 from devperf_pipeline.report.charts import latency_curve, overview
 from devperf_pipeline.report.comparison_charts import history
+from devperf_pipeline.report.markdown import sentence
 from devperf_pipeline.report.section import Block, Chart, Lines, Section, Table
-from devperf_pipeline.report.sections import changes, findings, summary
+from devperf_pipeline.report.sections import changes, findings
+from devperf_pipeline.report.sections import overview as glance
 from devperf_pipeline.report.stage_pages import Page, page, rounds
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ def _samples(view: "Report", service: str, baseline_id: str) -> Page:
     if part is None:
         return Page()
     last = replace(part, rows=[row for row in part.rows if row.baseline_id == baseline_id])
-    parts = [summary.about(part)]
+    parts = [sentence("about", part)]
     chart = latency_curve(last, view.curves(last), small=True)
     if chart:
         parts.append(inline(f"Percentile curves of {show.cell(part.title)}", chart))
@@ -100,7 +102,7 @@ def comparison_page(view: "Report") -> Page:
             *changes.changed(view, found).blocks,
             *([Chart("p50 over baselines", "history", chart)] if chart else []),
             "Medians of one user, the quickest and the slowest operation of each service:",
-            Lines(summary.headline(view)),
+            Lines(glance.headline(view)),
             "Baselines:",
             Lines(baselines),
         ),

@@ -237,7 +237,8 @@ class TestPlacement:
         table, tests = part(report, "API response times"), part(report, "Load tests")
         assert "With one user, client and servers shared core 1." in table
         assert (
-            "Here, with one user, the client had core 1 and the servers 0. One user is therefore not" in tests
+            "With one user, the client ran on core 1 and the servers on core 0. One user here is therefore not"
+            in tests
         )
 
     def test_the_load_test_answers_what_a_turn_beside_a_tool_asked_too(self, warehouse: "Warehouse") -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report.section import Block, Chart, Lines, Section, Table, columns
-from devperf_pipeline.report.sections import summary
 
 if TYPE_CHECKING:
     from devperf_pipeline.analyse.ranking import Ranking, Reading
@@ -167,8 +166,8 @@ def _bounded(place: "Reading") -> str:
 
 def _behind(view: "Report") -> list[str]:
     """What the APIs ask in place of the databases that their routes are named after."""
-    replaced = summary.stand_ins(view)
-    return [f"Behind the routes stands {replaced}."] if replaced else []
+    replaced = ", ".join(f"{show.cell(part.stand_in)} for {show.cell(part.title)}" for part in view.stand_ins)
+    return [f"Behind the routes answers {replaced}."] if replaced else []
 
 
 def _overlap(first: "Reading", other: "Reading") -> bool:
