@@ -103,6 +103,8 @@ class Warehouse:
         self._folders.warehouse.write_bytes(_empty())
         self._full = False
         self._con = duckdb.connect(str(self._folders.warehouse))
+        # One transaction: each commit waits for the disk.
+        self._con.begin()
 
     @property
     def folders(self) -> Folders:
@@ -110,6 +112,7 @@ class Warehouse:
         if not self._full:
             self._full = True
             _derive(self._con)
+            self._con.commit()
             self._con.close()
         return self._folders
 

@@ -1,7 +1,7 @@
 import pytest
 from redis.crc import key_slot
 
-from devperf_pipeline.services.redis.keys import KEYSPACE, Keys, is_value, spread, value
+from devperf_pipeline.services.redis.workload import KEYSPACE, Keys, is_value, spread, value
 
 
 class TestValue:

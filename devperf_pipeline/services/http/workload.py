@@ -1,13 +1,24 @@
-"""What is a route that an API is asked for, and how is told whether the API itself answered, or a cache before it?"""
+"""What is a route that an API is asked for, by the engine and by the driver, and which of its answers are right?"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal, Self
 
-from devperf_pipeline.model import Outcome
-from devperf_pipeline.services.http.preflight import PASSING
-from devperf_pipeline.services.http.protocol import NONE, Answer, cached_by, check, says_hit
+from devperf_pipeline.errors import WrongAnswer
+from devperf_pipeline.model import Address, Outcome
+from devperf_pipeline.services.http import protocol
+from devperf_pipeline.services.http.connection import (
+    EXCEPTIONS,
+    HttpConnection,
+    Response,
+    answer_of,
+    failure,
+    status_of,
+)
+from devperf_pipeline.services.http.protocol import NONE, PASSING, Answer, cached_by, check, says_hit
+from devperf_pipeline.services.operation import Driver, Step, Wire
 
 Method = Literal["GET", "POST", "DELETE"]
 
@@ -35,6 +46,43 @@ class HttpRoute(ABC):
         """The row of its own that a cache's answers get."""
         return replace(self, name=f"{self.name}-cached", title=f"{self.title} (cached)", cache="asked")
 
+    def wire(
+        self,
+        connection: HttpConnection,
+        address: Address,
+        targets: Sequence[str],
+        body: bytes | None = None,
+    ) -> Wire:
+        """One user's calls by the engine, a call for each target."""
+        host, headers = str(address), self.headers
+        requests = [protocol.encode(self.method, target, host, body, headers=headers) for target in targets]
+        return Wire(
+            sockets=[connection.take_socket(address)],
+            calls=[(Step(request, protocol.complete),) for request in requests],
+            check=lambda replies: self.check(replies[0]),
+            verify=lambda replies: self._wrong(partial(protocol.parse, replies[0])),
+        )
+
+    def driver(self, call: Callable[[int], Response], *, size: int | None = None) -> Driver:
+        """One user's calls by the driver."""
+
+        def check(response: Response) -> Outcome:
+            outcome = status_of(response)
+            if outcome is not Outcome.OK:
+                return outcome
+            if self.cache and not self.from_cache(cached_by(response.headers) is not None):
+                return Outcome.WRONG
+            return self.check_body(response.content)
+
+        return Driver(
+            call=call,
+            check=check,
+            verify=lambda response: self._wrong(partial(answer_of, response)),
+            exceptions=EXCEPTIONS,
+            failure=failure,
+            size=size,
+        )
+
     def check(self, received: bytes) -> Outcome:
         """How a call ended, by a few bytes of the answer."""
         outcome = check(received)
@@ -53,6 +101,13 @@ class HttpRoute(ABC):
     @abstractmethod
     def verify(self, answer: Answer) -> str | None:
         """What is wrong with a whole answer, or None."""
+
+    def _wrong(self, answer: Callable[[], Answer]) -> str | None:
+        """What is wrong with an answer, also when it is none."""
+        try:
+            return self.verify(answer())
+        except WrongAnswer as error:
+            return str(error)
 
     def wrong_source(self, answer: Answer) -> str | None:
         """Who answered in whose place, if that is not as this row says."""

@@ -1,7 +1,7 @@
 """
 What does an HTTP call cost when the server does nothing?
 
-A tiny server in a process of its own, `python -m devperf_pipeline.services.http.canned_server`: it answers every request
+A tiny server in a process of its own, `python -m devperf_pipeline.services.http.floor_server`: it answers every request
 without a body with the same prepared bytes. What a call to it takes is the floor of every HTTP measurement.
 It prints its port, and ends when its standard input does, so it never outlives who started it.
 """
@@ -22,13 +22,13 @@ LOOPBACK = "127.0.0.1"
 PATIENCE_S = 5.0
 
 
-class CannedServer:
-    """The server, as its starter sees it."""
+class FloorServer:
+    """The server, as the process that started it sees it."""
 
     def __init__(self) -> None:
         # -P: what lies in the current folder must not be imported in the place of the standard library.
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "devperf_pipeline.services.http.canned_server"],
+            [sys.executable, "-P", "-m", "devperf_pipeline.services.http.floor_server"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # Ctrl-C in our terminal is not for it: it ends when we let go of its input.
@@ -39,8 +39,8 @@ class CannedServer:
         if not said.strip().isdigit():
             self.stop()
             raise ServiceUnreachable(
-                f"expected our own canned HTTP server to print its port, found {said!r}. "
-                f"Try: {sys.executable} -m devperf_pipeline.services.http.canned_server"
+                f"expected our own HTTP server, which is the floor, to print its port, found {said!r}. "
+                f"Try: {sys.executable} -m devperf_pipeline.services.http.floor_server"
             )
         self.address = Address(LOOPBACK, int(said))
 

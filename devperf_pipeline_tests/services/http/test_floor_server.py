@@ -7,14 +7,14 @@ from pathlib import Path
 
 import httpx
 
-from devperf_pipeline.services.http.canned_server import ANSWER, CannedServer
+from devperf_pipeline.services.http.floor_server import ANSWER, FloorServer
 from devperf_pipeline.services.http.protocol import complete, encode
 
 
-class TestCannedServer:
+class TestFloorServer:
     def test_answers_again_and_again(self) -> None:
         """Every request on a kept connection gets the same whole answer, also one that comes in two pieces."""
-        server = CannedServer()
+        server = FloorServer()
         try:
             with socket.create_connection((server.address.host, server.address.port), 10) as connection:
                 request = encode("GET", "/", str(server.address))
@@ -28,7 +28,7 @@ class TestCannedServer:
 
     def test_a_driver_takes_it_for_a_server(self) -> None:
         """The driver reads an empty 200."""
-        server = CannedServer()
+        server = FloorServer()
         try:
             response = httpx.get(f"http://{server.address}/", trust_env=False)
             assert (200, b"") == (response.status_code, response.content)
@@ -37,7 +37,7 @@ class TestCannedServer:
 
     def test_stops(self) -> None:
         """When stopped nothing listens any more, and a second stop does nothing."""
-        server = CannedServer()
+        server = FloorServer()
         server.stop()
         server.stop()
         with socket.socket() as probe:
@@ -45,7 +45,7 @@ class TestCannedServer:
 
     def test_stands_with_us(self) -> None:
         """It moves to the cores of who started it, with all of its threads."""
-        server = CannedServer()
+        server = FloorServer()
         cores = os.sched_getaffinity(0)
         try:
             os.sched_setaffinity(0, {min(cores)})
@@ -62,8 +62,8 @@ class TestCannedServer:
         """Killed without a chance to clean up, the starter leaves no server behind."""
         code = (
             "import time\n"
-            "from devperf_pipeline.services.http.canned_server import CannedServer\n"
-            "print(CannedServer().address.port, flush=True)\n"
+            "from devperf_pipeline.services.http.floor_server import FloorServer\n"
+            "print(FloorServer().address.port, flush=True)\n"
             "time.sleep(60)\n"
         )
         with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as starter:

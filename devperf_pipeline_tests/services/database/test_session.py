@@ -9,8 +9,8 @@ import pytest
 from devperf_pipeline.errors import ServiceRefused, ServiceUnreachable, WrongAnswer
 from devperf_pipeline.model import Address, Credentials, Outcome, Service, Stack
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.services.mongodb import session
-from devperf_pipeline.services.mysql import schema
+from devperf_pipeline.services.mongodb import cleanup as mongodb
+from devperf_pipeline.services.mysql import cleanup as mysql
 from devperf_pipeline_tests import administrators
 from devperf_pipeline_tests.administrators import ask
 from devperf_pipeline_tests.services.sessions import running
@@ -28,8 +28,8 @@ OWN_SOCKET = ("postgresql", "mysql", "mongodb")
 FOREIGN = {
     "postgresql": 'schema "devperf_foreign" should not exist.* does not carry our comment',
     "pgbouncer": 'schema "devperf_foreign" should not exist.* does not carry our comment',
-    "mysql": f"database devperf should not exist.* does not hold our table {schema.MARKER}",
-    "mongodb": f"database devperf should not exist.* does not hold our collection {session.MARKER}",
+    "mysql": f"database devperf should not exist.* does not hold our table {mysql.MARKER}",
+    "mongodb": f"database devperf should not exist.* does not hold our collection {mongodb.MARKER}",
 }
 
 
@@ -106,8 +106,8 @@ class TestCleaning:
         assert len(before) + 1 == len(during)
         assert before == spaces(service)
 
-    def test_what_a_killed_visit_left_is_replaced(self, service: Service) -> None:
-        """A visit that never cleaned does not stop the next one."""
+    def test_what_a_killed_run_left_is_replaced(self, service: Service) -> None:
+        """A session that never cleaned does not stop the next one."""
         before = spaces(service)
         with closing(open_session(service)) as killed:
             killed.prepare()
@@ -118,7 +118,7 @@ class TestCleaning:
         assert before == spaces(service)
 
     def test_a_foreign_space_is_told_refused_and_untouched(self, service: Service) -> None:
-        """A space of our name without our mark is told beforehand, stops the visit, and is still there after cleaning."""
+        """A space of our name without our mark is told beforehand, stops the session, and is still there after cleaning."""
         foreign = replace(service, name="foreign")
         with foreign_space(foreign) as held, closing(open_session(foreign)) as session:
             told = [
@@ -141,7 +141,7 @@ class TestBrokenConnection:
         with closing(open_session(service)) as session:
             session.prepare()
             end(service, session._own)
-            if service.kind != "mongodb":  # whose driver connects anew unasked
+            if service.kind != "mongodb":  # whose driver connects again unasked
                 with pytest.raises(ServiceUnreachable):
                     session.facts()
             session.clean()
@@ -176,13 +176,13 @@ class TestRefusals:
         assert "wr0ng" not in str(caught.value)
 
 
-def stranger(kind: str, address: Address) -> Service:
+def wrong_endpoint(kind: str, address: Address) -> Service:
     return Service(
         name="it", kind=kind, addresses=(address,), credentials=Credentials("me", "mine"), database="x"
     )
 
 
-Stranger = Callable[[], AbstractContextManager[Address]]
+Endpoint = Callable[[], AbstractContextManager[Address]]
 
 
 @pytest.mark.parametrize("kind", OWN_SOCKET)
@@ -193,25 +193,25 @@ class TestStrangers:
             refusing_port() as address,
             pytest.raises(ServiceUnreachable, match=f"^it.* {address}.*Start (the server|it)"),
         ):
-            open_session(stranger(kind, address))
+            open_session(wrong_endpoint(kind, address))
 
     @pytest.mark.parametrize(
         "words", [b"SSH-2.0-OpenSSH_9.2\r\n", b"220 mail.example ESMTP\r\n", b"-ERR unknown command\r\n"]
     )
     def test_another_protocol(self, kind: str, words: bytes) -> None:
-        """What was heard is told."""
+        """What was received is told."""
         with greeting_server(words) as address, pytest.raises(WrongAnswer, match=words.decode().strip()):
-            open_session(stranger(kind, address))
+            open_session(wrong_endpoint(kind, address))
 
     @pytest.mark.servers  # they take the whole deadline
     @pytest.mark.parametrize(
         ("who", "error", "says"),
         [(silent_server, ServiceUnreachable, "within 3 s"), (web_server, WrongAnswer, r"HTTP/1\.0 501|HTML")],
     )
-    def test_ends_in_time(self, kind: str, who: Stranger, error: type[Exception], says: str) -> None:
+    def test_ends_in_time(self, kind: str, who: Endpoint, error: type[Exception], says: str) -> None:
         """Who accepts and never answers, or waits for HTTP, is given up within 10 seconds."""
         began = time.monotonic()
         with who() as address, pytest.raises(error, match=says):
-            open_session(stranger(kind, address))
+            open_session(wrong_endpoint(kind, address))
 
         assert time.monotonic() - began < 10

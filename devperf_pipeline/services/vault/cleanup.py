@@ -1,5 +1,5 @@
 """
-What is ours inside a Vault, how is it told from what is not, and how does it go away again?
+What is ours in a Vault, how is it told from what is not, and how does it leave, also after a run that was killed?
 
 A KV version 2 mount `devperf-kv` and a PKI mount `devperf-pki`, told by their descriptions; the policy
 `devperf-token`, told by its first line; tokens, which are children of one parent whose accessor is noted in KV before
@@ -8,16 +8,18 @@ told by its key `visit`.
 """
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from devperf_pipeline.errors import ServiceError, ServiceRefused, WrongAnswer
 from devperf_pipeline.model import Service
-from devperf_pipeline.services.http.protocol import Answer
+from devperf_pipeline.services.http.protocol import Answer, as_object
 from devperf_pipeline.services.operation import DEADLINE_S, OUR_NAME
 from devperf_pipeline.services.vault.client import VaultApi, decoded
 
 MARK = "devperf_pipeline"
+NOTE = "visit"
+"""The key with our mark, and with the accessors of the tokens that are parents now."""
+
 OWN_KV = f"{OUR_NAME}-kv"
 PKI = f"{OUR_NAME}-pki"
 POLICY = f"{OUR_NAME}-token"
@@ -26,7 +28,10 @@ SHARED_KV = "secret"
 """The mount that is used where we may not make one and the stack file names none."""
 
 KEPT = 100
-"""How many secrets are laid in to be read and listed."""
+"""How many secrets there are to be read and listed."""
+
+PLACES = {"certificates": f"sys/mounts/{PKI}", "tokens": f"sys/policies/acl/{POLICY}"}
+"""Where we make what is measured beside secrets."""
 
 KEY_TYPE, KEY_BITS = "rsa", 2048
 """What a certificate's key is: the default of a Vault role, and wide by nature, since primes are searched."""
@@ -34,9 +39,6 @@ KEY_TYPE, KEY_BITS = "rsa", 2048
 DOMAIN = "devperf.test"
 TOKEN_TTL_S = 3_600
 """Should we be killed and never come back, our tokens end by themselves."""
-
-SHORT_LIFE_S = 600
-"""A token that lives shorter may end during a quick baseline with what comes before and after it."""
 
 MAKING_A_KEY_S = 20.0
 REVOKING_S = 120.0
@@ -69,8 +71,8 @@ class VaultObjects:
     def __init__(self, service: Service, api: VaultApi) -> None:
         self._service = service
         self._api = api
-        self._may = _capabilities(api)
-        self.own_kv = self._may[f"sys/mounts/{OWN_KV}"]
+        self.may = _capabilities(api)
+        self.own_kv = self.may[f"sys/mounts/{OWN_KV}"]
         self.kv = OWN_KV if self.own_kv else service.database or SHARED_KV
         self.parent = ""
         self.absent: dict[str, str] = {}
@@ -85,59 +87,26 @@ class VaultObjects:
 
     def unmade(self) -> dict[str, str]:
         """What our token may not make, and why: "certificates", "tokens"."""
-        places = {"certificates": f"sys/mounts/{PKI}", "tokens": f"sys/policies/acl/{POLICY}"}
-        return {
-            what: _not_allowed(self._api.where, place)
-            for what, place in places.items()
-            if not self._may[place]
-        }
+        return {what: self._not_allowed(place) for what, place in PLACES.items() if not self.may[place]}
 
     def claim(self) -> None:
         """
-        Remove what an earlier visit left, make everything anew.
+        Remove what an earlier run left, make everything.
 
         Raises:
             ServiceRefused: something of our name is not ours, or there is no KV version 2 that we may use.
 
         """
         self.remove()
-        self.absent = {}
         self._claim_kv()
+        self.absent = self.unmade()
         for what, make in (("certificates", self._make_pki), ("tokens", self._make_tokens)):
+            if what in self.absent:
+                continue
             try:
                 make()
             except ServiceError as error:
                 self.absent[what] = str(error)
-
-    def preflight(self) -> Iterator[str]:
-        """What our token may not do, how long it lives, and what of our name is not ours."""
-        if not self.own_kv:
-            yield f"our token may not mount a KV of our own: the folder {self.kv}/{OUR_NAME}/ is used"
-            yield from self._folder_warnings()
-        for place, titles in (
-            (f"sys/mounts/{PKI}", "certificates"),
-            (f"sys/policies/acl/{POLICY}", "tokens"),
-        ):
-            if not self._may[place]:
-                yield f"{titles} are not measured: missing privilege, {_not_allowed(self._api.where, place)}"
-        life_s = int((self._api.do("GET", "/auth/token/lookup-self").get("data") or {}).get("ttl") or 0)
-        if 0 < life_s < SHORT_LIFE_S:
-            yield f"our token ends in {life_s} s, perhaps before the baseline does: log in anew"
-        for mount in (PKI, OWN_KV):
-            if self._may[f"sys/mounts/{mount}"] and self._description(mount) not in {None, MARK}:
-                yield f"a mount {mount}/ exists that this project did not make: move it"
-
-    def _folder_warnings(self) -> Iterator[str]:
-        needed = {
-            f"{self.kv}/data/{OUR_NAME}/visit": ("create", "update", "read"),
-            f"{self.kv}/metadata/{OUR_NAME}/visit": ("list", "delete"),
-        }
-        found = self._api.do("POST", "/sys/capabilities-self", {"paths": list(needed)})
-        for place, wanted in needed.items():
-            given = set((found.get("data") or found).get(place) or ())
-            missing = [name for name in wanted if name not in given and "root" not in given]
-            if missing:
-                yield f"missing privilege: {', '.join(missing)} on {place}. docs/vault-policy.hcl has what is needed"
 
     def new_parent(self) -> None:
         """End all our tokens; make a parent for the next ones."""
@@ -161,17 +130,17 @@ class VaultObjects:
         self.parent = ""
         if self._is_our_folder():
             self._revoke()
-        if self._may[f"sys/policies/acl/{POLICY}"] and self._policy().startswith(POLICY_TEXT.splitlines()[0]):
+        if self.may[f"sys/policies/acl/{POLICY}"] and self._policy().startswith(POLICY_TEXT.splitlines()[0]):
             self._api.do("DELETE", f"/sys/policies/acl/{POLICY}")
         for mount in (PKI, OWN_KV):
-            if self._may[f"sys/mounts/{mount}"] and self._description(mount) == MARK:
+            if self.may[f"sys/mounts/{mount}"] and self.description(mount) == MARK:
                 self._api.do("DELETE", f"/sys/mounts/{mount}", deadline_s=REVOKING_S)
         if not self.own_kv and self._is_our_folder():
             for folder in ("kept/", "written/"):
                 for key in self._keys(folder):
                     self._api.do("DELETE", f"/{self.kv}/metadata/{OUR_NAME}/{folder}{key}")
             # The mark goes last: until then what is left is known to be ours.
-            self._api.do("DELETE", f"/{self.kv}/metadata/{OUR_NAME}/visit")
+            self._api.do("DELETE", f"/{self.kv}/metadata/{OUR_NAME}/{NOTE}")
 
     def _claim_kv(self) -> None:
         if self.own_kv:
@@ -181,7 +150,7 @@ class VaultObjects:
             if self._keys(""):
                 raise ServiceRefused(
                     f"{self._api.where}: expected nothing at {self.kv}/{OUR_NAME}/, found keys that this project did "
-                    "not make (there is no key 'visit' with our mark). Rename or remove them."
+                    "not make (there is no key {NOTE!r} with our mark). Rename or remove them."
                 )
         self._await_versions()
         for number in range(KEPT):
@@ -193,16 +162,14 @@ class VaultObjects:
         """Leave our mark as soon as the mount takes it: a new one says for a moment that it is being upgraded."""
         ends = time.monotonic() + DEADLINE_S
         while True:
-            answer = self._store("visit", {"made-by": MARK, "accessors": []})
+            answer = self._store(NOTE, {"made-by": MARK, "accessors": []})
             if answer.status == 200:
                 return
             if answer.status != 400 or time.monotonic() > ends:
-                raise self._api.refusal("POST", f"/{self.kv}/data/{OUR_NAME}/visit", answer)
+                raise self._api.refusal("POST", f"/{self.kv}/data/{OUR_NAME}/{NOTE}", answer)
             time.sleep(0.02)
 
     def _make_pki(self) -> None:
-        if not self._may[f"sys/mounts/{PKI}"]:
-            raise ServiceRefused(_not_allowed(self._api.where, f"sys/mounts/{PKI}"))
         self._mount(PKI, {"type": "pki", "config": {"max_lease_ttl": "8760h"}})
         root = {"common_name": DOMAIN, "ttl": "8759h", "key_type": KEY_TYPE, "key_bits": KEY_BITS}
         self._api.do("POST", f"/{PKI}/root/generate/internal", root, deadline_s=MAKING_A_KEY_S)
@@ -218,8 +185,6 @@ class VaultObjects:
         self._api.do("POST", f"/{PKI}/roles/{ROLE}", role)
 
     def _make_tokens(self) -> None:
-        if not self._may[f"sys/policies/acl/{POLICY}"]:
-            raise ServiceRefused(_not_allowed(self._api.where, f"sys/policies/acl/{POLICY}"))
         if self._policy():
             raise ServiceRefused(
                 f"{self._api.where}: a policy {POLICY!r} exists that this project did not make. Rename or remove it."
@@ -228,14 +193,14 @@ class VaultObjects:
         self.new_parent()
 
     def _mount(self, name: str, body: dict[str, Any]) -> None:
-        if self._description(name) is not None:
+        if self.description(name) is not None:
             raise ServiceRefused(
                 f"{self._api.where}: a mount {name}/ exists that this project did not make (its description is not "
                 f"{MARK!r}). Move or disable it."
             )
         self._api.do("POST", f"/sys/mounts/{name}", {**body, "description": MARK})
 
-    def _description(self, mount: str) -> str | None:
+    def description(self, mount: str) -> str | None:
         found = self._api.find(f"/sys/mounts/{mount}")
         return None if found is None else str(found.get("data", found).get("description", ""))
 
@@ -245,8 +210,8 @@ class VaultObjects:
 
     def _refuse_other_than_version_2(self) -> None:
         found = self._api.find(f"/sys/internal/ui/mounts/{self.kv}")
-        mount: dict[str, Any] = (found or {}).get("data") or {}
-        version = (mount.get("options") or {}).get("version", "1")
+        mount = as_object(as_object(found).get("data"))
+        version = as_object(mount.get("options")).get("version", "1")
         if mount.get("type") != "kv" or version != "2":
             what = (
                 f"KV version {version}" if mount.get("type") == "kv" else str(mount.get("type") or "nothing")
@@ -263,27 +228,33 @@ class VaultObjects:
     def _store(self, key: str, data: dict[str, Any]) -> Answer:
         return self._api.ask("POST", f"/{self.kv}/data/{OUR_NAME}/{key}", {"data": data})
 
-    def _visit(self) -> dict[str, Any]:
-        """The note of a visit, empty where there is none."""
-        answer = self._api.ask("GET", f"/{self.kv}/data/{OUR_NAME}/visit")
+    def _noted(self) -> dict[str, Any]:
+        """What the note says, empty where there is none."""
+        answer = self._api.ask("GET", f"/{self.kv}/data/{OUR_NAME}/{NOTE}")
         if answer.status // 100 != 2:
             # The mount is not there, or it is not ours to look into: then neither is a note of ours.
             return {}
-        return (decoded(answer).get("data") or {}).get("data") or {}
+        return as_object(as_object(decoded(answer).get("data")).get("data"))
 
     def _is_our_folder(self) -> bool:
-        if self.own_kv and self._description(OWN_KV) != MARK:
+        if self.own_kv and self.description(OWN_KV) != MARK:
             return False
-        return self._visit().get("made-by") == MARK
+        return self._noted().get("made-by") == MARK
 
     def _note(self, accessors: list[str]) -> None:
-        answer = self._store("visit", {"made-by": MARK, "accessors": accessors})
+        answer = self._store(NOTE, {"made-by": MARK, "accessors": accessors})
         if answer.status != 200:
-            raise self._api.refusal("POST", f"/{self.kv}/data/{OUR_NAME}/visit", answer)
+            raise self._api.refusal("POST", f"/{self.kv}/data/{OUR_NAME}/{NOTE}", answer)
+
+    def _not_allowed(self, path: str) -> str:
+        return (
+            f"{self._api.where}: the token may not write {path}. Give its policy what docs/vault-policy.hcl lists, "
+            "or use another token."
+        )
 
     def _revoke(self) -> None:
         """End the parents that are noted, and with them their children."""
-        accessors = [str(each) for each in self._visit().get("accessors") or ()]
+        accessors = [str(each) for each in self._noted().get("accessors") or ()]
         for accessor in accessors:
             path = "/auth/token/revoke-accessor"
             answer = self._api.ask("POST", path, {"accessor": accessor}, deadline_s=REVOKING_S)
@@ -296,7 +267,7 @@ class VaultObjects:
 
 def _capabilities(api: VaultApi) -> dict[str, bool]:
     """Of each place where we would make something: may we?"""
-    places = [f"sys/mounts/{OWN_KV}", f"sys/mounts/{PKI}", f"sys/policies/acl/{POLICY}"]
+    places = [f"sys/mounts/{OWN_KV}", *PLACES.values()]
     found = api.do("POST", "/sys/capabilities-self", {"paths": places})
     given: dict[str, list[str]] = found.get("data") or found
     if not all(isinstance(given.get(place), list) for place in places):
@@ -304,10 +275,3 @@ def _capabilities(api: VaultApi) -> dict[str, bool]:
             f"{api.where}: sys/capabilities-self does not answer as Vault does. Look at its version."
         )
     return {place: bool({"root", "update", "create"} & set(given[place])) for place in places}
-
-
-def _not_allowed(where: str, path: str) -> str:
-    return (
-        f"{where}: the token may not write {path}. Give its policy what docs/vault-policy.hcl lists, "
-        "or use another token."
-    )

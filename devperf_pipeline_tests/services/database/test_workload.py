@@ -1,17 +1,8 @@
 import pytest
 
 from devperf_pipeline.model import Outcome
-from devperf_pipeline.services.relational.rows import (
-    CALLS,
-    LANES,
-    ROWS,
-    Recipe,
-    any_key,
-    item,
-    new_key,
-    own_key,
-)
-from devperf_pipeline.services.relational.workload import (
+from devperf_pipeline.services.database.seed import CALLS, LANES, ROWS, any_key, item, new_key, own_key
+from devperf_pipeline.services.database.workload import (
     DELETE,
     FULL_SCAN,
     INSERT,
@@ -19,6 +10,7 @@ from devperf_pipeline.services.relational.workload import (
     SELECT_BY_KEY,
     TRANSACTION,
     UPDATE,
+    SqlRecipe,
 )
 
 EVERY = (INSERT, SELECT_BY_KEY, FULL_SCAN, UPDATE, DELETE, TRANSACTION, JOIN)
@@ -50,13 +42,13 @@ class TestKeys:
 
 class TestRecipes:
     def test_deletes_use_every_row_once(self) -> None:
-        """The users' prepared deletes together name exactly the rows that are laid in."""
+        """The users' prepared deletes together name exactly the rows that are there."""
         keys = [call[0][0] for user in range(3) for call in DELETE.every_call(user, 50)]
 
         assert sorted(keys) == list(range(1, 1 + DELETE.rows(3, 50)))
 
     @pytest.mark.parametrize("recipe", EVERY, ids=lambda recipe: recipe.name)
-    def test_every_placeholder_has_an_argument(self, recipe: Recipe) -> None:
+    def test_every_placeholder_has_an_argument(self, recipe: SqlRecipe) -> None:
         """The arguments of a call fit its statements."""
         for call in recipe.every_call(1, 5):
             expected = [statement.text.count("%s") for statement in recipe.statements]
