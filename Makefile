@@ -3,6 +3,8 @@ PROFILE ?= quick
 PORT ?= 3000
 UV = $(shell command -v uv || echo .uv/bin/uv)
 RUN = UV="$(UV)" $(UV) run --frozen
+# One process for whatever measures or starts something, another for all else.
+PYTEST = pytest -n 2
 
 .PHONY: help baseline ui test check unit servers bench docs up down install
 help:  ## say what can be made
@@ -33,10 +35,10 @@ check: install  ## formatting, lint, types
 	@$(RUN) pyright
 
 unit: install  ## the tests that need no server, in seconds
-	@$(RUN) pytest -m "not servers"
+	@$(RUN) $(PYTEST) -m "not servers"
 
 test: check servers  ## everything that CI runs
-	@$(RUN) pytest
+	@$(RUN) $(PYTEST)
 
 docs: install  ## write docs/data.md anew, from the comments of the tables
 	@$(RUN) python scripts/data_page.py

@@ -156,6 +156,11 @@ class Service:
         """Where the service is asked first."""
         return self.addresses[0]
 
+    @property
+    def where(self) -> str:
+        """How messages call it: "redis at 127.0.0.1:6379"."""
+        return f"{self.name} at {self.address}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Companion:

@@ -10,7 +10,7 @@ from devperf_pipeline.model import Outcome
 from devperf_pipeline.report.data_dictionary import dictionary
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.redis import workload
-from devperf_pipeline.services.redis.keys import Keys
+from devperf_pipeline.services.redis.workload import Keys
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.stack_file import load_stack
 from devperf_pipeline.store import warehouse

@@ -2,176 +2,130 @@
 What stands in a report, in which order?
 
 What a reader wants first comes first: what changed, who is fastest, what is worst; then what was found of each service.
+A section's text is `templates/sections/<name>.md.jinja`; what it shows besides the report itself comes from `sections/`.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from devperf_pipeline.report import comparison_charts, table_cells
+from devperf_pipeline.report import comparison_charts
 from devperf_pipeline.report import format as show
-from devperf_pipeline.report.charts import latency_curve, overview
-from devperf_pipeline.report.report_data import ENOUGH_FOR_P95, ENOUGH_FOR_P99, ENOUGH_FOR_P999
-from devperf_pipeline.report.section import Chart, Lines, Section
-from devperf_pipeline.report.sections import (
-    changes,
-    findings,
-    history,
-    load_tests,
-    published,
-    ranking,
-    reference_tools,
-    resources,
-    summary,
-)
-from devperf_pipeline.report.sections.services import drivers, how_to_read, services, settings
+from devperf_pipeline.report.markdown import write
+from devperf_pipeline.report.report_data import shown
+from devperf_pipeline.report.section import Chart, drawn
+from devperf_pipeline.report.sections import changes
+from devperf_pipeline.report.sections.environment import environment, how_to_read, tuning
+from devperf_pipeline.report.sections.findings import findings, layers, worst_bottleneck
+from devperf_pipeline.report.sections.load_tests import load_tests, longest
+from devperf_pipeline.report.sections.opening import missing, opening
+from devperf_pipeline.report.sections.overview import overview
+from devperf_pipeline.report.sections.published import notes, published
+from devperf_pipeline.report.sections.ranking import compared, fastest_api, ranking
+from devperf_pipeline.report.sections.resources import memory, usage
+from devperf_pipeline.report.sections.services import drivers, services
+from devperf_pipeline.services import role_of
+from devperf_pipeline.stack.private_folders import NAME
 
 if TYPE_CHECKING:
-    from devperf_pipeline.analyse.lint import Contradiction
-    from devperf_pipeline.analyse.ranking import Ranking
     from devperf_pipeline.report.model import Report
 
+_BLANK = re.compile(r"\n{3,}")
 
-_BUCKET_NS = 100_000_000
-"""Shorter pieces of a load test hold too few calls for a p95."""
 
-_BUCKETS = 60
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a report: the name of its partial, and what it shows besides the report itself."""
+
+    name: str
+    data: "Callable[[Report], Mapping[str, Any]]" = lambda _: {}
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The sentences that a report begins with, below its opening, its sections, and a load test's id as an example."""
+    """A report as Markdown, and its charts in the order in which it shows them, by the link of each."""
 
-    first: Sequence[str]
-    sections: Sequence[Section]
-    sustained: str | None
+    markdown: str
+    charts: Mapping[str, Chart] = field(default_factory=dict[str, Chart])
 
 
-def contents(view: "Report") -> Contents:
-    """Everything of a report that is more than its opening."""
-    rankings, searched, tests = view.rankings, view.findings, view.load_tests
-    absent = {
-        "Ranking of the APIs": not rankings,
-        "Memory per request": not view.memory,
-        "Resource usage": not view.resources,
-        "Load tests": not tests,
-        "Reference tools": not view.tools,
+def contents(report: "Report") -> Contents:
+    """All sections that have something to say."""
+    charts: dict[str, Chart] = {}
+    texts = [_text(section, report, charts) for section in SECTIONS]
+    return Contents(_BLANK.sub("\n\n", "\n\n".join(text for text in texts if text)) + "\n", charts)
+
+
+def section(name: str, report: "Report") -> str:
+    """The first section of that name as Markdown; empty where it has nothing to say."""
+    found = next(section for section in SECTIONS if section.name == name)
+    return _BLANK.sub("\n\n", _text(found, report, {}))
+
+
+def body(name: str, report: "Report") -> str:
+    """The same without its heading, for a page that has one of its own."""
+    return section(name, report).partition("\n")[2].strip()
+
+
+def _text(section: Section, report: "Report", charts: dict[str, Chart]) -> str:
+    return write(
+        f"sections/{section.name}.md.jinja",
+        report=report,
+        run=report.run,
+        charts_shown=charts,
+        folder=f"charts-{show.file_name(report.run.baseline_id)}",
+        **section.data(report),
+    )
+
+
+def _baselines(report: "Report") -> Mapping[str, Any]:
+    svg = comparison_charts.history(report.history)
+    return {"chart": drawn("p50 over baselines, one benchmark of each service", "history", svg)}
+
+
+def _queries(report: "Report") -> Mapping[str, Any]:
+    """Examples for questions: a reading that counts (of an API where there is one), a load test, and a service's name."""
+    rows = [row for part in report.parts for row, _ in shown(part.rows)]
+    valid = [row for row in rows if row.valid]
+    apis = [row for row in valid if role_of(row.service) == "api"]
+    return {
+        "example": next(iter(apis or valid), None),
+        "sustained": next((one["benchmark"] for one in longest(report.load_tests)), None),
+        # As it can be written on a command line.
+        "named": next((row.service for row in rows if NAME.fullmatch(row.service)), None),
     }
 
-    def of(role: str) -> list[Section]:
-        return services(view, role, lambda part: latency_curve(part, view.curves(part)))
 
-    first = [ranking.winner(view, rankings, tests), findings.worst(view, searched)]
-    sections = [
-        changes.changed(view, view.changes),
-        ranking.ranked(view, rankings, _bars(rankings)),
-        findings.found(view, searched),
-        _overview(view),
-        Section("Environment", [*table_cells.host(view), table_cells.services(view)]),
-        how_to_read(view, (str(ENOUGH_FOR_P95), str(ENOUGH_FOR_P99), f"{ENOUGH_FOR_P999:,}")),
-        *of("api"),
-        ranking.compared(view, rankings),
-        findings.layered(view, view.layers),
-        *resources.memory(view, view.memory),
-        *of("database"),
-        *of("cache"),
-        *of("queue"),
-        *of("secrets"),
-        *of(""),
-        *resources.usage(view, view.resources),
-        *load_tests.load_tests(
-            view,
-            tests,
-            view.knees,
-            [*_sweep(tests), *_timelines(view, tests)],
-        ),
-        *reference_tools.beside(view, view.tools),
-        *history.tuning(view),
-        history.past(view.baselines, _history(view)),
-        *drivers(view),
-        *settings(view),
-        published.publication(view, view.cells),
-        _notes(
-            view,
-            [
-                *(
-                    f"{title}: this baseline has no rows for it."
-                    for title, missing in absent.items()
-                    if missing
-                ),
-                *published.contradicted(view.run.baseline_id, _contradictions(view)),
-            ],
-        ),
-    ]
-    return Contents(
-        [sentence for sentence in first if sentence],
-        [section for section in sections if section is not None],
-        next((one["benchmark"] for one in load_tests.longest(tests)), None),
-    )
-
-
-def _overview(view: "Report") -> Section | None:
-    svg = overview(view.parts)
-    if svg is None:
-        return None
-    about = "Medians of one user, the quickest and the slowest operation of each service:"
-    chart = Chart("Latency of every operation, one user", "overview", svg)
-    return Section("At a glance", [chart, about, Lines(summary.headline(view))])
-
-
-def _bars(rankings: "Sequence[Ranking]") -> Chart | None:
-    one = ranking.headline(rankings)
-    svg = comparison_charts.ranking_bars(one.places) if one else None
-    return (
-        Chart(f"p95 of {show.cell(one.route)}, each implementation", "ranking", svg) if one and svg else None
-    )
-
-
-def _sweep(tests: Sequence[Mapping[str, Any]]) -> list[Chart]:
-    svg = comparison_charts.sweep(tests)
-    return [Chart("Throughput and p95, from one user to most", "sweep", svg)] if svg else []
-
-
-def _timelines(view: "Report", tests: Sequence[Mapping[str, Any]]) -> list[Chart]:
-    """The longest load of each service."""
-    charts: list[Chart] = []
-    for one in load_tests.longest(tests):
-        service = one["service"]
-        where = {"benchmark": one["benchmark"]}
-        bucket_ns = max(_BUCKET_NS, one["elapsed_ns"] // _BUCKETS)
-        svg = comparison_charts.timeline(
-            service,
-            one["users"],
-            load_tests.before_the_end(
-                view.asked("report_timeline_latency", **where, bucket_ns=bucket_ns), one, bucket_ns
-            ),
-            view.asked("report_timeline_use", **where, service=service),
-        )
-        if svg:
-            about = f"Latency and use of {show.cell(view.title_of(service))} over its load test"
-            charts.append(Chart(about, f"load-{service}", svg))
-    return charts
-
-
-def _history(view: "Report") -> Chart | None:
-    svg = comparison_charts.history(view.history)
-    return Chart("p50 over baselines, one benchmark of each service", "history", svg) if svg else None
-
-
-def _contradictions(view: "Report") -> "list[Contradiction]":
-    """Figures that contradict each other; published ones only where something of the stack is in what is published."""
-    return [one for one in view.contradictions if not (one.published and published.unheard_of(view))]
-
-
-def _notes(view: "Report", said: Sequence[str]) -> Section:
-    """What is not here, and why; where figures contradict each other."""
-    points = [
-        *said,
-        *(
-            f"{show.cell(part.title)}: {show.prose(part.reason, summary.ALL)}"
-            for part in view.parts
-            if part.state == "measured" and part.reason
-        ),
-        "Load goes to loopback only: a network between client and servers is in none of these numbers.",
-    ]
-    return Section("Notes", [Lines(points)])
+SECTIONS: Sequence[Section] = (
+    Section("opening", opening),
+    Section("fastest_api", fastest_api),
+    Section("worst_bottleneck", worst_bottleneck),
+    Section("missing", missing),
+    Section("changes", lambda report: {"section": changes.changed(report, report.changes)}),
+    Section("ranking", ranking),
+    Section("findings", findings),
+    Section("overview", overview),
+    Section("environment", environment),
+    Section("how_to_read", how_to_read),
+    Section("services", partial(services, role="api")),
+    Section("compared", compared),
+    Section("layers", layers),
+    Section("memory", memory),
+    Section("services", partial(services, role="database")),
+    Section("services", partial(services, role="cache")),
+    Section("services", partial(services, role="queue")),
+    Section("services", partial(services, role="secrets")),
+    Section("services", partial(services, role="")),
+    Section("usage", usage),
+    Section("load_tests", load_tests),
+    Section("reference_tools"),
+    Section("tuning", tuning),
+    Section("baselines", _baselines),
+    Section("drivers", drivers),
+    Section("settings"),
+    Section("published", published),
+    Section("notes", notes),
+    Section("queries", _queries),
+)

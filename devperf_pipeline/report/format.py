@@ -38,7 +38,7 @@ def in_unit(time_ns: int | None, unit: Unit) -> str:
     return DASH if time_ns is None else _significant(time_ns / _NS[unit])
 
 
-def duration(time_ns: int | None) -> str:
+def duration(time_ns: float | None) -> str:
     """
     A time with the unit that suits it: "19.8 µs", "0.62 ms", "1.50 s", "3 min 12 s".
 
@@ -46,6 +46,7 @@ def duration(time_ns: int | None) -> str:
     """
     if time_ns is None:
         return DASH
+    time_ns = round(time_ns)
     if time_ns < 0:
         return f"−{duration(-time_ns)}"  # noqa: RUF001 - a minus, which a hyphen is not
     for unit, size_ns, below_ns in _SPOKEN:
@@ -56,6 +57,11 @@ def duration(time_ns: int | None) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {seconds} s" if seconds else f"{minutes} min"
+
+
+def per_cent(value: float | None) -> str:
+    """A figure that is in per cent already, with one decimal and without its sign: "97.0"."""
+    return DASH if value is None else f"{value:.1f}"
 
 
 def age(time_ns: int) -> str:
@@ -82,9 +88,11 @@ def throughput(per_second: float | None) -> str:
     return f"{_significant(_rounded(per_second))}/s"
 
 
-def size(size_bytes: int) -> str:
+def size(size_bytes: float | None) -> str:
     """Bytes in binary units: "256 MiB", "7.6 GiB"."""
-    value, unit = float(size_bytes), "B"
+    if size_bytes is None:
+        return DASH
+    value, unit = float(round(size_bytes)), "B"
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):  # noqa: B007 - the unit it stops at is the answer
         if value < 1024:
             break
@@ -92,6 +100,11 @@ def size(size_bytes: int) -> str:
     else:
         value *= 1024
     return f"{_short(value)} {unit}"
+
+
+def signed_size(size_bytes: float | None) -> str:
+    """A difference of bytes: "2 KiB", "−512 B"."""  # noqa: RUF002 - a minus, which a hyphen is not
+    return size(size_bytes) if size_bytes is None or size_bytes >= 0 else f"−{size(-size_bytes)}"  # noqa: RUF001 - the same
 
 
 def count(number: int | None) -> str:
@@ -124,6 +137,12 @@ def change(ratio: float | None) -> str:
 def times(ratio: float | None) -> str:
     """How many times as much: "2.4", "112"."""
     return DASH if ratio is None or not math.isfinite(ratio) else _spoken(ratio)
+
+
+def enumeration(words: Iterable[str]) -> str:
+    """Words in a row: "one, two and three"."""
+    *before, last = words
+    return f"{', '.join(before)} and {last}" if before else last
 
 
 def number(value: float) -> int | float:

@@ -15,8 +15,8 @@ from devperf_pipeline.analyse.findings import Finding, Layer, findings, layers
 from devperf_pipeline.analyse.lint import Contradiction, contradictions
 from devperf_pipeline.analyse.ranking import Ranking, rankings
 from devperf_pipeline.errors import StoreError
-from devperf_pipeline.report.report_data import Cell, Part, Row, Run, shown
-from devperf_pipeline.services import kind_of, place_of, title_of
+from devperf_pipeline.report.report_data import Cell, Part, Row, Run, shown, title_of
+from devperf_pipeline.services import place_of
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store.warehouse import connect, query
 
@@ -116,6 +116,11 @@ class Report:
         """One service of the stack; None where the stack never had it."""
         return next((part for part in self.parts if part.service == service), None)
 
+    @property
+    def stand_ins(self) -> Sequence[Part]:
+        """The services in whose place another program answered."""
+        return [part for part in self.parts if part.stand_in and part.rows]
+
     @cached_property
     def host(self) -> Mapping[str, str]:
         """The facts of the machine."""
@@ -185,6 +190,14 @@ class Report:
         """The readings of one benchmark of each service over those baselines."""
         return self.asked("report_history")
 
+    def course(self, test: Mapping[str, Any], bucket_ns: int) -> tuple[Rows, Rows]:
+        """A load test over its time: the latency of each piece of it, and the readings of its service's processes."""
+        asked = {"benchmark": test["benchmark"]}
+        return (
+            self.asked("report_timeline_latency", **asked, bucket_ns=bucket_ns),
+            self.asked("report_timeline_use", **asked, service=test["service"]),
+        )
+
     @cached_property
     def cells(self) -> Sequence[Cell]:
         """All published cells, each beside what this baseline measured in its place."""
@@ -208,12 +221,7 @@ class Report:
                 found.setdefault(key, []).append((float(point["share"]), int(point["latency_ns"])))
         return found
 
-    def title_of(self, service: str) -> str:
-        """How people call a service, or a node of one ("redis_cluster/1"); its name where nobody knows it."""
-        name, _, node = service.partition("/")
-        if kind_of(name) is None:
-            return service
-        return f"{title_of(name)}, node {node}" if node else title_of(name)
+    title_of = staticmethod(title_of)
 
     def operation_of(self, service: str, operation: str) -> str:
         """How people call an operation of a service; its name where no row has it."""

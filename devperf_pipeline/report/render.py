@@ -1,23 +1,14 @@
 """How does a baseline become a page that people read?"""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-
-from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from devperf_pipeline.errors import ConfigurationError
 from devperf_pipeline.report import format as show
-from devperf_pipeline.report.contents import Contents, contents
+from devperf_pipeline.report.contents import contents
 from devperf_pipeline.report.html_page import page
 from devperf_pipeline.report.model import Report, load, read
-from devperf_pipeline.report.report_data import shown
-from devperf_pipeline.report.section import Chart
-from devperf_pipeline.report.sections import summary
-from devperf_pipeline.services import role_of
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline.stack.private_folders import NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,61 +59,16 @@ def write_pages(folders: Folders, report: Report) -> Rendered:
     return rendered
 
 
-def _write_all(folders: Folders, view: Report) -> Rendered:
+def _write_all(folders: Folders, report: Report) -> Rendered:
     """Charts first: a page never names a picture that is not there yet."""
-    name = show.file_name(view.run.baseline_id)
-    inside = contents(view)
-    charts = [block for section in inside.sections for block in section.blocks if isinstance(block, Chart)]
-    links = {chart.name: f"charts-{name}/{show.file_name(chart.name)}.svg" for chart in charts}
-    for chart in charts:
-        _write(folders.reports / links[chart.name], chart.svg)
-    report = folders.reports / f"baseline-{name}.md"
-    markdown = _markdown(view, inside, links, folders.warehouse.relative_to(folders.root))
-    _write(report, markdown)
-    _write(report.with_suffix(".html"), page(markdown, {links[chart.name]: chart.svg for chart in charts}))
-    return Rendered(
-        report, folders.reports / "latest.md", [folders.reports / link for link in links.values()]
-    )
-
-
-def _markdown(view: Report, inside: Contents, links: Mapping[str, str], warehouse: Path) -> str:
-    environment = Environment(
-        loader=FunctionLoader(
-            lambda name: (files("devperf_pipeline.report") / "templates" / name).read_text("utf-8")
-        ),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - Markdown, not HTML; format.cell has made every word harmless
-    )
-    return environment.get_template("baseline.md.jinja").render(
-        name=show.cell(view.run.baseline_id),
-        baseline_id=show.sql(view.run.baseline_id),
-        opening=summary.opening(view),
-        first=inside.first,
-        missing=summary.missing(view),
-        sections=inside.sections,
-        links=links,
-        warehouse=show.sql(warehouse)[1:-1],
-        example=_example(view),
-        named=_named(view),
-        sustained=show.sql(inside.sustained) if inside.sustained else None,
-    )
-
-
-def _example(view: Report) -> dict[str, str] | None:
-    """The first reading of an API that counts, or else of any service, as literals of SQL; None where nothing counts."""
-    rows = [row for part in view.parts for row, _ in shown(part.rows) if row.valid]
-    apis = [row for row in rows if role_of(row.service) == "api"]
-    row = next(iter(apis or rows), None)
-    return row and {"baseline_id": show.sql(row.baseline_id), "benchmark": show.sql(row.benchmark)}
-
-
-def _named(view: Report) -> str | None:
-    """A service of which there is something to list, as it can be written on a command line; None where none can."""
-    names = [row.service for part in view.parts for row, _ in shown(part.rows)]
-    return next((name for name in names if NAME.fullmatch(name)), None)
+    inside = contents(report)
+    for link, chart in inside.charts.items():
+        _write(folders.reports / link, chart.svg)
+    file = folders.reports / f"baseline-{show.file_name(report.run.baseline_id)}.md"
+    _write(file, inside.markdown)
+    pictures = {link: chart.svg for link, chart in inside.charts.items()}
+    _write(file.with_suffix(".html"), page(inside.markdown, pictures))
+    return Rendered(file, folders.reports / "latest.md", [folders.reports / link for link in inside.charts])
 
 
 def _write(path: Path, text: str) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from devperf_pipeline.model import Instrument, ServiceState
-from devperf_pipeline.services import role_of, title_of
+from devperf_pipeline.services import kind_of, role_of
+from devperf_pipeline.services import title_of as catalogue_title
 from devperf_pipeline.services.operation import FLOOR
 from devperf_pipeline.store.confidence import LEAST_SAMPLES
 
@@ -124,7 +125,7 @@ class Part:
     @property
     def title(self) -> str:
         """How people call it: the catalogue's title, or the name in the stack file."""
-        return title_of(self.service)
+        return catalogue_title(self.service)
 
     @property
     def stand_in(self) -> str | None:
@@ -158,6 +159,14 @@ class Cell:
     @property
     def filled(self) -> bool:
         return self.measured is not None
+
+
+def title_of(service: str) -> str:
+    """How people call a service, or a node of one ("redis_cluster/1"); its name where nobody knows it."""
+    name, _, node = service.partition("/")
+    if kind_of(name) is None:
+        return service
+    return f"{catalogue_title(name)}, node {node}" if node else catalogue_title(name)
 
 
 def shown(rows: Sequence[Row]) -> list[tuple[Row, Row | None]]:

@@ -7,6 +7,8 @@ Blocks in the order in which they are read. All text is Markdown that is ready t
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from devperf_pipeline.report.format import file_name
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -31,6 +33,16 @@ class Chart:
     about: str
     name: str
     svg: str
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+        return f"{file_name(self.name)}.svg"
+
+
+def drawn(about: str, name: str, svg: str | None) -> Chart | None:
+    """A picture where there is something to see; None otherwise."""
+    return Chart(about, name, svg) if svg else None
 
 
 Block = str | Table | Lines | Chart

@@ -9,8 +9,11 @@ from devperf_pipeline.report import table_cells
 from devperf_pipeline.report.chart_style import inline
 from devperf_pipeline.report.charts import latency_curve, overview
 from devperf_pipeline.report.comparison_charts import history
-from devperf_pipeline.report.section import Block, Chart, Lines, Section, Table
-from devperf_pipeline.report.sections import changes, findings, summary
+from devperf_pipeline.report.contents import body
+from devperf_pipeline.report.markdown import sentence
+from devperf_pipeline.report.section import Block, Chart, Lines, Table
+from devperf_pipeline.report.sections import changes
+from devperf_pipeline.report.sections import overview as glance
 from devperf_pipeline.report.stage_pages import Page, page, rounds
 
 if TYPE_CHECKING:
@@ -45,7 +48,7 @@ def _samples(view: "Report", service: str, baseline_id: str) -> Page:
     if part is None:
         return Page()
     last = replace(part, rows=[row for row in part.rows if row.baseline_id == baseline_id])
-    parts = [summary.about(part)]
+    parts = [sentence("about", part)]
     chart = latency_curve(last, view.curves(last), small=True)
     if chart:
         parts.append(inline(f"Percentile curves of {show.cell(part.title)}", chart))
@@ -100,7 +103,7 @@ def comparison_page(view: "Report") -> Page:
             *changes.changed(view, found).blocks,
             *([Chart("p50 over baselines", "history", chart)] if chart else []),
             "Medians of one user, the quickest and the slowest operation of each service:",
-            Lines(summary.headline(view)),
+            Lines(glance.headline(view)),
             "Baselines:",
             Lines(baselines),
         ),
@@ -109,7 +112,6 @@ def comparison_page(view: "Report") -> Page:
 
 def findings_page(view: "Report") -> Page:
     """The bottlenecks and costs that are open, and all that was searched for."""
-    section = findings.found(view, view.findings) or Section("", ["Nothing could be searched for."])
     return Page(
         rows=[
             {
@@ -125,7 +127,7 @@ def findings_page(view: "Report") -> Page:
             for one in view.findings
             if one.status in {"open", "improved", "optimised"}
         ],
-        panel=markdown(*section.blocks),
+        panel=body("findings", view) or "Nothing could be searched for.",
     )
 
 

@@ -1,25 +1,23 @@
 """What stands in the cells of a report's tables?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from devperf_pipeline.report import format as show
-from devperf_pipeline.report.model import Report
+from devperf_pipeline.report.markdown import sentence
 from devperf_pipeline.report.report_data import Part, Row, shown
-from devperf_pipeline.report.section import Block, Table
+from devperf_pipeline.report.section import Table
 from devperf_pipeline.services import role_of
+
+if TYPE_CHECKING:
+    from devperf_pipeline.report.model import Report
 
 _CONDITIONS = ("users", "errors", "instrument", "floor", "age")
 """Columns that leave a table where all rows say the same."""
 
 _WORTH_IT = 3
 """With fewer rows a sentence would be longer than the columns."""
-
-_HOST = ("host", "cpu_model", "cpu_cores", "memory_bytes", "os", "kernel")
-"""What a reader asks first of a machine; all its other facts follow."""
-
-_NOT = {"none": "Not there", "unknown": "Could not be told"}
-"""What is found of a machine that has no such thing or does not tell, and how that is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +26,20 @@ class Readings:
     A service's tables, and a note for each reading that does not count.
 
     `driver` has what the driver measured beside the engine, None where the first table already says all.
-    What is the same in all rows of a table is said once, in its `…_alike`.
+    What is the same in all rows of a table stands once, in its `…_alike`, as the head of a column and its cell.
     """
 
     engine: Table | None
-    engine_alike: str
+    engine_alike: Mapping[str, str]
     driver: Table | None
-    driver_alike: str
+    driver_alike: Mapping[str, str]
     notes: Sequence[str]
 
 
-def end_ns(picture: Report) -> int:
+def end_ns(report: "Report") -> int:
     """The moment that ages count from: the end of the baseline, or its last measurement where it was cut short."""
-    run = picture.run
-    new = [row.measured_at_ns for part in picture.parts for row in part.new]
+    run = report.run
+    new = [row.measured_at_ns for part in report.parts for row in part.new]
     return run.ended_at_ns or max([run.began_at_ns, *new])
 
 
@@ -49,46 +47,15 @@ def readings(part: Part, now_ns: int) -> Readings:
     """Everything measured of one service, valid or not, with ages counted back from `now_ns`."""
     lines = shown(part.rows)
     beside = [(driver, None) for _, driver in lines if driver]
-    engine, engine_alike = _alike(_table(part.service, lines, now_ns)) if lines else (None, "")
-    driver, driver_alike = _alike(_table(part.service, beside, now_ns)) if beside else (None, "")
+    engine, engine_alike = _alike(_table(part.service, lines, now_ns)) if lines else (None, {})
+    driver, driver_alike = _alike(_table(part.service, beside, now_ns)) if beside else (None, {})
     return Readings(
         engine=engine,
         engine_alike=engine_alike,
         driver=driver,
         driver_alike=driver_alike,
-        notes=[_note(row) for row in part.rows if not row.valid],
+        notes=[sentence("invalid", row) for row in part.rows if not row.valid],
     )
-
-
-def host(picture: Report) -> list[Block]:
-    """The machine, as it was found: a table of what is there, and a sentence about what is not or could not be found."""
-    first = [key for key in _HOST if key in picture.host]
-    keys = [*first, *(key for key in picture.host if key not in first)]
-    rows = [[_fact_name(key), _fact(key, picture.host[key])] for key in keys if picture.host[key] not in _NOT]
-    missing = [
-        f"{words}: {', '.join(those)}."
-        for value, words in _NOT.items()
-        if (those := [_fact_name(key) for key in keys if picture.host[key] == value])
-    ]
-    return [
-        Table(("of the host", "found"), (":--", ":--"), rows),
-        *([" ".join(missing)] if missing else []),
-    ]
-
-
-def services(picture: Report) -> Table:
-    """What really ran, service by service, and what became of it in this baseline."""
-    head = ("service", "what ran", "version", "this baseline")
-    rows = [
-        [
-            show.cell(part.title),
-            show.cell(part.product or show.DASH),
-            show.cell(part.version or show.DASH),
-            part.state or ("cut short" if part.asked else "not asked"),
-        ]
-        for part in picture.parts
-    ]
-    return Table(head, (":--",) * len(head), rows)
 
 
 def records(rows: Sequence[Row]) -> list[dict[str, str | int | float | None]]:
@@ -170,23 +137,21 @@ def _table(service: str, lines: Sequence[tuple[Row, Row | None]], now_ns: int) -
     )
 
 
-def _alike(table: Table) -> tuple[Table, str]:
-    """The table without columns that say the same in every row, and a sentence that says it: narrow tables are read."""
+def _alike(table: Table) -> tuple[Table, Mapping[str, str]]:
+    """The table without columns that say the same in every row, and what these say: narrow tables are read."""
     if len(table.rows) < _WORTH_IT:
-        return table, ""
+        return table, {}
     same = {
         place: table.rows[0][place]
         for place, head in enumerate(table.head)
         if head.split(" ")[0] in _CONDITIONS and len({row[place] for row in table.rows}) == 1
     }
-    kept = [place for place in range(len(table.head)) if place not in same]
-    said = ", ".join(f"{table.head[place]} {text}" for place, text in same.items())
-    narrow = Table(
-        [table.head[place] for place in kept],
-        [table.rule[place] for place in kept],
-        [[row[place] for place in kept] for row in table.rows],
-    )
-    return narrow, f"The same in all rows: {said}." if said else ""
+
+    def narrow(cells: Sequence[str]) -> list[str]:
+        return [cell for place, cell in enumerate(cells) if place not in same]
+
+    kept = Table(narrow(table.head), narrow(table.rule), [narrow(row) for row in table.rows])
+    return kept, {table.head[place]: cell for place, cell in same.items()}
 
 
 def _struck(row: Row, text: str) -> str:
@@ -200,16 +165,3 @@ def _errors(row: Row, _: Row | None) -> str:
 
 def _age(row: Row, now_ns: int) -> str:
     return "new" if row.is_new else show.age(now_ns - row.measured_at_ns)
-
-
-def _note(row: Row) -> str:
-    reason = show.prose(row.invalid_reason or "no reason was stored")
-    return f"~~{show.cell(row.title)}~~, {show.users(row.users)}, {row.instrument}: {reason}"
-
-
-def _fact_name(key: str) -> str:
-    return show.cell(key.removesuffix("_bytes").replace("_", " "))
-
-
-def _fact(key: str, value: str) -> str:
-    return show.size(int(value)) if key.endswith("_bytes") and value.isdecimal() else show.cell(value, 160)

@@ -1,105 +1,66 @@
 """
 The catalogue: which systems can be measured?
 
-Adding a service is one module and one line here. Starting it ourselves is a matter of `stack/servers/`.
+Adding a service is one folder and one line here. Starting it ourselves is a matter of `local/servers/`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 
 from devperf_pipeline.model import ROUTED, Service, Tool, is_routed
 from devperf_pipeline.services.operation import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Kind:
     """
-    One kind of system: how people call it, which module knows it, how Dagster draws it.
+    One kind of system: how people call it, what it is for, how Dagster draws it.
 
-    `load_tested` kinds have an operation that is driven with many users in one window; `tools` can measure it, too.
+    `tools` can measure it, too; `load_tested` kinds have a sustained operation; its folder is `folder`, or its name.
     """
 
     name: str
     title: str
-    module: str
     role: str
     icon: str | None = None
-    load_tested: bool = False
     tools: tuple[Tool, ...] = ()
+    load_tested: bool = False
+    folder: str = ""
 
     @property
     def open_session(self) -> Callable[[Service], Session]:
-        """The module's way in. The driver is imported only when it is needed."""
-        return import_module(f"devperf_pipeline.services.{self.module}.session").open_session
+        """The way in. The driver is imported only when it is needed."""
+        return import_module(f"devperf_pipeline.services.{self.folder or self.name}.session").open_session
 
 
-def _api(name: str, title: str, icon: str | None = None, *, module: str = "reference_api") -> Kind:
-    return Kind(
-        name=name,
-        title=title,
-        module=module,
-        role="api",
-        icon=icon,
-        load_tested=True,
-        tools=("ab", "wrk", "h2load"),
-    )
-
+_api = partial(Kind, role="api", tools=("ab", "wrk", "h2load"), load_tested=True, folder="reference_api")
 
 CATALOGUE: dict[str, Kind] = {
     kind.name: kind
     for kind in (
+        Kind("postgresql", "PostgreSQL", "database", "postgres", ("pgbench",), load_tested=True),
         Kind(
-            name="postgresql",
-            title="PostgreSQL",
-            module="postgresql",
-            role="database",
-            icon="postgres",
-            load_tested=True,
-            tools=("pgbench",),
+            "pgbouncer",
+            "PostgreSQL behind PgBouncer",
+            "database",
+            "postgres",
+            ("pgbench",),
+            folder="postgresql",
         ),
-        Kind(
-            name="pgbouncer",
-            title="PostgreSQL behind PgBouncer",
-            module="postgresql",
-            role="database",
-            icon="postgres",
-            tools=("pgbench",),
-        ),
-        Kind(name="mysql", title="MySQL", module="mysql", role="database", icon="mysql", tools=("sysbench",)),
-        Kind(name="mongodb", title="MongoDB", module="mongodb", role="database", icon="mongodb"),
-        Kind(
-            name="redis",
-            title="Redis, one node",
-            module="redis",
-            role="cache",
-            icon="redis",
-            load_tested=True,
-            tools=("redis-benchmark",),
-        ),
-        Kind(
-            name="redis_cluster",
-            title="Redis, three-node cluster",
-            module="redis_cluster",
-            role="cache",
-            icon="redis",
-            tools=("redis-benchmark",),
-        ),
-        Kind(
-            name="rabbitmq",
-            title="RabbitMQ",
-            module="rabbitmq",
-            role="queue",
-            icon="rabbitmq",
-            load_tested=True,
-        ),
-        Kind(name="vault", title="Vault", module="vault", role="secrets", icon="vault"),
-        _api("fastapi", "FastAPI, code-first", "python"),
-        _api("fastapi_api_first", "FastAPI, API-first", "python"),
-        _api("gin", "Gin", "go"),
-        _api("express", "Express", "javascript"),
-        _api("actix", "Actix Web", "rust"),
-        _api(ROUTED, "Your API", module="api"),
+        Kind("mysql", "MySQL", "database", "mysql", ("sysbench",)),
+        Kind("mongodb", "MongoDB", "database", "mongodb"),
+        Kind("redis", "Redis, one node", "cache", "redis", ("redis-benchmark",), load_tested=True),
+        Kind("redis_cluster", "Redis, three-node cluster", "cache", "redis", ("redis-benchmark",)),
+        Kind("rabbitmq", "RabbitMQ", "queue", "rabbitmq", load_tested=True),
+        Kind("vault", "Vault", "secrets", "vault"),
+        _api("fastapi", "FastAPI, code-first", icon="python"),
+        _api("fastapi_api_first", "FastAPI, API-first", icon="python"),
+        _api("gin", "Gin", icon="go"),
+        _api("express", "Express", icon="javascript"),
+        _api("actix", "Actix Web", icon="rust"),
+        _api(ROUTED, "Your API", folder="api"),
     )
 }
 

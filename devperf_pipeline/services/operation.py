@@ -93,7 +93,7 @@ class Operation:
     Calls are cycled unless `finite`: then exactly `size` calls are prepared (a DELETE needs a row each time),
     and the round ends when they are used up.
     `reset(users, size)` is called before each round, untimed: it puts our data in the state that every round
-    starts from, and for `finite` operations lays in what `users` times `size` calls will consume.
+    starts from, and for `finite` operations makes what `users` times `size` calls will consume.
     `largest` bounds `size`.
     `least_s` is how long a round lasts at least: where a call takes tens of milliseconds, a short one says nothing.
     `sustained` operations are load tested, too: see `measure/load_tests.py`. Their calls are cycled.
@@ -141,7 +141,7 @@ class Session(ABC):
 
     def preflight(self) -> Sequence[str]:
         """
-        What would spoil a measurement: few connections left, keys that may be evicted, a missing privilege, …
+        What would disturb a measurement: few connections left, keys that may be evicted, a missing privilege, …
 
         One sentence each, with what was found. Found by asking: nothing is created. Valid without `prepare`.
 

@@ -1,5 +1,5 @@
 """
-Can a service be measured: is it there, what is it, and what would spoil the figures?
+Can a service be measured: is it there, what is it, and what would disturb a measurement?
 
 Asked before anything is measured, and nothing is created for it.
 """

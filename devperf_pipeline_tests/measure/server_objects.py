@@ -68,8 +68,8 @@ def _keys(service: Service) -> set[str]:
 
 def _queues(service: Service) -> set[str]:
     management = Management(service)
-    vhosts = {f"vhost {vhost['name']}" for vhost in management._get("/vhosts")}
-    return vhosts | {f"queue {queue['name']}" for queue in management._get("/queues")}
+    vhosts = {f"vhost {vhost['name']}" for vhost in management.do("GET", "/vhosts")}
+    return vhosts | {f"queue {queue['name']}" for queue in management.do("GET", "/queues")}
 
 
 def _mounts(service: Service) -> set[str]:

@@ -140,13 +140,13 @@ def _rabbitmq_user(service: Service) -> Iterator[Change]:
     management = Management(service)
 
     def rotate(password: str) -> None:
-        management._do("PUT", "/users/rotated", {"password": password, "tags": "administrator"})
-        management._do("DELETE", "/connections/username/rotated")
+        management.do("PUT", "/users/rotated", {"password": password, "tags": "administrator"})
+        management.do("DELETE", "/connections/username/rotated")
 
     try:
         yield rotate
     finally:
-        management._do("DELETE", "/users/rotated")
+        management.do("DELETE", "/users/rotated")
 
 
 def short(rounds: int, seconds: float = 0.02) -> RunOptions:

@@ -1,5 +1,6 @@
 """What do the tests of reports share: a warehouse whose rows they choose."""
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -31,10 +32,26 @@ RUN = Run(
 
 
 def given(run: Run = RUN, **read: Any) -> Report:
-    """A report of which these parts have been read already, and nothing else can be."""
-    report = Report(run, duckdb.connect())
-    vars(report).update(read)
+    """A report of which these parts have been read already; everything else has no rows."""
+    report = Report(run, _nothing())
+    vars(report).update({"parts": [], **read})
     return report
+
+
+def cells(line: str) -> list[str]:
+    """The cells of a line of a Markdown table."""
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def tables(markdown: str) -> list[list[list[str]]]:
+    """The rows of each table of Markdown, without its head."""
+    found = re.findall(r"^(?:\|.*\n?)+", markdown, re.MULTILINE)
+    return [[cells(line) for line in table.splitlines()[2:]] for table in found]
+
+
+def points(markdown: str) -> list[str]:
+    """The points of all lists of Markdown."""
+    return [line.removeprefix("- ") for line in markdown.splitlines() if line.startswith("- ")]
 
 
 def _derive(con: duckdb.DuckDBPyConnection) -> None:
@@ -43,24 +60,37 @@ def _derive(con: duckdb.DuckDBPyConnection) -> None:
         con.execute(statement(f"table_{table}").replace("create table", "create or replace table"))
 
 
+def _create(con: duckdb.DuckDBPyConnection) -> None:
+    """Every table, view and macro of a warehouse, without rows."""
+    for table in TABLES:
+        con.execute(relation(table).create)
+    con.execute(CALLS)
+    con.execute("create view samples as select * from calls")
+    con.execute("create view warmups as select * from calls where false")
+    con.execute(f"create view resource_samples as {relation('resource_samples').empty}")
+    con.execute("create table readings as from resource_samples")
+    con.execute("create or replace view resource_samples as from readings")
+    for view in DERIVED_VIEWS:
+        con.execute(statement(f"view_{view}"))
+    _derive(con)
+    add_questions(con)
+
+
+@cache
+def _nothing() -> duckdb.DuckDBPyConnection:
+    """A warehouse without rows that lasts as long as the tests."""
+    con = duckdb.connect()
+    _create(con)
+    return con
+
+
 @cache
 def _empty() -> bytes:
     """The file of a warehouse without rows: what every test begins with."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "empty.duckdb"
         with duckdb.connect(str(file)) as con:
-            for table in TABLES:
-                con.execute(relation(table).create)
-            con.execute(CALLS)
-            con.execute("create view samples as select * from calls")
-            con.execute("create view warmups as select * from calls where false")
-            con.execute(f"create view resource_samples as {relation('resource_samples').empty}")
-            con.execute("create table readings as from resource_samples")
-            con.execute("create or replace view resource_samples as from readings")
-            for view in DERIVED_VIEWS:
-                con.execute(statement(f"view_{view}"))
-            _derive(con)
-            add_questions(con)
+            _create(con)
         return file.read_bytes()
 
 
@@ -73,6 +103,8 @@ class Warehouse:
         self._folders.warehouse.write_bytes(_empty())
         self._full = False
         self._con = duckdb.connect(str(self._folders.warehouse))
+        # One transaction: each commit waits for the disk.
+        self._con.begin()
 
     @property
     def folders(self) -> Folders:
@@ -80,6 +112,7 @@ class Warehouse:
         if not self._full:
             self._full = True
             _derive(self._con)
+            self._con.commit()
             self._con.close()
         return self._folders
 

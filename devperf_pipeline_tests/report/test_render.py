@@ -14,6 +14,7 @@ from devperf_pipeline.report.render import render
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store.samples import SampleStore
 from devperf_pipeline.store.warehouse import build
+from devperf_pipeline_tests.report.conftest import cells
 
 if TYPE_CHECKING:
     from devperf_pipeline_tests.report.conftest import Warehouse
@@ -24,11 +25,6 @@ SCRIPT = "<script>alert(1)</script>|`x`\n## no\u202e"
 def lines(report: Path, *words: str) -> list[str]:
     """The lines of a report that hold all of these words."""
     return [line for line in report.read_text("utf-8").splitlines() if all(word in line for word in words)]
-
-
-def cells(line: str) -> list[str]:
-    """The cells of a line of a Markdown table."""
-    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
 class TestTables:
@@ -96,7 +92,7 @@ class TestTables:
         report = render(warehouse.folders).report
 
         assert cells(lines(report, "| GET |")[0])[5] == "30.0 (29.0 to 31.0)†"
-        assert len(lines(report, "- † rounds too few or too short")) == 1
+        assert len(lines(report, "- † too few or too short rounds")) == 1
 
     def test_where_nothing_is_marked_no_mark_is_explained(self, warehouse: "Warehouse") -> None:
         """What † means is not said in a report that has none."""
@@ -121,7 +117,7 @@ class TestTables:
             "- The driver costs most: Redis, one node, SCAN: 20.0 ms instead of 2.00 ms; "
             "Redis, one node, GET: 80.0 µs instead of 20.0 µs."
         )
-        assert quicker.endswith("of its cost: Redis, one node, PKI: 33.0 ms instead of 40.0 ms.")
+        assert quicker.endswith("cannot be measured: Redis, one node, PKI: 33.0 ms instead of 40.0 ms.")
 
     def test_an_invalid_reading_is_struck_and_explained(self, warehouse: "Warehouse") -> None:
         """A reading that does not count stays in the table, struck through, with its reason below."""
@@ -132,7 +128,7 @@ class TestTables:
 
         assert cells(lines(report, "| ~~GET~~ |")[0])[4] == "~~20.0~~"
         assert lines(report, "- ~~GET~~") == ["- ~~GET~~, 1 user, engine: 2 answers \\| were &lt;wrong&gt;"]
-        assert len(lines(report, "Readings that do not count: 1;")) == 1
+        assert len(lines(report, "1 reading is invalid:")) == 1
 
     def test_a_floor_is_no_line_of_its_own(self, warehouse: "Warehouse") -> None:
         """The floor is a column; where it could not be measured, a note says so."""
@@ -162,7 +158,7 @@ class TestTime:
         expected += [("BOTH", "1.00/s", "3 days"), ("OLD-RABBITMQ", "18,000/s", "3 days")]
         table = [cells(line) for line in lines(report, "| engine |")]
         assert expected == [(line[0], line[2], line[-1]) for line in table]
-        assert len(lines(report, "Not part of this baseline, older rows below: RabbitMQ")) == 1
+        assert len(lines(report, "Not part of this baseline, older rows are shown below: RabbitMQ")) == 1
 
     def test_an_older_baseline_shows_what_was_current_then(self, warehouse: "Warehouse") -> None:
         """What was measured later is not in the report of an earlier baseline, and `latest.md` stays the newest."""
@@ -212,15 +208,17 @@ class TestOpening:
         warehouse.reading(run, "redis", "get", users=50, load="sustained-50", benchmark="x", rounds=1)
         top = render(warehouse.folders).report.read_text("utf-8").split("\n\n")[1]
 
-        assert "2,000 calls in 4 benchmarks, every one of them kept: 3 in 3 to 5 rounds each," in top
+        assert "2,000 calls in 4 benchmarks, and every call is stored: 3 in 3 to 5 rounds each," in top
         assert "the other 1 is a load test." in top
-        assert "**A benchmark's rounds lasted 1.00 s together in the median, 600 ms at least.**" in top
+        assert (
+            "**The rounds of one benchmark took 1.00 s together in the median, and at least 600 ms.**" in top
+        )
 
     @pytest.mark.parametrize(
         ("disturbed", "said"),
         [
-            (1, "in 1 of 24 rounds; comparisons with other baselines leave that round out."),
-            (2, "in 2 of 24 rounds: those rounds measured them too. Close what else runs and measure again."),
+            (1, "in 1 of 24 rounds. Comparisons with other baselines ignore that round."),
+            (2, "in 2 of 24 rounds, so those rounds are disturbed. Stop other programs and measure again."),
         ],
     )
     def test_few_disturbed_rounds_are_no_alarm(
@@ -230,7 +228,7 @@ class TestOpening:
         run = warehouse.baseline(25)
         warehouse.reading(run, "redis", "get", rounds=24, busy_rounds=disturbed)
 
-        told = lines(render(warehouse.folders).report, "Other processes used more than 30 % of the cores")
+        told = lines(render(warehouse.folders).report, "Other processes used more than 30 % of the CPU cores")
         assert [True] == [said in line for line in told]
 
 
@@ -268,7 +266,7 @@ class TestStandIns:
         warehouse.reading(run, "mongodb", "find-one")
         report = render(warehouse.folders).report
 
-        said = "It answers in the place of MongoDB, and its figures say nothing about MongoDB itself."
+        said = "It answers in place of MongoDB; its figures do not describe MongoDB itself."
         assert told == len(lines(report, f"{product}. {said}"))
         assert 1 == len(lines(report, f"{product}."))
 
@@ -294,12 +292,18 @@ class TestWhatIsMissing:
         warehouse.reading(run, "redis", "get")
         report = render(warehouse.folders).report
 
-        assert len(lines(report, "What was not measured, or not to the end, and why:")) == 1
+        assert len(lines(report, "Not measured, or not completely, and why:")) == 1
         assert lines(report, "- **Redis, one node** f") == [
             "- **Redis, one node** failed: given up after 3 rounds"
         ]
         assert (
-            len(lines(report, "failed: given up after 3 rounds. Until then: 500 calls in this baseline")) == 1
+            len(
+                lines(
+                    report,
+                    "failed: given up after 3 rounds. Measured before that: 500 calls in this baseline",
+                )
+            )
+            == 1
         )
         assert cells(lines(report, "| GET |")[0])[-1] == "new"
 
@@ -312,7 +316,17 @@ class TestWhatIsMissing:
         warehouse.baseline(25)
         report = render(warehouse.folders).report
 
-        assert len(lines(report, "- **RabbitMQ**", "never measured before", "Last time: alarm is set")) == 1
+        assert (
+            len(
+                lines(
+                    report,
+                    "- **RabbitMQ**",
+                    "has never been measured",
+                    "Reason given last time: alarm is set",
+                )
+            )
+            == 1
+        )
 
     def test_nothing_measured(self, warehouse: "Warehouse") -> None:
         """A baseline without a single reading is a page all the same."""
@@ -320,7 +334,7 @@ class TestWhatIsMissing:
         rendered = render(warehouse.folders)
 
         assert len(lines(rendered.report, "Measured nothing of the stack **local**")) == 1
-        assert len(lines(rendered.report, "This baseline was cut short")) == 1
+        assert len(lines(rendered.report, "This baseline was interrupted")) == 1
         assert [] == rendered.charts
 
     def test_a_baseline_that_was_cut_short(self, warehouse: "Warehouse") -> None:
@@ -331,9 +345,11 @@ class TestWhatIsMissing:
         warehouse.reading(run, "redis", "get")
         report = render(warehouse.folders).report
 
-        cut = "was not measured to the end: this baseline was cut short."
+        cut = "was not measured completely: this baseline was interrupted."
         assert lines(report, "- **RabbitMQ**") == [f"- **RabbitMQ** {cut}"]
-        assert len(lines(report, f"Redis, one node {cut} Until then: 500 calls in this baseline")) == 1
+        assert (
+            len(lines(report, f"Redis, one node {cut} Measured before that: 500 calls in this baseline")) == 1
+        )
         assert cells(lines(report, "| GET |")[0])[-1] == "new"
 
     def test_no_baseline(self, warehouse: "Warehouse") -> None:

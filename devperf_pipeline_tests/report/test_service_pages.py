@@ -31,9 +31,7 @@ class TestPanel:
         assert found
         picture = ET.fromstring(base64.b64decode(found[1]))  # noqa: S314 - our own picture
         assert 0 < float(picture.attrib["width"]) <= 450
-        assert panel.startswith(
-            "Redis, version 7.0.15. 1,000 calls in this baseline, load tests not counted."
-        )
+        assert panel.startswith("Redis, version 7.0.15. 1,000 calls in this baseline, without load tests.")
 
     def test_what_does_not_count_is_said(self, warehouse: "Warehouse") -> None:
         """A service with nothing but invalid readings has no chart and a reason."""

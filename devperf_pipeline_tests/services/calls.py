@@ -21,30 +21,30 @@ def named(session: Session, name: str) -> Operation:
     return {operation.name: operation for operation in session.operations()}[name]
 
 
-def by_engine(operation: Operation, connections: Sequence[Any]) -> list[Verdict]:
+def by_engine(operation: Operation, connections: Sequence[Any], calls: int = CALLS) -> list[Verdict]:
     """Outcome and verdict of every call, a user for each connection, in turn."""
     assert operation.wire is not None
     if operation.reset:
-        operation.reset(len(connections), CALLS)
-    wires = [operation.wire(connection, user, CALLS) for user, connection in enumerate(connections)]
+        operation.reset(len(connections), calls)
+    wires = [operation.wire(connection, user, calls) for user, connection in enumerate(connections)]
     verdicts: list[Verdict] = []
     for wire in wires:
         blocking(wire.sockets)
-    for number in range(CALLS):
+    for number in range(calls):
         for wire in wires:
             replies = exchange(wire.sockets, wire.calls[number % len(wire.calls)])
             verdicts.append((wire.check(replies), wire.verify(replies)))
     return verdicts
 
 
-def by_driver(operation: Operation, connections: Sequence[Any]) -> list[Verdict]:
+def by_driver(operation: Operation, connections: Sequence[Any], calls: int = CALLS) -> list[Verdict]:
     """The same through the driver."""
     assert operation.driver is not None
     if operation.reset:
-        operation.reset(len(connections), CALLS)
-    drivers = [operation.driver(connection, user, CALLS) for user, connection in enumerate(connections)]
+        operation.reset(len(connections), calls)
+    drivers = [operation.driver(connection, user, calls) for user, connection in enumerate(connections)]
     verdicts: list[Verdict] = []
-    for number in range(CALLS):
+    for number in range(calls):
         for driver in drivers:
             returned = driver.call(number)
             verdicts.append((driver.check(returned), driver.verify(returned)))

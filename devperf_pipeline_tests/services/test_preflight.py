@@ -3,15 +3,12 @@ from pathlib import Path
 import pytest
 
 from devperf_pipeline.model import Address, Service, Stack
+from devperf_pipeline.services.database.workload import CONNECTIONS, few_connections
+from devperf_pipeline.services.mysql.preflight import missing_grants
+from devperf_pipeline.services.mysql.preflight import of_server as of_mysql
+from devperf_pipeline.services.postgresql.preflight import of_pool
+from devperf_pipeline.services.postgresql.preflight import of_server as of_postgresql
 from devperf_pipeline.services.preflight import run_preflight
-from devperf_pipeline.services.relational.preflight import (
-    CONNECTIONS,
-    few,
-    missing_grants,
-    of_mysql,
-    of_pool,
-    of_postgresql,
-)
 from devperf_pipeline_tests.services.fake_apis import caching, foreign_api, serving
 from devperf_pipeline_tests.services.wrong_endpoints import refusing_port
 
@@ -74,7 +71,7 @@ class TestPostgresql:
         ],
     )
     def test_what_a_server_says(self, changed: dict[str, object], expected: list[str]) -> None:
-        """Each thing that would spoil a measurement is named, and nothing else."""
+        """Each thing that would disturb a measurement is named, and nothing else."""
         found = list(of_postgresql(WELL | changed))
         assert len(expected) == len(found)
         assert all(words in said for words, said in zip(expected, found, strict=True))
@@ -124,4 +121,4 @@ class TestMysql:
 
     def test_few_connections(self) -> None:
         """As many as we take are enough."""
-        assert ([], 1) == (list(few(CONNECTIONS)), len(list(few(CONNECTIONS - 1))))
+        assert ([], 1) == (list(few_connections(CONNECTIONS)), len(list(few_connections(CONNECTIONS - 1))))

@@ -31,7 +31,7 @@ def block(language: str, database: str = "") -> list[str]:
 
 
 def measured_with(service: Service) -> dict[str, object]:
-    """What a visit with few privileges finds missing, and how every call of every operation ended."""
+    """What a session with few privileges finds missing, and how every call of every operation ended."""
     session = CATALOGUE[service.kind].open_session(service)
     try:
         found: dict[str, object] = {

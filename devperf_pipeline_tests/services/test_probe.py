@@ -7,7 +7,7 @@ import pytest
 
 from devperf_pipeline.errors import ServiceUnreachable
 from devperf_pipeline.model import Address, Service
-from devperf_pipeline.services.probe import growing, hear, hung_up_after, show
+from devperf_pipeline.services.probe import growing, hung_up_after, probe, show
 
 SERVICE = Service(name="somewhere", kind="redis")
 
@@ -23,12 +23,16 @@ def address_of(server: socket.socket) -> Address:
 
 
 def listen_to(server: socket.socket, deadline_s: float = 0.3) -> bytes:
-    return hear(
-        SERVICE, address_of(server), say=b"hello", enough=lambda heard: b"." in heard, deadline_s=deadline_s
+    return probe(
+        SERVICE,
+        address_of(server),
+        send=b"hello",
+        enough=lambda received: b"." in received,
+        deadline_s=deadline_s,
     )
 
 
-class TestHear:
+class TestProbe:
     def test_names_a_closed_port(self, listener: socket.socket) -> None:
         """Where nothing listens, the message names service and address."""
         address = address_of(listener)
@@ -36,7 +40,7 @@ class TestHear:
         with pytest.raises(
             ServiceUnreachable, match=f"somewhere: expected a server at {address}, found none"
         ):
-            hear(SERVICE, address, say=b"", enough=bool)
+            probe(SERVICE, address, send=b"", enough=bool)
 
     def test_ends_in_time_where_nothing_is_said(self, listener: socket.socket) -> None:
         """A port that accepts and never answers costs the deadline and no more."""
@@ -46,7 +50,7 @@ class TestHear:
         assert time.monotonic() - began < 5
 
     def test_ends_in_time_where_it_drips(self, listener: socket.socket) -> None:
-        """A byte now and then does not prolong the deadline; what was heard is returned."""
+        """A byte now and then does not prolong the deadline; what was received is returned."""
 
         def drip() -> None:
             connection, _ = listener.accept()
@@ -61,13 +65,13 @@ class TestHear:
         thread = threading.Thread(target=drip)
         thread.start()
         began = time.monotonic()
-        heard = listen_to(listener, 1)
+        received = listen_to(listener, 1)
         assert time.monotonic() - began < 10
         thread.join()
-        assert heard.strip(b"x") == b""
+        assert received.strip(b"x") == b""
 
-    def test_returns_what_was_heard(self, listener: socket.socket) -> None:
-        """It ends as soon as enough was heard."""
+    def test_returns_what_was_received(self, listener: socket.socket) -> None:
+        """It ends as soon as enough was received."""
 
         def answer() -> None:
             connection, _ = listener.accept()
@@ -84,18 +88,18 @@ class TestHear:
 
 class TestGrowing:
     def test_until_the_other_side_ends(self) -> None:
-        """All that was heard is given whenever more of it came, and the end of the connection is an error."""
+        """All that was received is given whenever more of it came, and the end of the connection is an error."""
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            heard = growing(ours, b"hello")
+            received = growing(ours, b"hello")
             theirs.sendall(b"wel")
-            assert b"wel" == next(heard)
+            assert b"wel" == next(received)
             theirs.sendall(b"come")
-            assert b"welcome" == next(heard)
+            assert b"welcome" == next(received)
             assert b"hello" == theirs.recv(10)
             theirs.shutdown(socket.SHUT_WR)
             with pytest.raises(ConnectionResetError, match="closed the connection"):
-                next(heard)
+                next(received)
 
 
 class TestShow:

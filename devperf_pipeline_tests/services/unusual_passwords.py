@@ -133,13 +133,13 @@ def _redis(service: Service) -> Iterator[Credentials]:
 @contextmanager
 def _rabbitmq(service: Service) -> Iterator[Credentials]:
     management = Management(service)
-    management._do("PUT", f"/users/{USER}", {"password": UNUSUAL, "tags": "administrator"})
+    management.do("PUT", f"/users/{USER}", {"password": UNUSUAL, "tags": "administrator"})
     try:
         everything = {"configure": ".*", "write": ".*", "read": ".*"}
-        management._do("PUT", f"/permissions/{quote(service.database or '/', '')}/{USER}", everything)
+        management.do("PUT", f"/permissions/{quote(service.database or '/', '')}/{USER}", everything)
         yield Credentials(USER, UNUSUAL)
     finally:
-        management._do("DELETE", f"/users/{USER}")
+        management.do("DELETE", f"/users/{USER}")
 
 
 WAYS: Mapping[str, Callable[[Service], Any]] = {

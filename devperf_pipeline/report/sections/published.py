@@ -1,21 +1,17 @@
-"""What does a report say of what others published of the same?"""
+"""What does a report show beside what others published, and which figures contradict each other?"""
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+from devperf_pipeline.analyse.lint import Contradiction
 from devperf_pipeline.model import is_routed
 from devperf_pipeline.report import format as show
-from devperf_pipeline.report.section import Section, Table, columns
 from devperf_pipeline.services import kind_of
 
 if TYPE_CHECKING:
-    from devperf_pipeline.analyse.lint import Contradiction
     from devperf_pipeline.report.model import Report
     from devperf_pipeline.report.report_data import Cell
-
-WEAK = "‡"
-"""Stands in place of a figure of too few calls or readings, which `coverage` has, with how many they were."""
 
 _NOT_FOUND = "not found"
 
@@ -25,94 +21,83 @@ _WORDS = {"slower than fastest": "slower than the fastest of these rows"}
 _RANGE = re.compile(r"^\[([\d.]+), ([\d.]+)\]$")
 
 
-def unheard_of(view: "Report") -> bool:
-    """Whether the stack is nothing but APIs of which nobody else has published anything."""
-    return bool(view.parts) and all(is_routed(part.service) for part in view.parts)
-
-
-def publication(view: "Report", cells: "Sequence[Cell]") -> Section | None:
+def published(report: "Report") -> Mapping[str, Any]:
     """
-    One line a published row: each of its figures as it was measured here, in brackets as it was published.
+    Each published row with its figures as they were measured here and as they were published.
 
-    None where nothing is published, or nothing of it was measured but the machine.
+    No rows where nothing of what is published was measured but the machine.
     """
+    cells = report.cells
     applying = [cell for cell in cells if cell.applies]
     filled = [cell for cell in applying if cell.filled]
-    if not filled or unheard_of(view):
-        return None
     rows: dict[tuple[str, str, str], list[Cell]] = {}
-    for cell in cells:
-        rows.setdefault((cell.table_name, cell.subject, cell.row_name), []).append(cell)
-    names = ", ".join(show.cell(name) for name in sorted({cell.published_id for cell in cells}))
-    about = (
-        f"Each figure as it was measured here, in brackets as the published baseline of {names} has it: another "
-        f"machine, other versions, never compared as if they were one. Measured: {len(filled)} of the {len(applying)} "
-        f"figures that apply here ({show.percent(len(filled) / len(applying))}); {len(cells) - len(applying)} do not. "
-        f"{show.DASH}{WEAK} is one of too few calls or readings; the view `coverage` has it, and says why others are "
-        f"missing ({show.DASH})."
-    )
-    lines = [
-        [
-            show.cell(table),
-            show.cell(_row_name(view, kept[0])),
-            " · ".join(_figure(cell) for cell in kept),
-        ]
-        for (table, _, _), kept in rows.items()
-    ]
-    head, rule = columns("published table", "row", "measured (published)", words=3)
-    return Section("Beside the published baseline", [about, Table(head, rule, lines)])
+    if filled and not _is_unpublished(report):
+        for cell in cells:
+            rows.setdefault((cell.table_name, cell.subject, cell.row_name), []).append(cell)
+    return {
+        "names": sorted({cell.published_id for cell in cells}),
+        "filled": len(filled),
+        "applying": len(applying),
+        "share": len(filled) / len(applying) if applying else 0,
+        "others": len(cells) - len(applying),
+        "rows": [
+            (table, _row_name(report, kept[0]), [_figure(cell) for cell in kept])
+            for (table, _, _), kept in rows.items()
+        ],
+    }
 
 
-def contradicted(baseline_id: str, found: "Sequence[Contradiction]") -> list[str]:
-    """Notes on figures that contradict each other: in this baseline's tables, then in what others published."""
-    ours = [one for one in found if one.source == baseline_id]
-    notes = [_contradiction(one) for one in ours] or [
-        (
-            "Arithmetic (order of percentiles, bounds, sums, rates; Little's law within 30 %, where each user asked "
-            "ten times a round or more): nothing in this baseline contradicts itself."
-        )
-    ]
+def notes(report: "Report") -> Mapping[str, Any]:
+    """What is not here, and why; where figures contradict each other: in this baseline first, then what one rule finds elsewhere."""
+    ours: list[list[Contradiction]] = []
     theirs: dict[tuple[str, str], list[Contradiction]] = {}
-    for one in found:
-        if one.published:
+    for one in report.contradictions:
+        if one.source == report.run.baseline_id:
+            ours.append([one])
+        elif one.published and not _is_unpublished(report):
             theirs.setdefault((one.source, one.rule), []).append(one)
-    return [*notes, *(_alike(those) for those in theirs.values())]
+    absent = {
+        "Ranking of the APIs": not report.rankings,
+        "Memory per request": not report.memory,
+        "Resource usage": not report.resources,
+        "Load tests": not report.load_tests,
+        "Reference tools": not report.tools,
+    }
+    return {
+        "absent": [title for title, missing in absent.items() if missing],
+        "consistent": not ours,
+        "contradictions": [(alike[0], len(alike) - 1) for alike in (*ours, *theirs.values())],
+        "partial": [part for part in report.parts if part.state == "measured" and part.reason],
+    }
 
 
-def _alike(found: "Sequence[Contradiction]") -> str:
-    """The first of those that one rule found, and how many more."""
-    more = len(found) - 1
-    places = "place" if more == 1 else "places"
-    return _contradiction(found[0]) + (
-        f"; alike in {more} more {places} (`devperf coverage`)" if more else ""
-    )
+def _is_unpublished(report: "Report") -> bool:
+    """Whether the stack is nothing but APIs of which nobody else has published anything."""
+    return bool(report.parts) and all(is_routed(part.service) for part in report.parts)
 
 
-def _contradiction(one: "Contradiction") -> str:
-    where = "" if not one.published else f"{show.cell(one.source)}, "
-    return f"Contradiction: {where}{show.cell(one.place)}: {show.prose(one.sentence)}"
-
-
-def _row_name(view: "Report", cell: "Cell") -> str:
+def _row_name(report: "Report", cell: "Cell") -> str:
     """What a published row is about: our name of the service that was measured for it, and the row's own."""
     if cell.row_name == cell.subject:
-        return view.title_of(cell.subject.replace("-", "_")) if cell.subject.islower() else cell.row_name
-    return f"{view.title_of(cell.service if kind_of(cell.service) else cell.subject)}: {cell.row_name}"
+        return report.title_of(cell.subject.replace("-", "_")) if cell.subject.islower() else cell.row_name
+    return f"{report.title_of(cell.service if kind_of(cell.service) else cell.subject)}: {cell.row_name}"
 
 
-def _figure(cell: "Cell") -> str:
-    name = show.cell(_WORDS.get(cell.metric, cell.metric.replace("_", " ")))
-    unit = f" {show.cell(cell.unit)}" if cell.unit else ""
-    write = show.cell if cell.metric == "version" else _number
-    doubt = WEAK if cell.filled and cell.reason else ""
-    if cell.measured is None or doubt:
-        measured = show.DASH
-    elif cell.measured.startswith(_NOT_FOUND):
+def _figure(cell: "Cell") -> Mapping[str, Any]:
+    """The name, what was measured with its unit, and what was published; `doubt` stands for a figure of too few calls."""
+    write = str if cell.metric == "version" else _number
+    doubt = bool(cell.filled and cell.reason)
+    measured = None if cell.measured is None or doubt else write(cell.measured)
+    if measured and measured.startswith(_NOT_FOUND):
         measured = _NOT_FOUND  # what would have been its cost is no figure
-    else:
-        measured = f"{write(cell.measured)}{unit}"
-    published = _RANGE.sub(r"\1 to \2", cell.published or show.DASH)
-    return f"{name} {measured}{doubt} ({write(published)})"
+    elif measured and cell.unit:
+        measured = f"{measured} {cell.unit}"
+    return {
+        "name": _WORDS.get(cell.metric, cell.metric.replace("_", " ")),
+        "measured": measured,
+        "doubt": doubt,
+        "published": None if cell.published is None else write(_RANGE.sub(r"\1 to \2", cell.published)),
+    }
 
 
 def _number(text: str) -> str:
@@ -120,4 +105,4 @@ def _number(text: str) -> str:
     try:
         return f"{show.number(float(text)):,}"
     except ValueError:
-        return show.cell(text)
+        return text

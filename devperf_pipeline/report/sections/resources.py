@@ -1,94 +1,68 @@
-"""What does a report say of CPU and memory: idle, under load, and for each request under way?"""
+"""What does a report show of CPU and memory: idle, under load, and for each request in flight?"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from devperf_pipeline.report import format as show
-from devperf_pipeline.report.section import Block, Section, Table, columns
+from devperf_pipeline.report.markdown import sentence
+from devperf_pipeline.report.section import Table, columns
 
 if TYPE_CHECKING:
-    from devperf_pipeline.report.model import Report
-
-ABOUT = (
-    "Read from each service's whole process tree, medians over the readings of a phase. *RSS* counts pages that "
-    "processes share once for each of them, *PSS* divides them; totals are sums of the rows above them. *host* and "
-    "*measuring* are no part of the stack: the whole machine, and what we used to measure. CPU is in per "
-    "cent of one core; – means that it could not be read, or from fewer than 3 readings."  # noqa: RUF001 - the dash of the tables
-)
-
+    from devperf_pipeline.report.model import Report, Rows
 
 _OUTSIDE = ("host", "measuring")
 """Categories that are no part of the stack: all of the machine, and what we used ourselves to measure."""
 
+_SUMMED = ("cpu_p50", "rss_bytes", "pss_bytes", "vsz_bytes", "processes", "threads")
 
-def usage(view: "Report", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
-    """Two tables: everything idle, in its groups with totals, and the services under their largest load."""
-    idle = [row for row in rows if row["phase"] == "idle" and row["category"] != "total"]
+
+def usage(report: "Report") -> Mapping[str, Any]:
+    """Everything idle, in its groups with their sums, and the services under their largest load."""
+    idle = _idle(report.resources)
+    stack = [row for row in idle if row["category"] not in _OUTSIDE]
+    lines: list[Mapping[str, Any]] = []
+    for category in dict.fromkeys(row["category"] for row in stack):
+        group = [row for row in stack if row["category"] == category]
+        lines += group
+        if len(group) > 1:
+            lines.append({"category": category, "service": None, **_sum(group)})
     # Everything is read while one service is loaded; here stands what that one used.
-    own = [row for row in rows if row["phase"] == "load" and is_own(row)]
-    load = _largest(own)
-    blocks: list[Block] = []
-    if idle:
-        blocks += ["### Idle", _idle(view, idle)]
-    if load:
-        blocks += ["### Under the largest load", _load(view, load)]
-    return [Section("Resource usage", [ABOUT, *blocks])] if blocks else []
+    own = [row for row in report.resources if row["phase"] == "load" and is_own(row)]
+    return {
+        "idle": lines,
+        "total": _sum(stack) if idle else None,
+        "outside": [row for row in idle if row["category"] in _OUTSIDE],
+        "load": _largest(own),
+    }
 
 
-def at_rest(view: "Report", rows: Sequence[Mapping[str, Any]]) -> Table:
-    """The few columns that fit a narrow page: CPU and memory of everything, idle."""
-    head, rule = columns("what", "CPU (%)", "RSS", "PSS")
-    return Table(
-        head,
-        rule,
-        [
-            [
-                show.cell(view.title_of(row["service"])),
-                _cpu(row["cpu_p50"]),
-                _bytes(row["rss_bytes"]),
-                _bytes(row["pss_bytes"]),
-            ]
-            for row in rows
-            if row["phase"] == "idle" and row["category"] != "total"
-        ],
-    )
-
-
-def memory(view: "Report", rows: Sequence[Mapping[str, Any]]) -> list[Section]:
-    """What one more request under way costs in memory, least first; empty where nobody measured it."""
-    if not rows:
-        return []
-    head, rule = columns("service", "memory a request", "95 % bounds", "measured as", "points", "verdict")
-    about = "The slope of memory over the number of requests held open at once; 0 within the bounds means: too little to be told."
-    table = [
-        [
-            show.cell(view.title_of(row["service"])),
-            _signed(row["bytes_per_request"]),
-            f"{_signed(row['low_bytes'])} to {_signed(row['high_bytes'])}",
-            show.cell(str(row["measure"]).upper()),
-            show.count(row["points"]),
-            show.prose(row["verdict"] or show.DASH),
-        ]
-        for row in best(rows)
-    ]
-    return [
-        Section("Memory per request", [f"{about}{_unranked(rows)}", Table(head, (*rule[:-1], ":--"), table)])
-    ]
-
-
-def _unranked(rows: Sequence[Mapping[str, Any]]) -> str:
-    """That nobody uses less than another where the bounds of all have something in common; empty otherwise."""
-    known = [
+def memory(report: "Report") -> Mapping[str, Any]:
+    """What one more request in flight costs in memory, least first, and whether any two can be told apart."""
+    rows = best(report.memory)
+    bounds = [
         (row["low_bytes"], row["high_bytes"])
-        for row in best(rows)
+        for row in rows
         if row["low_bytes"] is not None and row["high_bytes"] is not None
     ]
-    if len(known) < 2 or max(low for low, _ in known) > min(high for _, high in known):
-        return ""
-    return " **The bounds of all overlap: who uses least cannot be told.**"
+    apart = len(bounds) < 2 or max(low for low, _ in bounds) > min(high for _, high in bounds)
+    return {"rows": rows, "apart": apart}
 
 
-def best(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def at_rest(report: "Report", rows: "Rows") -> Table:
+    """The few columns that fit a narrow page: CPU and memory of everything, idle."""
+    cells = [
+        [
+            show.cell(report.title_of(row["service"])),
+            show.per_cent(row["cpu_p50"]),
+            show.size(row["rss_bytes"]),
+            show.size(row["pss_bytes"]),
+        ]
+        for row in _idle(rows)
+    ]
+    return Table(*columns("what", "CPU (%)", "RSS", "PSS"), cells)
+
+
+def best(rows: "Rows") -> Sequence[Mapping[str, Any]]:
     """One row a service: by PSS where that could be read, for it counts no page twice."""
     chosen: dict[str, Mapping[str, Any]] = {}
     for row in rows:
@@ -98,54 +72,8 @@ def best(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def slope(row: Mapping[str, Any]) -> str:
-    """What one request under way costs, and its bounds."""
-    return (
-        f"{_signed(row['bytes_per_request'])} ({_signed(row['low_bytes'])} to {_signed(row['high_bytes'])})"
-    )
-
-
-def _idle(view: "Report", rows: Sequence[Mapping[str, Any]]) -> Table:
-    head, rule = columns(
-        "group", "service", "CPU (%)", "RSS", "PSS", "VSZ", "processes", "threads", "readings", words=2
-    )
-
-    def line(row: Mapping[str, Any]) -> list[str]:
-        name = show.cell(view.title_of(row["service"]))
-        return [show.cell(row["category"]), name, *_used(row), show.count(row["readings"])]
-
-    stack = [row for row in rows if row["category"] not in _OUTSIDE]
-    lines: list[list[str]] = []
-    for category in dict.fromkeys(row["category"] for row in stack):
-        group = [row for row in stack if row["category"] == category]
-        lines += map(line, group)
-        if len(group) > 1:
-            lines.append([show.cell(category), "*together*", *_used(_sum(group)), ""])
-    lines.append(["**all**", "**Total**", *(f"**{cell}**" for cell in _used(_sum(stack))), ""])
-    return Table(head, rule, [*lines, *(line(row) for row in rows if row["category"] in _OUTSIDE)])
-
-
-def _load(view: "Report", rows: Sequence[Mapping[str, Any]]) -> Table:
-    head, rule = columns(
-        "service", "users", "CPU (%), p50", "p5 to p95", "RSS", "RSS at most", "PSS", "written", "readings"
-    )
-    return Table(
-        head,
-        rule,
-        [
-            [
-                show.cell(view.title_of(row["service"])),
-                show.count(row["users"]),
-                _cpu(row["cpu_p50"]),
-                show.DASH if row["cpu_p5"] is None else f"{_cpu(row['cpu_p5'])} to {_cpu(row['cpu_p95'])}",
-                _bytes(row["rss_bytes"]),
-                _bytes(row["rss_max_bytes"]),
-                _bytes(row["pss_bytes"]),
-                show.DASH if row["written_per_s"] is None else f"{show.size(round(row['written_per_s']))}/s",
-                show.count(row["readings"]),
-            ]
-            for row in rows
-        ],
-    )
+    """What one request in flight costs, and its bounds."""
+    return sentence("slope", row)
 
 
 def is_own(row: Mapping[str, Any]) -> bool:
@@ -154,7 +82,11 @@ def is_own(row: Mapping[str, Any]) -> bool:
     return row["service"] == loaded or str(row["service"]).startswith(f"{loaded}/")
 
 
-def _largest(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _idle(rows: "Rows") -> Sequence[Mapping[str, Any]]:
+    return [row for row in rows if row["phase"] == "idle" and row["category"] != "total"]
+
+
+def _largest(rows: Iterable[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     most: dict[str, Mapping[str, Any]] = {}
     for row in rows:
         if row["service"] not in most or row["users"] > most[row["service"]]["users"]:
@@ -162,31 +94,9 @@ def _largest(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return list(most.values())
 
 
-def _sum(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Sums of what could be read; None where nothing could."""
-    names = ("cpu_p50", "rss_bytes", "pss_bytes", "vsz_bytes", "processes", "threads")
-    known = {name: [row[name] for row in rows if row[name] is not None] for name in names}
-    # A sum that lacks a part would be read as the whole.
-    return {name: sum(values) if len(values) == len(rows) else None for name, values in known.items()}
-
-
-def _used(row: Mapping[str, Any]) -> list[str]:
-    sizes = [_bytes(row[name]) for name in ("rss_bytes", "pss_bytes", "vsz_bytes")]
-    counts = [
-        show.count(None if row[name] is None else round(row[name])) for name in ("processes", "threads")
-    ]
-    return [_cpu(row["cpu_p50"]), *sizes, *counts]
-
-
-def _cpu(per_cent: float | None) -> str:
-    return show.DASH if per_cent is None else f"{per_cent:.1f}"
-
-
-def _bytes(size_bytes: float | None) -> str:
-    return show.DASH if size_bytes is None else show.size(round(size_bytes))
-
-
-def _signed(size_bytes: float | None) -> str:
-    if size_bytes is None:
-        return show.DASH
-    return show.size(round(size_bytes)) if size_bytes >= 0 else f"−{show.size(round(-size_bytes))}"  # noqa: RUF001 - a minus
+def _sum(rows: "Rows") -> Mapping[str, Any]:
+    """Sums of each figure; None where one row lacks it: a sum that lacks a part would be read as the whole."""
+    return {
+        name: sum(row[name] for row in rows) if all(row[name] is not None for row in rows) else None
+        for name in _SUMMED
+    }

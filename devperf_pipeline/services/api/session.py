@@ -1,14 +1,13 @@
 """
-How is an API visited and measured of which nothing is known but which routes it has?
+How is an API measured of which nothing is known but which routes it has?
 
 Its stack file names the routes; they are asked with GET alone, since nothing of somebody else's may be changed.
 What a right answer is, is learnt from the first one of each route: later ones must not say less, or tell of a failure.
 """
 
-import json
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -18,14 +17,17 @@ from devperf_pipeline.errors import ServiceError, WrongAnswer
 from devperf_pipeline.model import Facts, Service
 from devperf_pipeline.services.api.workload import LearntRoute, name_of, plain
 from devperf_pipeline.services.http import protocol
-from devperf_pipeline.services.http.canned_server import CannedServer
-from devperf_pipeline.services.http.connection import EXCEPTIONS, HttpConnection
-from devperf_pipeline.services.http.exchange import Asker, driver_of, explained, rows_of, wire_of
-from devperf_pipeline.services.http.floor import floor
-from devperf_pipeline.services.http.preflight import PreflightWarning, limited_by
-from devperf_pipeline.services.http.protocol import END, Answer
-from devperf_pipeline.services.operation import Driver, Operation, Session, Wire
-from devperf_pipeline.services.probe import hear, show
+from devperf_pipeline.services.http.connection import HttpConnection
+from devperf_pipeline.services.http.preflight import (
+    PreflightWarning,
+    explained,
+    limited_by,
+    standing_before,
+)
+from devperf_pipeline.services.http.protocol import END, Answer, json_object
+from devperf_pipeline.services.http.session import HttpSession, grouped
+from devperf_pipeline.services.operation import Driver, Operation, Wire
+from devperf_pipeline.services.probe import probe, show
 from devperf_pipeline.services.reference_api import workload
 from devperf_pipeline.services.reference_api.answer_shape import told
 
@@ -40,22 +42,16 @@ CONTRACT = {route.title: route.health for route in workload.routes(workload.Name
 
 
 def open_session(service: Service) -> "ApiSession":
-    """
-    Visit an API.
-
-    Raises:
-        ServiceUnreachable, WrongAnswer: as they say.
-
-    """
+    """A session with an API; raises a `ServiceError`."""
     request = protocol.encode("GET", service.routes[0], str(service.address))
-    heard = hear(service, service.address, say=request, enough=lambda heard: END in heard)
-    version = re.match(rb"HTTP/1\.([01]) \d{3}[ \r\n]", heard)
+    received = probe(service, service.address, send=request, enough=lambda so_far: END in so_far)
+    version = re.match(rb"HTTP/1\.([01]) \d{3}[ \r\n]", received)
     if version is None:
         raise WrongAnswer(
-            f"{service.name}: expected an API that speaks HTTP at {service.address}, heard {show(heard)}. "
+            f"{service.name}: expected an API that speaks HTTP at {service.address}, found {show(received)}. "
             "Correct the address in the stack file, or look at what listens there."
         )
-    kept = re.search(rb"\r\nconnection[ \t]*:[^\r\n]*keep-alive", heard.partition(END)[0].lower())
+    kept = re.search(rb"\r\nconnection[ \t]*:[^\r\n]*keep-alive", received.partition(END)[0].lower())
     if version[1] == b"0" and not kept:
         raise WrongAnswer(
             f"{service.name}: expected an API that keeps its connections at {service.address}, found HTTP/1.0 without "
@@ -64,26 +60,8 @@ def open_session(service: Service) -> "ApiSession":
     return ApiSession(service)
 
 
-class ApiSession(Session):
-    """
-    One visit to an API.
-
-    `unmeasurable` says of each route that has no row here why not; `answers` what form the answers of the routes have,
-    which other APIs may have, too.
-    """
-
-    exceptions = EXCEPTIONS
-
-    def __init__(self, service: Service) -> None:
-        super().__init__()
-        self._service = service
-        self._asker = Asker(service)
-        self._canned: CannedServer | None = None
-        self._rows: Sequence[LearntRoute] = ()
-        self._routes = [
-            LearntRoute(name=name_of(target), title=f"GET {target}", method="GET", target=target)
-            for target in service.routes
-        ]
+class ApiSession(HttpSession[LearntRoute]):
+    """A session with an API of which nothing is known but its routes."""
 
     def facts(self) -> Facts:
         """What its headers say of the server and, where a JSON object is at `/`, what that says of the API."""
@@ -108,116 +86,59 @@ class ApiSession(Session):
         return ()
 
     def assume(self) -> None:
-        """
-        As `prepare`: nothing is made by asking.
-
-        Raises:
-            WrongAnswer: no route can be measured.
-
-        """
+        """As `prepare`: nothing is made by asking; raises a `WrongAnswer` where no route can be measured."""
         self.prepare()
 
     def prepare(self) -> None:
-        """
-        Ask every route: only those that answer right, and for themselves, are measured. One that is cached is measured
-        twice: cold, and in a row of its own.
-
-        Raises:
-            WrongAnswer: none does.
-
-        """
-        self.clean()
-        self._canned = CannedServer()
-        self._rows, self.unmeasurable = self._measurable()
-        if not self._rows:
-            raise WrongAnswer(
-                f"{self._service.name} at {self._service.address} answers no route so that it could be measured: "
-                f"{'; '.join(f'{title}: {why}' for title, why in self.unmeasurable.items())}. "
-                "Look at its log, and at its routes in the stack file."
-            )
+        """Ask every route: only those that answer right, and for themselves, are measured. Raises a `WrongAnswer`."""
+        self._floor.start()
+        self._rows = self._learnt_rows()
+        self._refuse_none()
 
     def preflight(self) -> Sequence[str]:
         """Which routes would not be measured as they are, and why."""
-        titles: dict[str, list[str]] = {}
-        for title, why in self._measurable()[1].items():
-            titles.setdefault(why, []).append(title)
-        return [f"{', '.join(those)}: {why}" for why, those in titles.items()]
-
-    def operations(self) -> Sequence[Operation]:
-        """The floor and the routes that answer."""
-        if self._canned is None:
-            raise WrongAnswer("the operations of a session are known after prepare(), and until clean()")
-        return [floor(self._canned), *map(self._operation, self._rows)]
+        self._learnt_rows()
+        return grouped(self.unmeasurable)
 
     def tool_scripts(self) -> Mapping[str, str]:
         """The path that is load tested, unless a cache is before it: tools cannot ask it to let them pass."""
-        return {route.name: route.target for route in self._rows if self._is_first(route) and not route.cache}
-
-    def connect(self) -> HttpConnection:
-        """One user's connections."""
-        return HttpConnection()
-
-    def renew(self, service: Service) -> None:
-        """There are no credentials."""
-        self._service = service
+        return {row.name: row.target for row in self._rows if self._is_first(row) and not row.cache}
 
     def clean(self) -> None:
         """Stop our own server; in the API there is nothing of ours."""
-        if self._canned is not None:
-            self._canned.stop()
-            self._canned = None
-
-    def close(self) -> None:
-        """End the visit."""
-        self.clean()
-        self._asker.close()
+        self._floor.stop()
 
     def _said_at_root(self) -> tuple[Mapping[str, str], Mapping[str, Any]]:
         """Headers and JSON object of `/`; of an API that has nothing there, the headers of its first route."""
         headers: Mapping[str, str] = {}
         for target in dict.fromkeys(("/", self._service.routes[0])):
             with suppress(ServiceError):
-                answer = self._asker.ask("GET", target)
+                answer = self._client.ask("GET", target)
                 headers = {**answer.headers, **headers}
                 if target == "/" and answer.status == 200:
-                    with suppress(ValueError, RecursionError):
-                        said = json.loads(answer.body)
-                        if isinstance(said, dict):
-                            return headers, said
+                    return headers, json_object(answer.body) or {}
         return headers, {}
 
-    def _measurable(self) -> tuple[Sequence[LearntRoute], dict[str, str]]:
-        """The rows that can be measured, each with what was learnt of it, and of each other one why not, by title."""
-        self.answers = []
-        refused: dict[str, str] = {}
+    def _learnt_rows(self) -> Sequence[LearntRoute]:
+        """The rows that can be measured, each with what was learnt of it."""
+        self.answers, self.unmeasurable = [], {}
         learnt: list[LearntRoute] = []
-        for route in self._routes:
-            found = self._learnt(route)
+        for target in self._service.routes:
+            title = f"GET {target}"
+            found = self._learn(LearntRoute(name=name_of(target), title=title, method="GET", target=target))
             if isinstance(found, str):
-                refused[route.title] = found
+                self.unmeasurable[title] = found
             else:
                 learnt.append(found)
-        before = self._asker.standing_before(learnt, known=False)
-        measurable: list[LearntRoute] = []
-        for route in learnt:
-            rows, why = rows_of(route, before.get(route.name))
-            if why is not None:
-                refused[route.title] = why
-            for row in rows:
-                wrong = self._wrong(row) if row.cache else None
-                if wrong is None:
-                    measurable.append(row)
-                else:
-                    refused[row.title] = wrong
-        return measurable, refused
+        return self._measurable(learnt, standing_before(self._client, learnt, known=False))
 
-    def _learnt(self, route: LearntRoute) -> LearntRoute | str:
+    def _learn(self, route: LearntRoute) -> LearntRoute | str:
         """A route with what its first answers say, or what is wrong with them."""
         learnt, took_s = route, list[float]()
         for number in range(2):
             began = time.perf_counter()
             try:
-                answer = self._asker.ask(route.method, route.target)
+                answer = self._client.ask(route.method, route.target)
             except ServiceError as error:
                 return str(error)
             took_s.append(time.perf_counter() - began)
@@ -232,11 +153,13 @@ class ApiSession(Session):
         return replace(learnt, took_s=min(took_s))
 
     def _wrong(self, row: LearntRoute) -> str | None:
-        """What is wrong with a row that a cache stands before."""
+        """What is wrong with a row that a cache stands before; the others were asked already."""
+        if not row.cache:
+            return None
         try:
             if row.cache == "asked":
-                self._asker.fill_cache(row)
-            return row.verify(self._asker.ask(row.method, row.target, headers=row.headers))
+                self._fill_cache(row)
+            return row.verify(self._client.ask(row.method, row.target, headers=row.headers))
         except ServiceError as error:
             return str(error)
 
@@ -249,22 +172,19 @@ class ApiSession(Session):
             title=row.title,
             wire=partial(self._wire, row),
             driver=partial(self._driver, row),
-            reset=self._reset_of(row),
+            reset=(lambda _users, _size: self._fill_cache(row)) if row.cache == "asked" else None,
             sustained=self._is_first(row),
             least_s=round(min(LONGEST_LEAST_S, ENOUGH_CALLS * row.took_s), 3),
         )
 
     def _wire(self, row: LearntRoute, connection: HttpConnection, _user: int, _size: int) -> Wire:
-        return wire_of(row, connection, self._service, [row.target])
+        return row.wire(connection, self._service.address, [row.target])
 
     def _driver(self, row: LearntRoute, connection: HttpConnection, _user: int, _size: int) -> Driver:
         client, headers = connection.client(self._service.address), dict(row.headers)
         # The path as it is written: the driver would write some characters in another way.
         exactly = {"target": row.target.encode("ascii")}
-        return driver_of(row, lambda _: client.request("GET", "/", headers=headers, extensions=exactly))
-
-    def _reset_of(self, row: LearntRoute) -> Callable[[int, int], None] | None:
-        return (lambda _users, _size: self._asker.fill_cache(row)) if row.cache == "asked" else None
+        return row.driver(lambda _: client.request("GET", "/", headers=headers, extensions=exactly))
 
 
 def _is_word(value: object) -> bool:

@@ -13,8 +13,8 @@ from typing import Any
 
 from devperf_pipeline.model import Outcome
 from devperf_pipeline.services.http import protocol
-from devperf_pipeline.services.http.protocol import END, Answer, says_hit
-from devperf_pipeline.services.http.route import HttpRoute, pointing
+from devperf_pipeline.services.http.protocol import END, Answer, json_object, says_hit
+from devperf_pipeline.services.http.workload import HttpRoute, pointing
 
 FAILURES: Mapping[bytes, re.Pattern[bytes] | None] = {
     b'"degraded"': None,
@@ -93,11 +93,7 @@ class LearntRoute(HttpRoute):
 
     def wrong(self, answer: Answer) -> str | None:
         """What is wrong with a whole answer, whoever gave it. One that is no JSON is right whatever it says."""
-        try:
-            decoded = json.loads(answer.body)
-        except (ValueError, RecursionError):
-            decoded = None
-        found: Mapping[str, Any] = decoded if isinstance(decoded, dict) else {}
+        found = json_object(answer.body) or {}
         if not 200 <= answer.status < 300:
             return f"expected status 200, found {answer.status}{pointing(answer)}{_reason(found)}"
         if self.had_body and not answer.body:

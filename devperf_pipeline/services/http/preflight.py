@@ -1,8 +1,8 @@
 """
-Does an API answer for itself and as often as it is asked, or do a rate limit or a cache stand before it?
+What would disturb a measurement of an API: do a rate limit or a cache answer in its place?
 
 Found by asking, before anything is measured: what headers say, and what answers of the same question have in common
-that they should not. A limit that says nothing until it is reached is found on every call (`http_wire.check`).
+that they should not. A limit that says nothing until it is reached is found on every call (`protocol.check`).
 """
 
 import json
@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar, cast
 
 from devperf_pipeline.errors import ServiceError
 from devperf_pipeline.model import Outcome
-from devperf_pipeline.services.http.protocol import NONE, Answer, cached_by, outcome_of
-
-PASSING: Mapping[str, str] = {"Cache-Control": "no-cache"}
-"""What asks a cache to let a request pass."""
+from devperf_pipeline.services.http.client import HttpClient
+from devperf_pipeline.services.http.protocol import NONE, PASSING, Answer, as_object, cached_by, outcome_of
+from devperf_pipeline.services.http.workload import HttpRoute
 
 ENOUGH_CALLS = 5_000
 """A limit from here on is not refused at once: rounds may fit into it, and every call tells when they do not."""
@@ -46,6 +46,8 @@ OTHER_MOMENT = re.compile(
     r"start|boot|creat|built|build|since|expir|modif|updat|deploy|zone|out", re.IGNORECASE
 )
 IDENTITY = re.compile(r"(request|trace|correlation)_?id|nonce", re.IGNORECASE)
+
+Row = TypeVar("Row", bound=HttpRoute)
 
 Ask = Callable[[str, Mapping[str, str]], Answer]
 """Ask the same route again: what is put behind its target, and more headers."""
@@ -103,13 +105,7 @@ class Trial:
     began_s: float = 0.0
 
     def begin(self) -> PreflightWarning | None:
-        """
-        What is found without waiting.
-
-        Raises:
-            ServiceError: the API does not answer.
-
-        """
+        """What is found without waiting; raises a `ServiceError` where the API does not answer."""
         self.began_s = time.monotonic()
         for _ in range(ASKED):
             self._ask_plainly()
@@ -150,7 +146,8 @@ class Trial:
             return None
         # Once more, after the others: what only happened to stand still has moved by now.
         self._ask_plainly()
-        held = dict(set.intersection(*(set(_leaves(answer)) for answer in self.plain)))
+        leaves = [set(_leaves(answer)) for answer in self.plain]
+        held = dict(leaves[0].intersection(*leaves[1:]))
         told = [dict(_leaves(answer)) for answer in passed]
         for path in sorted(held):
             values = {str(leaves.get(path)) for leaves in told}
@@ -200,6 +197,47 @@ class Trial:
         return PreflightWarning("cache", seen) if seen else None
 
 
+def standing_before(
+    client: HttpClient, routes: Sequence[HttpRoute], *, known: bool = True
+) -> dict[str, PreflightWarning]:
+    """
+    What stands before these routes, by their names. Only for those that can be asked as often as one likes.
+
+    `known` says that the fields of their answers mean what they are called by.
+    """
+
+    def again(route: HttpRoute, suffix: str, headers: Mapping[str, str]) -> Answer:
+        more = suffix.replace("?", "&", 1) if "?" in route.target else suffix
+        return client.ask(route.method, route.target + more, headers=headers)
+
+    found = warnings_of([partial(again, route) for route in routes], known=known)
+    return {route.name: each for route, each in zip(routes, found, strict=True) if each is not None}
+
+
+def rows_of(route: Row, warning: PreflightWarning | None) -> tuple[Sequence[Row], str | None]:
+    """Which rows a route gives, and why its own is not among them, if it is not."""
+    if warning is None:
+        return (route,), None
+    if not warning.told:
+        return (), explained(warning)
+    if not warning.passable:
+        return (route.cached(),), explained(warning)
+    return (route.cold(), route.cached()), None
+
+
+def explained(warning: PreflightWarning) -> str:
+    """What a warning means for a row."""
+    if warning.kind == "silence":
+        return warning.seen
+    if warning.kind == "limit":
+        return f"a rate limit answers in its place or will soon ({warning.seen}): turn it off for the time of measuring"
+    if warning.told and warning.passable:
+        return f"a cache answers ({warning.seen}): measured cold with Cache-Control: no-cache, and cached in a row of its own"
+    if warning.told:
+        return f"a cache answers ({warning.seen}) and lets nothing pass: only measured cached, in a row of its own"
+    return f"a cache seems to answer ({warning.seen}): turn it off for the time of measuring"
+
+
 def warnings_of(asks: Sequence[Ask], *, known: bool = True) -> list[PreflightWarning | None]:
     """
     What stands before each route, None where nothing was found. All routes are waited for together.
@@ -236,10 +274,10 @@ def _leaves(answer: Answer) -> Iterator[tuple[str, Any]]:
 def _leaves_of(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     match value:
         case dict():
-            for key, each in value.items():
-                yield from _leaves_of(f"{path}.{key}" if path else str(key), each)
+            for key, each in as_object(value).items():
+                yield from _leaves_of(f"{path}.{key}" if path else key, each)
         case list():
-            for number, each in enumerate(value):
+            for number, each in enumerate(cast("list[Any]", value)):
                 yield from _leaves_of(f"{path}.{number}", each)
         case _:
             yield path, value

@@ -1,11 +1,12 @@
 """How does HTTP/1.1 look on the wire: requests as bytes, and when is an answer whole and right?"""
 
+import json
 import re
 import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from devperf_pipeline.errors import WrongAnswer
 from devperf_pipeline.model import Outcome
@@ -29,6 +30,8 @@ class Answer:
 
 
 NONE: Mapping[str, str] = {}
+PASSING: Mapping[str, str] = {"Cache-Control": "no-cache"}
+"""What asks a cache to let a request pass."""
 
 
 def encode(
@@ -133,6 +136,20 @@ def parse(received: bytes) -> Answer:
     if not length.isdecimal() or int(length) != len(rest):
         raise WrongAnswer(f"expected a body of Content-Length ({length[:20]}), found {len(rest)} bytes")
     return Answer(status, headers, rest)
+
+
+def json_object(body: bytes) -> dict[str, Any] | None:
+    """The JSON object that a body is, or None."""
+    try:
+        decoded = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return as_object(decoded) if isinstance(decoded, dict) else None
+
+
+def as_object(value: Any) -> dict[str, Any]:
+    """A decoded value as an object, empty where it is none."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def outcome_of(status: int, *, retry_after: bool) -> Outcome:

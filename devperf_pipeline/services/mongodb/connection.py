@@ -1,8 +1,7 @@
 """How is one connection to MongoDB made, shared between driver and engine, and what do its errors mean?"""
 
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,17 +13,18 @@ from pymongo.errors import (
     OperationFailure,
     PyMongoError,
 )
+from pymongo.synchronous.database import Database
 
 from devperf_pipeline.errors import ServiceError, ServiceRefused
 from devperf_pipeline.model import Outcome, Service
-from devperf_pipeline.services.mongodb.workload import Ours
 from devperf_pipeline.services.operation import DEADLINE_S, OUR_NAME
-from devperf_pipeline.services.probe import not_in_time
+from devperf_pipeline.services.probe import not_in_time, translated
 
 REFUSED = {13, 18}
 """Error codes: Unauthorized, AuthenticationFailed."""
 
 Client = pymongo.MongoClient[dict[str, Any]]
+Ours = Database[dict[str, Any]]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,13 +51,7 @@ class MongodbConnection:
 
 
 def connect(service: Service) -> MongodbConnection:
-    """
-    A new connection, authenticated.
-
-    Raises:
-        ServiceUnreachable, ServiceRefused: as they say.
-
-    """
+    """A new connection, authenticated; raises a `ServiceError`."""
     who = service.credentials
     login: dict[str, Any] = (
         {"username": who.username, "password": who.password, "authSource": service.database or "admin"}
@@ -93,32 +87,28 @@ def connect(service: Service) -> MongodbConnection:
         if client:
             client.close()
         raise ServiceRefused(
-            f"{service.name} at {service.address}: expected a user name and a password that can be sent, found an "
+            f"{service.where}: expected a user name and a password that can be sent, found an "
             "empty one, or letters that SCRAM forbids. Correct username and password in the stack file."
         ) from None  # the driver's text may show them
 
 
-def _socket_of(client: Client, service: Service) -> socket.socket:
+def _socket_of(client: Any, service: Service) -> socket.socket:
     """The socket of a client that has only one. The driver has no public way to it."""
-    servers: Any = client._topology._servers  # noqa: SLF001
+    servers = client._topology._servers  # noqa: SLF001
     own = servers[service.address.host, service.address.port].pool.conns[0].conn.get_conn
     if not isinstance(own, socket.socket):
         raise InvalidOperation("the driver gives no plain socket to the engine")
     return own
 
 
-@contextmanager
-def explained(service: Service) -> Iterator[None]:
+def explained(service: Service) -> AbstractContextManager[None]:
     """Turn what the driver raises into a `ServiceError`."""
-    try:
-        yield
-    except PyMongoError as error:
-        raise _explanation(service, error) from error
+    return translated(PyMongoError, service, _explanation)
 
 
 def _explanation(service: Service, error: PyMongoError) -> ServiceError:
     """The driver's error in our words. The driver's text never holds a password."""
-    where = f"{service.name} at {service.address}"
+    where = service.where
     user = service.credentials.username if service.credentials else "no user"
     if isinstance(error, ConnectionFailure):
         return not_in_time(service, str(error).split(", Timeout:")[0])

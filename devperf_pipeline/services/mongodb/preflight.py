@@ -1,4 +1,4 @@
-"""What would spoil a measurement of a server that speaks MongoDB's protocol, given what it says of itself?"""
+"""What would disturb a measurement of a server that speaks MongoDB's protocol, given what it says of itself?"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

@@ -31,6 +31,8 @@ ID, ONE_DONE, ONE_MODIFIED = (
 
 Document = Mapping[str, Any]
 
+_decode: Callable[[bytes], dict[str, Any]] = getattr(bson, "decode")  # noqa: B009
+
 Answer = tuple[int, Sequence[Document]]
 """How many documents came back or were changed, and those that came back."""
 
@@ -58,7 +60,7 @@ def document(reply: bytes) -> dict[str, Any]:
         raise ValueError(f"no OP_MSG with a document: {reply[:24]!r}")
     try:
         # A checksum may follow.
-        return bson.decode(reply[BODY : BODY + int.from_bytes(reply[BODY : BODY + 4], "little")])
+        return _decode(reply[BODY : BODY + int.from_bytes(reply[BODY : BODY + 4], "little")])
     except BSONError as error:
         raise ValueError(f"no BSON: {error}") from error
 

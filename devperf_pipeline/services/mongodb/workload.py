@@ -5,31 +5,25 @@ The published operations, each as the command that goes over the wire and as an 
 Every value follows from its `_id`, an integer, so a reply can be verified without remembering what was asked.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from pymongo.synchronous.database import Database
+from pymongo.errors import PyMongoError
 
 from devperf_pipeline.model import Outcome
+from devperf_pipeline.services.database.seed import JOINED_ROWS, ROWS, any_key, name_of, own_key, value_of
+from devperf_pipeline.services.database.workload import Recipe
+from devperf_pipeline.services.mongodb import protocol
+from devperf_pipeline.services.mongodb.connection import MongodbConnection, Ours, failure
 from devperf_pipeline.services.mongodb.protocol import ID, ONE_DONE, ONE_MODIFIED, Answer, Document
-from devperf_pipeline.services.relational.rows import (
-    CALLS,
-    JOINED_ROWS,
-    ROWS,
-    any_key,
-    name_of,
-    own_key,
-    value_of,
-)
+from devperf_pipeline.services.operation import FLOOR, Driver, Operation, Step, Wire
 
 GROUPS = 1_000
 """Documents of the same `group`: one in so many. No index is on it."""
 
 KINDS, STATES, REGIONS = 10, 4, 7
-
-Ours = Database[dict[str, Any]]
 
 
 def item(key: int) -> dict[str, Any]:
@@ -91,35 +85,21 @@ def _region(region: int) -> dict[str, int]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class DocumentRecipe(Recipe):
     """
-    One operation: its arguments in a user's call, and the two ways of asking.
+    One operation and its two ways of asking; its `table` is a collection.
 
-    `arguments(user, number, size)` is what differs from call to call; `command` makes of it what is sent, `ask` does
-    the same through pymongo.
+    `command` makes of a call's arguments what is sent, `ask` does the same through pymongo.
     `count` documents come back or are changed; `mark` is in a right reply so many times.
     `right` says what the returned document of an `_id` must be; `ordered` ones come by `_id`.
-    `collection` is what the operation changes; before each round it holds the documents 1 to `rows(users, size)`.
     """
 
-    name: str
-    title: str
-    arguments: Callable[[int, int, int], Any]
     command: Callable[[Any], dict[str, Any]]
     ask: Callable[[Ours, Any], Answer]
     mark: bytes = ID
     count: int = 1
     right: Callable[[Any], Document] | None = None
     ordered: bool = False
-    collection: str | None = None
-    rows: Callable[[int, int], int] = lambda _users, _size: ROWS
-    finite: bool = False
-    least_s: float = 0.0
-
-    def every_call(self, user: int, size: int) -> list[Any]:
-        """The arguments of all calls that are prepared for one user."""
-        calls = size if self.finite else min(size, CALLS)
-        return [self.arguments(user, number, size) for number in range(calls)]
 
     def check(self, answer: Answer) -> int:
         """The outcome of a call through the driver: as many documents came back, or were changed, as should."""
@@ -158,7 +138,7 @@ def _found(documents: list[dict[str, Any]]) -> Answer:
 
 
 RECIPES = (
-    Recipe(
+    DocumentRecipe(
         name="insert-one",
         title="insertOne",
         arguments=_new,
@@ -166,10 +146,10 @@ RECIPES = (
         command=lambda new: {"insert": "inserted", "documents": [new]},
         ask=lambda ours, new: (int(ours.inserted.insert_one(dict(new)).acknowledged), ()),
         mark=ONE_DONE,
-        collection="inserted",
+        table="inserted",
         rows=lambda _users, _size: 0,
     ),
-    Recipe(
+    DocumentRecipe(
         name="find-one",
         title="findOne (by _id)",
         arguments=lambda user, number, _size: any_key(user, number),
@@ -177,7 +157,7 @@ RECIPES = (
         ask=lambda ours, key: _found([each for each in (ours.items.find_one({"_id": key}),) if each]),
         right=item,
     ),
-    Recipe(
+    DocumentRecipe(
         # No index helps, so all 10,000 documents are looked at; ten come back.
         name="collection-scan",
         title="find (collection scan)",
@@ -188,7 +168,7 @@ RECIPES = (
         right=item,
         least_s=0.2,  # a call may take 10 ms
     ),
-    Recipe(
+    DocumentRecipe(
         # The version changes with every call: a document that stays as it was is not written.
         name="update-one",
         title="updateOne (by _id)",
@@ -196,33 +176,33 @@ RECIPES = (
         command=lambda key: {"update": "updated", "updates": [{"q": {"_id": key}, "u": _change(key)}]},
         ask=lambda ours, key: (ours.updated.update_one({"_id": key}, _change(key)).modified_count, ()),
         mark=ONE_MODIFIED,
-        collection="updated",
+        table="updated",
     ),
-    Recipe(
+    DocumentRecipe(
         name="delete-one",
         title="deleteOne (by _id)",
         arguments=lambda user, number, size: 1 + user * size + number,
         command=lambda key: {"delete": "deleted", "deletes": [{"q": {"_id": key}, "limit": 1}]},
         ask=lambda ours, key: (ours.deleted.delete_one({"_id": key}).deleted_count, ()),
         mark=ONE_DONE,
-        collection="deleted",
+        table="deleted",
         rows=lambda users, size: users * size,
         finite=True,
     ),
-    Recipe(
+    DocumentRecipe(
         name="aggregate-simple",
         title="aggregate (simple)",
-        arguments=lambda *_: None,
+        arguments=lambda _user, _number, _size: None,
         command=lambda _: _aggregate("items", SIMPLE),
         ask=lambda ours, _: _found(list(ours.items.aggregate(SIMPLE))),
         count=KINDS // 2,
         right=_kind,
         least_s=0.2,
     ),
-    Recipe(
+    DocumentRecipe(
         name="aggregate-complex",
         title="aggregate (complex)",
-        arguments=lambda *_: None,
+        arguments=lambda _user, _number, _size: None,
         command=lambda _: _aggregate("orders", COMPLEX),
         ask=lambda ours, _: _found(list(ours.orders.aggregate(COMPLEX))),
         count=REGIONS,
@@ -235,3 +215,64 @@ RECIPES = (
 
 def _change(key: int) -> dict[str, Any]:
     return {"$set": {"value": value_of(key)}, "$inc": {"version": 1}}
+
+
+def operations(fill: Callable[[str, int], None]) -> Sequence[Operation]:
+    """The floor and the seven published operations."""
+    return (
+        Operation(name=FLOOR, title="ping", wire=_floor_wire, driver=_floor_driver),
+        *(recipe.operation(wire=_wire, driver=_driver, fill=fill) for recipe in RECIPES),
+    )
+
+
+def _wire(recipe: DocumentRecipe, connection: MongodbConnection, user: int, size: int) -> Wire:
+    return Wire(
+        sockets=(connection.socket,),
+        calls=[
+            (Step(protocol.encode(recipe.command(arguments)), protocol.complete),)
+            for arguments in recipe.every_call(user, size)
+        ],
+        check=protocol.checker(recipe.count, recipe.mark),
+        verify=protocol.verifier(recipe.wrong),
+    )
+
+
+def _driver(recipe: DocumentRecipe, connection: MongodbConnection, user: int, size: int) -> Driver:
+    """One user's calls through pymongo, as an application makes them."""
+    connection.give_back()
+    ours, ask, calls = connection.ours, recipe.ask, recipe.every_call(user, size)
+    count = len(calls)
+
+    def call(number: int) -> Answer:
+        return ask(ours, calls[number % count])
+
+    return Driver(
+        call=call,
+        check=recipe.check,
+        verify=recipe.wrong,
+        exceptions=(PyMongoError,),
+        failure=failure,
+        size=count if recipe.finite else None,
+    )
+
+
+def _floor_wire(connection: MongodbConnection, _user: int, _size: int) -> Wire:
+    ping = protocol.encode({"ping": 1})
+    return Wire(
+        sockets=(connection.socket,),
+        calls=((Step(ping, protocol.complete),),),
+        check=protocol.checker(0, protocol.ID),
+        verify=protocol.verifier(lambda _: None),
+    )
+
+
+def _floor_driver(connection: MongodbConnection, _user: int, _size: int) -> Driver:
+    connection.give_back()
+    ours = connection.ours
+    return Driver(
+        call=lambda _: ours.command("ping"),
+        check=lambda answer: Outcome.OK if answer.get("ok") == 1 else Outcome.WRONG,
+        verify=protocol.error_of,
+        exceptions=(PyMongoError,),
+        failure=failure,
+    )

@@ -2,18 +2,18 @@
 
 import socket
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import pymysql
 from pymysql.cursors import Cursor
 
 from devperf_pipeline.errors import ServiceError, ServiceRefused, ServiceUnreachable, WrongAnswer
 from devperf_pipeline.model import Outcome, Service
-from devperf_pipeline.services.mysql import protocol as wire_format
+from devperf_pipeline.services.mysql import protocol
 from devperf_pipeline.services.operation import DEADLINE_S, OUR_NAME
-from devperf_pipeline.services.probe import greeting_in_http, growing, not_in_time
+from devperf_pipeline.services.probe import greeting_in_http, growing, not_in_time, translated
 
 LOST = {0, 1053, 1927, 2006, 2013, 2055}
 """Error codes after which a connection is gone: shutdown, killed, gone away, lost."""
@@ -26,9 +26,10 @@ class MysqlConnection:
     """
     One user's connection: the driver's, and a second handle on its socket for the engine.
 
-    `numbers` are the statements that were prepared on it, by text.
+    `where` is what messages call the server; `numbers` are the statements that were prepared on it, by text.
     """
 
+    where: str
     driver: "pymysql.Connection[Cursor]"
     socket: socket.socket
     numbers: dict[str, int] = field(default_factory=dict[str, int])
@@ -45,13 +46,7 @@ class MysqlConnection:
 
 
 def connect(service: Service) -> MysqlConnection:
-    """
-    A new connection, authenticated.
-
-    Raises:
-        ServiceUnreachable, ServiceRefused, WrongAnswer: as they say.
-
-    """
+    """A new connection, authenticated; raises a `ServiceError`."""
     who = service.credentials
     try:
         driver = pymysql.connect(
@@ -72,33 +67,32 @@ def connect(service: Service) -> MysqlConnection:
         raise _other_protocol(service, f"a greeting that cannot be read ({error})") from error
     except RuntimeError as error:
         raise ServiceRefused(
-            f"{service.name} at {service.address} asks for a way to log in that the driver does not have: {error}. "
+            f"{service.where} asks for a way to log in that the driver does not have: {error}. "
             f"Install what it names, or let this user log in by mysql_native_password."
         ) from error
-    # The driver has no public way to its socket.
-    own: socket.socket = driver._sock  # noqa: SLF001  # pyright: ignore[reportAttributeAccessIssue]
-    return MysqlConnection(driver=driver, socket=own.dup())
+    return MysqlConnection(where=service.where, driver=driver, socket=_socket_of(driver).dup())
+
+
+def _socket_of(driver: Any) -> socket.socket:
+    """The driver has no public way to its socket."""
+    return driver._sock  # noqa: SLF001
 
 
 def _other_protocol(service: Service, said: str) -> WrongAnswer:
     return WrongAnswer(
-        f"{service.name} at {service.address} should speak MySQL's protocol, but answered {said}. "
+        f"{service.where} should speak MySQL's protocol, but answered {said}. "
         f"Is another server listening there? Correct host and port in the stack file."
     )
 
 
-@contextmanager
-def explained(service: Service) -> Iterator[None]:
+def explained(service: Service) -> AbstractContextManager[None]:
     """Turn what the driver raises into a `ServiceError`."""
-    try:
-        yield
-    except pymysql.Error as error:
-        raise _explanation(service, error) from error
+    return translated(pymysql.Error, service, _explanation)
 
 
 def _explanation(service: Service, error: pymysql.Error) -> ServiceError:
     """The driver's error in our words. The driver's text never holds a password."""
-    where = f"{service.name} at {service.address}"
+    where = service.where
     code = error.args[0] if error.args and isinstance(error.args[0], int) else None
     said = str(error.args[-1]) if error.args else type(error).__name__
     user = service.credentials.username if service.credentials else "no user"
@@ -129,30 +123,24 @@ def failure(error: Exception) -> int:
     return Outcome.LOST if code in LOST else Outcome.ERROR
 
 
-def number_of(text: str, connection: MysqlConnection, where: str) -> int:
-    """
-    The number of a statement on this connection, prepared if it was not yet.
-
-    Raises:
-        ServiceUnreachable, WrongAnswer: the server does not prepare it.
-
-    """
+def number_of(text: str, connection: MysqlConnection) -> int:
+    """The number of a statement on this connection, prepared if it was not yet; raises a `ServiceError`."""
     if text not in connection.numbers:
-        command = wire_format.command(wire_format.PREPARE, text.replace("%s", "?").encode())
+        command = protocol.command(protocol.PREPARE, text.replace("%s", "?").encode())
         reply = b""
         try:
             for reply in growing(connection.socket, command):
-                number, whole = wire_format.prepared(reply)
+                number, whole = protocol.prepared(reply)
                 if whole:
                     connection.numbers[text] = number
                     break
         except OSError as error:
             raise ServiceUnreachable(
-                f"{where} should have prepared a statement, but: {error}. Look at the server's log."
+                f"{connection.where} should have prepared a statement, but: {error}. Look at the server's log."
             ) from error
         except ValueError as error:
-            said = wire_format.error_of(reply) or str(error)
+            said = protocol.error_of(reply) or str(error)
             raise WrongAnswer(
-                f"{where} should have prepared {text!r} and said: {said}. Is its database still there?"
+                f"{connection.where} should have prepared {text!r} and said: {said}. Is its database still there?"
             ) from error
     return connection.numbers[text]

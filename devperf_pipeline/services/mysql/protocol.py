@@ -1,14 +1,16 @@
 """
-How are MySQL's packets encoded, and how is a whole reply told?
+How are MySQL's packets encoded, how is a reply known to be whole, and is it right?
 
-Encoding and decoding only, protocol 4.1 without CLIENT_DEPRECATE_EOF (the driver does not ask for it).
+Protocol 4.1 without CLIENT_DEPRECATE_EOF (the driver does not ask for it).
 A packet is three bytes of length (little-endian), a sequence number, a payload; every command starts at number 0.
+A reply is checked after each call by a few bytes, and read in full where it is kept.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from devperf_pipeline.services.relational.rows import Arguments
+from devperf_pipeline.model import Outcome
+from devperf_pipeline.services.database.workload import Arguments, Statement, what_failed
 
 QUERY, PING, PREPARE, EXECUTE = 0x03, 0x0E, 0x16, 0x17
 LONG, VAR_STRING = 0x03, 0xFD
@@ -161,3 +163,43 @@ def _row(payload: bytes, integers: list[bool]) -> tuple[int | str, ...]:
     if at != len(payload) or payload[0] != OK:
         raise ValueError(f"a row of {len(payload)} bytes that does not hold {len(integers)} columns")
     return tuple(values)
+
+
+def checker(statements: Sequence[Statement | None]) -> Callable[[list[bytes]], int]:
+    """A check of a call's replies: rows changed, or a whole result with rows; None is BEGIN, COMMIT or PING."""
+    # One packet of column count, the columns, EOF, the rows, EOF: the number of the last one counts the rows.
+    expected = [(each.row is not None, each.count) if each else (False, 0) for each in statements]
+
+    def check(replies: list[bytes]) -> int:
+        for reply, (rows, count) in zip(replies, expected, strict=True):
+            if rows:
+                if reply[-5] != EOF or reply[4] in {OK, ERROR} or reply[-6] != (reply[4] + count + 3) % 256:
+                    return what_failed(replies, error_of)
+            elif affected(reply) != count:
+                return what_failed(replies, error_of)
+        return Outcome.OK
+
+    return check
+
+
+def verifier(statements: Sequence[Statement | None]) -> Callable[[list[bytes]], str | None]:
+    """A full reading of a call's replies: no error, rows changed as expected, every row as it was seeded."""
+
+    def verify(replies: list[bytes]) -> str | None:
+        try:
+            for statement, reply in zip(statements, replies, strict=True):
+                if (problem := error_of(reply)) is not None:
+                    return problem
+                if statement and statement.row:
+                    problem = statement.wrong(rows_of(reply))
+                elif affected(reply) != (statement.count if statement else 0):
+                    problem = (
+                        f"{affected(reply)} rows changed instead of {statement.count if statement else 0}"
+                    )
+                if problem is not None:
+                    return problem
+        except (ValueError, IndexError) as error:
+            return f"the reply cannot be read: {error}"
+        return None
+
+    return verify

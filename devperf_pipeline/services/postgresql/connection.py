@@ -2,8 +2,8 @@
 
 import os
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +11,10 @@ import psycopg
 
 from devperf_pipeline.errors import ServiceError, ServiceRefused, ServiceUnreachable, WrongAnswer
 from devperf_pipeline.model import Outcome, Service
+from devperf_pipeline.services.database.workload import Arguments
 from devperf_pipeline.services.operation import DEADLINE_S, OUR_NAME
-from devperf_pipeline.services.postgresql import protocol as wire_format
-from devperf_pipeline.services.probe import greeting_in_http, growing, not_in_time
-from devperf_pipeline.services.relational.rows import Arguments
+from devperf_pipeline.services.postgresql import protocol
+from devperf_pipeline.services.probe import greeting_in_http, growing, not_in_time, translated
 
 
 class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
@@ -29,9 +29,10 @@ class PostgresConnection:
     """
     One user's connection: the driver's, and a second handle on its socket for the engine.
 
-    `names` are the statements that were parsed on it, by text.
+    `where` is what messages call the server; `names` are the statements that were parsed on it, by text.
     """
 
+    where: str
     driver: BoundedConnection
     socket: socket.socket
     names: dict[str, str] = field(default_factory=dict[str, str])
@@ -48,13 +49,7 @@ class PostgresConnection:
 
 
 def driver_to(service: Service, database: str | None) -> BoundedConnection:
-    """
-    A connection of the driver to one database, authenticated.
-
-    Raises:
-        psycopg.Error: whatever stands in the way.
-
-    """
+    """A connection of the driver to one database, authenticated; raises a `psycopg.Error`."""
     who = service.credentials
     return BoundedConnection.connect(
         host=service.address.host,
@@ -74,13 +69,7 @@ def driver_to(service: Service, database: str | None) -> BoundedConnection:
 
 
 def connect(service: Service) -> PostgresConnection:
-    """
-    A new connection whose way to the database was tried.
-
-    Raises:
-        ServiceUnreachable, ServiceRefused, WrongAnswer: as they say.
-
-    """
+    """A new connection whose way to the database was tried; raises a `ServiceError`."""
     with explained(service):
         driver = driver_to(service, service.database)
         try:
@@ -88,21 +77,18 @@ def connect(service: Service) -> PostgresConnection:
         except psycopg.Error:
             driver.close()
             raise
-    return PostgresConnection(driver=driver, socket=socket.socket(fileno=os.dup(driver.fileno())))
+    own = socket.socket(fileno=os.dup(driver.fileno()))
+    return PostgresConnection(where=service.where, driver=driver, socket=own)
 
 
-@contextmanager
-def explained(service: Service) -> Iterator[None]:
+def explained(service: Service) -> AbstractContextManager[None]:
     """Turn what the driver raises into a `ServiceError`."""
-    try:
-        yield
-    except psycopg.Error as error:
-        raise _explanation(service, error) from error
+    return translated(psycopg.Error, service, _explanation)
 
 
 def _explanation(service: Service, error: psycopg.Error) -> ServiceError:
     """The driver's error in our words. The driver's text never holds a password."""
-    where, said = f"{service.name} at {service.address}", " ".join(str(error).split())
+    where, said = service.where, " ".join(str(error).split())
     user = service.credentials.username if service.credentials else "no user"
     state = error.sqlstate or ""
     if "received invalid response" in said or "expected authentication request" in said:
@@ -139,27 +125,21 @@ def failure_of(driver: BoundedConnection) -> Callable[[Exception], int]:
     return failure
 
 
-def name_of(text: str, arguments: Arguments, connection: PostgresConnection, where: str) -> str:
-    """
-    The name of a statement on this connection, parsed if it was not yet.
-
-    Raises:
-        ServiceUnreachable, WrongAnswer: the server does not parse it.
-
-    """
+def name_of(text: str, arguments: Arguments, connection: PostgresConnection) -> str:
+    """The name of a statement on this connection, parsed if it was not yet; raises a `ServiceError`."""
     if text not in connection.names:
         name = f"{OUR_NAME}_{len(connection.names)}"
-        parse = wire_format.parse(name, text, arguments) + wire_format.SYNC
+        parse = protocol.parse(name, text, arguments) + protocol.SYNC
         try:
             replies = growing(connection.socket, parse)
-            whole = next(reply for reply in replies if wire_format.complete(reply))
+            whole = next(reply for reply in replies if protocol.complete(reply))
         except OSError as error:
             raise ServiceUnreachable(
-                f"{where} should have parsed a statement, but: {error}. Look at the server's log."
+                f"{connection.where} should have parsed a statement, but: {error}. Look at the server's log."
             ) from error
-        if (problem := wire_format.error_of(whole)) is not None:
+        if (problem := protocol.error_of(whole)) is not None:
             raise WrongAnswer(
-                f"{where} should have parsed {text!r} and said: {problem}. Is its schema still there?"
+                f"{connection.where} should have parsed {text!r} and said: {problem}. Is its schema still there?"
             )
         connection.names[text] = name
     return connection.names[text]

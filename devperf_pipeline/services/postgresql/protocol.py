@@ -1,13 +1,15 @@
 """
-How are PostgreSQL's messages encoded, and how is a whole reply told?
+How are PostgreSQL's messages encoded, how is a reply known to be whole, and is it right?
 
-Encoding and decoding only, protocol 3.0. A message is a type byte, four bytes of length, a body.
+Protocol 3.0. A message is a type byte, four bytes of length, a body.
+A reply is checked after each call by a few bytes (the tag of CommandComplete), and read in full where it is kept.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from devperf_pipeline.services.relational.rows import Arguments
+from devperf_pipeline.model import Outcome
+from devperf_pipeline.services.database.workload import Arguments, Statement, what_failed
 
 INT4, TEXT = 23, 25
 """Object ids of the two types that our arguments and columns have."""
@@ -16,6 +18,9 @@ SYNC = b"S\x00\x00\x00\x04"
 EMPTY_QUERY = b"Q\x00\x00\x00\x05\x00"
 READY = b"Z\x00\x00\x00\x05"
 """ReadyForQuery but for its last byte, the state of the transaction."""
+
+NOTHING = b"I\x00\x00\x00\x04" + READY + b"I"
+"""The whole reply to an empty statement."""
 
 
 def _message(kind: bytes, body: bytes) -> bytes:
@@ -96,3 +101,59 @@ def rows_of(reply: bytes, row: tuple[object, ...]) -> list[tuple[int | str, ...]
             raise ValueError(f"a row of {len(body)} bytes that does not hold {len(integers)} columns")
         rows.append(tuple(values))
     return rows
+
+
+def tags_of(statements: Sequence[Statement | None]) -> list[bytes]:
+    """What CommandComplete says when each statement did what it should; None at the ends is BEGIN and COMMIT."""
+    tags: list[bytes] = []
+    for statement in statements:
+        if statement is None:
+            tags.append(b"COMMIT\x00" if tags else b"BEGIN\x00")
+        else:
+            zero = " 0" if statement.verb == "INSERT" else ""
+            tags.append(f"{statement.verb}{zero} {statement.count}\x00".encode())
+    return tags
+
+
+def checker(tags: Sequence[bytes]) -> Callable[[list[bytes]], int]:
+    """A check of a call's replies, one for each of `tags`, by a few bytes before their end."""
+
+    def check(replies: list[bytes]) -> int:
+        for reply, tag in zip(replies, tags, strict=True):
+            if not reply.endswith(tag, 0, -6):
+                return what_failed(replies, error_of)
+        return Outcome.OK
+
+    return check
+
+
+def check_nothing(replies: list[bytes]) -> int:
+    """Check the reply to an empty statement."""
+    return Outcome.OK if replies == [NOTHING] else what_failed(replies, error_of)
+
+
+def verifier(statements: Sequence[Statement | None]) -> Callable[[list[bytes]], str | None]:
+    """A full reading of a call's replies: no error, the right tag, every row as it was seeded."""
+    tags = tags_of(statements)
+
+    def verify(replies: list[bytes]) -> str | None:
+        try:
+            for statement, tag, reply in zip(statements, tags, replies, strict=True):
+                if (problem := error_of(reply)) is not None:
+                    return problem
+                said = [body for kind, body in messages(reply) if kind == b"C"]
+                if said != [tag]:
+                    return f"the server said {said!r} instead of {tag!r}"
+                rows = rows_of(reply, statement.row(1) if statement and statement.row else ())
+                if statement and (problem := statement.wrong(rows)) is not None:
+                    return problem
+        except ValueError as error:
+            return f"the reply cannot be read: {error}"
+        return None
+
+    return verify
+
+
+def verify_nothing(replies: list[bytes]) -> str | None:
+    """Read the reply to an empty statement."""
+    return None if replies == [NOTHING] else f"the empty statement was answered {replies!r}"

@@ -1,11 +1,11 @@
-"""How is one connection to RabbitMQ made, shared between driver and engine, and ended?"""
+"""How is one connection to RabbitMQ made, shared between driver and engine, and what do its errors mean?"""
 
 import logging
 import socket
 from contextlib import suppress
+from typing import Any
 
 import pika
-from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import (
     AMQPConnectionError,
     AMQPError,
@@ -26,23 +26,29 @@ from devperf_pipeline.errors import ServiceError, ServiceRefused, ServiceUnreach
 from devperf_pipeline.model import Credentials, Outcome, Service
 from devperf_pipeline.services.operation import DEADLINE_S
 from devperf_pipeline.services.probe import hung_up_after
-from devperf_pipeline.services.rabbitmq.management import MARK
+
+MARK = "devperf_pipeline"
+"""What our connections, our vhost and our queues carry."""
 
 EXCEPTIONS: tuple[type[Exception], ...] = (AMQPError, ChannelError, OSError)
 
 
 class RabbitConnection:
-    """One user's connection, in turns of the driver and of whoever takes its socket."""
+    """One user's connection, used in turn by the driver and by the engine."""
 
     def __init__(self, connection: pika.BlockingConnection) -> None:
         self._connection = connection
         self._drivers = _socket_of(connection)
         # One open connection under two descriptors: shutting it down ends what the driver waits for, too.
         self.socket = self._drivers.dup()
-        self._channel: BlockingChannel | None = None
+        self._channel: Any = None
 
-    def fresh_channel(self, *, confirm: bool = False) -> BlockingChannel:
-        """A new channel in the place of the last one: tags count from 1, and what was not acknowledged goes back."""
+    def fresh_channel(self, *, confirm: bool = False) -> Any:
+        """
+        A new `BlockingChannel` in the place of the last one; the driver's own types are incomplete.
+
+        Tags count from 1, and what was not acknowledged goes back.
+        """
         # The driver counts on a socket that never waits, and the engine may have left it otherwise.
         self._drivers.setblocking(False)
         with hung_up_after(self.socket):
@@ -63,11 +69,9 @@ class RabbitConnection:
 
 def connect(service: Service, vhost: str) -> RabbitConnection:
     """
-    A connection to one vhost, authenticated, without heartbeats: nothing is sent that we do not measure.
+    A connection to one vhost, authenticated; raises a `ServiceError`.
 
-    Raises:
-        ServiceUnreachable, ServiceRefused, WrongAnswer: as they say.
-
+    It has no heartbeats: nothing is sent that we do not measure.
     """
     # The driver logs a traceback for every failed connection; ours is one sentence.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
@@ -92,7 +96,7 @@ def connect(service: Service, vhost: str) -> RabbitConnection:
 
 def explanation(service: Service, error: Exception) -> ServiceError:
     """The error of ours for an error of the driver, in the broker's own words."""
-    where = f"{service.name} at {service.address}"
+    where = service.where
     match error:
         case ProbableAuthenticationError() | AuthenticationError() | ProbableAccessDeniedError():
             return ServiceRefused(

@@ -12,6 +12,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from devperf_pipeline.services.operation import OUR_NAME
+from devperf_pipeline.services.redis.connection import asked, keys_like
 
 GUEST = f"{OUR_NAME}-guest"
 
@@ -41,21 +42,20 @@ def guest_objects(keys: Sequence[str]) -> Sequence[str]:
 def admit(node: Redis, keys: Sequence[str]) -> None:
     """Let the guest in, for these keys."""
     allowed = (*(f"~{key}" for key in keys), *(f"+{command}" for command in COMMANDS))
-    node.execute_command("ACL", "SETUSER", GUEST, "reset", "on", "nopass", *allowed)
+    asked(node, "ACL", "SETUSER", GUEST, "reset", "on", "nopass", *allowed)
 
 
 def dismiss_left(node: Redis, keys: Sequence[str]) -> None:
-    """Remove a guest, and its keys, that a run left which was killed. Whoever may not ask for users never made one."""
+    """Remove a guest, and its keys, that a killed run left. A user who may not ask for users never made one."""
     with suppress(ResponseError):
-        users: Sequence[bytes | str] = node.acl_users()  # type: ignore[assignment]  # by decode_responses
+        users: list[str | bytes] = asked(node, "ACL USERS")
         if GUEST in users or GUEST.encode() in users:
             dismiss(node, keys)
 
 
 def dismiss(node: Redis, keys: Sequence[str]) -> None:
     """Remove the guest, and these keys. Others' keys are on a server of ours only if the guest made them."""
-    node.execute_command("ACL", "DELUSER", GUEST)
+    asked(node, "ACL", "DELUSER", GUEST)
     for key in keys:
-        left = list(node.scan_iter(match=key, count=1_000)) if "*" in key else [key]
-        for name in left:
-            node.unlink(name)
+        for name in keys_like(node, key) if "*" in key else [key]:
+            asked(node, "UNLINK", name)

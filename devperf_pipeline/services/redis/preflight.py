@@ -1,4 +1,4 @@
-"""What would spoil a measurement of a Redis node, given what it says of itself?"""
+"""What would disturb a measurement of a Redis node, given what it says of itself?"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from devperf_pipeline.services.redis.keys import KEYSPACE, VALUE_BYTES, Keys
+from devperf_pipeline.services.redis.connection import asked
+from devperf_pipeline.services.redis.workload import KEYSPACE, VALUE_BYTES, Keys
 
 CONNECTIONS = 40
 """Our users, thirty-one at most, the driver's, the session's own, and some to spare."""
@@ -15,19 +16,10 @@ ROOM_BYTES = 8 * KEYSPACE * VALUE_BYTES
 """What our keys and values take, with what Redis keeps beside them."""
 
 TRIED: Sequence[tuple[str, ...]] = (
-    ("SET", "{key}", "x"),
-    ("GET", "{key}"),
-    ("MGET", "{key}"),
-    ("INCR", "{key}"),
-    ("LPUSH", "{key}", "x"),
-    ("RPUSH", "{key}", "x"),
-    ("LPOP", "{key}"),
-    ("SADD", "{key}", "x"),
+    *((command, "{key}") for command in ("GET", "MGET", "INCR", "LPOP", "DEL", "UNLINK", "EXISTS")),
+    *((command, "{key}", "x") for command in ("SET", "LPUSH", "RPUSH", "SADD")),
     ("HSET", "{key}", "x", "x"),
     ("ZADD", "{key}", "1", "x"),
-    ("DEL", "{key}"),
-    ("UNLINK", "{key}"),
-    ("EXISTS", "{key}"),
     ("SCAN", "0"),
     ("PING",),
 )
@@ -35,14 +27,8 @@ TRIED: Sequence[tuple[str, ...]] = (
 
 
 def of_node(node: Redis, keys: Keys) -> Iterator[str]:
-    """
-    What one node tells. Nothing is written.
-
-    Raises:
-        redis.exceptions.RedisError: it does not answer.
-
-    """
-    info: dict[str, Any] = node.info()
+    """What one node tells. Nothing is written; raises what the driver raises."""
+    info: dict[str, Any] = asked(node, "INFO")
     if info.get("role") == "slave":
         yield "it is a replica: it takes no writes"
     yield from _memory(info)
@@ -78,16 +64,14 @@ def _memory(info: dict[str, Any]) -> Iterator[str]:
 
 def missing_commands(node: Redis, keys: Keys) -> list[str]:
     """Which commands our user may not use on our keys, as far as we may ask that."""
+    key = f"{keys.prefix.decode()}x"
     try:
-        name = node.execute_command("ACL WHOAMI")
-        refused: list[str] = []
-        for command, *words in TRIED:
-            said = node.execute_command(
-                "ACL DRYRUN", name, command, *(word.format(key=f"{keys.prefix.decode()}x") for word in words)
-            )
-            if said not in {b"OK", "OK", True}:
-                refused.append(command)
+        name = asked(node, "ACL WHOAMI")
+        answers = {
+            command: asked(node, "ACL DRYRUN", name, command, *(word.format(key=key) for word in words))
+            for command, *words in TRIED
+        }
     except ResponseError:
         # Asking is an administrator's command itself, and older servers do not know it.
         return []
-    return refused
+    return [command for command, said in answers.items() if said not in {b"OK", "OK", True}]

@@ -11,19 +11,62 @@ from dataclasses import dataclass
 from socket import socket
 from typing import Any
 
-from redis import Redis
-
 from devperf_pipeline.model import Outcome
-from devperf_pipeline.services.operation import FLOOR, Driver, Step, Wire
+from devperf_pipeline.services.operation import FLOOR, OUR_NAME, Driver, Step, Wire
 from devperf_pipeline.services.redis import protocol
-from devperf_pipeline.services.redis.keys import KEYSPACE, VALUE_BYTES, Keys, is_value, spread, value
+from devperf_pipeline.services.redis.connection import EXCEPTIONS, failure
 
+KEYSPACE = 10_000
+"""How many different keys SET, GET and INCR go round."""
+
+VALUE_BYTES = 100
 COLLECTIONS = 100
 ELEMENT = b"0123456789abcdef"
-DOOMED = 200_000
+MOST_DELETED = 200_000
 """How many keys all users' DEL together may consume in a round: they take 40 MB."""
 
 Words = tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The names of our keys in one service."""
+
+    service: str
+
+    @property
+    def prefix(self) -> bytes:
+        return f"{OUR_NAME}:{self.service}:".encode()
+
+    @property
+    def marker(self) -> bytes:
+        return self.prefix + b"marker"
+
+    def name(self, family: str, number: int) -> bytes:
+        """For example `devperf:redis:key:00042`."""
+        return b"%b%b:%05d" % (self.prefix, family.encode(), number)
+
+    def pairs(self) -> list[tuple[bytes, bytes]]:
+        """Every key that GET finds, with its value."""
+        return [(self.name("key", number), value(number)) for number in range(KEYSPACE)]
+
+
+def value(number: int) -> bytes:
+    """The value of the key of that number: 100 bytes that begin with the number."""
+    return (b"%05d " % number) + b"v" * (VALUE_BYTES - 6)
+
+
+def is_value(candidate: Any) -> bool:
+    """Whether these are, byte for byte, the value of one of our keys."""
+    if not isinstance(candidate, bytes) or not candidate[:5].isdigit():
+        return False
+    return candidate == value(int(candidate[:5])) and int(candidate[:5]) < KEYSPACE
+
+
+def spread(user: int, call: int, over: int = KEYSPACE) -> int:
+    """Which key a call of a user takes: each comes once before any comes again, and users do not walk in step."""
+    # 7919 is prime and divides no power of ten.
+    return (user * 997 + call * 7919) % over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +76,15 @@ class Command:
 
     `words(user, call)` is what the wire carries, `ask` hands the same words to the driver as an application would.
     `begins` is how every right reply begins on the wire; `right` judges a whole answer, decoded by us or the driver.
-    `seed` yields the commands that lay in what a round starts from (None: nothing to lay in);
-    for `finite` ones that depends on users and size. What `lasts` is left by the calls as they found it, or in a
-    state that is as good, and is laid in once.
+    `seed` yields the commands that make what a round starts from (None: nothing is needed); for `finite` ones that
+    depends on users and size. What `lasts` is left by the calls as they found it, or in a state that is as good, and
+    is made once.
     """
 
     name: str
     title: str
     words: Callable[[int, int], Words]
-    ask: Callable[[Redis, Words], Any]
+    ask: Callable[[Any, Words], Any]
     begins: bytes
     right: Callable[[Any], bool]
     seed: Callable[[int, int], Iterator[Words]] | None = None
@@ -70,22 +113,14 @@ class Command:
             verify=lambda replies: self.wrong(protocol.decode_or_raw(replies[0])),
         )
 
-    def driver(
-        self,
-        client: Any,
-        user: int,
-        size: int,
-        *,
-        exceptions: tuple[type[Exception], ...],
-        failure: Callable[[Exception], int],
-    ) -> Driver:
+    def driver(self, client: Any, user: int, size: int) -> Driver:
         """The same calls through the driver."""
         ask, prepared, right = self.ask, [self.words(user, call) for call in range(size)], self.right
         return Driver(
             call=lambda call: ask(client, prepared[call % size]),
             check=lambda answer: Outcome.OK if right(answer) else Outcome.WRONG,
             verify=self.wrong,
-            exceptions=exceptions,
+            exceptions=EXCEPTIONS,
             failure=failure,
             size=size if self.finite else None,
         )
@@ -100,14 +135,9 @@ def is_ok(answer: Any) -> bool:
     return answer is True or answer == b"OK"
 
 
-def is_zero(answer: Any) -> bool:
-    """Whether nothing was added, since the member was there."""
-    return type(answer) is int and answer == 0
-
-
-def is_one(answer: Any) -> bool:
-    """Whether exactly one key was meant."""
-    return type(answer) is int and answer == 1
+def is_number(expected: int) -> Callable[[Any], bool]:
+    """Whether an answer is this number: 0 where the member was there, 1 where one key was meant."""
+    return lambda answer: type(answer) is int and answer == expected
 
 
 def is_count(answer: Any) -> bool:
@@ -166,8 +196,8 @@ def single_node(keys: Keys) -> tuple[Command, ...]:
 
 
 def _one_key(keys: Keys) -> tuple[Command, ...]:
-    def doomed(user: int, call: int) -> bytes:
-        return keys.name(f"doomed:{user}", call)
+    def deletable(user: int, call: int) -> bytes:
+        return keys.name(f"delete:{user}", call)
 
     return (
         Command(
@@ -181,12 +211,12 @@ def _one_key(keys: Keys) -> tuple[Command, ...]:
         Command(
             name="del",
             title="DEL",
-            words=lambda user, call: (b"DEL", doomed(user, call)),
+            words=lambda user, call: (b"DEL", deletable(user, call)),
             ask=lambda client, words: client.delete(words[1]),
             begins=b":1\r\n",
-            right=is_one,
+            right=is_number(1),
             seed=lambda users, size: (
-                (b"SET", doomed(user, call), value(call % KEYSPACE))
+                (b"SET", deletable(user, call), value(call % KEYSPACE))
                 for user in range(users)
                 for call in range(size)
             ),
@@ -247,7 +277,7 @@ def _collections(keys: Keys) -> tuple[Command, ...]:
             words=lambda user, call: sadd(spread(user, call)),
             ask=lambda client, words: client.sadd(words[1], words[2]),
             begins=b":0\r\n",
-            right=is_zero,
+            right=is_number(0),
             seed=lambda _users, _size: filled("set", sadd),
             lasts=True,
         ),
@@ -256,9 +286,9 @@ def _collections(keys: Keys) -> tuple[Command, ...]:
             title="ZADD",
             # One member of each set, so that its turn comes again with another score within the prepared calls.
             words=lambda user, call: zadd(spread(user, call, COLLECTIONS), call),
-            ask=lambda client, words: client.zadd(words[1], {words[3]: words[2]}),  # type: ignore[dict-item]
+            ask=lambda client, words: client.zadd(words[1], {words[3]: words[2]}),
             begins=b":0\r\n",
-            right=is_zero,
+            right=is_number(0),
             seed=lambda _users, _size: filled("zset", lambda number: zadd(number, number)),
             lasts=True,
         ),
@@ -266,9 +296,9 @@ def _collections(keys: Keys) -> tuple[Command, ...]:
             name="hset",
             title="HSET",
             words=lambda user, call: hset(spread(user, call)),
-            ask=lambda client, words: client.hset(words[1], words[2], words[3]),  # type: ignore[arg-type]
+            ask=lambda client, words: client.hset(words[1], words[2], words[3]),
             begins=b":0\r\n",
-            right=is_zero,
+            right=is_number(0),
             seed=lambda _users, _size: filled("hash", hset),
             lasts=True,
         ),

@@ -5,7 +5,7 @@ Nodes may announce addresses that cannot be reached from here (a container's): e
 the address that the stack file gives.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 from devperf_pipeline.errors import ServiceRefused
 from devperf_pipeline.model import Address, Service
+from devperf_pipeline.services.redis.connection import asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,11 @@ class SlotMap:
         """The index of the node that serves this key; of a key with `{...}` only that part decides."""
         return self.node_of[key_slot(key)]
 
+    @property
+    def elsewhere(self) -> list[str]:
+        """What nodes call themselves that are not reached there."""
+        return [f"{said[0]}:{said[1]}" for said, here in self.announced.items() if said != here]
+
 
 def read_slots(service: Service, clients: dict[Address, Redis]) -> SlotMap:
     """
@@ -42,10 +48,10 @@ def read_slots(service: Service, clients: dict[Address, Redis]) -> SlotMap:
         ServiceRefused: it is no cluster, it is down, slots are missing, or a node is not in the stack file.
 
     """
-    ids = {_text(client.execute_command("CLUSTER MYID")): address for address, client in clients.items()}
+    ids = {_text(asked(client, "CLUSTER MYID")): address for address, client in clients.items()}
     first = next(iter(clients.values()))
-    state: Any = first.execute_command("CLUSTER INFO")
-    parts: Any = first.execute_command("CLUSTER SLOTS")
+    state: Mapping[str, str] = asked(first, "CLUSTER INFO")
+    parts: list[Any] = asked(first, "CLUSTER SLOTS")
     rows = [
         (int(begin), int(end), (_text(host), int(port)), _text(node_id))
         for begin, end, (host, port, node_id, *_), *_ in parts

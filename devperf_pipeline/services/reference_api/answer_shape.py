@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from devperf_pipeline.model import RouteAnswer
-from devperf_pipeline.services.http.protocol import Answer
+from devperf_pipeline.services.http.protocol import Answer, as_object
 
 MOST_FIELDS = 200
 LONGEST_NAME = 80
@@ -36,8 +36,9 @@ def _fields(value: Any, path: str, *, states: bool) -> Iterator[tuple[str, str]]
     if path or not isinstance(value, dict):
         yield path or WHOLE, kind
     if isinstance(value, dict):
-        for name in sorted(map(str, value)):
-            yield from _fields(value[name], f"{path}.{name[:LONGEST_NAME]}".lstrip("."), states=states)
+        fields = as_object(value)
+        for name in sorted(fields):
+            yield from _fields(fields[name], f"{path}.{name[:LONGEST_NAME]}".lstrip("."), states=states)
     if isinstance(value, list) and value:
         yield from _fields(value[0], f"{path}[]", states=states)
 

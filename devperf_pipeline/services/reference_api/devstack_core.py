@@ -14,9 +14,11 @@ from itertools import count, islice
 from typing import Any
 from urllib.parse import quote
 
+from devperf_pipeline.services.http.protocol import as_object
 from devperf_pipeline.services.operation import OUR_NAME
 from devperf_pipeline.services.reference_api.workload import (
-    DOOMED,
+    DELETED,
+    MOST_DELETED,
     SEED_TTL_S,
     VALUE,
     Api,
@@ -24,6 +26,7 @@ from devperf_pipeline.services.reference_api.workload import (
     Names,
     Route,
     asked_of,
+    published,
 )
 
 NAME = "DevStack Core"
@@ -42,16 +45,13 @@ BY_QUERY = ("Python", "Go")
 class FirstNodeNames(Names):
     """Our names, those of keys chosen so that the first node has them."""
 
-    @property
-    def key(self) -> str:
-        return _on_first_node(f"{OUR_NAME}:{self.service}:key", 1)[0]
+    def one(self, family: str) -> str:
+        """The key that is the only one of its family."""
+        return _on_first_node(f"{OUR_NAME}:{self.service}:{family}", 1)[0]
 
-    @property
-    def note(self) -> str:
-        return _on_first_node(f"{OUR_NAME}:{self.service}:laid-in", 1)[0]
-
-    def doomed(self, number: int) -> str:
-        return _on_first_node(f"{OUR_NAME}:{self.service}:doomed", DOOMED)[number]
+    def numbered(self, family: str, number: int) -> str:
+        """A key of a family of many."""
+        return _on_first_node(f"{OUR_NAME}:{self.service}:{family}", MOST_DELETED)[number]
 
 
 @cache
@@ -104,13 +104,8 @@ def api(service: str, said: Mapping[str, Any]) -> Api:
 
 def _limit_of_root(said: Mapping[str, Any]) -> str | None:
     """The limit of `/` that only the two in Python have without saying so in a header."""
-    security = said.get("security")
-    limits = security.get("rate_limiting") if isinstance(security, dict) else None
-    return (
-        str(limits["general_endpoints"])[:40]
-        if isinstance(limits, dict) and "general_endpoints" in limits
-        else None
-    )
+    limits = as_object(as_object(said.get("security")).get("rate_limiting"))
+    return str(limits["general_endpoints"])[:40] if "general_endpoints" in limits else None
 
 
 def _well(body: Mapping[str, Any]) -> bool:
@@ -122,68 +117,43 @@ def _stored(names: Names) -> Expectation:
 
 
 def _routes(names: Names, language: str, store: tuple[str, bytes | None]) -> Sequence[Route]:
-    path = f"/examples/cache/{names.key}"
     return (
-        Route(name="get-root", title="GET /", method="GET", target="/", right=is_one),
+        published("GET /", is_one),
         # Without the slash two of them answer with a redirect, and one with nothing.
-        Route(name="get-health", title="GET /health", method="GET", target="/health/", right=_well),
-        Route(
-            name="get-health-all",
-            title="GET /health/all",
-            method="GET",
-            target="/health/all",
-            right=lambda body: body.get("status") == "healthy" and isinstance(asked_of(body), dict),
+        published("GET /health", _well, "/health/"),
+        published(
+            "GET /health/all",
+            lambda body: body.get("status") == "healthy" and asked_of(body) is not None,
             health=True,
         ),
-        *(
-            Route(
-                name=f"get-health-{dependency}",
-                title=f"GET /health/{dependency}",
-                method="GET",
-                target=f"/health/{dependency}",
-                right=_well,
-                health=True,
-            )
-            for dependency in ("vault", "postgres")
-        ),
-        Route(
-            name="get-examples-vault-secret-postgres",
-            title="GET /examples/vault/secret/postgres",
-            method="GET",
-            target="/examples/vault/secret/postgres",
-            right=lambda body: any(body.get(name) for name in ("data", "secret", "value")),
+        published("GET /health/vault", _well, health=True),
+        published("GET /health/postgres", _well, health=True),
+        published(
+            "GET /examples/vault/secret/postgres",
+            lambda body: any(body.get(name) for name in ("data", "secret", "value")),
             secret=True,
         ),
-        Route(
-            name="get-examples-database-postgres-query",
-            title="GET /examples/database/postgres/query",
-            method="GET",
-            target="/examples/database/postgres/query",
-            right=lambda body: any(body.get(name) for name in ("result", "query_result", "message")),
+        published(
+            "GET /examples/database/postgres/query",
+            lambda body: any(body.get(name) for name in ("result", "query_result", "message")),
         ),
-        Route(
-            name="get-examples-cache-key",
-            title="GET /examples/cache/key",
-            method="GET",
-            target=path,
-            right=_stored(names),
+        published(
+            "GET /examples/cache/key",
+            _stored(names),
+            f"/examples/cache/{names.key}",
             says=VALUE.encode(),
         ),
-        Route(
-            name="post-examples-cache-key",
-            title="POST /examples/cache/key",
-            method="POST",
-            target=store[0],
+        published(
+            "POST /examples/cache/key",
+            lambda body: body.get("key") == names.key and not body.get("error"),
+            store[0],
             body=None if store[1] is None else json.loads(store[1]),
-            right=lambda body: body.get("key") == names.key and not body.get("error"),
         ),
-        Route(
-            name="delete-examples-cache-key",
-            title="DELETE /examples/cache/key",
-            method="DELETE",
-            target=f"/examples/cache/{names.doomed(0)}",
-            right=lambda body: body.get("deleted") is True or body.get("status") == "deleted",
+        published(
+            "DELETE /examples/cache/key",
+            lambda body: body.get("deleted") is True or body.get("status") == "deleted",
+            f"/examples/cache/{names.numbered(DELETED, 0)}",
             says=b'"status":"deleted"' if language == "Rust" else b"true",
-            doomed=True,
+            deletes=True,
         ),
     )

@@ -3,22 +3,25 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from devperf_pipeline.errors import WrongAnswer
 from devperf_pipeline.model import Outcome
-from devperf_pipeline.services.http.protocol import Answer
-from devperf_pipeline.services.http.route import HttpRoute, pointing
+from devperf_pipeline.services.http.protocol import Answer, as_object, json_object
+from devperf_pipeline.services.http.workload import HttpRoute, Method, pointing
 from devperf_pipeline.services.operation import OUR_NAME
 
 Expectation = Callable[[dict[str, Any]], bool]
 
 VALUE = "measured by devperf"
 SEED_TTL_S = 3_600
-"""Keys that a round consumes go away by themselves, should we be killed before we remove them."""
+"""Keys that a round consumes end by themselves, should we be killed before we remove them."""
 
-DOOMED = 5_000
-"""How many keys a round of DELETE may consume; each is laid in by a request of its own."""
+MOST_DELETED = 5_000
+"""How many keys a round of DELETE may consume; each is stored by a request of its own."""
+
+DELETED = "delete"
+"""The family of keys that a round of DELETE consumes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +32,19 @@ class Names:
 
     @property
     def key(self) -> str:
-        return f"{OUR_NAME}:{self.service}:key"
-
-    @property
-    def note(self) -> str:
-        """The key that says how many keys were laid in to be deleted."""
-        return f"{OUR_NAME}:{self.service}:laid-in"
+        return self.one("key")
 
     @property
     def queue(self) -> str:
         return f"{OUR_NAME}.{self.service}"
 
-    def doomed(self, number: int) -> str:
-        """The key that the call of that number deletes."""
-        return f"{OUR_NAME}:{self.service}:doomed:{number:05d}"
+    def one(self, family: str) -> str:
+        """The key that is the only one of its family."""
+        return f"{OUR_NAME}:{self.service}:{family}"
+
+    def numbered(self, family: str, number: int) -> str:
+        """A key of a family of many."""
+        return f"{self.one(family)}:{number:05d}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,7 @@ class Route(HttpRoute):
 
     `right` judges the decoded body; `says` are bytes that must be in every right answer, looked at on every call.
     `health` routes answer 200 when a dependency is not well; such an answer is not a measurement.
-    `doomed` routes consume one of our keys with each call, so `target` is only the first.
+    A route that `deletes` consumes one of our keys with each call, so `target` is only the first.
     `sustained` routes are load tested, too.
     A `secret` route's answer holds somebody's secret: no message repeats it.
     """
@@ -61,7 +63,7 @@ class Route(HttpRoute):
     body: dict[str, Any] | None = None
     says: bytes = b""
     health: bool = False
-    doomed: bool = False
+    deletes: bool = False
     secret: bool = False
     sustained: bool = False
 
@@ -83,13 +85,10 @@ class Route(HttpRoute):
 
     def verify(self, answer: Answer) -> str | None:
         """What is wrong with a whole answer, or None."""
-        try:
-            decoded = json.loads(answer.body)
-        except (ValueError, RecursionError):
-            decoded = None
+        decoded = json_object(answer.body)
         if not 200 <= answer.status < 300:
-            return f"expected status 200, found {answer.status}{pointing(answer)}{_reason(decoded)}"
-        if not isinstance(decoded, dict):
+            return f"expected status 200, found {answer.status}{pointing(answer)}{_reason(decoded or {})}"
+        if decoded is None:
             return f"expected a JSON object, found {self._shown(answer, 60)}"
         if wrong := self.wrong_source(answer):
             return wrong
@@ -103,23 +102,21 @@ class Route(HttpRoute):
         return f"{len(answer.body)} bytes of something else" if self.secret else repr(answer.body[:limit])
 
 
-def _reason(decoded: Any) -> str:
+def _reason(decoded: dict[str, Any]) -> str:
     """What an answer gives as its reason."""
-    if not isinstance(decoded, dict):
-        return ""
     dependencies = asked_of(decoded)
-    if isinstance(dependencies, dict):
-        found = (it for it in dependencies.values() if isinstance(it, dict))
+    if dependencies is not None:
+        found = map(as_object, dependencies.values())
         unwell = [str(it.get("error"))[:200] for it in found if it.get("status") == "unhealthy"]
         return f": {', '.join(unwell)}" if unwell else ""
     said = decoded.get("error", decoded.get("detail"))
     return f": {str(said)[:200]}" if said else ""
 
 
-def asked_of(decoded: Any) -> Any:
+def asked_of(decoded: dict[str, Any]) -> dict[str, Any] | None:
     """Which dependencies a health answer speaks of, by name. Not all reference APIs call them the same."""
-    found = decoded if isinstance(decoded, dict) else {}
-    return found.get("dependencies", found.get("services"))
+    found = decoded.get("dependencies", decoded.get("services"))
+    return as_object(found) if isinstance(found, dict) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,14 +146,9 @@ def said_by(answer: Answer) -> dict[str, Any]:
     """
     if answer.status != 200:
         raise WrongAnswer(f"GET / answered {answer.status}, expected 200")
-    try:
-        decoded = json.loads(answer.body)
-    except (ValueError, RecursionError) as error:
-        raise WrongAnswer(
-            f"GET / answered {answer.status} {answer.body[:60]!r}, which is not JSON"
-        ) from error
-    if not isinstance(decoded, dict):
-        raise WrongAnswer(f"GET / answered {answer.body[:60]!r}, which is no JSON object")
+    decoded = json_object(answer.body)
+    if decoded is None:
+        raise WrongAnswer(f"GET / answered {answer.status} {answer.body[:60]!r}, which is no JSON object")
     return decoded
 
 
@@ -179,90 +171,65 @@ def api(service: str, said: Mapping[str, Any]) -> Api:
     )
 
 
+def published(title: str, right: Expectation, target: str = "", **more: Any) -> Route:
+    """A published row: its title, "GET /health", says its name, its method and, where none is given, its target."""
+    method, _, path = title.partition(" ")
+    name = "-".join([method.lower(), path.strip("/").replace("/", "-") or "root"])
+    return Route(
+        name=name, title=title, method=cast("Method", method), target=target or path, right=right, **more
+    )
+
+
 def routes(names: Names) -> Sequence[Route]:
     """The published rows, in their order."""
     cache = f"/examples/cache/{names.key}"
+
+    def healthy(body: dict[str, Any]) -> bool:
+        return body.get("status") == "healthy"
+
     return (
-        Route(
-            name="get-root",
-            title="GET /",
-            method="GET",
-            target="/",
-            right=lambda body: "framework" in body,
-        ),
-        Route(
-            name="get-health",
-            title="GET /health",
-            method="GET",
-            target="/health",
-            right=lambda body: body.get("status") == "healthy",
-        ),
-        Route(
-            name="get-health-all",
-            title="GET /health/all",
-            method="GET",
-            target="/health/all",
-            right=lambda body: body.get("status") == "healthy" and isinstance(body.get("dependencies"), dict),
+        published("GET /", lambda body: "framework" in body),
+        published("GET /health", healthy),
+        published(
+            "GET /health/all",
+            lambda body: healthy(body) and isinstance(body.get("dependencies"), dict),
             health=True,
             sustained=True,
         ),
-        *(
-            Route(
-                name=f"get-health-{dependency}",
-                title=f"GET /health/{dependency}",
-                method="GET",
-                target=f"/health/{dependency}",
-                right=lambda body: body.get("status") == "healthy",
-                health=True,
-            )
-            for dependency in ("vault", "postgres")
-        ),
-        Route(
-            name="get-examples-vault-secret-postgres",
-            title="GET /examples/vault/secret/postgres",
-            method="GET",
-            target="/examples/vault/secret/postgres",
-            right=lambda body: body.get("service") == "postgres" and bool(body.get("data")),
+        published("GET /health/vault", healthy, health=True),
+        published("GET /health/postgres", healthy, health=True),
+        published(
+            "GET /examples/vault/secret/postgres",
+            lambda body: body.get("service") == "postgres" and bool(body.get("data")),
             secret=True,
         ),
-        Route(
-            name="get-examples-database-postgres-query",
-            title="GET /examples/database/postgres/query",
-            method="GET",
-            target="/examples/database/postgres/query",
-            right=lambda body: body.get("database") == "postgres" and isinstance(body.get("result"), dict),
+        published(
+            "GET /examples/database/postgres/query",
+            lambda body: body.get("database") == "postgres" and isinstance(body.get("result"), dict),
         ),
-        Route(
-            name="get-examples-cache-key",
-            title="GET /examples/cache/key",
-            method="GET",
-            target=cache,
-            right=lambda body: body == {"key": names.key, "value": VALUE},
+        published(
+            "GET /examples/cache/key",
+            lambda body: body == {"key": names.key, "value": VALUE},
+            cache,
             says=VALUE.encode(),
         ),
-        Route(
-            name="post-examples-cache-key",
-            title="POST /examples/cache/key",
-            method="POST",
-            target=cache,
+        published(
+            "POST /examples/cache/key",
+            lambda body: body == {"key": names.key, "stored": True, "ttl": None},
+            cache,
             body={"value": VALUE, "ttl": None},
-            right=lambda body: body == {"key": names.key, "stored": True, "ttl": None},
         ),
-        Route(
-            name="delete-examples-cache-key",
-            title="DELETE /examples/cache/key",
-            method="DELETE",
-            target=f"/examples/cache/{names.doomed(0)}",
-            right=lambda body: body.get("deleted") is True,
+        published(
+            "DELETE /examples/cache/key",
+            lambda body: body.get("deleted") is True,
+            f"/examples/cache/{names.numbered(DELETED, 0)}",
             says=b"true",
-            doomed=True,
+            deletes=True,
         ),
-        Route(
-            name="post-examples-messaging-publish-queue",
-            title="POST /examples/messaging/publish/queue",
-            method="POST",
-            target=f"/examples/messaging/publish/{names.queue}",
+        published(
+            "POST /examples/messaging/publish/queue",
+            lambda body: body == {"queue": names.queue, "published": True},
+            f"/examples/messaging/publish/{names.queue}",
             body={"message": VALUE},
-            right=lambda body: body == {"queue": names.queue, "published": True},
         ),
     )

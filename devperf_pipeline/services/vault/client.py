@@ -1,16 +1,16 @@
-"""How is Vault asked for what a visit needs, and what does it mean when it says no?"""
+"""How is Vault asked outside of any measurement, and what does it mean when it says no?"""
 
 import json
 import time
 from typing import Any
 
-from devperf_pipeline.errors import ServiceError, ServiceRefused, ServiceUnreachable, WrongAnswer
+from devperf_pipeline.errors import ServiceError, ServiceRefused, WrongAnswer
 from devperf_pipeline.model import Service
 from devperf_pipeline.services.http import protocol
-from devperf_pipeline.services.http.connection import HttpConnection
-from devperf_pipeline.services.http.protocol import Answer
+from devperf_pipeline.services.http.client import HttpClient
+from devperf_pipeline.services.http.protocol import Answer, as_object, json_object
 from devperf_pipeline.services.operation import DEADLINE_S
-from devperf_pipeline.services.probe import hear, show
+from devperf_pipeline.services.probe import probe, show
 
 SOONEST_S = 0.2
 """After so long a token that is about to end is looked at again."""
@@ -20,23 +20,17 @@ STANDBY = frozenset({429, 472, 473})
 
 
 class VaultApi:
-    """One visit's way to ask Vault, with the token of the stack file. Every answer comes within its deadline."""
+    """A session's way to ask Vault, with the token of the stack file. Every answer comes within its deadline."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self.where = f"{service.name} at {service.address}"
+        self.where = service.where
         self.token = service.credentials.password if service.credentials else ""
-        self._connection = HttpConnection()
+        self._client = HttpClient(service.where, service.address)
         self._look_at_s: float | None = None
 
     def enter(self, service: Service) -> None:
-        """
-        Ask with another token from now on.
-
-        Raises:
-            ServiceError: Vault does not take it.
-
-        """
+        """Ask with another token from now on; raises a `ServiceError` where Vault does not take it."""
         self._service = service
         self.token = service.credentials.password if service.credentials else ""
         self.ready()
@@ -63,32 +57,30 @@ class VaultApi:
 
     def _look(self) -> None:
         """Ask what our token is, and note when to look again: half of its time ahead; never, where it does not end."""
-        said = self.do("GET", "/auth/token/lookup-self").get("data") or {}
+        said = self.lookup()
         # Whole seconds are told: 0 is less than one, or for ever, and then there is no time at which it ends.
         ends = said.get("expire_time") is not None
         self._look_at_s = time.monotonic() + max(said.get("ttl", 0) / 2, SOONEST_S) if ends else None
+
+    def lookup(self) -> dict[str, Any]:
+        """What Vault knows of our token."""
+        return as_object(self.do("GET", "/auth/token/lookup-self").get("data"))
 
     def headers(self, token: str | None = None) -> dict[str, str]:
         """What every request carries, as the driver sends it too."""
         return {"X-Vault-Request": "true", "X-Vault-Token": self.token if token is None else token}
 
     def ready(self) -> None:
-        """
-        Make sure that an unsealed, active Vault answers here, and that it knows our token.
-
-        Raises:
-            ServiceUnreachable, ServiceRefused, WrongAnswer: as they say.
-
-        """
+        """Make sure that an unsealed, active Vault answers here, and that it knows our token; raises a `ServiceError`."""
         request = protocol.encode("GET", "/v1/sys/health", str(self._service.address))
-        heard = hear(self._service, self._service.address, say=request, enough=protocol.complete)
+        received = probe(self._service, self._service.address, send=request, enough=protocol.complete)
         try:
-            answer = protocol.parse(heard)
-            said = json.loads(answer.body)
+            answer = protocol.parse(received)
+            said = decoded(answer)
             initialized, sealed = said["initialized"], said["sealed"]
-        except (WrongAnswer, ValueError, KeyError, TypeError) as error:
+        except (WrongAnswer, KeyError) as error:
             raise WrongAnswer(
-                f"{self.where}: expected a Vault, which answers sys/health with its state, heard {show(heard)}. "
+                f"{self.where}: expected a Vault, which answers sys/health with its state, found {show(received)}. "
                 "Correct the address in the stack file (http, without TLS), or look at what listens there."
             ) from error
         if not initialized:
@@ -124,27 +116,15 @@ class VaultApi:
 
     def do(
         self, method: str, path: str, body: dict[str, Any] | None = None, *, deadline_s: float = DEADLINE_S
-    ) -> Any:
-        """
-        The decoded answer, which must be a success.
-
-        Raises:
-            ServiceError: it is none; the message says why and what to do.
-
-        """
+    ) -> dict[str, Any]:
+        """The decoded answer; raises a `ServiceError` where it is no success, which says why and what to do."""
         answer = self.ask(method, path, body, deadline_s=deadline_s)
         if answer.status // 100 != 2:
             raise self.refusal(method, path, answer)
         return decoded(answer)
 
-    def find(self, path: str, method: str = "GET") -> Any:
-        """
-        The decoded answer, or None where there is nothing at that path.
-
-        Raises:
-            ServiceError: it is neither.
-
-        """
+    def find(self, path: str, method: str = "GET") -> dict[str, Any] | None:
+        """The decoded answer, or None where there is nothing at that path; raises a `ServiceError` where it is neither."""
         answer = self.ask(method, path)
         # A mount that does not exist is a bad request to Vault, everything else that does not is not found.
         if answer.status == 404 or (answer.status == 400 and path.startswith("/sys/mounts/")):
@@ -156,30 +136,10 @@ class VaultApi:
     def ask(
         self, method: str, path: str, body: dict[str, Any] | None = None, *, deadline_s: float = DEADLINE_S
     ) -> Answer:
-        """
-        Whatever is answered.
-
-        Raises:
-            ServiceUnreachable, WrongAnswer: nothing is, or nothing of HTTP.
-
-        """
+        """Whatever is answered; raises a `ServiceError` where nothing is."""
         self.keep_alive()
         text = None if body is None else json.dumps(body).encode()
-        address = self._service.address
-        request = protocol.encode(method, f"/v1{path}", str(address), text, headers=self.headers())
-        try:
-            return protocol.ask(self._connection.take_socket(address), request, deadline_s)
-        except OSError as error:
-            # What comes late must not be taken for the next answer.
-            self.close()
-            raise ServiceUnreachable(
-                f"{self.where} does not answer {method} {path} ({error}). Look at its log."
-            ) from error
-        except WrongAnswer as error:
-            self.close()
-            raise WrongAnswer(
-                f"{self.where}, {method} {path}: {error}. Look at what listens there."
-            ) from error
+        return self._client.ask(method, f"/v1{path}", text, headers=self.headers(), deadline_s=deadline_s)
 
     def refusal(self, method: str, path: str, answer: Answer) -> ServiceError:
         """What is said of an answer that is no success."""
@@ -203,8 +163,7 @@ class VaultApi:
 
     def close(self) -> None:
         """End the connection; the next question makes a new one."""
-        self._connection.close()
-        self._connection = HttpConnection()
+        self._client.close()
 
     def _leader(self) -> str:
         found = self.ask("GET", "/sys/leader")
@@ -212,17 +171,13 @@ class VaultApi:
         return f": {str(leader)[:100]}" if leader else ""
 
 
-def decoded(answer: Answer) -> Any:
+def decoded(answer: Answer) -> dict[str, Any]:
     """The JSON object of an answer; empty where there is none."""
-    try:
-        found = json.loads(answer.body) if answer.body else {}
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+    return json_object(answer.body) or {}
 
 
 def _errors(answer: Answer) -> list[str]:
-    found: dict[str, Any] = decoded(answer)
+    found = decoded(answer)
     # What a v2 path finds on a v1 mount, and the other way round, stands among the warnings.
-    told = [*(found.get("errors") or ()), *(found.get("warnings") or ())]
+    told: list[Any] = [*(found.get("errors") or ()), *(found.get("warnings") or ())]
     return [" ".join(str(each).split())[:200] for each in told if each]

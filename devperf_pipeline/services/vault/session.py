@@ -1,5 +1,5 @@
 """
-How is Vault visited and measured?
+How is Vault measured?
 
 Five users read, write and list secrets, have certificates issued, create tokens, and ask how the server is.
 """
@@ -7,13 +7,13 @@ Five users read, write and list secrets, have certificates issued, create tokens
 from collections.abc import Sequence
 from dataclasses import replace
 
-from devperf_pipeline.errors import WrongAnswer
 from devperf_pipeline.model import Facts, Service
-from devperf_pipeline.services.http.canned_server import CannedServer
+from devperf_pipeline.services.http.floor import Floor
 from devperf_pipeline.services.operation import Operation, Session
+from devperf_pipeline.services.vault.cleanup import KEY_BITS, KEY_TYPE, TOKEN_TTL_S, VaultObjects
 from devperf_pipeline.services.vault.client import VaultApi
 from devperf_pipeline.services.vault.connection import EXCEPTIONS, VaultConnection
-from devperf_pipeline.services.vault.objects import KEY_BITS, KEY_TYPE, TOKEN_TTL_S, VaultObjects
+from devperf_pipeline.services.vault.preflight import of_token
 from devperf_pipeline.services.vault.workload import floor_of, operation, questions
 
 NEEDS = {"pki-issue": "certificates", "token-create": "tokens"}
@@ -21,28 +21,18 @@ NEEDS = {"pki-issue": "certificates", "token-create": "tokens"}
 
 
 def open_session(service: Service) -> "VaultSession":
-    """
-    Visit a Vault.
-
-    Raises:
-        ServiceUnreachable, ServiceRefused, WrongAnswer: as they say.
-
-    """
+    """A session with a Vault; raises a `ServiceError`."""
     api = VaultApi(service)
     try:
         api.ready()
         return VaultSession(service, api, VaultObjects(service, api))
     finally:
-        # Between here and the first question minutes may pass; it then connects anew.
+        # Between here and the first question minutes may pass; it then connects again.
         api.close()
 
 
 class VaultSession(Session):
-    """
-    One visit to one Vault.
-
-    `unmeasurable` says of each published row that has no operation here why not.
-    """
+    """A session with one Vault. See `operation.Session`."""
 
     exceptions = EXCEPTIONS
 
@@ -51,7 +41,7 @@ class VaultSession(Session):
         self._service = service
         self._api = api
         self._objects = objects
-        self._canned: CannedServer | None = None
+        self._floor = Floor()
 
     def facts(self) -> Facts:
         """Version and storage, and what is measured with."""
@@ -81,24 +71,22 @@ class VaultSession(Session):
 
     def assume(self) -> None:
         """Start our own server, which is the floor, and nothing in Vault."""
-        self._stop_canned()
-        self._canned = CannedServer()
+        self._floor.start()
         self._objects.absent = self._objects.unmade()
 
     def preflight(self) -> Sequence[str]:
-        """What would spoil a measurement; see `operation.Session`."""
-        return list(self._objects.preflight())
+        return list(of_token(self._api, self._objects))
 
     def prepare(self) -> None:
         """
-        Remove what an earlier visit left, make our mounts, our policy and our secrets.
+        Remove what an earlier run left, make our mounts, our policy and our secrets.
 
         Raises:
             ServiceRefused: something of our name is not ours, or there is no KV version 2 that we may use.
 
         """
         self.clean()
-        self._canned = CannedServer()
+        self._floor.start()
         self._objects.claim()
         titles = {question.name: question.title for question in questions(self._objects.kv)}
         self.unmeasurable = {
@@ -109,8 +97,6 @@ class VaultSession(Session):
 
     def operations(self) -> Sequence[Operation]:
         """The floor and the published rows that can be measured with our token."""
-        if self._canned is None:
-            raise WrongAnswer("the operations of a session are known after prepare(), and until clean()")
         measurable = [
             question
             for question in questions(self._objects.kv)
@@ -122,7 +108,7 @@ class VaultSession(Session):
         }
         # What needs no token is measured also when ours has ended.
         kept_alive = [each if question.open else self._kept_alive(each) for question, each in made.items()]
-        return [floor_of(self._canned), *kept_alive]
+        return [floor_of(self._floor), *kept_alive]
 
     def _kept_alive(self, operation: Operation) -> Operation:
         """The operation, before each round of which our token is renewed where it is time."""
@@ -136,25 +122,17 @@ class VaultSession(Session):
         return replace(operation, reset=renewed)
 
     def connect(self) -> VaultConnection:
-        """One user's connections."""
         return VaultConnection()
 
     def renew(self, service: Service) -> None:
-        """Go on with other credentials."""
         self._api.enter(service)
         self._service = service
 
     def clean(self) -> None:
         """Remove our mounts, our policy and our tokens, and stop our own server."""
-        self._stop_canned()
+        self._floor.stop()
         self._objects.remove()
 
     def close(self) -> None:
-        """End the visit."""
-        self._stop_canned()
+        self._floor.stop()
         self._api.close()
-
-    def _stop_canned(self) -> None:
-        if self._canned is not None:
-            self._canned.stop()
-            self._canned = None

@@ -8,11 +8,10 @@ from typing import Any
 from devperf_pipeline.errors import WrongAnswer
 from devperf_pipeline.model import Address, Outcome
 from devperf_pipeline.services.http import protocol
-from devperf_pipeline.services.http.canned_server import CannedServer
-from devperf_pipeline.services.http.floor import floor
+from devperf_pipeline.services.http.floor import Floor
+from devperf_pipeline.services.http.protocol import as_object
 from devperf_pipeline.services.operation import Driver, Operation, Step, Wire
-from devperf_pipeline.services.vault.connection import EXCEPTIONS, VaultClient, VaultConnection, failure
-from devperf_pipeline.services.vault.objects import (
+from devperf_pipeline.services.vault.cleanup import (
     DOMAIN,
     KEPT,
     KEY_TYPE,
@@ -25,6 +24,7 @@ from devperf_pipeline.services.vault.objects import (
     kept,
     secret_of,
 )
+from devperf_pipeline.services.vault.connection import EXCEPTIONS, VaultConnection, failure
 
 USERS = (5,)
 """The published 1,200 reads a second of 4.2 ms each are five at the same time."""
@@ -41,7 +41,10 @@ ISSUING_S = 0.6
 STRIDE = 7
 """Users begin at different secrets."""
 
-Expectation = Callable[[Mapping[str, Any]], str | None]
+
+def _fields(said: Mapping[str, Any]) -> str:
+    """What was found, by the names of its fields: among the values may be tokens and keys."""
+    return f"an answer with {', '.join(sorted(said)[:12]) or 'nothing'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +52,8 @@ class Question:
     """
     One operation: `asked` gives path and body of a user's call, `ask` makes the same call through the driver.
 
-    `says` are bytes that are in every right answer, looked at on every call; `wrong` judges the decoded answer.
+    `says` are bytes that are in every right answer, looked at on every call; `right` judges the part of the decoded
+    answer that is `inside` these fields, where `expected` is, and `found` tells what is there instead.
     `cycle` is after how many calls the same is asked again. An `open` question needs no token.
     `least_s` is as in `Operation`.
     """
@@ -58,12 +62,21 @@ class Question:
     title: str
     method: str
     asked: Callable[[int, int], tuple[str, dict[str, Any] | None]]
-    ask: Callable[[VaultClient, int, int], Any]
+    ask: Callable[[Any, int, int], Any]
     says: bytes
-    wrong: Expectation
+    inside: tuple[str, ...] = ("data",)
+    expected: str
+    right: Callable[[Mapping[str, Any]], bool]
+    found: Callable[[Mapping[str, Any]], str] = _fields
     cycle: int = 1
     open: bool = False
     least_s: float = 0.0
+
+    def wrong(self, said: Mapping[str, Any]) -> str | None:
+        """What is wrong with a decoded answer, or None."""
+        for name in self.inside:
+            said = as_object(said.get(name))
+        return None if self.right(said) else f"expected {self.expected}, found {self.found(said)}"
 
 
 def questions(kv: str) -> Sequence[Question]:
@@ -80,7 +93,9 @@ def questions(kv: str) -> Sequence[Question]:
                 kept(_spread(user, call)), mount_point=kv, raise_on_deleted_version=True
             ),
             says=b'"password":"',
-            wrong=_wrong_secret,
+            inside=("data", "data"),
+            expected="one of our secrets",
+            right=_is_secret,
             cycle=KEPT,
         ),
         Question(
@@ -95,7 +110,8 @@ def questions(kv: str) -> Sequence[Question]:
                 _written(user, call), secret_of(_spread(user, call)), mount_point=kv
             ),
             says=b'"version":',
-            wrong=_wrong_version,
+            expected="the version that was written",
+            right=lambda data: data.get("version", 0) > 0 and data.get("destroyed") is False,
             cycle=KEPT,
         ),
         Question(
@@ -107,7 +123,9 @@ def questions(kv: str) -> Sequence[Question]:
                 f"{OUR_NAME}/kept", mount_point=kv
             ),
             says=f'"{KEPT - 1:03d}"'.encode(),
-            wrong=_wrong_keys,
+            expected=f"our {KEPT} keys",
+            found=lambda data: f"{len(data.get('keys') or ())}: {data.get('keys')!r:.100}",
+            right=lambda data: data.get("keys") == [f"{number:03d}" for number in range(KEPT)],
         ),
         Question(
             name="pki-issue",
@@ -118,7 +136,8 @@ def questions(kv: str) -> Sequence[Question]:
                 ROLE, issued["common_name"], {"ttl": issued["ttl"]}, mount_point=PKI
             ),
             says=b"-----BEGIN CERTIFICATE-----",
-            wrong=_wrong_certificate,
+            expected=f"a certificate and its {KEY_TYPE} key",
+            right=_is_certificate,
             least_s=ISSUING_S,
         ),
         Question(
@@ -128,7 +147,9 @@ def questions(kv: str) -> Sequence[Question]:
             asked=lambda _user, _call: ("/auth/token/create", wanted),
             ask=lambda vault, _user, _call: vault.auth.token.create(**wanted),
             says=b'"client_token":"',
-            wrong=_wrong_token,
+            inside=("auth",),
+            expected="a child token with our policy",
+            right=_is_token,
         ),
         Question(
             name="health",
@@ -137,7 +158,12 @@ def questions(kv: str) -> Sequence[Question]:
             asked=lambda _user, _call: ("/sys/health", None),
             ask=lambda vault, _user, _call: vault.sys.read_health_status(method="GET"),
             says=b'"sealed":false',
-            wrong=_wrong_health,
+            inside=(),
+            expected="a Vault that is well",
+            found=lambda said: f"{said!r:.200}",
+            right=lambda said: (
+                [said.get(each) for each in ("initialized", "sealed", "standby")] == [True, False, False]
+            ),
             open=True,
         ),
         Question(
@@ -147,34 +173,41 @@ def questions(kv: str) -> Sequence[Question]:
             asked=lambda _user, _call: ("/sys/seal-status", None),
             ask=lambda vault, _user, _call: vault.sys.read_seal_status(),
             says=b'"sealed":false',
-            wrong=lambda said: (
-                None if said.get("sealed") is False else _unexpected("an unsealed Vault", said)
-            ),
+            inside=(),
+            expected="an unsealed Vault",
+            right=lambda said: said.get("sealed") is False,
             open=True,
         ),
     )
 
 
-def floor_of(server: CannedServer) -> Operation:
+def floor_of(floor: Floor) -> Operation:
     """An empty 200 of a server that does nothing, through prepared bytes and through our driver."""
 
     def driver(connection: VaultConnection, _user: int, _size: int) -> Driver:
-        server.stand_with_us()
-        vault = connection.vault(server.address, "none")
+        floor.server.stand_with_us()
+        vault = connection.vault(floor.server.address, "none")
 
         def wrong(answer: Any) -> str | None:
             status, body = getattr(answer, "status_code", None), getattr(answer, "content", None)
             return None if (status, body) == (200, b"") else f"expected an empty 200, found {answer!r:.100}"
 
-        return Driver(
-            call=lambda _call: vault.adapter.get("/v1/"),
-            check=lambda answer: Outcome.OK if wrong(answer) is None else Outcome.WRONG,
-            verify=wrong,
-            exceptions=EXCEPTIONS,
-            failure=failure,
-        )
+        return _driver(lambda _call: vault.adapter.get("/v1/"), wrong)
 
-    return replace(floor(server), driver=driver)
+    return replace(floor.operation(), driver=driver)
+
+
+def _driver(
+    call: Callable[[int], Any], wrong: Callable[[Any], str | None], size: int | None = None
+) -> Driver:
+    return Driver(
+        call=call,
+        check=lambda answer: Outcome.OK if wrong(answer) is None else Outcome.WRONG,
+        verify=wrong,
+        exceptions=EXCEPTIONS,
+        failure=failure,
+        size=size,
+    )
 
 
 def operation(
@@ -183,7 +216,7 @@ def operation(
     headers: Callable[[str | None], dict[str, str]],
     objects: VaultObjects,
 ) -> Operation:
-    """A question as an operation. Tokens are asked for with the token of their parent, which each round has anew."""
+    """A question as an operation. Tokens are asked for with the token of their parent, of which each round has its own."""
     creates = question.name == "token-create"
 
     def wire(connection: VaultConnection, user: int, size: int) -> Wire:
@@ -206,18 +239,11 @@ def operation(
 
         def wrong(answer: Any) -> str | None:
             # Where the status is not 200 the driver returns its response in the place of what it says.
-            return (
-                question.wrong(answer) if isinstance(answer, dict) else f"the driver returned {answer!r:.100}"
-            )
+            if not isinstance(answer, dict):
+                return f"the driver returned {answer!r:.100}"
+            return question.wrong(as_object(answer))
 
-        return Driver(
-            call=lambda call: question.ask(vault, user, call),
-            check=lambda answer: Outcome.OK if wrong(answer) is None else Outcome.WRONG,
-            verify=wrong,
-            exceptions=EXCEPTIONS,
-            failure=failure,
-            size=size if creates else None,
-        )
+        return _driver(lambda call: question.ask(vault, user, call), wrong, size if creates else None)
 
     return Operation(
         name=question.name,
@@ -245,66 +271,35 @@ def _check(reply: bytes, says: bytes) -> Outcome:
     return Outcome.WRONG if outcome is Outcome.OK and says not in reply else outcome
 
 
-def _wrong_reply(reply: bytes, wrong: Expectation) -> str | None:
+def _wrong_reply(reply: bytes, wrong: Callable[[Mapping[str, Any]], str | None]) -> str | None:
     try:
         answer = protocol.parse(reply)
-        said = json.loads(answer.body)
-    except (WrongAnswer, ValueError) as error:
+    except WrongAnswer as error:
         return str(error)
-    if answer.status != 200 or not isinstance(said, dict):
+    said = protocol.json_object(answer.body)
+    if answer.status != 200 or said is None:
         # Errors of Vault repeat nothing that is secret.
         return f"expected status 200, found {answer.status}: {answer.body[:200]!r}"
     return wrong(said)
 
 
-def _unexpected(expected: str, said: Mapping[str, Any]) -> str:
-    """What was found is told by the names of its fields: among the values may be tokens and keys."""
-    return f"expected {expected}, found an answer with {', '.join(sorted(said)[:12]) or 'nothing'}"
-
-
-def _wrong_secret(said: Mapping[str, Any]) -> str | None:
-    data = (said.get("data") or {}).get("data") or {}
+def _is_secret(data: Mapping[str, Any]) -> bool:
     number = str(data.get("password", ""))[:3]
-    right = number.isdecimal() and data == secret_of(int(number))
-    return None if right else _unexpected("one of our secrets", data)
+    return number.isdecimal() and data == secret_of(int(number))
 
 
-def _wrong_version(said: Mapping[str, Any]) -> str | None:
-    data = said.get("data") or {}
-    version = data.get("version")
-    right = isinstance(version, int) and version > 0 and data.get("destroyed") is False
-    return None if right else _unexpected("the version that was written", data)
-
-
-def _wrong_keys(said: Mapping[str, Any]) -> str | None:
-    keys = (said.get("data") or {}).get("keys") or []
-    expected = [f"{number:03d}" for number in range(KEPT)]
-    return None if keys == expected else f"expected our {KEPT} keys, found {len(keys)}: {keys!r:.100}"
-
-
-def _wrong_certificate(said: Mapping[str, Any]) -> str | None:
-    data = said.get("data") or {}
-    right = (
+def _is_certificate(data: Mapping[str, Any]) -> bool:
+    return (
         str(data.get("certificate", "")).startswith("-----BEGIN CERTIFICATE-----")
         and "PRIVATE KEY-----" in str(data.get("private_key", ""))
         and data.get("private_key_type") == KEY_TYPE
     )
-    return None if right else _unexpected(f"a certificate and its {KEY_TYPE} key", data)
 
 
-def _wrong_token(said: Mapping[str, Any]) -> str | None:
-    auth = said.get("auth") or {}
-    right = (
+def _is_token(auth: Mapping[str, Any]) -> bool:
+    return (
         bool(auth.get("client_token"))
         and auth.get("policies") == ["default", POLICY]
         and 0 < int(auth.get("lease_duration", 0)) <= TOKEN_TTL_S
         and auth.get("orphan") is False
-    )
-    return None if right else _unexpected("a child token with our policy", auth)
-
-
-def _wrong_health(said: Mapping[str, Any]) -> str | None:
-    state = [said.get(name) for name in ("initialized", "sealed", "standby")]
-    return (
-        None if state == [True, False, False] else f"expected a Vault that is well, found {dict(said)!r:.200}"
     )

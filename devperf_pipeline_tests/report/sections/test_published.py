@@ -4,16 +4,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from devperf_pipeline.analyse.lint import Contradiction
+from devperf_pipeline.report.contents import section
 from devperf_pipeline.report.model import load
 from devperf_pipeline.report.report_data import Cell
-from devperf_pipeline.report.section import Table
-from devperf_pipeline.report.sections.published import contradicted, publication
-from devperf_pipeline_tests.report.conftest import given
+from devperf_pipeline_tests.report.conftest import given, points, tables
 
 if TYPE_CHECKING:
     from devperf_pipeline_tests.report.conftest import Warehouse
-
-VIEW = given(parts=[])
 
 
 def cell(
@@ -44,15 +41,14 @@ class TestPublication:
             cell("max", "3|<b>", None, "not measured"),
             cell("version", "7.10", "15.18"),
         ]
-        section = publication(VIEW, cells)
+        text = section("published", given(cells=cells))
 
-        assert section
-        [table] = [block for block in section.blocks if isinstance(block, Table)]
+        [table] = tables(text)
         figures = (
             "latency avg 0.0183 ms (0.5) · latency p95 –‡ (1) · max – (3\\|&lt;b&gt;) · version 15.18 (7.10)"  # noqa: RUF001 - a dash
         )
-        assert [["operations/redis", "Redis, one node: GET", figures]] == table.rows
-        assert "Measured: 3 of the 4 figures that apply here (75 %)" in str(section.blocks[0])
+        assert [["operations/redis", "Redis, one node: GET", figures]] == table
+        assert "Measured: 3 of the 4 figures that apply here (75 %)" in text
 
     @pytest.mark.parametrize(
         ("subject", "row", "service", "said"),
@@ -70,24 +66,22 @@ class TestPublication:
     ) -> None:
         """Where the publication calls another service by that name, the reader sees ours, as people call it."""
         one = replace(cell("p95", "1", "2"), subject=subject, row_name=row, service=service)
-        section = publication(VIEW, [one])
+        [table] = tables(section("published", given(cells=[one])))
 
-        assert section
-        assert [said] == [
-            line[1] for block in section.blocks if isinstance(block, Table) for line in block.rows
-        ]
+        assert [said] == [line[1] for line in table]
 
     def test_what_was_not_found_costs_nothing(self) -> None:
         """A finding that does not hold has no figure, and a published range is written as one."""
-        section = publication(VIEW, [cell("impact", "[3, 5]", "not found: 0.104 to 0.129", unit="ms")])
+        text = section(
+            "published", given(cells=[cell("impact", "[3, 5]", "not found: 0.104 to 0.129", unit="ms")])
+        )
 
-        assert section
-        assert "impact not found (3 to 5)" in str(section.blocks[1])
+        assert "impact not found (3 to 5)" in text
 
     def test_nothing_measured_no_section(self) -> None:
         """What is published alone does not belong into a report of what was measured."""
-        assert publication(VIEW, []) is None
-        assert publication(VIEW, [cell("p95", "1", None)]) is None
+        assert not section("published", given(cells=[]))
+        assert not section("published", given(cells=[cell("p95", "1", None)]))
 
     def test_an_api_that_nobody_else_knows(self, warehouse: "Warehouse") -> None:
         """A stack that is nothing but such APIs has no place beside what is published, though the machine has one."""
@@ -100,8 +94,10 @@ class TestPublication:
         folders = warehouse.folders
         with load(folders, alone) as first, load(folders, beside) as second:
             assert {"api", "api_next"} == {part.service for part in first.parts}
-            assert publication(first, [host]) is None
-            assert publication(second, [host])
+            for report in (first, second):
+                vars(report)["cells"] = [host]
+            assert not section("published", first)
+            assert section("published", second)
 
 
 class TestContradicted:
@@ -111,7 +107,12 @@ class TestContradicted:
         ours = "Contradiction: a \\| b: adds up to &lt;2&gt;"
         found = [contradiction("published x"), contradiction("b"), contradiction("older")]
 
-        assert [ours, theirs] == contradicted("b", found)
+        def said(*found: Contradiction) -> list[str]:
+            """What the notes say of contradictions, or that there is none."""
+            text = section("notes", given(contradictions=found))
+            return [point for point in points(text) if point.startswith(("Contradiction", "Arithmetic"))]
+
+        assert [ours, theirs] == said(*found)
         alike = [contradiction("published x")] * 4
-        assert [f"{theirs}; alike in 3 more places (`devperf coverage`)"] == contradicted("b", alike)[1:]
-        assert contradicted("b", found[:1])[0].endswith("nothing in this baseline contradicts itself.")
+        assert [f"{theirs}; the same in 3 more places (`devperf coverage`)"] == said(*alike)[1:]
+        assert said(*found[:1])[0].endswith("nothing in this baseline contradicts itself.")

@@ -2,19 +2,11 @@ from typing import Any
 
 import pytest
 
+from devperf_pipeline.report.contents import section
 from devperf_pipeline.report.format import DASH
-from devperf_pipeline.report.model import Report
-from devperf_pipeline.report.section import Table
-from devperf_pipeline.report.sections.resources import memory, usage
-from devperf_pipeline_tests.report.conftest import given
+from devperf_pipeline_tests.report.conftest import given, tables
 
 MIB = 1 << 20
-
-
-@pytest.fixture
-def view() -> Report:
-    """A report of nothing: titles come from the catalogue."""
-    return given(parts=[])
 
 
 def used(service: str, category: str, **values: Any) -> dict[str, Any]:
@@ -26,13 +18,8 @@ def used(service: str, category: str, **values: Any) -> dict[str, Any]:
     return found | values
 
 
-def lines(section: Any, number: int = 0) -> list[list[str]]:
-    tables = [block for block in section.blocks if isinstance(block, Table)]
-    return [list(row) for row in tables[number].rows]
-
-
 class TestIdle:
-    def test_totals_are_the_sums_of_their_rows(self, view: Report) -> None:
+    def test_totals_are_the_sums_of_their_rows(self) -> None:
         """A group of several has a sum, and the total is the sum of all services; what is no part of the stack comes after."""
         rows = [
             used("mysql", "databases"),
@@ -41,9 +28,9 @@ class TestIdle:
             used("total", "total", rss_bytes=999 * MIB),
             used("host", "host", rss_bytes=5_000 * MIB),
         ]
-        [section] = usage(view, rows)
+        [table] = tables(section("usage", given(resources=rows)))
 
-        shown = [(line[1], line[3]) for line in lines(section)]
+        shown = [(line[1], line[3]) for line in table]
         assert shown == [
             ("MySQL", "10 MiB"),
             ("PostgreSQL", "30 MiB"),
@@ -53,16 +40,16 @@ class TestIdle:
             ("host", "4.88 GiB"),
         ]
 
-    def test_a_sum_without_a_part_is_none(self, view: Report) -> None:
+    def test_a_sum_without_a_part_is_none(self) -> None:
         """Where one service cannot be read there is no total that would pass for the whole."""
         rows = [used("mysql", "databases"), used("redis", "caching", pss_bytes=None)]
-        [section] = usage(view, rows)
+        [table] = tables(section("usage", given(resources=rows)))
 
-        assert lines(section)[-1][4] == f"**{DASH}**"
+        assert table[-1][4] == f"**{DASH}**"
 
 
 class TestLoad:
-    def test_what_the_loaded_service_used_with_most_users(self, view: Report) -> None:
+    def test_what_the_loaded_service_used_with_most_users(self) -> None:
         """One line a service: its own largest load, not what others used meanwhile."""
         load = {"phase": "load", "benchmark": "redis/get-hit/sustained-100/engine", "users": 100}
         rows = [
@@ -71,22 +58,21 @@ class TestLoad:
             used("mysql", "databases", **load),
             used("redis_cluster/1", "caching", **load),
         ]
-        [section] = usage(view, rows)
+        [table] = tables(section("usage", given(resources=rows)))
 
-        assert [("Redis, one node", "100", "97.0", "0.5 to 2.0")] == [
-            tuple(line[:4]) for line in lines(section)
-        ]
+        assert [("Redis, one node", "100", "97.0", "0.5 to 2.0")] == [tuple(line[:4]) for line in table]
 
-    def test_what_was_not_told_is_one_dash(self, view: Report) -> None:
+    def test_what_was_not_told_is_one_dash(self) -> None:
         """Without CPU there is no range of it."""
         load = {"phase": "load", "benchmark": "redis/get-hit/sustained-100/engine", "users": 100}
-        [section] = usage(view, [used("redis", "caching", **load, cpu_p5=None, cpu_p50=None, cpu_p95=None)])
+        rows = [used("redis", "caching", **load, cpu_p5=None, cpu_p50=None, cpu_p95=None)]
+        [table] = tables(section("usage", given(resources=rows)))
 
-        assert [[DASH, DASH]] == [line[2:4] for line in lines(section)]
+        assert [[DASH, DASH]] == [line[2:4] for line in table]
 
 
 class TestMemory:
-    def test_shared_pages_are_not_counted_twice(self, view: Report) -> None:
+    def test_shared_pages_are_not_counted_twice(self) -> None:
         """One line a service, by PSS where it could be read; a slope below nothing keeps its sign."""
         row = {"points": 6, "low_bytes": -100.0, "high_bytes": 9_000.0, "verdict": "cannot tell"}
         rows = [
@@ -95,26 +81,24 @@ class TestMemory:
             {"service": "actix", "measure": "rss", "bytes_per_request": -512.0, **row},
             {"service": "actix", "measure": "pss", "bytes_per_request": None, **row},
         ]
-        [section] = memory(view, rows)
+        [table] = tables(section("memory", given(memory=rows)))
 
         assert [("Gin", "2 KiB", "PSS"), ("Actix Web", "−512 B", "RSS")] == [  # noqa: RUF001 - a minus
-            (line[0], line[1], line[3]) for line in lines(section)
+            (line[0], line[1], line[3]) for line in table
         ]
 
     @pytest.mark.parametrize(("low", "told"), [(8_000.0, 1), (9_500.0, 0)])
-    def test_nobody_is_least_where_all_bounds_overlap(self, view: Report, low: float, told: int) -> None:
+    def test_nobody_is_least_where_all_bounds_overlap(self, low: float, told: int) -> None:
         """An order within the bounds is none, and the page says so; one that is outside them is not denied."""
         row = {"points": 6, "measure": "pss", "bytes_per_request": 9_000.0, "verdict": "grows"}
         rows = [
             {"service": "gin", "low_bytes": 100.0, "high_bytes": 9_000.0, **row},
             {"service": "actix", "low_bytes": low, "high_bytes": 20_000.0, **row},
         ]
-        [section] = memory(view, rows)
 
-        assert told == str(section.blocks[0]).count(
-            "The bounds of all overlap: who uses least cannot be told."
-        )
+        said = "The bounds of all services overlap: none can be said to use least."
+        assert told == section("memory", given(memory=rows)).count(said)
 
-    def test_nothing_measured_no_section(self, view: Report) -> None:
+    def test_nothing_measured_no_section(self) -> None:
         """Without rows there is no empty table."""
-        assert ([], []) == (memory(view, []), usage(view, []))
+        assert ("", "") == (section("memory", given()), section("usage", given()))

@@ -12,8 +12,7 @@ import pytest
 from devperf_pipeline.errors import ServiceUnreachable, WrongAnswer
 from devperf_pipeline.model import Address, Outcome, Service
 from devperf_pipeline.services.api.session import ApiSession, open_session
-from devperf_pipeline.services.http.exchange import explained
-from devperf_pipeline.services.http.preflight import warnings_of
+from devperf_pipeline.services.http.preflight import explained, warnings_of
 from devperf_pipeline.services.http.protocol import Answer
 from devperf_pipeline.services.operation import FLOOR
 from devperf_pipeline_tests.services.calls import CALLS, RIGHT, by_driver, by_engine, named
@@ -77,7 +76,7 @@ class TestOpenSession:
         """What does not speak HTTP is told from an API, and what it said is in the message."""
         with (
             greeting_server(b"-ERR unknown command\r\n") as address,
-            pytest.raises(WrongAnswer, match=r"expected an API that speaks HTTP at .*, heard '-ERR unknown"),
+            pytest.raises(WrongAnswer, match=r"expected an API that speaks HTTP at .*, found '-ERR unknown"),
         ):
             open_session(service_at(address, "/"))
 

@@ -26,10 +26,10 @@ class TestHttpConnection:
 
     def test_driver_asks_as_the_engine_does(self) -> None:
         """What the driver asks depends on no answer before: no cookie is sent back, and no compression is asked for."""
-        heard: list[Mapping[str, str]] = []
+        received: list[Mapping[str, str]] = []
 
         def api(request: Request) -> Reply:
-            heard.append(request.headers)
+            received.append(request.headers)
             return 200, {"Set-Cookie": "session=7; Path=/"}, {}
 
         with serving(api) as address:
@@ -37,8 +37,8 @@ class TestHttpConnection:
             for _ in range(2):
                 connection.client(address).get("/")
             connection.close()
-        assert [None, None] == [headers.get("cookie") for headers in heard]
-        assert ["identity", "identity"] == [headers.get("accept-encoding") for headers in heard]
+        assert [None, None] == [headers.get("cookie") for headers in received]
+        assert ["identity", "identity"] == [headers.get("accept-encoding") for headers in received]
 
 
 class TestFailure:

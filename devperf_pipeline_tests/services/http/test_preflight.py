@@ -31,7 +31,7 @@ def open_at(address: Address) -> ReferenceApiSession:
 
 
 def seen_at(api: Api) -> dict[str, str]:
-    """What a visit to an API says of each row that it does not measure."""
+    """What a session with an API says of each row that it does not measure."""
     with serving(api) as address:
         session = open_at(address)
         try:

@@ -65,7 +65,7 @@ class TestOperations:
         op = named(session, "update-one")
         assert op.wire is not None
         try:
-            with closing(open_session(reader)) as visit, closing(visit.connect()) as connection:
+            with closing(open_session(reader)) as reads_only, closing(reads_only.connect()) as connection:
                 wire = op.wire(connection, 0, CALLS)
                 assert str(failed(op, wire, connection)).startswith("13 Unauthorized: ")
         finally:

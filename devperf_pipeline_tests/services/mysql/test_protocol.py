@@ -1,10 +1,10 @@
 import pytest
 
 from devperf_pipeline.model import Outcome
+from devperf_pipeline.services.database.seed import ROWS, item
+from devperf_pipeline.services.database.workload import FULL_SCAN, SELECT_BY_KEY, UPDATE
 from devperf_pipeline.services.mysql import protocol as wire
-from devperf_pipeline.services.mysql.replies import checker, verifier
-from devperf_pipeline.services.relational.rows import ROWS, item
-from devperf_pipeline.services.relational.workload import FULL_SCAN, SELECT_BY_KEY, UPDATE
+from devperf_pipeline.services.mysql.protocol import checker, verifier
 
 
 def reply(*payloads: bytes) -> bytes:

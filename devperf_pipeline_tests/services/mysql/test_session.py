@@ -27,7 +27,7 @@ def _session(service: Service) -> Iterator[MysqlSession]:
 @pytest.mark.servers
 class TestOperations:
     def test_a_refill_of_any_size_is_exact(self, service: Service, session: MysqlSession) -> None:
-        """As many rows are laid in as will be consumed, with consecutive keys."""
+        """As many rows are made as will be consumed, with consecutive keys."""
         op = named(session, "delete")
         assert op.reset is not None
         for users, size in ((1, 1), (1, 9), (1, 10), (3, 37), (5, 2_000)):
@@ -55,10 +55,11 @@ class TestOperations:
         assert op.driver is not None
         with closing(session.connect()) as connection, closing(open_session(service)) as holder:
             driver = op.driver(connection, 0, CALLS)
-            holder._run("BEGIN", "SELECT id FROM devperf.updated FOR UPDATE")
+            holder._rows("BEGIN")
+            holder._rows("SELECT id FROM devperf.updated FOR UPDATE")
             with pytest.raises(driver.exceptions) as caught:
                 driver.call(0)
-            holder._run("ROLLBACK")
+            holder._rows("ROLLBACK")
             assert driver.failure(caught.value) == Outcome.TIMEOUT
 
 

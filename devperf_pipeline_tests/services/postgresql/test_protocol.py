@@ -3,16 +3,16 @@ import struct
 import pytest
 
 from devperf_pipeline.model import Outcome
+from devperf_pipeline.services.database.seed import ROWS, item
+from devperf_pipeline.services.database.workload import FULL_SCAN, SELECT_BY_KEY, TRANSACTION, UPDATE
 from devperf_pipeline.services.postgresql import protocol as wire
-from devperf_pipeline.services.postgresql.replies import (
+from devperf_pipeline.services.postgresql.protocol import (
     check_nothing,
     checker,
     tags_of,
     verifier,
     verify_nothing,
 )
-from devperf_pipeline.services.relational.rows import ROWS, item
-from devperf_pipeline.services.relational.workload import FULL_SCAN, SELECT_BY_KEY, TRANSACTION, UPDATE
 
 READY = b"Z\x00\x00\x00\x05I"
 BOUND = b"2\x00\x00\x00\x04"

@@ -16,7 +16,8 @@ from devperf_pipeline.errors import ServiceRefused, ServiceUnreachable, WrongAns
 from devperf_pipeline.measure.engine import driver_of
 from devperf_pipeline.model import Address, Credentials, Outcome, Service, Stack
 from devperf_pipeline.services.operation import Driver, Operation
-from devperf_pipeline.services.redis.session import RedisSession, explanation, open_session
+from devperf_pipeline.services.redis.connection import explanation
+from devperf_pipeline.services.redis.session import RedisSession, open_session
 from devperf_pipeline_tests.services.sessions import prepared_session, running
 from devperf_pipeline_tests.services.wrong_endpoints import refusing_port, silent_server, web_server
 
@@ -146,7 +147,7 @@ class TestClean:
     def test_leaves_what_is_not_ours(
         self, service: Service, administrator: Redis, session: RedisSession
     ) -> None:
-        """After a visit, and after one that was cut short, the keys are those that were there before."""
+        """After a session, and after one that was cut short, the keys are those that were there before."""
         session.clean()
         administrator.set("somebody:else", "kept")
         before = {key: administrator.dump(key) for key in administrator.scan_iter()}
@@ -208,8 +209,8 @@ class TestWrongEndpoints:
         ("endpoint", "error", "words"),
         [
             (refusing_port, ServiceUnreachable, "expected a server at"),
-            (web_server, WrongAnswer, "heard '"),
-            (partial(speaker, b"+OK Dovecot ready.\r\n"), WrongAnswer, "heard '\\+OK Dovecot"),
+            (web_server, WrongAnswer, "found '"),
+            (partial(speaker, b"+OK Dovecot ready.\r\n"), WrongAnswer, "found '\\+OK Dovecot"),
             (
                 partial(speaker, b"-DENIED Redis is running in protected mode\r\n"),
                 ServiceRefused,

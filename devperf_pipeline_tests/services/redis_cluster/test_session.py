@@ -97,7 +97,7 @@ class TestClean:
     def test_leaves_what_is_not_ours(
         self, service: Service, session: RedisClusterSession, nodes: list[Redis]
     ) -> None:
-        """After a visit that was cut short and one more, every node holds what it held before."""
+        """After a session that was cut short and one more, every node holds what it held before."""
         session.clean()
         nodes[session._slots.of(b"somebody:else")].set("somebody:else", "kept")
         before = [sorted(node.keys()) for node in nodes]

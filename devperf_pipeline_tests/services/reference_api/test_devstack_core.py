@@ -33,7 +33,7 @@ class TestNames:
     def test_lie_on_the_first_node(self) -> None:
         """Every key that is asked for through an API is one that its one node has."""
         names = FirstNodeNames("fastapi")
-        keys = [names.key, *map(names.doomed, range(200))]
+        keys = [names.key, *(names.numbered("delete", number) for number in range(200))]
         assert all(slot_of(key) in FIRST_NODE for key in keys)
         assert len(keys) == len(set(keys))
         assert all(key.startswith("devperf:fastapi:") for key in keys)
@@ -93,7 +93,7 @@ class TestVisit:
         assert "GET /health (cached)" not in titles
 
     def test_warnings(self) -> None:
-        """Asked what would spoil a measurement, a limited one says so, and nothing is stored for it."""
+        """Asked what would disturb a measurement, a limited one says so, and nothing is stored for it."""
         behind = DevstackCore("Node.js")
         limited = limiting(behind, 100, (429, {}, None), {"RateLimit-Policy": "100;w=60"})
         with serving(limited) as address:
@@ -130,7 +130,7 @@ class TestApi:
         [delete] = [
             route
             for route in api("actix", {"name": "DevStack Core", "language": "Rust"}).routes
-            if route.doomed
+            if route.deletes
         ]
         assert Outcome.OK == delete.check_body(b'{"status":"deleted","key":"x"}')
         assert Outcome.WRONG == delete.check_body(b'{"status":"not_found","key":"x"}')

@@ -183,8 +183,8 @@ class TestReferenceApiSession:
         finally:
             connection.close()
 
-    def test_next_visit_removes_what_a_killed_one_laid_in(self, running_stack: Stack) -> None:
-        """Keys that were laid in to be deleted are noted behind the API, so that whoever comes next finds all of them."""
+    def test_next_run_removes_what_a_killed_one_stored(self, running_stack: Stack) -> None:
+        """Keys that were stored to be deleted are noted behind the API, so that the next run finds all of them."""
         service = replace(running_stack.service("fastapi"), name="killed")
         first = open_session(service)
         first.prepare()
@@ -193,35 +193,40 @@ class TestReferenceApiSession:
         delete.reset(1, 30)
         first.close()
         second = open_session(service)
-        before = second.ask("GET", "/examples/cache/devperf:killed:doomed:00029").status
+        # As versions before 0.2.0 called theirs.
+        for name, value in (("doomed:00000", "x"), ("doomed:00001", "x"), ("laid-in", "2")):
+            second._own.store(f"devperf:killed:{name}", value=value)
+        before = second._client.ask("GET", "/examples/cache/devperf:killed:delete:00029").status
         second.prepare()
         second.clean()
         after = [
-            second.ask("GET", f"/examples/cache/devperf:killed:{name}").status
-            for name in ("doomed:00000", "doomed:00029", "laid-in", "key")
+            second._client.ask("GET", f"/examples/cache/devperf:killed:{name}").status
+            for name in (
+                *("delete:00000", "delete:00029", "stored", "key"),
+                *("doomed:00000", "doomed:00001", "laid-in"),
+            )
         ]
         second.close()
 
         assert 200 == before
-        assert [404] * 4 == after
+        assert [404] * 7 == after
 
     def test_clean_leaves_nothing(self, running_stack: Stack) -> None:
-        """After a visit neither our key nor our queue is there, nor our own server; a second cleaning is harmless."""
+        """After a session neither our key nor our queue is there, nor our own server; a second cleaning is harmless."""
         session = open_session(running_stack.service("fastapi"))
         try:
             session.prepare()
-            canned = session._canned
+            floor = session._floor.server
             for name in ("post-examples-cache-key", "post-examples-messaging-publish-queue"):
                 connection = session.connect()
                 drive(by_name(session, name), connection, "engine")
                 connection.close()
             session.clean()
             session.clean()
-            assert session.ask("GET", f"/examples/cache/{session._api.names.key}").status == 404
-            left = session.ask("DELETE", f"/examples/messaging/queue/{session._api.names.queue}")
+            assert session._client.ask("GET", f"/examples/cache/{session._api.names.key}").status == 404
+            left = session._client.ask("DELETE", f"/examples/messaging/queue/{session._api.names.queue}")
             assert b'"messages":0' in left.body
-            assert canned is not None
             with socket.socket() as probe:
-                assert probe.connect_ex((canned.address.host, canned.address.port)) != 0
+                assert probe.connect_ex((floor.address.host, floor.address.port)) != 0
         finally:
             session.close()

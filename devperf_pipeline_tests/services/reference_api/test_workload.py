@@ -98,7 +98,7 @@ class TestCache:
     @pytest.mark.parametrize(("deleted", "expected"), [(True, Outcome.OK), (False, Outcome.WRONG)])
     def test_delete(self, deleted: bool, expected: Outcome) -> None:
         """A key that was not there was not deleted, and the call says so."""
-        body = {"key": "devperf:fastapi:doomed:00000", "deleted": deleted}
+        body = {"key": "devperf:fastapi:delete:00000", "deleted": deleted}
         route: Route = ROUTES["DELETE /examples/cache/key"]
         assert expected == route.check(received(body))
         assert (expected is Outcome.OK) == (route.verify(answer(body)) is None)

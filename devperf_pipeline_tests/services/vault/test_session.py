@@ -15,9 +15,9 @@ from devperf_pipeline.local.lifecycle import down, up
 from devperf_pipeline.local.servers.vault import SAMPLES, UNSEAL_KEY
 from devperf_pipeline.model import Address, Credentials, Outcome, Service, Stack
 from devperf_pipeline.services.operation import FLOOR
+from devperf_pipeline.services.vault.cleanup import MARK, OWN_KV, PKI, POLICY
 from devperf_pipeline.services.vault.client import VaultApi
 from devperf_pipeline.services.vault.connection import failure
-from devperf_pipeline.services.vault.objects import MARK, OWN_KV, PKI, POLICY
 from devperf_pipeline.services.vault.session import VaultSession, open_session
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline_tests.services.calls import CALLS, RIGHT, by_driver, by_engine, named
@@ -48,9 +48,9 @@ def described(address: Address, token: str = TOKEN) -> Service:
 
 
 def refusal(answers: dict[str, Answer | list[Answer]], token: str = TOKEN) -> str:
-    """Why a Vault that answers so cannot be visited."""
+    """Why a Vault that answers so cannot be measured."""
 
-    def visit(address: Address) -> None:
+    def open_at(address: Address) -> None:
         session = open_session(described(address, token))
         try:
             session.prepare()
@@ -58,7 +58,7 @@ def refusal(answers: dict[str, Answer | list[Answer]], token: str = TOKEN) -> st
             session.close()
 
     with vault_that_says(answers) as told, pytest.raises(ServiceError) as caught:
-        visit(told.address)
+        open_at(told.address)
     return str(caught.value).replace(str(told.address), "ADDRESS")
 
 
@@ -165,7 +165,7 @@ class TestOpenSession:
         )
 
     def test_sealed_meanwhile(self) -> None:
-        """A Vault that is sealed after it was visited is told so, whatever it was asked."""
+        """A Vault that is sealed after a session began is told so, whatever it was asked."""
         said = refusal(
             {
                 "GET sys/health": (200, WELL),
@@ -297,38 +297,38 @@ class TestVaultSession:
 @pytest.mark.servers
 class TestTidiness:
     def test_clean_leaves_nothing(self, service: Service, session: VaultSession, api: VaultApi) -> None:
-        """After a visit mounts, policies, tokens and secrets are what they were before; a second cleaning is harmless."""
+        """After a session mounts, policies, tokens and secrets are what they were before; a second cleaning is harmless."""
         session.clean()
         before = everything(api)
-        visit = open_session(service)
+        other = open_session(service)
         try:
-            visit.prepare()
-            measure_a_little(visit)
+            other.prepare()
+            measure_a_little(other)
             assert before != everything(api)
-            visit.clean()
-            visit.clean()
+            other.clean()
+            other.clean()
             assert before == everything(api)
         finally:
-            visit.close()
+            other.close()
             session.prepare()
 
-    def test_next_visit_removes_what_a_killed_one_left(
+    def test_next_session_removes_what_a_killed_one_left(
         self, service: Service, session: VaultSession, api: VaultApi
     ) -> None:
-        """A visit that ended without cleaning leaves nothing after the next one, not even tokens."""
+        """A session that ended without cleaning leaves nothing after the next one, not even tokens."""
         session.clean()
         before = everything(api)
-        killed, visit = open_session(service), open_session(service)
+        killed, other = open_session(service), open_session(service)
         try:
             killed.prepare()
             connection = killed.connect()
             by_engine(named(killed, "token-create"), [connection])
             connection.close()
             killed.close()
-            visit.clean()
+            other.clean()
             assert before == everything(api)
         finally:
-            visit.close()
+            other.close()
             session.prepare()
 
     @pytest.mark.parametrize("mount", [OWN_KV, PKI])
@@ -337,35 +337,35 @@ class TestTidiness:
     ) -> None:
         """A mount of our name that we did not make is neither used nor removed."""
         session.clean()
-        visit = open_session(service)
+        other = open_session(service)
         api.do("POST", f"/sys/mounts/{mount}", {"type": "kv", "description": "somebody's"})
         words = f"a mount {mount}/ exists that this project did not make"
         try:
             if mount == OWN_KV:
                 with pytest.raises(ServiceRefused, match=words):
-                    visit.prepare()
+                    other.prepare()
             else:
-                visit.prepare()
-                assert words in visit.unmeasurable["Certificate issue (PKI)"]
-            visit.clean()
+                other.prepare()
+                assert words in other.unmeasurable["Certificate issue (PKI)"]
+            other.clean()
             assert f"{mount}/" in api.do("GET", "/sys/mounts")["data"]
         finally:
-            visit.close()
+            other.close()
             api.do("DELETE", f"/sys/mounts/{mount}")
             session.prepare()
 
     def test_refuses_a_foreign_policy(self, service: Service, session: VaultSession, api: VaultApi) -> None:
         """A policy of our name that we did not make stays, and costs the row that needs it."""
         session.clean()
-        visit = open_session(service)
+        other = open_session(service)
         api.do("POST", f"/sys/policies/acl/{POLICY}", {"policy": "# somebody's\n"})
         try:
-            visit.prepare()
-            assert ["Token create"] == list(visit.unmeasurable)
-            visit.clean()
+            other.prepare()
+            assert ["Token create"] == list(other.unmeasurable)
+            other.clean()
             assert "# somebody's\n" == api.do("GET", f"/sys/policies/acl/{POLICY}")["data"]["policy"]
         finally:
-            visit.close()
+            other.close()
             api.do("DELETE", f"/sys/policies/acl/{POLICY}")
             session.prepare()
 
@@ -379,16 +379,16 @@ class TestPrivileges:
         session.clean()
         token = token_with(api, "documented", DOCUMENTED)
         before = everything(api)
-        visit = open_session(replace(service, credentials=Credentials("token", token)))
+        other = open_session(replace(service, credentials=Credentials("token", token)))
         try:
-            assert [] == visit.preflight()
-            visit.prepare()
-            assert {} == visit.unmeasurable
-            measure_a_little(visit)
-            visit.clean()
+            assert [] == other.preflight()
+            other.prepare()
+            assert {} == other.unmeasurable
+            measure_a_little(other)
+            other.clean()
             assert before == everything(api)
         finally:
-            visit.close()
+            other.close()
             api.do("DELETE", "/sys/policies/acl/documented")
             session.prepare()
 
@@ -398,24 +398,24 @@ class TestPrivileges:
         """A token that may only use `secret/devperf/` measures there, and says what it cannot; nothing is left."""
         token = token_with(api, "narrow", NARROW)
         before = everything(api)
-        visit = open_session(replace(service, credentials=Credentials("token", token)))
+        other = open_session(replace(service, credentials=Credentials("token", token)))
         try:
-            folder, certificates, tokens = visit.preflight()
+            folder, certificates, tokens = other.preflight()
             assert "the folder secret/devperf/ is used" in folder
             assert certificates.startswith("certificates are not measured: missing privilege")
             assert tokens.startswith("tokens are not measured: missing privilege")
-            visit.prepare()
+            other.prepare()
             assert (
                 "version 2, mount secret/ (shared: our token may not mount one)"
-                == visit.facts().settings["kv"]
+                == other.facts().settings["kv"]
             )
-            assert ["Certificate issue (PKI)", "Token create"] == list(visit.unmeasurable)
-            measure_a_little(visit)
+            assert ["Certificate issue (PKI)", "Token create"] == list(other.unmeasurable)
+            measure_a_little(other)
             assert "devperf/" in api.do("LIST", "/secret/metadata")["data"]["keys"]
-            visit.clean()
+            other.clean()
             assert before == everything(api)
         finally:
-            visit.close()
+            other.close()
             api.do("DELETE", "/sys/policies/acl/narrow")
 
     def test_foreign_keys_in_the_folder_stay(
@@ -424,14 +424,14 @@ class TestPrivileges:
         """Keys at `secret/devperf/` that are not ours are neither measured with nor removed."""
         token = token_with(api, "narrow", NARROW)
         api.do("POST", "/secret/data/devperf/theirs", {"data": {"a": "b"}})
-        visit = open_session(replace(service, credentials=Credentials("token", token)))
+        other = open_session(replace(service, credentials=Credentials("token", token)))
         try:
             with pytest.raises(ServiceRefused, match="expected nothing at secret/devperf/"):
-                visit.prepare()
-            visit.clean()
+                other.prepare()
+            other.clean()
             assert ["theirs"] == api.do("LIST", "/secret/metadata/devperf")["data"]["keys"]
         finally:
-            visit.close()
+            other.close()
             api.do("DELETE", "/secret/metadata/devperf/theirs")
             api.do("DELETE", "/sys/policies/acl/narrow")
 
@@ -482,11 +482,11 @@ class TestSealed:
             found = up(stack, folders, lambda _: None)
             assert {} == found.missing
             service = found.service("vault")
-            visit, api = open_session(service), VaultApi(service)
-            visit.prepare()
-            assert visit.facts().settings["storage"].startswith(storage)
-            read = named(visit, "kv-read")
-            connection = visit.connect()
+            other, api = open_session(service), VaultApi(service)
+            other.prepare()
+            assert other.facts().settings["storage"].startswith(storage)
+            read = named(other, "kv-read")
+            connection = other.connect()
             api.do("PUT", "/sys/seal")
             with pytest.raises(ServiceRefused, match="Run `vault operator unseal`"):
                 open_session(service)
@@ -497,7 +497,7 @@ class TestSealed:
             assert [RIGHT] * CALLS == by_engine(read, [connection])
             connection.close()
             again.clean()
-            for each in (again, visit, api):
+            for each in (again, other, api):
                 each.close()
         finally:
             down("sealing", folders, lambda _: None)

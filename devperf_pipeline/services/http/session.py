@@ -1,0 +1,97 @@
+"""What do the sessions with APIs have in common: which rows can be measured, and why not the others?"""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+from devperf_pipeline.errors import WrongAnswer
+from devperf_pipeline.model import Service
+from devperf_pipeline.services.http.client import HttpClient
+from devperf_pipeline.services.http.connection import EXCEPTIONS, HttpConnection
+from devperf_pipeline.services.http.floor import Floor
+from devperf_pipeline.services.http.preflight import PASSING, PreflightWarning, rows_of
+from devperf_pipeline.services.http.workload import HttpRoute
+from devperf_pipeline.services.operation import Operation, Session
+
+Row = TypeVar("Row", bound=HttpRoute)
+
+
+class HttpSession(Session, Generic[Row]):
+    """A session with one API. See `operation.Session`."""
+
+    exceptions = EXCEPTIONS
+
+    def __init__(self, service: Service) -> None:
+        super().__init__()
+        self._service = service
+        self._client = HttpClient(service.where, service.address)
+        self._floor = Floor()
+        self._rows: Sequence[Row] = ()
+
+    def operations(self) -> Sequence[Operation]:
+        """The floor and the rows that can be measured."""
+        return [self._floor.operation(), *map(self._operation, self._rows)]
+
+    def connect(self) -> HttpConnection:
+        return HttpConnection()
+
+    def renew(self, service: Service) -> None:
+        """There are no credentials."""
+        self._service = service
+
+    def close(self) -> None:
+        self._floor.stop()
+        self._client.close()
+
+    @abstractmethod
+    def _operation(self, row: Row) -> Operation: ...
+
+    @abstractmethod
+    def _wrong(self, row: Row) -> str | None:
+        """What is wrong with the answer when a row is asked for the first time."""
+
+    def _measurable(self, routes: Iterable[Row], warnings: Mapping[str, PreflightWarning]) -> list[Row]:
+        """
+        The rows that answer right and for themselves; why the others do not goes to `unmeasurable`.
+
+        A route that is cached gives two rows: cold, and one of the cache's answers.
+        """
+        measurable: list[Row] = []
+        for route in routes:
+            rows, why = rows_of(route, warnings.get(route.name))
+            if why is not None:
+                self.unmeasurable[route.title] = why
+            for row in rows:
+                wrong = self._wrong(row)
+                if wrong is None:
+                    measurable.append(row)
+                else:
+                    self.unmeasurable[row.title] = wrong
+        return measurable
+
+    def _refuse_none(self) -> None:
+        """
+        Make sure that there are rows.
+
+        Raises:
+            WrongAnswer: there is none.
+
+        """
+        if not self._rows:
+            raise WrongAnswer(
+                f"{self._service.where} answers no route so that it could be measured: "
+                f"{'; '.join(grouped(self.unmeasurable))}. Look at its settings and log, and at its routes."
+            )
+
+    def _fill_cache(self, row: HttpRoute) -> None:
+        """Have the answer made and kept again, so that the cache holds it for its whole time."""
+        self._client.ask(row.method, row.target, headers=PASSING)
+        self._client.ask(row.method, row.target)
+
+
+def grouped(reasons: Mapping[str, str]) -> list[str]:
+    """One sentence a reason, after all titles that it is said of."""
+    titles: dict[str, list[str]] = {}
+    for title, why in reasons.items():
+        titles.setdefault(why, []).append(title)
+    return [f"{', '.join(those)}: {why}" for why, those in titles.items()]

@@ -1,0 +1,277 @@
+"""
+What is ours in a Vault, how is it told from what is not, and how does it leave, also after a run that was killed?
+
+A KV version 2 mount `devperf-kv` and a PKI mount `devperf-pki`, told by their descriptions; the policy
+`devperf-token`, told by its first line; tokens, which are children of one parent whose accessor is noted in KV before
+anything is done with it. Where our token may not mount, the folder `devperf/` of a mount that is there is used,
+told by its key `visit`.
+"""
+
+import time
+from typing import Any
+
+from devperf_pipeline.errors import ServiceError, ServiceRefused, WrongAnswer
+from devperf_pipeline.model import Service
+from devperf_pipeline.services.http.protocol import Answer, as_object
+from devperf_pipeline.services.operation import DEADLINE_S, OUR_NAME
+from devperf_pipeline.services.vault.client import VaultApi, decoded
+
+MARK = "devperf_pipeline"
+NOTE = "visit"
+"""The key with our mark, and with the accessors of the tokens that are parents now."""
+
+OWN_KV = f"{OUR_NAME}-kv"
+PKI = f"{OUR_NAME}-pki"
+POLICY = f"{OUR_NAME}-token"
+ROLE = OUR_NAME
+SHARED_KV = "secret"
+"""The mount that is used where we may not make one and the stack file names none."""
+
+KEPT = 100
+"""How many secrets there are to be read and listed."""
+
+PLACES = {"certificates": f"sys/mounts/{PKI}", "tokens": f"sys/policies/acl/{POLICY}"}
+"""Where we make what is measured beside secrets."""
+
+KEY_TYPE, KEY_BITS = "rsa", 2048
+"""What a certificate's key is: the default of a Vault role, and wide by nature, since primes are searched."""
+
+DOMAIN = "devperf.test"
+TOKEN_TTL_S = 3_600
+"""Should we be killed and never come back, our tokens end by themselves."""
+
+MAKING_A_KEY_S = 20.0
+REVOKING_S = 120.0
+"""A parent takes its children along: 20,000 of them are some seconds of work."""
+
+POLICY_TEXT = f"""# made by {MARK}
+path "auth/token/create" {{ capabilities = ["update"] }}
+"""
+
+
+def secret_of(number: int) -> dict[str, str]:
+    """The secret of that number: the fields that a stack keeps for a database."""
+    return {
+        "user": f"user-{number:03d}",
+        "password": f"{number:03d}-opens-nothing-at-all",
+        "database": "devperf",
+        "host": "127.0.0.1",
+        "tls_enabled": "false",
+    }
+
+
+def kept(number: int) -> str:
+    """Where the secret of that number is."""
+    return f"{OUR_NAME}/kept/{number:03d}"
+
+
+class VaultObjects:
+    """Our objects in one Vault. `absent` says of what could not be made why not: "certificates", "tokens"."""
+
+    def __init__(self, service: Service, api: VaultApi) -> None:
+        self._service = service
+        self._api = api
+        self.may = _capabilities(api)
+        self.own_kv = self.may[f"sys/mounts/{OWN_KV}"]
+        self.kv = OWN_KV if self.own_kv else service.database or SHARED_KV
+        self.parent = ""
+        self.absent: dict[str, str] = {}
+
+    def names(self) -> list[str]:
+        """What `claim` makes here, by kind and name."""
+        unmade = self.unmade()
+        kv = f"KV mount {OWN_KV}/" if self.own_kv else f"secrets {self.kv}/{OUR_NAME}/*"
+        pki = [] if "certificates" in unmade else [f"PKI mount {PKI}/"]
+        tokens = [] if "tokens" in unmade else [f"policy {POLICY}", f"tokens of the policy {POLICY}"]
+        return [kv, *pki, *tokens]
+
+    def unmade(self) -> dict[str, str]:
+        """What our token may not make, and why: "certificates", "tokens"."""
+        return {what: self._not_allowed(place) for what, place in PLACES.items() if not self.may[place]}
+
+    def claim(self) -> None:
+        """
+        Remove what an earlier run left, make everything.
+
+        Raises:
+            ServiceRefused: something of our name is not ours, or there is no KV version 2 that we may use.
+
+        """
+        self.remove()
+        self._claim_kv()
+        self.absent = self.unmade()
+        for what, make in (("certificates", self._make_pki), ("tokens", self._make_tokens)):
+            if what in self.absent:
+                continue
+            try:
+                make()
+            except ServiceError as error:
+                self.absent[what] = str(error)
+
+    def new_parent(self) -> None:
+        """End all our tokens; make a parent for the next ones."""
+        self._revoke()
+        made = self._api.do(
+            "POST",
+            "/auth/token/create",
+            {
+                "policies": [POLICY],
+                "ttl": f"{TOKEN_TTL_S}s",
+                "renewable": False,
+                "display_name": OUR_NAME,
+                "meta": {"made-by": MARK},
+            },
+        )["auth"]
+        self._note([made["accessor"]])
+        self.parent = made["client_token"]
+
+    def remove(self) -> None:
+        """Remove what is ours; what has not our mark stays."""
+        self.parent = ""
+        if self._is_our_folder():
+            self._revoke()
+        if self.may[f"sys/policies/acl/{POLICY}"] and self._policy().startswith(POLICY_TEXT.splitlines()[0]):
+            self._api.do("DELETE", f"/sys/policies/acl/{POLICY}")
+        for mount in (PKI, OWN_KV):
+            if self.may[f"sys/mounts/{mount}"] and self.description(mount) == MARK:
+                self._api.do("DELETE", f"/sys/mounts/{mount}", deadline_s=REVOKING_S)
+        if not self.own_kv and self._is_our_folder():
+            for folder in ("kept/", "written/"):
+                for key in self._keys(folder):
+                    self._api.do("DELETE", f"/{self.kv}/metadata/{OUR_NAME}/{folder}{key}")
+            # The mark goes last: until then what is left is known to be ours.
+            self._api.do("DELETE", f"/{self.kv}/metadata/{OUR_NAME}/{NOTE}")
+
+    def _claim_kv(self) -> None:
+        if self.own_kv:
+            self._mount(OWN_KV, {"type": "kv", "options": {"version": "2"}})
+        else:
+            self._refuse_other_than_version_2()
+            if self._keys(""):
+                raise ServiceRefused(
+                    f"{self._api.where}: expected nothing at {self.kv}/{OUR_NAME}/, found keys that this project did "
+                    "not make (there is no key {NOTE!r} with our mark). Rename or remove them."
+                )
+        self._await_versions()
+        for number in range(KEPT):
+            answer = self._store(kept(number).removeprefix(f"{OUR_NAME}/"), secret_of(number))
+            if answer.status != 200:
+                raise self._api.refusal("POST", f"/{self.kv}/data/{kept(number)}", answer)
+
+    def _await_versions(self) -> None:
+        """Leave our mark as soon as the mount takes it: a new one says for a moment that it is being upgraded."""
+        ends = time.monotonic() + DEADLINE_S
+        while True:
+            answer = self._store(NOTE, {"made-by": MARK, "accessors": []})
+            if answer.status == 200:
+                return
+            if answer.status != 400 or time.monotonic() > ends:
+                raise self._api.refusal("POST", f"/{self.kv}/data/{OUR_NAME}/{NOTE}", answer)
+            time.sleep(0.02)
+
+    def _make_pki(self) -> None:
+        self._mount(PKI, {"type": "pki", "config": {"max_lease_ttl": "8760h"}})
+        root = {"common_name": DOMAIN, "ttl": "8759h", "key_type": KEY_TYPE, "key_bits": KEY_BITS}
+        self._api.do("POST", f"/{PKI}/root/generate/internal", root, deadline_s=MAKING_A_KEY_S)
+        role = {
+            "allowed_domains": DOMAIN,
+            "allow_subdomains": True,
+            "key_type": KEY_TYPE,
+            "key_bits": KEY_BITS,
+            "max_ttl": "24h",
+            # Issued and forgotten: every round finds the mount as the first one did.
+            "no_store": True,
+        }
+        self._api.do("POST", f"/{PKI}/roles/{ROLE}", role)
+
+    def _make_tokens(self) -> None:
+        if self._policy():
+            raise ServiceRefused(
+                f"{self._api.where}: a policy {POLICY!r} exists that this project did not make. Rename or remove it."
+            )
+        self._api.do("POST", f"/sys/policies/acl/{POLICY}", {"policy": POLICY_TEXT})
+        self.new_parent()
+
+    def _mount(self, name: str, body: dict[str, Any]) -> None:
+        if self.description(name) is not None:
+            raise ServiceRefused(
+                f"{self._api.where}: a mount {name}/ exists that this project did not make (its description is not "
+                f"{MARK!r}). Move or disable it."
+            )
+        self._api.do("POST", f"/sys/mounts/{name}", {**body, "description": MARK})
+
+    def description(self, mount: str) -> str | None:
+        found = self._api.find(f"/sys/mounts/{mount}")
+        return None if found is None else str(found.get("data", found).get("description", ""))
+
+    def _policy(self) -> str:
+        found = self._api.find(f"/sys/policies/acl/{POLICY}")
+        return "" if found is None else str(found["data"]["policy"])
+
+    def _refuse_other_than_version_2(self) -> None:
+        found = self._api.find(f"/sys/internal/ui/mounts/{self.kv}")
+        mount = as_object(as_object(found).get("data"))
+        version = as_object(mount.get("options")).get("version", "1")
+        if mount.get("type") != "kv" or version != "2":
+            what = (
+                f"KV version {version}" if mount.get("type") == "kv" else str(mount.get("type") or "nothing")
+            )
+            raise ServiceRefused(
+                f"{self._api.where}: expected KV version 2 at {self.kv}/, found {what}. Name a mount of version 2 as "
+                f"database of [services.{self._service.name}], or run `vault kv enable-versioning {self.kv}`."
+            )
+
+    def _keys(self, folder: str) -> list[str]:
+        found = self._api.find(f"/{self.kv}/metadata/{OUR_NAME}/{folder}", "LIST")
+        return [] if found is None else list(found["data"]["keys"])
+
+    def _store(self, key: str, data: dict[str, Any]) -> Answer:
+        return self._api.ask("POST", f"/{self.kv}/data/{OUR_NAME}/{key}", {"data": data})
+
+    def _noted(self) -> dict[str, Any]:
+        """What the note says, empty where there is none."""
+        answer = self._api.ask("GET", f"/{self.kv}/data/{OUR_NAME}/{NOTE}")
+        if answer.status // 100 != 2:
+            # The mount is not there, or it is not ours to look into: then neither is a note of ours.
+            return {}
+        return as_object(as_object(decoded(answer).get("data")).get("data"))
+
+    def _is_our_folder(self) -> bool:
+        if self.own_kv and self.description(OWN_KV) != MARK:
+            return False
+        return self._noted().get("made-by") == MARK
+
+    def _note(self, accessors: list[str]) -> None:
+        answer = self._store(NOTE, {"made-by": MARK, "accessors": accessors})
+        if answer.status != 200:
+            raise self._api.refusal("POST", f"/{self.kv}/data/{OUR_NAME}/{NOTE}", answer)
+
+    def _not_allowed(self, path: str) -> str:
+        return (
+            f"{self._api.where}: the token may not write {path}. Give its policy what docs/vault-policy.hcl lists, "
+            "or use another token."
+        )
+
+    def _revoke(self) -> None:
+        """End the parents that are noted, and with them their children."""
+        accessors = [str(each) for each in self._noted().get("accessors") or ()]
+        for accessor in accessors:
+            path = "/auth/token/revoke-accessor"
+            answer = self._api.ask("POST", path, {"accessor": accessor}, deadline_s=REVOKING_S)
+            # An accessor that is not known any more belongs to a token that has ended.
+            if answer.status // 100 != 2 and b"invalid accessor" not in answer.body:
+                raise self._api.refusal("POST", path, answer)
+        if accessors:
+            self._note([])
+
+
+def _capabilities(api: VaultApi) -> dict[str, bool]:
+    """Of each place where we would make something: may we?"""
+    places = [f"sys/mounts/{OWN_KV}", *PLACES.values()]
+    found = api.do("POST", "/sys/capabilities-self", {"paths": places})
+    given: dict[str, list[str]] = found.get("data") or found
+    if not all(isinstance(given.get(place), list) for place in places):
+        raise WrongAnswer(
+            f"{api.where}: sys/capabilities-self does not answer as Vault does. Look at its version."
+        )
+    return {place: bool({"root", "update", "create"} & set(given[place])) for place in places}
