@@ -17,7 +17,7 @@ from devperf_pipeline.errors import (
 from devperf_pipeline.measure.interrupts import interrupted_once, no_more
 from devperf_pipeline.measure.plan import options_of
 from devperf_pipeline.measure.profile import PROFILES, profile_named
-from devperf_pipeline.model import Stack, Stage
+from devperf_pipeline.model import Service, Stack, Stage
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.folders import Folders
 
@@ -76,11 +76,11 @@ def baseline(
     *, stack: str, profile: str, services: tuple[str, ...], seconds: float | None, dry_run: bool
 ) -> None:
     """Start what is needed, measure, derive the tables, render the report, stop what was started."""
-    from devperf_pipeline.local.install import obtain, obtain_tools  # noqa: PLC0415
-    from devperf_pipeline.local.lifecycle import with_needs  # noqa: PLC0415
-    from devperf_pipeline.stack.private_folders import make_folder  # noqa: PLC0415
-    from devperf_pipeline.stack.stack_file import load_stack  # noqa: PLC0415 - each command imports what it needs
-    from devperf_pipeline.store.samples import SampleStore  # noqa: PLC0415
+    from devperf_pipeline.local.install import obtain, obtain_tools
+    from devperf_pipeline.local.lifecycle import with_needs
+    from devperf_pipeline.stack.private_folders import make_folder
+    from devperf_pipeline.stack.stack_file import load_stack
+    from devperf_pipeline.store.samples import SampleStore
 
     folders = Folders.find()
     profile_named(profile)
@@ -105,8 +105,8 @@ def baseline(
         obtain(wanted, say)
         obtain_tools([tool for service in wanted.services for tool in CATALOGUE[service.kind].tools], say)
 
-    from devperf_pipeline.defs.command_line import run_baseline  # noqa: PLC0415 - importing Dagster takes seconds
-    from devperf_pipeline.report.run_ending import ending  # noqa: PLC0415
+    from devperf_pipeline.defs.command_line import run_baseline
+    from devperf_pipeline.report.run_ending import ending
 
     run_baseline(folders, described, profile=profile, services=services, seconds=seconds or 0)
     end = ending(folders)
@@ -119,15 +119,13 @@ def _planned(
     described: Stack, folders: Folders, profile: str, services: tuple[str, ...], seconds: float | None
 ) -> str:
     """What a baseline would do: of a stack that runs everything, of another one what would be started."""
-    from devperf_pipeline.local import lifecycle  # noqa: PLC0415
-    from devperf_pipeline.local.lifecycle import with_needs  # noqa: PLC0415
-    from devperf_pipeline.measure.run import dry_run  # noqa: PLC0415
-    from devperf_pipeline.report.dry_run import planned, would_start  # noqa: PLC0415
-    from devperf_pipeline.stack.credentials import with_credentials  # noqa: PLC0415
+    from devperf_pipeline.local import lifecycle
+    from devperf_pipeline.measure.run import dry_run
+    from devperf_pipeline.report.dry_run import planned, would_start
 
-    running = lifecycle.running(described, folders) if described.managed else with_credentials(described)
+    running = lifecycle.as_it_is(described, folders)
     if running is None:
-        wanted = with_needs(described, services) if services else described
+        wanted = lifecycle.with_needs(described, services) if services else described
         return would_start(described.name, lifecycle.would_run(wanted))
     names = services or tuple(service.name for service in running.services)
     return planned(dry_run(running, options_of(profile, dict.fromkeys(get_args(Stage), names), seconds or 0)))
@@ -138,28 +136,29 @@ def _planned(
 @command
 def up(stack: str) -> None:
     """Start the servers of a stack and leave them running."""
-    from devperf_pipeline.local import lifecycle  # noqa: PLC0415
-    from devperf_pipeline.local.install import obtain  # noqa: PLC0415
-    from devperf_pipeline.stack.stack_file import load_stack  # noqa: PLC0415
+    from devperf_pipeline.local import lifecycle
+    from devperf_pipeline.local.install import obtain
+    from devperf_pipeline.report import terminal
+    from devperf_pipeline.stack.stack_file import load_stack
 
     folders = Folders.find()
     described = load_stack(stack, folders, CATALOGUE)
     obtain(described, say)
     started = lifecycle.running(described, folders) or lifecycle.up(described, folders, say)
-    for service in started.services:
-        where = (
-            ", ".join(map(str, service.addresses))
-            or f"not started: {started.missing.get(service.name, 'unknown')}"
-        )
-        click.echo(f"{service.name:<16} {where}")
+    click.echo(terminal.listing((service.name, [_where(started, service)]) for service in started.services))
+
+
+def _where(started: Stack, service: Service) -> str:
+    reason = started.missing.get(service.name, "unknown")
+    return ", ".join(map(str, service.addresses)) or f"not started: {reason}"
 
 
 @main.command()
 @command
 def down() -> None:
     """Stop every server that this project started, and the Dagster UI, also after a kill."""
-    from devperf_pipeline.defs import ui as dagster_ui  # noqa: PLC0415
-    from devperf_pipeline.local import lifecycle  # noqa: PLC0415
+    from devperf_pipeline.defs import ui as dagster_ui
+    from devperf_pipeline.local import lifecycle
 
     folders = Folders.find()
     stopped = lifecycle.down_all(folders)
@@ -172,15 +171,14 @@ def down() -> None:
 @command
 def clean(stack: str) -> None:
     """Remove everything of ours from a stack that runs, after a baseline that was killed."""
-    from devperf_pipeline.local import lifecycle  # noqa: PLC0415
-    from devperf_pipeline.measure.lock import only_one  # noqa: PLC0415
-    from devperf_pipeline.services.cleanup import clean as remove_ours  # noqa: PLC0415
-    from devperf_pipeline.stack.credentials import with_credentials  # noqa: PLC0415
-    from devperf_pipeline.stack.stack_file import load_stack  # noqa: PLC0415
+    from devperf_pipeline.local import lifecycle
+    from devperf_pipeline.measure.lock import only_one
+    from devperf_pipeline.services.cleanup import clean as remove_ours
+    from devperf_pipeline.stack.stack_file import load_stack
 
     folders = Folders.find()
     described = load_stack(stack, folders, CATALOGUE)
-    running = lifecycle.running(described, folders) if described.managed else with_credentials(described)
+    running = lifecycle.as_it_is(described, folders)
     if running is None:
         click.echo(f"{described.name} does not run: its servers and their data are gone.")
         return
@@ -199,39 +197,38 @@ def clean(stack: str) -> None:
 @command
 def doctor(stack: str, *, get: bool) -> None:
     """Say service by service whether it can be measured, what it is, and what would spoil the figures."""
-    from devperf_pipeline.local import lifecycle  # noqa: PLC0415
-    from devperf_pipeline.local.install import find_server, how_to_get, obtain  # noqa: PLC0415
-    from devperf_pipeline.services.preflight import run_preflight  # noqa: PLC0415
-    from devperf_pipeline.stack.credentials import with_credentials  # noqa: PLC0415
-    from devperf_pipeline.stack.stack_file import load_stack  # noqa: PLC0415
+    from devperf_pipeline.local import lifecycle
+    from devperf_pipeline.local.install import find_server, how_to_get, obtain
+    from devperf_pipeline.report import terminal
+    from devperf_pipeline.services.preflight import run_preflight
+    from devperf_pipeline.stack.stack_file import load_stack
 
     folders = Folders.find()
     described = load_stack(stack, folders, CATALOGUE)
     if get:
         obtain(described, say)
-    running = lifecycle.running(described, folders) if described.managed else with_credentials(described)
+    running = lifecycle.as_it_is(described, folders)
     if running is None:
         click.echo(
             f"{described.name} does not run. devperf up --stack {stack} starts it, with these programs:"
         )
-        for service in described.services:
-            found = find_server(service.kind)
-            told = found or f"missing. To get it: {how_to_get(service.kind)}"
-            click.echo(f"{service.name:<17} {told}")
+        ways = {
+            service.name: find_server(service.kind) or f"missing. To get it: {how_to_get(service.kind)}"
+            for service in described.services
+        }
+        click.echo(terminal.listing((name, [told]) for name, told in ways.items()))
         return
-    for checked in run_preflight(running):
-        click.echo("\n".join(_told(checked)))
+    checked = run_preflight(running)
+    click.echo(terminal.listing((one.service.name, list(_told(one))) for one in checked))
 
 
 def _told(checked: "PreflightResult") -> Iterator[str]:
     """The lines of one service: what it is, the settings that matter, what would spoil a measurement."""
-    service, facts = checked.service, checked.facts
-    where = ", ".join(map(str, service.addresses))
-    yield f"{service.name:<17} {f'{facts.product} at {where}' if facts else checked.problem}"
+    facts, where = checked.facts, ", ".join(map(str, checked.service.addresses))
+    yield f"{facts.product} at {where}" if facts else str(checked.problem)
     if facts and facts.settings:
-        yield f"{'':<17} {', '.join(f'{name}={value}' for name, value in facts.settings.items())}"
-    for warning in checked.warnings:
-        yield f"{'':<17} ! {warning}"
+        yield ", ".join(f"{name}={value}" for name, value in facts.settings.items())
+    yield from (f"! {warning}" for warning in checked.warnings)
 
 
 @main.command()
@@ -239,7 +236,7 @@ def _told(checked: "PreflightResult") -> Iterator[str]:
 @command
 def report(baseline_id: str | None) -> None:
     """Render the report of a baseline (the newest, if none is named) from the tables."""
-    from devperf_pipeline.report.render import render  # noqa: PLC0415
+    from devperf_pipeline.report.render import render
 
     rendered = render(Folders.find(), baseline_id)
     click.echo(rendered.report)
@@ -254,10 +251,10 @@ def import_results(files: tuple[Path, ...]) -> None:
 
     They become one baseline of the stack "imported", never shown among what was measured here. All files or none.
     """
-    from devperf_pipeline.measure.tools import importing  # noqa: PLC0415
-    from devperf_pipeline.store.import_baseline import beside  # noqa: PLC0415
-    from devperf_pipeline.store.samples import SampleStore  # noqa: PLC0415
-    from devperf_pipeline.store.warehouse import build  # noqa: PLC0415
+    from devperf_pipeline.measure.tools import importing
+    from devperf_pipeline.store.import_baseline import beside
+    from devperf_pipeline.store.samples import SampleStore
+    from devperf_pipeline.store.warehouse import build
 
     folders = Folders.find()
     understood = [importing.understand(path) for path in files]
@@ -286,7 +283,7 @@ def import_results(files: tuple[Path, ...]) -> None:
 @command
 def coverage(baseline_id: str | None) -> None:
     """Say which cells of the published baseline a baseline (the newest, if none is named) fills, and why not the others."""
-    from devperf_pipeline.report import coverage as page  # noqa: PLC0415
+    from devperf_pipeline.report import coverage as page
 
     click.echo(page.coverage(Folders.find(), baseline_id))
 
@@ -297,9 +294,9 @@ def coverage(baseline_id: str | None) -> None:
 @command
 def sql(question: str, *, as_csv: bool) -> None:
     """Ask the tables a question in SQL (DuckDB's), for example: devperf sql "from slowest(5)"."""
-    from devperf_pipeline.report import terminal  # noqa: PLC0415
-    from devperf_pipeline.store.question import ask  # noqa: PLC0415
-    from devperf_pipeline.store.warehouse import connect  # noqa: PLC0415
+    from devperf_pipeline.report import terminal
+    from devperf_pipeline.store.question import ask
+    from devperf_pipeline.store.warehouse import connect
 
     with connect(Folders.find()) as con:
         answer = ask(con, question)
@@ -314,9 +311,9 @@ def sql(question: str, *, as_csv: bool) -> None:
 @command
 def rebuild() -> None:
     """Derive data/devperf.duckdb anew from every sample."""
-    from devperf_pipeline.measure.lock import only_one  # noqa: PLC0415
-    from devperf_pipeline.store.samples import SampleStore  # noqa: PLC0415
-    from devperf_pipeline.store.warehouse import rebuild as build_anew  # noqa: PLC0415
+    from devperf_pipeline.measure.lock import only_one
+    from devperf_pipeline.store.samples import SampleStore
+    from devperf_pipeline.store.warehouse import rebuild as build_anew
 
     folders = Folders.find()
     try:
@@ -345,6 +342,6 @@ def rebuild() -> None:
 @command
 def ui(port: int) -> None:
     """Start the Dagster UI and its daemon, on the same home that the command line uses."""
-    from devperf_pipeline.defs.ui import serve  # noqa: PLC0415
+    from devperf_pipeline.defs.ui import serve
 
     serve(Folders.find(), port, say)

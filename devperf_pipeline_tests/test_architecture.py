@@ -41,6 +41,7 @@ OWNERS = {
     "yaml": ("services/reference_api/",),
     "requests": ("services/vault/", "stack/credentials.py"),
     "httpx": ("services/reference_api/", "services/http/"),
+    "rich": ("report/",),
     "pydantic": ("stack/", "defs/"),
 }
 """Who may import what."""

@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - a script, not part of a package
-"""Write docs/data.md anew, from the comments of an empty warehouse."""
+"""Write docs/data.md, from the comments of an empty warehouse."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory

@@ -78,10 +78,7 @@ def standing(
     A stack that this project does not manage is handed on as it is described, with the credentials that a Vault
     keeps for it.
     """
-    if not stack.managed:
-        yield with_credentials(stack)
-        return
-    found = running(stack, folders)
+    found = as_it_is(stack, folders)
     if found is not None:
         yield found
         return
@@ -149,6 +146,11 @@ def running(stack: Stack, folders: Folders) -> Stack | None:
     if not all(process.find(one) for one in found.processes):
         return None
     return _as_it_runs(stack, found)
+
+
+def as_it_is(stack: Stack, folders: Folders) -> Stack | None:
+    """A stack of ours if it runs; any other as its file describes it, with the credentials that a Vault keeps."""
+    return running(stack, folders) if stack.managed else with_credentials(stack)
 
 
 def processes(folders: Folders, service_name: str) -> list[int]:

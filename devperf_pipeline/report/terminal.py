@@ -6,34 +6,49 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
+from rich.box import Box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
 from devperf_pipeline.report import format as show
 
 MOST_ROWS = 200
 WIDEST = 80
 """Longer words are cut: a line has to stay one line."""
 
+UNBOUNDED = 100_000
+"""The width of what is no terminal: nothing is wrapped there."""
+
+RULE = Box("    \n    \n ── \n    \n    \n    \n    \n    \n")
+"""A line under the names of the columns, and no other."""
+
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Columns under each other, numbers to the right; after 200 rows it says that there are more."""
     found = iter(rows)
     shown = list(islice(found, MOST_ROWS))
+    drawn = Table(box=RULE, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for place, column in enumerate(columns):
+        is_number = any(
+            isinstance(row[place], int | float) and not isinstance(row[place], bool) for row in shown
+        )
+        drawn.add_column(Text(show.plain(column, WIDEST)), justify="right" if is_number else "left")
+    for row in shown:
+        drawn.add_row(*(Text(_word(value)) for value in row))
+    text = _drawn(drawn, UNBOUNDED)
     more = next(found, None) is not None
-    words = [[_word(value) for value in row] for row in shown]
-    right = [
-        any(isinstance(row[place], int | float) and not isinstance(row[place], bool) for row in shown)
-        for place in range(len(columns))
-    ]
-    names = [show.plain(column, WIDEST) for column in columns]
-    widths = [max(map(len, column)) for column in zip(names, *words, strict=True)]
-    lines = [names, ["─" * width for width in widths], *words]
-    text = "\n".join(
-        "  ".join(
-            word.rjust(width) if to_right else word.ljust(width)
-            for word, width, to_right in zip(line, widths, right, strict=True)
-        ).rstrip()
-        for line in lines
-    )
     return f"{text}\n… and more rows; --csv prints all of them" if more else text
+
+
+def listing(rows: Iterable[tuple[str, Sequence[object]]]) -> str:
+    """Names, and beside each the lines that are told of it; in a terminal they are wrapped beside their name."""
+    drawn = Table.grid(padding=(0, 2, 0, 0))
+    for name, lines in rows:
+        told = "\n".join(show.plain(line, UNBOUNDED) for line in lines)
+        drawn.add_row(Text(show.plain(name)), Text(told))
+    here = Console()
+    return _drawn(drawn, here.width if here.is_terminal else UNBOUNDED)
 
 
 def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
@@ -42,6 +57,14 @@ def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator
         line = io.StringIO()
         csv.writer(line, lineterminator="").writerow(row)
         yield line.getvalue()
+
+
+def _drawn(drawn: Table, width: int) -> str:
+    """A table as text without colours: foreign words in it are `Text`, in which nothing is markup."""
+    console = Console(file=io.StringIO(), width=width, color_system=None, legacy_windows=False)
+    with console.capture() as capture:
+        console.print(drawn)
+    return "\n".join(line.rstrip() for line in capture.get().rstrip("\n").split("\n"))
 
 
 def _word(value: Any) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 NEAR_BEST = 0.9
-"""A throughput above this share of the best is as good: short stretches of one load differ by about so much."""
+"""A throughput above this share of the best is as good: short rounds of one load differ by about so much."""
 
 LEAST_POINTS = 3
 

@@ -5,6 +5,7 @@ Summaries are kept in `data/derived/<version>/<id>`, so that old baselines are s
 They are used as long as the files that they were made from have the same size and time.
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +29,7 @@ from devperf_pipeline.store.schema import relation
 from devperf_pipeline.store.whole_files import REBUILD, set_aside, write_whole
 
 SUMMARY_VERSION = 7
-"""Raised when a column or a rule of the summaries changes: all are then made anew."""
+"""Raised when a rule of the summaries changes: all are then made again, as they are when their columns change."""
 
 SOURCES = (
     NAME,
@@ -63,7 +64,8 @@ class Collected:
 
 def collect(folders: Folders) -> Collected:
     """
-    Read all finished baselines, and summarise those that are new. What is broken is set aside and named.
+    Read all finished baselines, and summarise those that are new. What is broken is set aside and named, and files of
+    an older form are converted first.
 
     Raises:
         StoreError: nothing can be written.
@@ -91,7 +93,7 @@ def collect(folders: Folders) -> Collected:
 
 
 def forget(folders: Folders) -> None:
-    """Throw all summaries away; the next `collect` makes them anew."""
+    """Throw all summaries away; the next `collect` makes them again."""
     shutil.rmtree(folders.data / "derived", ignore_errors=True)
 
 
@@ -107,7 +109,14 @@ def staged(found: Collected, workshop: Path) -> dict[str, list[str]]:
 
 
 def _place(folders: Folders, baseline: Baseline) -> Path:
-    return folders.data / "derived" / f"v{SCHEMA_VERSION}.{SUMMARY_VERSION}" / baseline.id
+    return folders.data / "derived" / f"v{SCHEMA_VERSION}.{SUMMARY_VERSION}-{_columns()}" / baseline.id
+
+
+@cache
+def _columns() -> str:
+    """A few letters that are others when a summary has other columns."""
+    declared = "\n".join(relation(name).create for name in SUMMARIES)
+    return hashlib.sha256(declared.encode()).hexdigest()[:8]
 
 
 def _stamp(folder: Path, names: Sequence[str]) -> dict[str, list[int]]:

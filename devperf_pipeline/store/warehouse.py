@@ -2,7 +2,7 @@
 How are all finished baselines asked questions? Through `data/devperf.duckdb`, which is derived from them.
 
 It is built beside the old one and renamed over it, so a client that holds the old file open stops nothing,
-and it can be built anew from `data/samples` at any time.
+and it can be built again from `data/samples` at any time.
 """
 
 import fcntl
@@ -74,11 +74,11 @@ class BuildReport:
     said: tuple[str, ...]
 
 
-def build(folders: Folders, *, anew: bool = False) -> BuildReport:
+def build(folders: Folders, *, from_samples: bool = False) -> BuildReport:
     """
     Derive the warehouse from all finished baselines. The old one stays until the new one is complete.
 
-    `anew` reads the samples of old baselines again, too.
+    `from_samples` reads the samples of old baselines again, too.
 
     Raises:
         StoreError: nothing can be written, or another build does not end.
@@ -86,7 +86,7 @@ def build(folders: Folders, *, anew: bool = False) -> BuildReport:
     """
     began = time.monotonic()
     with _only_one(folders), _workshop(folders) as workshop:
-        if anew:
+        if from_samples:
             summaries.forget(folders)
         beside = workshop / "devperf.duckdb"
         try:
@@ -110,13 +110,13 @@ def build(folders: Folders, *, anew: bool = False) -> BuildReport:
 
 def rebuild(folders: Folders) -> BuildReport:
     """
-    Derive everything anew, from the samples themselves.
+    Derive everything again, from the samples themselves.
 
     Raises:
         StoreError: as `build`.
 
     """
-    return build(folders, anew=True)
+    return build(folders, from_samples=True)
 
 
 def connect(folders: Folders) -> Connection:
@@ -162,7 +162,7 @@ def _open(path: Path) -> Connection:
 def _broken(path: Path, error: Exception) -> StoreError:
     reason = str(error).strip().split("\n")[0]
     return StoreError(
-        f"{path} should be the warehouse and cannot be read ({reason}). Make it anew: devperf rebuild"
+        f"{path} should be the warehouse and cannot be read ({reason}). Build it again: devperf rebuild"
     )
 
 
@@ -187,7 +187,7 @@ def query(con: Connection, name: str, **parameters: object) -> list[dict[str, ob
         reason = str(error).strip().split("\n")[0]
         raise StoreError(
             f"The warehouse is damaged, was built by another version of this project, or points at samples that are "
-            f"gone: it could not answer {name} ({reason}). Make it anew from the samples: uv run devperf rebuild"
+            f"gone: it could not answer {name} ({reason}). Build it again from the samples: uv run devperf rebuild"
         ) from error
 
 

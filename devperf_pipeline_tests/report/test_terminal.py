@@ -10,7 +10,7 @@ class TestTable:
 
         assert [
             "name              ms",
-            "─────────  ─────────",
+            "────────────────────",
             "GET (hit)  0.0176361",
             "SET               12",
             "",
@@ -34,6 +34,18 @@ class TestTable:
     def test_without_rows(self) -> None:
         """The names of the columns stand alone."""
         assert "n\n─" == terminal.table(("n",), [])
+
+    def test_obeys_no_markup(self) -> None:
+        """What looks like markup of a terminal's library is text like any other."""
+        assert "[bold red]a[/] :smile:" in terminal.table(("n",), [("[bold red]a[/] :smile:",)])
+
+
+class TestListing:
+    def test_tells_lines_beside_a_name(self) -> None:
+        """Each line that is told of a name stands under the one before it, harmless; none is wrapped in a pipe."""
+        told = terminal.listing([("redis", ["up\x1b[2J", "! [b]slow[/b]"]), ("vault", ["x " * 100])])
+
+        assert ["redis  up [2J", "       ! [b]slow[/b]", f"vault  {'x ' * 100}".rstrip()] == told.split("\n")
 
 
 class TestCsv:
