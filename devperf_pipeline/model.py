@@ -182,7 +182,7 @@ class Stack:
     """
     The services measured together, in the order of their file.
 
-    `managed` stacks are started and stopped by this project; others are visited.
+    `managed` stacks are started and stopped by this project; others run already.
     `missing` says which services could not be started, or not be entered for want of credentials, and why.
     `vault` is the Vault that keeps credentials, if one does; `entered_with` are the secrets that it took to enter it,
     each under a name that may be told.
@@ -311,7 +311,7 @@ class Round:
 
 
 ResourcePhase = Literal["idle", "load", "held"]
-"""Nothing asked of it; under a sustained load; with connections held open, each with a request under way."""
+"""Nothing asked of it; under a sustained load; with requests held in flight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -123,12 +123,16 @@ def _is_of(process: psutil.Process, folders: Folders) -> bool:
 
 
 def stop(folders: Folders) -> int:
-    """Stop what `ours` finds; how many there were."""
+    """Stop what `ours` finds, and the runs that it has started; how many there were."""
     found = ours(folders)
     started = {process.pid for process in found}
-    for process in found:
+    # A code server would wait until its runs have ended by themselves.
+    runs = [child for process in found for child in _children(process) if child.pid not in started]
+    for process in (*runs, *found):
         with suppress(psutil.NoSuchProcess):  # it may have ended with the one before it
-            if process.ppid() not in started:  # those that others started are stopped by them
+            if (
+                process in runs or process.ppid() not in started
+            ):  # those that others started are stopped by them
                 process.send_signal(signal.SIGINT)
     _, left = psutil.wait_procs(found, timeout=ENDS_S)
     for process in left:
@@ -136,3 +140,10 @@ def stop(folders: Folders) -> int:
             process.kill()
     psutil.wait_procs(left, timeout=ENDS_S)
     return len(found)
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children()
+    except psutil.NoSuchProcess:
+        return []

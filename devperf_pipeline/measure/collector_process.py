@@ -118,7 +118,7 @@ class Sampling:
             yield from self._machine(len(claimed), len(self._family), used_percent, watch, at_ns)
 
     def forget(self) -> None:
-        """Begin anew: the next look is the first."""
+        """Start over: the next look is the first."""
         self._last.clear()
         self._walked = None
 
@@ -130,10 +130,7 @@ class Sampling:
         use = Use(
             cpu_s=_busy_s(),
             rss_bytes=memory.total - memory.available,
-            pss_bytes=None,
-            vsz_bytes=None,
             processes=processes,
-            threads=None,
             limit_bytes=memory.total,
         )
         host = self._reading(Target(name=HOST, category=HOST), use, "processes", watch, at_ns)

@@ -2,7 +2,7 @@
 On which cores do client and servers run?
 
 Placement is a condition of a measurement: the same Redis GET takes 20 microseconds on one core and 40 on two.
-Left alone, the kernel chooses anew each time. So for the stack that we start it is fixed and stored:
+Left alone, the kernel chooses other cores each time. So for the stack that we start it is fixed and stored:
 one user shares a core with the servers (nothing waits for a wake-up on another core), many users have a core of
 their own and the servers have the others.
 Servers that somebody else started are not moved; there, and where the system has no such call, placement is "free".

@@ -38,42 +38,29 @@ def find_docker() -> "Docker | None":
 
 @dataclass(frozen=True, slots=True)
 class Docker:
-    """The daemon that listens at `socket_path`."""
+    """
+    The daemon that listens at `socket_path`.
+
+    Everything that is asked raises a `MeasurementError` where it is not answered as its API says, or there is no such
+    container.
+    """
 
     socket_path: Path
 
     def at_port(self, port: int) -> str | None:
-        """
-        The id of the running container that answers at that port of this machine, if one does.
-
-        Raises:
-            MeasurementError: the daemon does not answer as its API says.
-
-        """
+        """The id of the running container that answers at that port of this machine, if one does."""
         for container in self._ask("/containers/json"):
             if any(one.get("PublicPort") == port for one in container.get("Ports") or ()):
                 return str(container["Id"])
         return None
 
     def first_process(self, container: str) -> tuple[str, int]:
-        """
-        The container's whole id, and the id of its first process where the daemon runs; 0 if it does not run.
-
-        Raises:
-            MeasurementError: there is no such container, or the daemon does not answer as its API says.
-
-        """
+        """The container's whole id, and the id of its first process where the daemon runs; 0 if it does not run."""
         found = self._ask(f"/containers/{quote(container, safe='')}/json")
         return str(found["Id"]), int(found["State"].get("Pid", 0))
 
     def use(self, container: str) -> Use:
-        """
-        What the container uses. Its memory is what `docker stats` shows: cache that could be given up is not in it.
-
-        Raises:
-            MeasurementError: there is no such container, or the daemon does not answer as its API says.
-
-        """
+        """What the container uses. Its memory is what `docker stats` shows: cache that could be given up is not in it."""
         name = quote(container, safe="")
         found = self._ask(f"/containers/{name}/stats?stream=false&one-shot=true")
         state = self._ask(f"/containers/{name}/json")["State"]
@@ -122,9 +109,6 @@ def _use(found: dict[str, Any], *, killed: bool) -> Use:
     return Use(
         cpu_s=found["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9,
         rss_bytes=memory["usage"] - cache,
-        pss_bytes=None,
-        vsz_bytes=None,
-        processes=None,
         threads=(found.get("pids_stats") or {}).get("current"),
         read_bytes=moved("read"),
         written_bytes=moved("write"),

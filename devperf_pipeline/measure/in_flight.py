@@ -13,7 +13,7 @@ from socket import socket
 from devperf_pipeline.errors import ServiceError, ServiceRefused, WrongAnswer
 from devperf_pipeline.measure.steps import InFlightStep, Measurable
 from devperf_pipeline.model import Outcome
-from devperf_pipeline.services.operation import DEADLINE_S, Connection, Operation, Wire
+from devperf_pipeline.services.operation import DEADLINE_S, Connection, Wire
 
 USERS = (0, 50, 100, 150, 200)
 """How many requests are in flight at each step: enough steps for a line that no single one decides."""
@@ -93,7 +93,10 @@ class Holder:
             ServiceRefused: the service ended calls before they were whole.
 
         """
-        ended = _ended(self._held)
+        poll = select.poll()  # select() itself ends at 1,024 descriptors
+        for request in self._held:
+            poll.register(request.socket, select.POLLIN)
+        ended = len(poll.poll(0))
         if ended:
             raise ServiceRefused(
                 f"expected {len(self._held)} requests to wait for their last byte, found {ended} answered or closed "
@@ -108,7 +111,22 @@ class Holder:
             WrongAnswer: calls were not answered right.
 
         """
-        _end(self._held, self._operation)
+        of, wrong, said = len(self._held), 0, ""
+        while self._held:
+            request = self._held.pop()
+            try:
+                reply = _answer(request)
+                if request.wire.check([reply]) != Outcome.OK:
+                    wrong, said = wrong + 1, str(request.wire.verify([reply]))
+            except OSError as error:
+                wrong, said = wrong + 1, repr(error)
+            finally:
+                request.connection.close()
+        if wrong:
+            raise WrongAnswer(
+                f"expected {of} requests of {self._operation.title} that were in flight to be answered right, found "
+                f"{wrong} that were not, such as: {said}. Look at the service's log."
+            )
 
     def close(self) -> None:
         """End every connection. Safe to call twice."""
@@ -155,34 +173,6 @@ def sweep(
     finally:
         for holder in holders.values():
             holder.close()
-
-
-def _ended(held: list[Request]) -> int:
-    """On how many of them something came, or the end."""
-    poll = select.poll()  # select() itself ends at 1,024 descriptors
-    for request in held:
-        poll.register(request.socket, select.POLLIN)
-    return len(poll.poll(0))
-
-
-def _end(held: list[Request], operation: Operation) -> None:
-    """Send every last byte and await the answer."""
-    of, wrong, said = len(held), 0, ""
-    while held:
-        request = held.pop()
-        try:
-            reply = _answer(request)
-            if request.wire.check([reply]) != Outcome.OK:
-                wrong, said = wrong + 1, str(request.wire.verify([reply]))
-        except OSError as error:
-            wrong, said = wrong + 1, repr(error)
-        finally:
-            request.connection.close()
-    if wrong:
-        raise WrongAnswer(
-            f"expected {of} requests of {operation.title} that were held to be answered right, found {wrong} that were "
-            f"not, such as: {said}. Look at the service's log."
-        )
 
 
 def _answer(request: Request) -> bytes:

@@ -15,12 +15,12 @@ KIB = 1024
 class Use:
     """What was used, at one moment. Counters run on since the first look; what cannot be read is None."""
 
-    cpu_s: float | None
-    rss_bytes: int | None
-    pss_bytes: int | None
-    vsz_bytes: int | None
-    processes: int | None
-    threads: int | None
+    cpu_s: float | None = None
+    rss_bytes: int | None = None
+    pss_bytes: int | None = None
+    vsz_bytes: int | None = None
+    processes: int | None = None
+    threads: int | None = None
     descriptors: int | None = None
     read_bytes: int | None = None
     written_bytes: int | None = None
@@ -47,7 +47,7 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Occupied:
     """What one process occupies at the moment."""
 
     rss_bytes: int
@@ -82,7 +82,7 @@ class ProcessTree:
     def __init__(self, roots: Iterable[int]) -> None:
         self._roots = tuple(roots)
         self._spent: dict[Key, Spent] = {}
-        self._held: dict[Key, Held] = {}
+        self._occupied: dict[Key, Occupied] = {}
         self._cpu_s = 0.0
         self._read: int | None = 0
         self._written: int | None = 0
@@ -99,32 +99,31 @@ class ProcessTree:
         at the last walk, but for those that are new.
         """
         spent: dict[Key, Spent] = {}
-        held: dict[Key, Held] = {}
+        now: dict[Key, Occupied] = {}
         for pid in members:
             try:
                 process = psutil.Process(pid)
                 with process.oneshot():
                     key = (pid, process.create_time())
                     spent[key] = _spent(process)
-                    known = None if walk else self._held.get(key)
-                    held[key] = known or _held(process)
+                    known = None if walk else self._occupied.get(key)
+                    now[key] = known or _occupied(process)
             except psutil.AccessDenied:
                 return None  # a sum without it would be less than what is used
             except (psutil.NoSuchProcess, ProcessLookupError):
                 continue  # it ended; of one that nobody has waited for yet, what it spent is still told
         self._count(spent)
-        self._held = held
-        if not held:
+        self._occupied = now
+        if not now:
             return None
-        occupied = held.values()
         return Use(
             cpu_s=self._cpu_s,
-            rss_bytes=sum(one.rss_bytes for one in occupied),
-            pss_bytes=_sum(one.pss_bytes for one in occupied),
-            vsz_bytes=sum(one.vsz_bytes for one in occupied),
-            processes=len(held),
-            threads=sum(one.threads for one in occupied),
-            descriptors=_sum(one.descriptors for one in occupied),
+            rss_bytes=sum(one.rss_bytes for one in now.values()),
+            pss_bytes=_sum(one.pss_bytes for one in now.values()),
+            vsz_bytes=sum(one.vsz_bytes for one in now.values()),
+            processes=len(now),
+            threads=sum(one.threads for one in now.values()),
+            descriptors=_sum(one.descriptors for one in now.values()),
             read_bytes=self._read,
             written_bytes=self._written,
         )
@@ -178,14 +177,14 @@ def _spent(process: psutil.Process) -> Spent:
     )
 
 
-def _held(process: psutil.Process) -> Held:
+def _occupied(process: psutil.Process) -> Occupied:
     memory = process.memory_info()
     try:
         descriptors = process.num_fds()
     except psutil.AccessDenied:
         descriptors = None
     exact = _rollup(process.pid)
-    return Held(
+    return Occupied(
         rss_bytes=exact["Rss"] if exact else memory.rss,
         pss_bytes=exact["Pss"] if exact else None,
         vsz_bytes=memory.vms,

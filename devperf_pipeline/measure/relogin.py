@@ -46,9 +46,9 @@ class Relogin:
             session.renew(found)
         except (ServiceError, OSError, *session.exceptions) as error:
             context.state.reasons[service] = (
-                f"refused, and not entered with credentials that were read anew: {error}"
+                f"refused, and not entered with credentials that were read again: {error}"
             )
             return False
         self._entered[service] = found
-        context.say(f"{service} refused, and was entered with credentials that were read anew.")
+        context.say(f"{service} refused, and was entered with credentials that were read again.")
         return True

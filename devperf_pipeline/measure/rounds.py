@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 from devperf_pipeline.errors import ServiceError
 from devperf_pipeline.measure.cpu_affinity import LoadGate, Placement
@@ -21,13 +21,8 @@ from devperf_pipeline.measure.steps import BenchmarkStep
 from devperf_pipeline.model import TOLERATED_FAILURES, Outcome, Phase, Round, SustainedLoad
 from devperf_pipeline.services.operation import Connection, Driver
 
-
-class Drive(Protocol):
-    """Makes the prepared calls of all users, for `seconds` or `calls`, by so many engine processes."""
-
-    def __call__(self, seconds: float, calls: int | None, processes: int = 1) -> Slice:
-        """How it went."""
-        ...
+Drive = Callable[[float, int | None, int], Slice]
+"""Makes the prepared calls of all users, for so many seconds or calls, by so many engine processes."""
 
 
 @dataclass(slots=True)
@@ -106,7 +101,7 @@ class Measurer:
                     piece = prepared.drive(window.limit_s, window.limit_calls, engines)
                     window = _as_driven(window, piece, gate.idle_cores(piece.elapsed_ns))
                 else:
-                    piece = prepared.drive(step.seconds, None)
+                    piece = prepared.drive(step.seconds, None, 1)
                 used_ns = time.process_time_ns() - used_ns
                 other_cpu = gate.end(piece.elapsed_ns, sum(piece.cpu_ns) if engines > 1 else 0)
             if piece.elapsed_ns:
@@ -160,7 +155,7 @@ class Measurer:
 
     def _block(self, prepared: _Prepared, calls: int = BLOCK_CALLS) -> tuple[Slice, Sequence[int]]:
         before = self._recorder.length
-        piece = prepared.drive(BLOCK_S, calls)
+        piece = prepared.drive(BLOCK_S, calls, 1)
         return piece, self._recorder.latency_ns[before : self._recorder.length]
 
     def _prepare(self, step: BenchmarkStep, size: int) -> _Prepared:
@@ -174,7 +169,7 @@ class Measurer:
             if users > 1:
                 many = [User(wire, finite=operation.finite) for wire in wires]
 
-                def drive(seconds: float, calls: int | None, processes: int = 1) -> Slice:
+                def drive(seconds: float, calls: int | None, processes: int) -> Slice:
                     return drive_shared(
                         many,
                         self._recorder,
@@ -192,7 +187,7 @@ class Measurer:
     def _one(self, driver: Driver) -> _Prepared:
         made = 0
 
-        def drive(seconds: float, calls: int | None, processes: int = 1) -> Slice:
+        def drive(seconds: float, calls: int | None, processes: int) -> Slice:
             nonlocal made
             assert processes == 1
             before = self._recorder.length

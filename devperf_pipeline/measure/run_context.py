@@ -28,23 +28,18 @@ class Sink(Protocol):
 
     def begin(self, baseline: Baseline) -> None:
         """A run begins."""
-        ...
 
     def keep(self, measured: Round) -> None:
         """Keep one round for good before anything else happens."""
-        ...
 
     def keep_resources(self, readings: Sequence[ResourceReading]) -> None:
         """Keep what was read of processes, some seconds' worth at a time."""
-        ...
 
     def keep_stated(self, stated: Stated) -> None:
         """Keep what a reference tool said of one of its runs."""
-        ...
 
     def finish(self, baseline: Baseline) -> None:
         """The run is over; nothing more comes."""
-        ...
 
 
 class Cancelled(MeasurementError):

@@ -16,12 +16,14 @@ from devperf_pipeline.report import format as show
 from devperf_pipeline.report.markdown import write
 from devperf_pipeline.report.report_data import shown
 from devperf_pipeline.report.section import Chart, drawn
-from devperf_pipeline.report.sections import changes, findings, ranking
+from devperf_pipeline.report.sections import changes
 from devperf_pipeline.report.sections.environment import environment, how_to_read, tuning
+from devperf_pipeline.report.sections.findings import findings, layers, worst_bottleneck
 from devperf_pipeline.report.sections.load_tests import load_tests, longest
-from devperf_pipeline.report.sections.opening import opening
+from devperf_pipeline.report.sections.opening import missing, opening
 from devperf_pipeline.report.sections.overview import overview
 from devperf_pipeline.report.sections.published import notes, published
+from devperf_pipeline.report.sections.ranking import compared, fastest_api, ranking
 from devperf_pipeline.report.sections.resources import memory, usage
 from devperf_pipeline.report.sections.services import drivers, services
 from devperf_pipeline.services import role_of
@@ -62,6 +64,11 @@ def section(name: str, report: "Report") -> str:
     return _BLANK.sub("\n\n", _text(found, report, {}))
 
 
+def body(name: str, report: "Report") -> str:
+    """The same without its heading, for a page that has one of its own."""
+    return section(name, report).partition("\n")[2].strip()
+
+
 def _text(section: Section, report: "Report", charts: dict[str, Chart]) -> str:
     return write(
         f"sections/{section.name}.md.jinja",
@@ -91,26 +98,20 @@ def _queries(report: "Report") -> Mapping[str, Any]:
     }
 
 
-def _ranking_chart(report: "Report") -> Chart | None:
-    one = ranking.headline(report.rankings)
-    svg = comparison_charts.ranking_bars(one.places) if one else None
-    return drawn(f"p95 of {one.route}, each implementation", "ranking", svg) if one else None
-
-
 SECTIONS: Sequence[Section] = (
     Section("opening", opening),
+    Section("fastest_api", fastest_api),
+    Section("worst_bottleneck", worst_bottleneck),
+    Section("missing", missing),
     Section("changes", lambda report: {"section": changes.changed(report, report.changes)}),
-    Section(
-        "ranking",
-        lambda report: {"section": ranking.ranked(report, report.rankings, _ranking_chart(report))},
-    ),
-    Section("findings", lambda report: {"section": findings.found(report, report.findings)}),
+    Section("ranking", ranking),
+    Section("findings", findings),
     Section("overview", overview),
     Section("environment", environment),
     Section("how_to_read", how_to_read),
     Section("services", partial(services, role="api")),
-    Section("compared", lambda report: {"section": ranking.compared(report, report.rankings)}),
-    Section("layers", lambda report: {"section": findings.layered(report, report.layers)}),
+    Section("compared", compared),
+    Section("layers", layers),
     Section("memory", memory),
     Section("services", partial(services, role="database")),
     Section("services", partial(services, role="cache")),

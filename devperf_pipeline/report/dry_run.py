@@ -104,12 +104,11 @@ def _sweep(sweep: SweepStep) -> str:
 
 
 def _tools(plan: ToolPlan) -> Iterator[str]:
-    names = dict.fromkeys(run.benchmark.instrument for run in plan.runs)
-    if names:
+    if plan.tools:
         cost = plan.cost
         calls = f", at most {cost.most_calls:,} calls of runs that calls end" if cost.most_calls else ""
         yield (
-            f"tools: {', '.join(names)}, in alternation with the engine: about {cost.measured_s:g} s measured{calls}"
+            f"tools: {', '.join(plan.tools)}, in alternation with the engine: about {cost.measured_s:g} s measured{calls}"
         )
     refused = (step for step in plan.steps if isinstance(step, NotRun))
     for tool, why in dict.fromkeys((step.benchmark.instrument, step.why) for step in refused):

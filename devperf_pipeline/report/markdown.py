@@ -47,8 +47,10 @@ def environment() -> Environment:
         name: getattr(show, name)
         for name in (
             "cell",
+            "change",
             "count",
             "duration",
+            "in_unit",
             "moment",
             "per_cent",
             "percent",
@@ -61,6 +63,7 @@ def environment() -> Environment:
         )
     }
     texts["rate"] = show.throughput
+    texts["distance"] = lambda ratio: show.change(ratio).removeprefix("+")
     found.globals["dash"] = Markup(show.DASH)  # noqa: S704 - our own sign
     found.filters.update({name: _ready(write) for name, write in texts.items()})
     found.filters.update(

@@ -9,9 +9,10 @@ from devperf_pipeline.report import table_cells
 from devperf_pipeline.report.chart_style import inline
 from devperf_pipeline.report.charts import latency_curve, overview
 from devperf_pipeline.report.comparison_charts import history
+from devperf_pipeline.report.contents import body
 from devperf_pipeline.report.markdown import sentence
-from devperf_pipeline.report.section import Block, Chart, Lines, Section, Table
-from devperf_pipeline.report.sections import changes, findings
+from devperf_pipeline.report.section import Block, Chart, Lines, Table
+from devperf_pipeline.report.sections import changes
 from devperf_pipeline.report.sections import overview as glance
 from devperf_pipeline.report.stage_pages import Page, page, rounds
 
@@ -111,7 +112,6 @@ def comparison_page(view: "Report") -> Page:
 
 def findings_page(view: "Report") -> Page:
     """The bottlenecks and costs that are open, and all that was searched for."""
-    section = findings.found(view, view.findings) or Section("", ["Nothing could be searched for."])
     return Page(
         rows=[
             {
@@ -127,7 +127,7 @@ def findings_page(view: "Report") -> Page:
             for one in view.findings
             if one.status in {"open", "improved", "optimised"}
         ],
-        panel=markdown(*section.blocks),
+        panel=body("findings", view) or "Nothing could be searched for.",
     )
 
 

@@ -189,7 +189,7 @@ class TestRotated:
             len([each for each in kept.rounds if each.latency_ns and not each.problem])
             >= len(kept.rounds) - 2
         )
-        assert [f"{service.name} refused, and was entered with credentials that were read anew."] == said
+        assert [f"{service.name} refused, and was entered with credentials that were read again."] == said
         assert SECOND in reader.used.values()
 
     def test_says_what_cannot_be_read(

@@ -7,36 +7,12 @@ from devperf_pipeline.measure.tools.text import Text
 
 MS = 1_000_000
 
-PERCENTILES = "Percentage served,Time in ms"
-TIMES = "starttime\tseconds\tctime\tdtime\tttime\twait"
-
 TIMES_RANKS = (0.5, 0.66, 0.75, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
 """The shares that ab itself prints."""
 
 
-def is_summary(text: Text) -> bool:
-    """Whether ab printed it."""
-    return text.first.startswith("This is ApacheBench")
-
-
-def is_percentiles(text: Text) -> bool:
-    """Whether ab -e wrote it."""
-    return text.first == PERCENTILES
-
-
-def is_times(text: Text) -> bool:
-    """Whether ab -g wrote it."""
-    return text.first == TIMES
-
-
 def summary(text: Text) -> Result:
-    """
-    What ab prints. Its percentiles are whole milliseconds.
-
-    Raises:
-        ForeignResults: it is not whole: ab ended before it had measured.
-
-    """
+    """What ab prints. Its percentiles are whole milliseconds."""
 
     def value(label: str) -> tuple[int, str]:
         line, match = text.find(rf"^{label}:\s+(\S+)", f'"{label}:" as ab prints it when it has measured')
@@ -79,13 +55,7 @@ def summary(text: Text) -> Result:
 
 
 def percentiles(text: Text) -> Result:
-    """
-    What ab -e writes: a time for each percent, to the microsecond; neither calls nor users.
-
-    Raises:
-        ForeignResults: a line is not like that, or the last one is missing.
-
-    """
+    """What ab -e writes: a time for each percent, to the microsecond; neither calls nor users."""
     quantiles: dict[float, int] = {}
     line = 1
     for line, row in list(text.lines)[1:]:
@@ -101,13 +71,7 @@ def percentiles(text: Text) -> Result:
 
 
 def times(text: Text) -> Result:
-    """
-    What ab -g writes: whole milliseconds of every call, sorted by how long they took, not by when they were.
-
-    Raises:
-        ForeignResults: a line is not like that.
-
-    """
+    """What ab -g writes: whole milliseconds of every call, sorted by how long they took, not by when they were."""
     latencies: list[int] = []
     for line, row in list(text.lines)[1:]:
         fields = row.split("\t")

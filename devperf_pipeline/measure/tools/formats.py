@@ -1,5 +1,6 @@
 """Which tool wrote this file, and what does it say?"""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,75 +15,105 @@ LARGEST_BYTES = 256 * 2**20
 """A larger file is split before it is imported: all of it is read at once."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+Parse = Callable[[Text], Result | list[Result]]
+
+
+@dataclass(frozen=True, slots=True)
 class Format:
     """
     One form in which one tool writes results.
 
-    `title` is what people are told that a file was taken for; `service` is what such a tool asks.
+    `title` is what people are told that a file was taken for; `service` is what such a tool asks. Its first line
+    begins like `first`, and it has lines like each of `lines`. `parse` raises `ForeignResults` where it is not whole.
     """
 
     title: str
     tool: Tool | ImportedTool
     service: str
-    mine: Callable[[Text], bool]
-    results: Callable[[Text], list[Result]]
+    parse: Parse
+    first: str = ""
+    lines: tuple[str, ...] = ()
+
+    def mine(self, text: Text) -> bool:
+        """Whether a text is of this form."""
+        return bool(re.match(self.first, text.first)) and all(text.has(line) for line in self.lines)
+
+    def results(self, text: Text) -> list[Result]:
+        """What it says, run by run."""
+        found = self.parse(text)
+        return found if isinstance(found, list) else [found]
 
 
-def _one(parse: Callable[[Text], Result]) -> Callable[[Text], list[Result]]:
-    return lambda text: [parse(text)]
-
-
-def _form(
-    title: str,
-    tool: Tool | ImportedTool,
-    service: str,
-    mine: Callable[[Text], bool],
-    results: Callable[[Text], list[Result]],
-) -> Format:
-    return Format(title=title, tool=tool, service=service, mine=mine, results=results)
-
+AGGREGATE = rf"(?!{pgbench.TRANSACTION.pattern}$){pgbench.AGGREGATE.pattern}$"
+"""Some lines could be both; a line of a transaction is no sum of an interval."""
 
 FORMATS = (
-    _form("a summary of ab", "ab", "http", ab.is_summary, _one(ab.summary)),
-    _form("percentiles of ab (-e)", "ab", "http", ab.is_percentiles, _one(ab.percentiles)),
-    _form("times of ab (-g)", "ab", "http", ab.is_times, _one(ab.times)),
-    _form("a summary of wrk", "wrk", "http", wrk.is_summary, _one(wrk.summary)),
-    _form("a summary of h2load", "h2load", "http", h2load.is_summary, _one(h2load.summary)),
-    _form("calls of h2load (--log-file)", "h2load", "http", h2load.is_log, _one(h2load.log)),
-    _form("a summary of pgbench", "pgbench", "postgresql", pgbench.is_summary, _one(pgbench.summary)),
-    _form("a failure of pgbench", "pgbench", "postgresql", pgbench.is_failure, _one(pgbench.failure)),
-    _form("transactions of pgbench (-l)", "pgbench", "postgresql", pgbench.is_log, _one(pgbench.log)),
-    _form(
-        "sums of pgbench (--aggregate-interval)",
+    Format("a summary of ab", "ab", "http", ab.summary, r"This is ApacheBench"),
+    Format("percentiles of ab (-e)", "ab", "http", ab.percentiles, r"Percentage served,Time in ms$"),
+    Format("times of ab (-g)", "ab", "http", ab.times, r"starttime\tseconds\tctime\tdtime\tttime\twait$"),
+    Format(
+        "a summary of wrk", "wrk", "http", wrk.summary, "", (r"^Running .+ test @ \S+", r"^\s*Thread Stats")
+    ),
+    Format(
+        "a summary of h2load",
+        "h2load",
+        "http",
+        h2load.summary,
+        r"starting benchmark\.\.\.$",
+        (r"^spawning thread #0",),
+    ),
+    Format("calls of h2load (--log-file)", "h2load", "http", h2load.log, r"\d{16}\t-?\d{1,3}\t-?\d+$"),
+    Format(
+        "a summary of pgbench",
         "pgbench",
         "postgresql",
-        pgbench.is_aggregate,
-        _one(pgbench.aggregate),
+        pgbench.summary,
+        "",
+        (r"^transaction type: ", r"^scaling factor: "),
     ),
-    _form(
-        "CSV of redis-benchmark", "redis-benchmark", "redis", redis_benchmark.is_csv, redis_benchmark.from_csv
+    Format("a failure of pgbench", "pgbench", "postgresql", pgbench.failure, r"pgbench: error:"),
+    Format(
+        "transactions of pgbench (-l)",
+        "pgbench",
+        "postgresql",
+        pgbench.log,
+        rf"{pgbench.TRANSACTION.pattern}$",
     ),
-    _form(
+    Format("sums of pgbench (--aggregate-interval)", "pgbench", "postgresql", pgbench.aggregate, AGGREGATE),
+    Format(
+        "CSV of redis-benchmark",
+        "redis-benchmark",
+        "redis",
+        redis_benchmark.from_csv,
+        "",
+        (r'^"test","rps"',),
+    ),
+    Format(
         "lines of redis-benchmark (-q)",
         "redis-benchmark",
         "redis",
-        redis_benchmark.is_quiet,
         redis_benchmark.from_quiet,
+        "",
+        (redis_benchmark.QUIET.pattern,),
     ),
-    _form(
+    Format(
         "distributions of redis-benchmark",
         "redis-benchmark",
         "redis",
-        redis_benchmark.is_full,
         redis_benchmark.from_full,
+        "",
+        (redis_benchmark.FULL.pattern, r"requests completed in"),
     ),
-    _form("a summary of sysbench", "sysbench", "mysql", sysbench.is_summary, _one(sysbench.summary)),
-    _form("calls of hey (-o csv)", "hey", "http", other_tools.is_hey, _one(other_tools.hey)),
-    _form(
-        "JSON of autocannon", "autocannon", "http", other_tools.is_autocannon, _one(other_tools.autocannon)
+    Format("a summary of sysbench", "sysbench", "mysql", sysbench.summary, r"sysbench "),
+    Format("calls of hey (-o csv)", "hey", "http", other_tools.hey, re.escape(other_tools.HEY)),
+    Format(
+        "JSON of autocannon",
+        "autocannon",
+        "http",
+        other_tools.autocannon,
+        r'\{(?=.*"sampleInt").*"pipelining"',
     ),
-    _form("CSV of mysqlslap", "mysqlslap", "mysql", other_tools.is_mysqlslap, other_tools.mysqlslap),
+    Format("CSV of mysqlslap", "mysqlslap", "mysql", other_tools.mysqlslap, other_tools.MYSQLSLAP),
 )
 
 
@@ -116,13 +147,7 @@ TELLING_LESS = (
 
 
 def read(path: Path) -> tuple[Text, bytes]:
-    """
-    The text of a file, and its bytes.
-
-    Raises:
-        ForeignResults: it cannot be read, is no text, or is larger than `LARGEST_BYTES`.
-
-    """
+    """The text of a file, and its bytes; `ForeignResults` where it cannot be read, is no text, or is too large."""
     try:
         if not path.is_file():
             raise ForeignResults(
@@ -152,13 +177,7 @@ def read(path: Path) -> tuple[Text, bytes]:
 
 
 def recognised(text: Text) -> Format:
-    """
-    What wrote it.
-
-    Raises:
-        ForeignResults: nothing that is known here.
-
-    """
+    """What wrote it; `ForeignResults` where nothing that is known here did."""
     for form in FORMATS:
         if form.mine(text):
             return form

@@ -3,28 +3,9 @@
 from devperf_pipeline.measure.tools.result import Calls, Result, from_calls, in_order, outcome_of
 from devperf_pipeline.measure.tools.text import Text
 
-LOG_LINE = r"^\d{16}\t-?\d{1,3}\t-?\d+$"
-
-
-def is_summary(text: Text) -> bool:
-    """Whether h2load printed it."""
-    return text.first == "starting benchmark..." and text.has(r"^spawning thread #0")
-
-
-def is_log(text: Text) -> bool:
-    """Whether h2load --log-file wrote it."""
-    lines = [line for _, line in zip(range(20), text.lines, strict=False)]
-    return bool(lines) and Text("", lines[0][1]).has(LOG_LINE)
-
 
 def summary(text: Text) -> Result:
-    """
-    What h2load prints: extremes and mean, no percentiles.
-
-    Raises:
-        ForeignResults: it is not whole.
-
-    """
+    """What h2load prints: extremes and mean, no percentiles."""
     clients = 0
     for line, row in text.lines:
         if found := Text("", row).maybe(r"^spawning thread #\d+: (\d+) total client"):
@@ -61,24 +42,12 @@ def summary(text: Text) -> Result:
 
 
 def log(text: Text) -> Result:
-    """
-    Every call: when it began (microseconds since 1970), its status (-1: none), how long it took in microseconds.
-
-    Raises:
-        ForeignResults: a line is not like that.
-
-    """
+    """Every call: when it began (microseconds since 1970), its status (-1: none), how long it took in microseconds."""
     return from_calls(calls(text), "GET")
 
 
 def calls(text: Text) -> Calls:
-    """
-    The same, as calls.
-
-    Raises:
-        ForeignResults: a line is not like that.
-
-    """
+    """The same, as calls."""
     rows: list[tuple[int, int, int]] = []
     for line, row in text.lines:
         fields = row.split("\t")

@@ -34,13 +34,7 @@ class Understood:
 
 
 def understand(path: Path) -> Understood:
-    """
-    Read one file.
-
-    Raises:
-        ForeignResults: it cannot be read, or is not what a known tool writes, or not whole.
-
-    """
+    """Read one file; `ForeignResults` where no known tool wrote it, or it is not whole."""
     text, data = read(path)
     form = recognised(text)
     return Understood(

@@ -22,19 +22,8 @@ AUTOCANNON_SHARES = {
 }
 
 
-def is_hey(text: Text) -> bool:
-    """Whether hey -o csv wrote it."""
-    return text.first == HEY
-
-
 def hey(text: Text) -> Result:
-    """
-    Every call, in seconds with four decimals.
-
-    Raises:
-        ForeignResults: a line is not like that.
-
-    """
+    """Every call, in seconds with four decimals."""
     rows: list[tuple[int, int, int]] = []
     for line, row in list(text.lines)[1:]:
         fields = row.split(",")
@@ -50,19 +39,8 @@ def hey(text: Text) -> Result:
     )
 
 
-def is_autocannon(text: Text) -> bool:
-    """Whether autocannon -j printed it."""
-    return text.first.startswith("{") and '"sampleInt"' in text.first and '"pipelining"' in text.first
-
-
 def autocannon(text: Text) -> Result:
-    """
-    What autocannon -j prints: whole milliseconds.
-
-    Raises:
-        ForeignResults: it is no JSON, or something is missing in it.
-
-    """
+    """What autocannon -j prints: whole milliseconds."""
     line = next(text.lines)[0]
     try:
         found = json.loads(text.first)
@@ -101,19 +79,8 @@ def autocannon(text: Text) -> Result:
     )
 
 
-def is_mysqlslap(text: Text) -> bool:
-    """Whether mysqlslap --csv wrote it."""
-    return Text("", text.first).has(MYSQLSLAP)
-
-
 def mysqlslap(text: Text) -> list[Result]:
-    """
-    One result a line: only how long all queries took together.
-
-    Raises:
-        ForeignResults: a line is not like that.
-
-    """
+    """One result a line: only how long all queries took together."""
     results: list[Result] = []
     for line, row in text.lines:
         if not Text("", row).has(MYSQLSLAP):

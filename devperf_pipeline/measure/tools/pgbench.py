@@ -16,45 +16,13 @@ TRANSACTION = re.compile(
 AGGREGATE = re.compile(r"(\d{9,11}) (\d{1,16}) (\d{1,16}) \d{1,24} (\d{1,16}) (\d{1,16})( \d{1,24})*")
 
 
-def is_summary(text: Text) -> bool:
-    """Whether pgbench printed it."""
-    return text.has(r"^transaction type: ") and text.has(r"^scaling factor: ")
-
-
-def is_failure(text: Text) -> bool:
-    """Whether pgbench complained and measured nothing."""
-    return text.first.startswith("pgbench: error:")
-
-
-def is_log(text: Text) -> bool:
-    """Whether pgbench -l wrote it."""
-    return bool(TRANSACTION.fullmatch(text.first))
-
-
-def is_aggregate(text: Text) -> bool:
-    """Whether pgbench -l --aggregate-interval wrote it."""
-    return bool(AGGREGATE.fullmatch(text.first)) and not is_log(text)
-
-
 def failure(text: Text) -> Result:
-    """
-    What pgbench said when it gave up.
-
-    Raises:
-        ForeignResults: always; the message repeats it.
-
-    """
+    """What pgbench said when it gave up."""
     text.complain(1, "a run that ended", text.first, "pgbench measured nothing.")
 
 
 def summary(text: Text) -> Result:
-    """
-    What pgbench prints: means alone. It may end with status 0 after clients of it gave up.
-
-    Raises:
-        ForeignResults: it is not whole.
-
-    """
+    """What pgbench prints: means alone. It may end with status 0 after clients of it gave up."""
 
     def value(label: str) -> tuple[int, str]:
         line, match = text.find(rf"^{label}: (\S+)", f'"{label}:"')
@@ -106,13 +74,7 @@ def summary(text: Text) -> Result:
 
 
 def log(text: Text) -> Result:
-    """
-    Every transaction, its latency in microseconds; its clients are counted.
-
-    Raises:
-        ForeignResults: a line is not like that.
-
-    """
+    """Every transaction, its latency in microseconds; its clients are counted."""
     clients: set[str] = set()
     rows: list[tuple[int, int, int]] = []
     rated = False
@@ -143,26 +105,14 @@ def log(text: Text) -> Result:
 
 
 def calls(text: Text) -> Calls:
-    """
-    The transactions alone.
-
-    Raises:
-        ForeignResults: a line is not like that.
-
-    """
+    """The transactions alone."""
     found = log(text).calls
     assert found is not None
     return found
 
 
 def aggregate(text: Text) -> Result:
-    """
-    Sums of intervals: calls, mean and extremes; no percentile can be told from them.
-
-    Raises:
-        ForeignResults: a line is not like that.
-
-    """
+    """Sums of intervals: calls, mean and extremes; no percentile can be told from them."""
     n = total_us = 0
     least, most, moments = [], [], []
     for line, row in text.lines:

@@ -28,29 +28,8 @@ QUIET = re.compile(r"^(.{1,200}): ([0-9.]+) requests per second, p50=([0-9.]+) m
 FULL = re.compile(r"^====== (.{1,200}) ======\s*$")
 
 
-def is_csv(text: Text) -> bool:
-    """Whether redis-benchmark --csv printed it."""
-    return text.has(r'^"test","rps"')
-
-
-def is_quiet(text: Text) -> bool:
-    """Whether redis-benchmark -q printed it."""
-    return text.has(QUIET.pattern)
-
-
-def is_full(text: Text) -> bool:
-    """Whether redis-benchmark printed it without either."""
-    return text.has(FULL.pattern) and text.has(r"requests completed in")
-
-
 def from_csv(text: Text) -> list[Result]:
-    """
-    One result a line. Neither users nor the number of calls are in it.
-
-    Raises:
-        ForeignResults: a line is not like that, or there is none.
-
-    """
+    """One result a line. Neither users nor the number of calls are in it."""
     header, _ = text.find(r'^"test","rps"', "the header of redis-benchmark --csv")
     cluster = text.word(r"^Cluster has (\d+) master nodes")
     results: list[Result] = []
@@ -85,13 +64,7 @@ def from_csv(text: Text) -> list[Result]:
 
 
 def from_quiet(text: Text) -> list[Result]:
-    """
-    One result a command: throughput and p50.
-
-    Raises:
-        ForeignResults: a number is none.
-
-    """
+    """One result a command: throughput and p50."""
     results: list[Result] = []
     for line, row in text.lines:
         if found := QUIET.match(row):
@@ -107,13 +80,7 @@ def from_quiet(text: Text) -> list[Result]:
 
 
 def from_full(text: Text) -> list[Result]:
-    """
-    One result a command, with its whole distribution.
-
-    Raises:
-        ForeignResults: one is not whole.
-
-    """
+    """One result a command, with its whole distribution."""
     return [_full(text, start, title) for start, title in _titles(text)]
 
 

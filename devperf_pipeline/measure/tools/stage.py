@@ -81,7 +81,8 @@ def run(plan: Plan, context: RunContext) -> None:
         tools = CATALOGUE[asked.service.kind].tools
         if not tools or not context.state.can_ask(name):
             continue
-        context.say(f"Asking {name} with {', '.join(tools)}.")
+        if asked.tools:
+            context.say(f"Asking {name} with {', '.join(asked.tools)}.")
         with tempfile.TemporaryDirectory(prefix="devperf-tools-") as folder, ExitStack() as stack:
             bench = Bench(service=asked.service, folder=Path(folder), programs=programs, length=asked.length)
             turns = Turns(context, bench)

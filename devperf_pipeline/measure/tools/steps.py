@@ -1,7 +1,7 @@
 """What are the steps of reference tools: a run of one alone, or turns of tools and the engine?"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from devperf_pipeline.measure.steps import BenchmarkStep, Cost, Measurable, together
@@ -117,17 +117,10 @@ class Alternation:
 
     @property
     def cost(self) -> Cost:
-        """What all turns take."""
-        pairs = self.engine.rounds - 1
-        tools = together(run.cost for run in self.runs for _ in range(pairs))
-        engine = self.engine.cost
-        whole = together([tools, *([self.after.cost] if self.after else [])])
-        return Cost(
-            measured_s=engine.measured_s + whole.measured_s,
-            expected_s=engine.expected_s + whole.expected_s,
-            longest_s=engine.longest_s + whole.longest_s,
-            most_calls=whole.most_calls,
-        )
+        """What all turns take; of calls, those of the tools."""
+        turns = [run.cost for run in self.runs for _ in range(self.engine.rounds - 1)]
+        after = [self.after.cost] if self.after else []
+        return together([replace(self.engine.cost, most_calls=None), *turns, *after])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +146,7 @@ class ToolPlan:
     @property
     def guest(self) -> bool:
         """Whether a tool runs that takes passwords on its command line only."""
-        return any(run.benchmark.instrument == "redis-benchmark" for run in self.runs)
+        return "redis-benchmark" in self.tools
 
     @property
     def runs(self) -> list[ToolRun]:
@@ -165,6 +158,11 @@ class ToolPlan:
             elif isinstance(step, Alternation):
                 found += [*step.runs, *([step.after] if step.after else [])]
         return found
+
+    @property
+    def tools(self) -> list[str]:
+        """The tools that run, each once."""
+        return [*dict.fromkeys(run.benchmark.instrument for run in self.runs)]
 
     @property
     def objects(self) -> list[str]:

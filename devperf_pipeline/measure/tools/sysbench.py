@@ -9,19 +9,8 @@ BUCKET = re.compile(r"^\s+([0-9.]+) \|[* ]*\s(\d+)\s*$")
 SHARES = (0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0)
 
 
-def is_summary(text: Text) -> bool:
-    """Whether sysbench printed it."""
-    return text.first.startswith("sysbench ")
-
-
 def summary(text: Text) -> Result:
-    """
-    What a run prints. Percentiles come from its histogram (--histogram), whose steps are about 2 %.
-
-    Raises:
-        ForeignResults: it is not whole.
-
-    """
+    """What a run prints. Percentiles come from its histogram (--histogram), whose steps are about 2 %."""
     if found := text.maybe(r"^FATAL: (.+)$"):
         text.complain(found[0], "a run that ended", found[1][1], "sysbench measured nothing.")
     line, threads = text.find(r"^Number of threads: (\d+)", '"Number of threads:"')

@@ -20,6 +20,7 @@ class Text:
     The lines of one file, or of what a tool printed, by its `name`.
 
     Lines end where they are split and where a terminal would write over what was there (carriage return).
+    What is not there, or not what was expected, raises `ForeignResults`, which names file and line.
     """
 
     def __init__(self, name: str, text: str) -> None:
@@ -41,13 +42,7 @@ class Text:
         return any(re.search(pattern, line) for line in self._lines)
 
     def find(self, pattern: str, expected: str) -> tuple[int, re.Match[str]]:
-        """
-        The first line like that, and its number.
-
-        Raises:
-            ForeignResults: there is none; `expected` says what should have been there.
-
-        """
+        """The first line like that, and its number; `expected` says what should have been there."""
         found = self.maybe(pattern)
         if found is None:
             self.complain(len(self._lines), expected, "the end of the text", "Is it whole?")
@@ -70,50 +65,26 @@ class Text:
         return None if found is None else shown(found[1][1])
 
     def count(self, line: int, text: str) -> int:
-        """
-        A whole number that is not negative.
-
-        Raises:
-            ForeignResults: it is none, or larger than anything that could have been measured.
-
-        """
+        """A whole number that is not negative."""
         if not re.fullmatch(r"[0-9]{1,16}", text) or int(text) > LARGEST:
             self.complain(line, "a whole number", repr(text[:SHOWN]))
         return int(text)
 
     def number(self, line: int, text: str) -> float:
-        """
-        A number that is not negative.
-
-        Raises:
-            ForeignResults: it is none, or larger than anything that could have been measured.
-
-        """
+        """A number that is not negative."""
         if not re.fullmatch(r"[0-9]{1,16}(\.[0-9]{1,12})?(e-[0-9]{1,2})?", text) or float(text) > LARGEST:
             self.complain(line, "a number", repr(text[:SHOWN]))
         return float(text)
 
     def duration_ns(self, line: int, text: str, unit: str) -> int:
-        """
-        A time in that unit, in nanoseconds.
-
-        Raises:
-            ForeignResults: it is none, or longer than anything that could have been measured.
-
-        """
+        """A time in that unit, in nanoseconds."""
         scaled = round(self.number(line, text) * UNITS_NS[unit])
         if scaled > LARGEST:
             self.complain(line, "a time of less than 100 days", f"{text} {unit}")
         return scaled
 
     def complain(self, line: int, expected: str, found: str, do: str = "") -> NoReturn:
-        """
-        Raise.
-
-        Raises:
-            ForeignResults: always.
-
-        """
+        """Raise `ForeignResults`: what was expected, what was found, what to do."""
         advice = f" {do}" if do else ""
         raise ForeignResults(
             f"{self.name}, line {line}: expected {expected}, found {shown(found)}.{advice} Nothing of it was taken."

@@ -6,19 +6,8 @@ from devperf_pipeline.measure.tools.text import Text
 DURATION = r"([0-9.]+)(us|ms|s|m|h)"
 
 
-def is_summary(text: Text) -> bool:
-    """Whether wrk printed it."""
-    return text.has(r"^Running .+ test @ \S+") and text.has(r"^\s*Thread Stats")
-
-
 def summary(text: Text) -> Result:
-    """
-    What wrk prints; its percentiles come from a histogram of microseconds, printed with two decimals.
-
-    Raises:
-        ForeignResults: it is not whole, or was made without --latency.
-
-    """
+    """What wrk prints; its percentiles come from a histogram of microseconds, printed with two decimals."""
     _, where = text.find(r"^Running .+ test @ \S+?://[^/\s]+(/?\S*)", '"Running … test @ URL"')
     line, setting = text.find(r"^\s+(\d+) threads and (\d+) connections", "threads and connections")
     users = text.count(line, setting[2])

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report.report_data import Part, shown
-from devperf_pipeline.report.sections import findings, ranking
 
 if TYPE_CHECKING:
     from devperf_pipeline.report.model import Report
@@ -19,7 +18,7 @@ DISTURBED = 0.05
 
 
 def opening(report: "Report") -> Mapping[str, Any]:
-    """The figures of the first paragraph, the sentences of ranking and findings, and who was not measured and why."""
+    """The figures of the first paragraph."""
     run, parts = report.run, report.parts
     new = [row for part in parts for row in part.new]
     rounds = [row.rounds for row in new]
@@ -39,8 +38,13 @@ def opening(report: "Report") -> Mapping[str, Any]:
         "few": busy < DISTURBED * sum(rounds),
         "errors": sum(row.errors for row in new),
         "older": sum(not row.is_new for part in parts for row, _ in shown(part.rows)),
-        "winner": ranking.winner(report, report.rankings, report.load_tests),
-        "worst": findings.worst(report, report.findings),
+    }
+
+
+def missing(report: "Report") -> Mapping[str, Any]:
+    """Who was not measured, or not to the end."""
+    parts = report.parts
+    return {
         "missing": [part for part in parts if _is_missing(part)],
         "others": [part.title for part in parts if part.rows and not part.new and not part.asked],
     }
