@@ -1,18 +1,18 @@
 -- One row is one round of a benchmark, or with its rounds together one benchmark: exact percentiles (nearest rank) over
--- every call, failed ones included, and how calls ended.
+-- every call, failed ones included. How calls ended is told of benchmarks only: it is not asked of rounds, and costs time.
 with grouped as (
     select
         benchmark,
         case when $by_round then round end as round,
         count(*) as n,
         count(*) filter (outcome = 0) as ok,
-        count(*) filter (outcome = 1) as error,
-        count(*) filter (outcome = 2) as wrong,
-        count(*) filter (outcome = 3) as timeout,
-        count(*) filter (outcome = 4) as lost,
-        count(*) filter (outcome = 5) as limited,
-        count(*) filter (outcome = 6) as redirected,
-        count(*) filter (outcome = 7) as degraded,
+        count(*) filter (not $by_round and outcome = 1) as error,
+        count(*) filter (not $by_round and outcome = 2) as wrong,
+        count(*) filter (not $by_round and outcome = 3) as timeout,
+        count(*) filter (not $by_round and outcome = 4) as lost,
+        count(*) filter (not $by_round and outcome = 5) as limited,
+        count(*) filter (not $by_round and outcome = 6) as redirected,
+        count(*) filter (not $by_round and outcome = 7) as degraded,
         sum(latency_ns)::hugeint as latency_sum_ns,
         min(latency_ns)::bigint as min_ns,
         max(latency_ns)::bigint as max_ns,
