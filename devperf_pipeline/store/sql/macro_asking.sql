@@ -1,4 +1,4 @@
--- How an API asks several dependencies, in words.
+-- One value: in words, how an API asks several dependencies.
 create macro asking(aggregation) as
 case aggregation
     when 'sequential' then 'one after the other'

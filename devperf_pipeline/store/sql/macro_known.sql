@@ -1,4 +1,4 @@
--- The id of a baseline that there is; an error for any other, which would only look like a baseline without rows.
+-- One value: the id of a baseline that there is; an error for any other, which would only look like a baseline without rows.
 create macro known(id) as
 case
     when id in (select baseline_id from baselines) then id
