@@ -60,7 +60,7 @@ def rounds(view: "Report", baseline_id: str, service: str) -> Table | None:
 def _load_tests(view: "Report", baseline_id: str, service: str) -> Page:
     """The sweep of users as table and picture, and its knee."""
     tests = _of(service, view.asked("report_load_tests", baseline_id=baseline_id))
-    knees = _of(service, view.asked("report_knees", baseline_id=baseline_id))
+    knees = _of(service, view.table("knees", baseline_id))
     rows: list[dict[str, Cell]] = [
         {
             "users": one["users"],
@@ -114,7 +114,7 @@ def _resources(view: "Report", baseline_id: str, service: str) -> Page:
         and (row["phase"] == "idle" or resources.is_own(row))
     ]
     used.sort(key=lambda row: (_PHASES.index(row["phase"]), row["service"], row["users"]))
-    held = resources.best(_of(service, view.asked("report_memory", baseline_id=baseline_id)))
+    held = resources.best(_of(service, view.table("memory_per_request", baseline_id)))
     rows: list[dict[str, Cell]] = [
         {
             "process tree": row["service"],
