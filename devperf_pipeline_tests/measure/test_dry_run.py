@@ -169,6 +169,27 @@ def _stack(running_stack: Stack) -> Stack:
 
 
 @pytest.mark.servers
+class TestReferenceApis:
+    def test_is_what_a_run_executes(self, running_stack: Stack) -> None:
+        """Of real APIs a dry run plans the benchmarks that a run makes, and refuses the routes that it refuses."""
+        apis = [one for one in running_stack.services if CATALOGUE[one.kind].role == "api"]
+        stack, sink = replace(running_stack, services=tuple(apis), managed=False), ListSink()
+        plan = dry_run(stack, SHORT)
+        baseline = measure(RunContext(stack=stack, sink=sink), SHORT)
+        refused = {
+            service: "; ".join(f"{title}: {why}" for title, why in found.items())
+            for service, found in plan.unmeasurable.items()
+            if found
+        }
+
+        assert plan.samples
+        assert {step.benchmark.id for step in plan.samples} == {
+            one.benchmark.id for one in sink.rounds if one.phase == "measured"
+        }
+        assert refused | plan.problems == baseline.reasons
+
+
+@pytest.mark.servers
 class TestObjects:
     def test_announced_are_those_that_are_made(self, stack: Stack) -> None:
         """A dry run makes nothing; a run makes exactly what the dry run announced, and leaves nothing."""
