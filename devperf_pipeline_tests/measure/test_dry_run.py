@@ -126,7 +126,7 @@ class TestStages:
             )
 
         assert "5.00 s in which nothing is asked" in text
-        assert "up to 200 requests held in flight at each API" in text
+        assert "up to 200 requests in flight at each API" in text
         assert "load tests, one service at a time (3.60 s, at most 5.84 s)" in text
         assert "reference tools (600 ms and their start-ups)" in text
         assert (
@@ -134,6 +134,25 @@ class TestStages:
             "at most 480,000 calls" in text
         )
         assert "tools: ab, in alternation with the engine: about 0.6 s measured, at most 60,000 calls" in text
+
+    def test_a_tool_that_goes_after_the_plan_costs_its_rows(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Removed between plan and run, a tool has rows that say so and how to get it again; the run goes on."""
+        gin = Service(name="gin", kind="gin", addresses=(Address("127.0.0.1", 1),))
+        stack = Stack(name="fake", path=Path("fake.toml"), managed=False, services=(gin,))
+        context = RunContext(stack=stack, sink=(sink := ListSink()))
+        context.state.states["gin"] = "measured"
+        monkeypatch.setattr(stage, "find_tools", lambda: ({}, {}))
+        with FakeSession() as session, closing(context):
+            _, hello = session.operations()
+            session.tool_scripts = lambda: {"get-root": "/"}
+            one = Measurable(service=gin, session=session, operations=[replace(hello, name="get-root")])
+            quick = PROFILES["quick"]
+            tools = [stage.plan(one, quick, {}, managed=False)]
+            stage.run(Plan(profile=quick, seed=1, stages=["tools"], services=["gin"], tools=tools), context)
+
+        assert ["gin/get-root/closed-100/ab"] == [each.benchmark.id for each in sink.stated]
+        assert "expected ab, which was here when the run was planned" in (sink.stated[0].problem or "")
+        assert [None, None] == [each.problem for each in sink.rounds if each.phase == "measured"]
 
     def test_tools_without_a_row_are_not_told(self) -> None:
         """Where what the tools would ask of an API is answered wrongly, none is announced; otherwise those that are here."""
