@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from devperf_pipeline.report.chart_style import COLOURS, INK, colour_of, figure_of, svg_of, time_axis
 from devperf_pipeline.report.format import duration, label
-from devperf_pipeline.report.report_data import Part, Row, shown
+from devperf_pipeline.report.rows import Part, Row, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
