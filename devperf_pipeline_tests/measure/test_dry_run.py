@@ -205,7 +205,7 @@ class TestReferenceApis:
         assert {step.benchmark.id for step in plan.samples} == {
             one.benchmark.id for one in sink.rounds if one.phase == "measured"
         }
-        assert refused | plan.problems == baseline.reasons
+        assert {**refused, **plan.problems} == baseline.reasons
 
 
 @pytest.mark.servers
