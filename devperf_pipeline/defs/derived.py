@@ -17,7 +17,7 @@ from devperf_pipeline.defs.keys import Keys
 from devperf_pipeline.defs.materialisations import baseline_folder
 from devperf_pipeline.errors import DevperfError
 from devperf_pipeline.model import Stage
-from devperf_pipeline.report.model import load
+from devperf_pipeline.report.loaded import load
 from devperf_pipeline.report.render import write_pages
 from devperf_pipeline.report.service_pages import (
     comparison_page,

@@ -17,8 +17,8 @@ from devperf_pipeline.report.sections import overview as glance
 from devperf_pipeline.report.stage_pages import Page, page, rounds
 
 if TYPE_CHECKING:
-    from devperf_pipeline.report.model import Report
-    from devperf_pipeline.report.report_data import Part
+    from devperf_pipeline.report.loaded import Report
+    from devperf_pipeline.report.rows import Part
 
 
 def service_pages(view: "Report") -> dict[str, dict[Stage, Page]]:

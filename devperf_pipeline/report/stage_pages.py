@@ -14,7 +14,7 @@ from devperf_pipeline.report.section import Table, columns
 from devperf_pipeline.report.sections import load_tests, resources
 
 if TYPE_CHECKING:
-    from devperf_pipeline.report.model import Report
+    from devperf_pipeline.report.loaded import Report
 
 Cell = str | int | float | None
 

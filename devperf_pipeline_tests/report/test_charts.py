@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from devperf_pipeline.report.charts import latency_curve, overview
-from devperf_pipeline.report.model import load
+from devperf_pipeline.report.loaded import load
 
 if TYPE_CHECKING:
     from devperf_pipeline_tests.report.conftest import Warehouse

@@ -3,7 +3,7 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from devperf_pipeline.report.model import read
+from devperf_pipeline.report.loaded import read
 from devperf_pipeline.report.service_pages import service_pages
 from devperf_pipeline.report.stage_pages import Page
 from devperf_pipeline.store.warehouse import connect

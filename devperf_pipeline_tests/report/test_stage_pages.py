@@ -3,7 +3,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from devperf_pipeline.report.model import read
+from devperf_pipeline.report.loaded import read
 from devperf_pipeline.report.stage_pages import page
 from devperf_pipeline.store.warehouse import connect
 

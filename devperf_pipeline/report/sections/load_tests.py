@@ -10,7 +10,7 @@ from devperf_pipeline.report.section import Chart, drawn
 from devperf_pipeline.report.sections.environment import placements
 
 if TYPE_CHECKING:
-    from devperf_pipeline.report.model import Report, Rows
+    from devperf_pipeline.report.loaded import Report, Rows
 
 LADDER = ("p50", "p66", "p75", "p80", "p90", "p95", "p98", "p99", "max")
 

@@ -8,7 +8,7 @@ from devperf_pipeline.report.markdown import sentence
 from devperf_pipeline.report.section import Table, columns
 
 if TYPE_CHECKING:
-    from devperf_pipeline.report.model import Report, Rows
+    from devperf_pipeline.report.loaded import Report, Rows
 
 _OUTSIDE = ("host", "measuring")
 """Categories that are no part of the stack: all of the machine, and what we used ourselves to measure."""
