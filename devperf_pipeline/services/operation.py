@@ -97,7 +97,7 @@ class Operation:
     `largest` bounds `size`.
     `least_s` is how long a round lasts at least: where a call takes tens of milliseconds, a short one says nothing.
     `sustained` operations are load tested, too: see `measure/load_tests.py`. Their calls are cycled.
-    `held` ones can be held under way: the service has begun to work on a call before its last byte came.
+    `held` ones can be kept in flight: the service begins to work on a call before its last byte came.
     """
 
     name: str

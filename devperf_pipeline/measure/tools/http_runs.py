@@ -53,7 +53,7 @@ def _ab(
     calls = bench.length.calls(rate, USERS)
     finished = run(
         [
-            *(bench.programs["ab"], *options, "-q", "-l", "-r", "-s", "10", "-e", percentiles),
+            *(bench.program("ab"), *options, "-q", "-l", "-r", "-s", "10", "-e", percentiles),
             *("-n", str(calls), "-c", str(USERS), url),
         ],
         folder=bench.folder,
@@ -70,7 +70,7 @@ def _wrk(bench: Bench, rate: float, *, name: str, url: str) -> tuple[dict[str, R
     seconds = max(1, math.ceil(bench.length.calls(rate, USERS) / rate) if rate else 1)
     finished = run(
         [
-            *(bench.programs["wrk"], "--latency", "--timeout", "10s", "-t1"),
+            *(bench.program("wrk"), "--latency", "--timeout", "10s", "-t1"),
             *(f"-c{USERS}", f"-d{seconds}s", url),
         ],
         folder=bench.folder,
@@ -85,7 +85,7 @@ def _h2load(bench: Bench, rate: float, *, name: str, url: str) -> tuple[dict[str
     calls = bench.length.calls(rate, USERS)
     finished = run(
         [
-            *(bench.programs["h2load"], "--h1", "-t", "1", f"--log-file={log}"),
+            *(bench.program("h2load"), "--h1", "-t", "1", f"--log-file={log}"),
             *("-n", str(calls), "-c", str(USERS), url),
         ],
         folder=bench.folder,

@@ -35,7 +35,7 @@ def hey(text: Text) -> Result:
         text.complain(2, "a call", "the end of the text", "Is it whole?")
     result = from_calls(in_order(rows, wall=False), "GET", steps="100000")
     return replace(
-        result, about={**result.about, "users": "from the calls under way at once: the file does not say"}
+        result, about={**result.about, "users": "from the calls in flight at once: the file does not say"}
     )
 
 

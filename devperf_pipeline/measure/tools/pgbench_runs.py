@@ -48,7 +48,7 @@ def plan(asked: Asked) -> Iterator[ToolStep]:
 
 def _tpcb(bench: Bench, _rate: float) -> tuple[dict[str, Result], Finished]:
     """Its tables lie in our schema, and go with it."""
-    program = bench.programs["pgbench"]
+    program = bench.program("pgbench")
     environment = _environment(bench.service) | {
         "PGOPTIONS": f"-c search_path={OUR_NAME}_{bench.service.name}"
     }
@@ -84,7 +84,7 @@ def _script(
     _forget_logs(bench)
     finished = run(
         [
-            *(bench.programs["pgbench"], "-n", "-M", mode, "-c", str(USERS), "-j", "1", "-t", str(each)),
+            *(bench.program("pgbench"), "-n", "-M", mode, "-c", str(USERS), "-j", "1", "-t", str(each)),
             *("-D", "n=-1", "-D", f"size={each}", "-f", file),
             *("-l", "--log-prefix", bench.folder / "log", *_where(bench.service)),
         ],

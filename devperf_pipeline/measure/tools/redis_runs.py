@@ -87,7 +87,7 @@ def _run(bench: Bench, calls: int, more: list[str]) -> tuple[list[Result], Finis
     cluster = ["--cluster"] if bench.service.kind == "redis_cluster" else []
     finished = run(
         [
-            *(bench.programs["redis-benchmark"], "-h", address.host, "-p", str(address.port), *cluster),
+            *(bench.program("redis-benchmark"), "-h", address.host, "-p", str(address.port), *cluster),
             *("--user", bench.guest, "-a", "any", "-c", str(USERS), "-n", str(calls), "--csv", *more),
         ],
         folder=bench.folder,

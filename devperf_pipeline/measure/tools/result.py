@@ -22,7 +22,7 @@ class Calls:
 
     @property
     def waiting(self) -> int:
-        """How many calls were under way at once, on average (Little's law), at least 1."""
+        """How many calls were in flight at once, on average (Little's law), at least 1."""
         return max(1, round(sum(self.latency_ns) / self.elapsed_ns)) if self.elapsed_ns else 1
 
 
@@ -104,7 +104,7 @@ def in_order(ends_latencies_outcomes: Iterable[tuple[int, int, int]], *, wall: b
 
 
 def from_calls(calls: Calls, title: str, **more: str) -> Result:
-    """What the calls themselves come to, where a tool gives them alone. Users are counted from those under way."""
+    """What the calls themselves come to, where a tool gives them alone. Users are counted from those in flight."""
     n = len(calls.latency_ns)
     errors = sum(outcome != Outcome.OK for outcome in calls.outcome)
     return Result(

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from devperf_pipeline.local.install import how_to_get_tool
 from devperf_pipeline.measure.steps import BenchmarkStep, Cost, Measurable, together
-from devperf_pipeline.measure.tools.execution import Finished
+from devperf_pipeline.measure.tools.execution import Finished, ToolFailed
 from devperf_pipeline.measure.tools.result import Result
 from devperf_pipeline.model import Benchmark, Load, Service, Tool
 from devperf_pipeline.services.operation import Operation, Session
@@ -68,6 +69,15 @@ class Bench:
     programs: Mapping[Tool, Path]
     length: Length
     guest: str = ""
+
+    def program(self, tool: Tool) -> Path:
+        """Where a tool is; raises `ToolFailed` if it is not here any more."""
+        if tool not in self.programs:
+            raise ToolFailed(
+                f"expected {tool}, which was here when the run was planned, found it gone. "
+                f"To get it: {how_to_get_tool(tool)}"
+            )
+        return self.programs[tool]
 
 
 Attempt = Callable[[Bench, float], tuple[Mapping[str, Result], Finished]]

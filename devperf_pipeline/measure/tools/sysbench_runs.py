@@ -60,7 +60,7 @@ def _point_select(bench: Bench, _rate: float) -> tuple[dict[str, Result], Finish
     seconds = _whole_seconds(bench.length)
     told = options(bench.service, ["tables=1", f"table-size={ROWS}", f"time={seconds}"])
     run(
-        [bench.programs["sysbench"], POINT_SELECT, *told, "prepare"],
+        [bench.program("sysbench"), POINT_SELECT, *told, "prepare"],
         folder=bench.folder,
         expected_s=30,
         environment=environment(bench.service),
@@ -81,7 +81,7 @@ def _run(
 ) -> tuple[dict[str, Result], Finished]:
     try:
         finished = run(
-            [bench.programs["sysbench"], *arguments],
+            [bench.program("sysbench"), *arguments],
             folder=bench.folder,
             expected_s=expected_s,
             environment=environment(bench.service),
