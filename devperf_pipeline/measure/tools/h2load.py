@@ -20,10 +20,7 @@ def summary(text: Text) -> Result:
     success = min(succeeded, text.count(line, codes[1]))
     unit = r"([0-9.]+)(us|ms|s|m|h)\s+"
     line, took = text.find(rf"^time for request:\s+{unit}{unit}{unit}", '"time for request:"')
-    quantiles = {
-        0.0: text.duration_ns(line, took[1], took[2]),
-        1.0: text.duration_ns(line, took[3], took[4]),
-    }
+    quantiles = {0.0: text.duration_ns(line, took[1], took[2]), 1.0: text.duration_ns(line, took[3], took[4])}
     errors = total - success
     return Result(
         title="GET",

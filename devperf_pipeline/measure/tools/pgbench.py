@@ -90,11 +90,7 @@ def log(text: Text) -> Result:
         right = took.isdecimal()
         end_ns = text.count(line, seconds) * 10**9 + int(micros) * 1_000
         rows.append(
-            (
-                end_ns,
-                text.count(line, took) * 1_000 if right else 0,
-                Outcome.OK if right else Outcome.ERROR,
-            )
+            (end_ns, text.count(line, took) * 1_000 if right else 0, Outcome.OK if right else Outcome.ERROR)
         )
     result = from_calls(in_order(rows, wall=True), "transaction")
     return replace(
