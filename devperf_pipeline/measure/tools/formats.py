@@ -166,7 +166,7 @@ def recognised(text: Text) -> Format:
             return form
     for pattern, expected, is_, do in TELLING_LESS:
         if text.has(pattern):
-            text.complain(text.find(pattern, expected)[0], expected, is_, do)
+            text.complain(text.find(pattern, expected).line, expected, is_, do)
     known = ", ".join(form.title for form in FORMATS)
     line, first = next(text.lines, (1, ""))
     return text.complain(line, f"one of: {known}", repr(first[:60]) if first else "nothing")
