@@ -10,7 +10,7 @@ from devperf_pipeline.store.validity import ANSWERS
 
 if TYPE_CHECKING:
     from devperf_pipeline.analyse.judgements import Change, Contradiction
-    from devperf_pipeline.report.model import Report
+    from devperf_pipeline.report.loaded import Report
 
 MEASURED = "measured"
 CHECKS = {

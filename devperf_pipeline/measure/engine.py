@@ -248,7 +248,7 @@ class Poll:
         return self._poll.poll(seconds * 1000)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing is to be closed."""
 
 
 def drive_many(  # one piece on purpose: in a loop of microseconds a function call is felt
@@ -257,12 +257,12 @@ def drive_many(  # one piece on purpose: in a loop of microseconds a function ca
     """
     Many users on one epoll, each of whom makes its next call when its last was answered.
 
-    No call begins after `seconds`, or after `calls` of all users together; those under way are waited for.
+    No call begins after `seconds`, or after `calls` of all users together; those in flight are waited for.
     Each user makes one call, however few `calls` are.
     """
     result = Slice()
     begins, latencies, outcomes, n = recorder.begin_ns, recorder.latency_ns, recorder.outcome, recorder.length
-    # The other users' calls are under way when one ends: with them it is as many as were wished for.
+    # The other users' calls are in flight when one ends: with them it is as many as were wished for.
     most = min(recorder.capacity, n + calls if calls is not None else recorder.capacity) - len(users) + 1
     poller = select.epoll() if hasattr(select, "epoll") else Poll()
     by_fd: dict[int, tuple[User, socket.socket]] = {}

@@ -1,5 +1,5 @@
 """
-How are many requests held in flight at services, while their memory is read?
+How are many requests kept in flight at services, while their memory is read?
 
 Each user sends all but the last byte of a call, so that the service has begun to work on it and cannot end. When all
 was read the last bytes are sent, one after the other, and every call has to be answered right.
@@ -19,7 +19,7 @@ USERS = (0, 50, 100, 150, 200)
 """How many requests are in flight at each step: enough steps for a line that no single one decides."""
 
 WARM_USERS = 25
-"""So many are held and ended before anything is read: what is made once and kept is no memory per request."""
+"""So many are in flight and ended before anything is read: what is made once and kept is no memory per request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Request:
 
 
 def plan(one: Measurable) -> InFlightStep | None:
-    """What is held in flight at a service: the first of its operations that can be held, if one can."""
+    """What is kept in flight at a service: the first of its operations that can be, if one can."""
     held = next((operation for operation in one.operations if operation.held and operation.wire), None)
     if held is None:
         return None
@@ -57,7 +57,7 @@ class Holder:
 
     def warm_up(self) -> None:
         """
-        Hold `WARM_USERS` calls and end them.
+        Have `WARM_USERS` calls in flight, and end them.
 
         Raises:
             WrongAnswer: they were not answered right.
@@ -71,7 +71,7 @@ class Holder:
 
     def hold(self, users: int) -> None:
         """
-        Hold so many calls in all.
+        Have so many calls in flight.
 
         Raises:
             ServiceError, OSError: as the session's own.
@@ -142,11 +142,11 @@ def sweep(
     failed: Callable[[str, Exception], None],
 ) -> None:
     """
-    Hold more and more calls, at all services at once; at each step `settle`, then `read` users and the name of the
+    Have more and more calls in flight, at all services at once; at each step `settle`, then `read` users and the name of the
     readings by service.
 
-    A call that waits for its last byte uses nothing but memory, and memory is told by service: what is held at the
-    others changes no reading. A service that ends calls early, or answers them wrong, is told to `failed` and left out
+    A call that waits for its last byte uses nothing but memory, and memory is told by service: calls at the
+    others change no reading. A service that ends calls early, or answers them wrong, is told to `failed` and left out
     of the steps that follow; what was read of it stays.
     """
     held = dict(holders)

@@ -20,7 +20,7 @@ TIDYING = b"Stopping: tidying up first, a few seconds.\n"
 @contextlib.contextmanager
 def interrupted_once(raised: type[BaseException]) -> Iterator[None]:
     """
-    Let the first signal raise `raised` here, and later ones only say that the end is under way.
+    Let the first signal raise `raised` here, and later ones only say that the end has begun.
 
     Signals that are ignored stay ignored (nohup). Only the main thread hears signals; elsewhere nothing changes.
     """

@@ -15,9 +15,9 @@ COVERED = 1.3
 
 def run(plan: Plan, context: RunContext) -> None:
     """
-    Read everything at rest, then the services that can hold requests with more and more of them in flight.
+    Read everything at rest, then the services with more and more requests in flight.
 
-    One whose requests cannot be held costs its own memory per request and nothing else.
+    One whose requests cannot be kept in flight costs its own memory per request and nothing else.
 
     Raises:
         Cancelled: somebody asked to stop.

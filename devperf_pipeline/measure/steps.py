@@ -142,7 +142,7 @@ class SweepStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InFlightStep:
-    """Requests of one operation that are held in flight at one service while memory is read: step by step so many."""
+    """Requests of one operation that are in flight at one service while memory is read: step by step so many."""
 
     service: str
     operation: Operation

@@ -10,16 +10,23 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from devperf_pipeline.report.chart_style import FINE, colour_of, colours_of, figure_of, svg_of, time_axis
-from devperf_pipeline.report.format import duration, label, throughput
+from devperf_pipeline.report.chart_style import (
+    beside,
+    colour_of,
+    colours_of,
+    column,
+    date_axis,
+    figure_of,
+    rate_axis,
+    svg_of,
+    time_axis,
+)
+from devperf_pipeline.report.format import duration, label
 from devperf_pipeline.services import role_of, title_of
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from devperf_pipeline.analyse.judgements import Reading
 
-WIDTH = 860
 LEAST_BASELINES = 3
 """A history of fewer says nothing that the table of changes does not."""
 
@@ -34,15 +41,14 @@ def ranking_bars(places: "Sequence[Reading]") -> str | None:
     """One bar an implementation up to its p95, with the bounds of p95 as a line, p50 as a dot; None with fewer than two."""
     if len(places) < 2:
         return None
-    height = 26 * len(places) + 62
-    with figure_of(WIDTH, height) as figure:
+    with figure_of(26 * len(places) + 62) as figure:
         axes = figure.subplots()
         furthest = max(max(place.p95_ns or 0, place.p95_high_ns or 0) for place in places)
-        scale, unit = _unit(furthest)
+        scale, unit = (1e6, "ms") if furthest >= 1e6 else (1e3, "µs")
         for y, place in enumerate(places):
-            colour = colour_of(place.service)
-            p95 = (place.p95_ns or 0) / scale
-            axes.barh([y], [p95], color=colour, height=0.58, alpha=0.75)
+            axes.barh(
+                [y], [(place.p95_ns or 0) / scale], color=colour_of(place.service), height=0.58, alpha=0.75
+            )
             if place.p95_low_ns is not None and place.p95_high_ns is not None:
                 ends = [place.p95_low_ns / scale, place.p95_high_ns / scale]
                 # Light below dark: seen on the bar and beside it, on a white page and on a dark one.
@@ -52,27 +58,17 @@ def ranking_bars(places: "Sequence[Reading]") -> str | None:
                         markeredgewidth=1.2 + wider,
                     )  # fmt: skip
             if place.p50_ns is not None:
-                axes.plot(
-                    [place.p50_ns / scale],
-                    [y],
-                    marker="o",
-                    markersize=5,
-                    color="white",
-                    markeredgecolor=WHISKER,
-                )
-            axes.text(
-                1.005, y, duration(place.p95_ns), transform=axes.get_yaxis_transform(), va="center", fontsize=8.5
-            )  # fmt: skip
+                dot = {"marker": "o", "markersize": 5, "color": "white", "markeredgecolor": WHISKER}
+                axes.plot([place.p50_ns / scale], [y], **dot)
+            beside(axes, y, duration(place.p95_ns))
         axes.set_yticks(range(len(places)), [label(title_of(place.service), 40) for place in places])
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(len(places) - 0.4, -0.6)
         axes.set_xlim(0, furthest / scale * 1.04)
-        axes.grid(visible=True, axis="x")
-        axes.set_axisbelow(True)
+        axes.grid(visible=False, axis="y")
         axes.set_xlabel(
             f"latency of one call, one user, {unit}: bar p95, line its 95 % bounds, dot p50; p95 in figures"
         )
-        figure.tight_layout()
         return svg_of(figure)
 
 
@@ -83,54 +79,48 @@ def sweep(tests: Sequence[Mapping[str, Any]], *, small: bool = False) -> str | N
     None without two loads of one service. `small` fits a dialog of 450 pixels: panels below each other.
     """
     lines: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for one in tests:
+    for one in sorted(tests, key=lambda test: test["users"]):
         if one["valid"] and one["throughput_per_s"] and one["p95_ns"]:
             lines.setdefault((one["service"], one["operation"]), []).append(one)
-    lines = {
-        key: sorted(points, key=lambda point: point["users"])
-        for key, points in lines.items()
-        if len(points) > 1
-    }
-    panels = [
-        (title, {key: points for key, points in lines.items() if (role_of(key[0]) == "api") is api})
-        for title, api in (("APIs", True), ("databases, caches, queues", False))
-    ]
-    panels = [(title, chosen) for title, chosen in panels if chosen]
+    panels: dict[str, list[list[Mapping[str, Any]]]] = {"APIs": [], "databases, caches, queues": []}
+    for key in dict.fromkeys((one["service"], one["operation"]) for one in tests):
+        if len(points := lines.get(key, [])) > 1:
+            panels["APIs" if role_of(key[0]) == "api" else "databases, caches, queues"].append(points)
+    panels = {title: chosen for title, chosen in panels.items() if chosen}
     if not panels:
         return None
-    keys = max(len(chosen) for _, chosen in panels)
+    keys = max(map(len, panels.values()))
     across = 1 if small else len(panels)
     down = 2 * len(panels) // across
     height = down * (190 if small else 200) + 17 * keys * (len(panels) // across)
-    with figure_of(440 if small else WIDTH, height) as figure:
+    with figure_of(height, small=small) as figure:
         grid = figure.subplots(down, across, squeeze=False)
-        for place, (title, chosen) in enumerate(panels):
-            row, column = divmod(place, across)
-            above, below = grid[2 * row, column], grid[2 * row + 1, column]
-            colours = colours_of({service for service, _ in chosen})
-            for (service, _), points in chosen.items():
-                users = [point["users"] for point in points]
-                name = label(f"{title_of(service)}, {points[0]['title'] or points[0]['operation']}", 48)
+        for place, (title, chosen) in enumerate(panels.items()):
+            row, at = divmod(place, across)
+            above, below = grid[2 * row, at], grid[2 * row + 1, at]
+            colours = colours_of({points[0]["service"] for points in chosen})
+            for points in chosen:
+                service, name = points[0]["service"], points[0]["title"] or points[0]["operation"]
                 style: dict[str, Any] = {
-                    "color": colours[service],
-                    "marker": "o",
-                    "markersize": 4,
-                    "label": name,
-                }
-                above.plot(users, [point["throughput_per_s"] for point in points], **style)
-                below.plot(users, [point["p95_ns"] for point in points], **style)
-            above.set_yscale("log")
-            _rate_axis(above)
+                    "color": colours[service], "marker": "o", "markersize": 4,
+                    "label": label(f"{title_of(service)}, {name}", 48),
+                }  # fmt: skip
+                above.plot(column(points, "users"), column(points, "throughput_per_s"), **style)
+                below.plot(column(points, "users"), column(points, "p95_ns"), **style)
+            rate_axis(above)
             time_axis(below, "y")
             above.set_ylabel("calls by the second")
             below.set_ylabel("p95 of a call")
+            users = sorted({point["users"] for points in chosen for point in points})
             for axes in (above, below):
-                _users_axis(axes, sorted({point["users"] for points in chosen.values() for point in points}))
-            above.set_title(title, fontsize=9, loc="left")
+                # A mark at each number of users that was measured, and at no other.
+                axes.set_xscale("log")
+                axes.set_xticks(users, [str(number) for number in users])
+                axes.xaxis.minorticks_off()
+            above.set_title(title)
             below.set_xlabel("users at once")
-            below.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), frameon=False, fontsize=8)
+            below.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24))
         figure.align_ylabels()
-        figure.tight_layout()
         return svg_of(figure)
 
 
@@ -146,37 +136,24 @@ def timeline(
         return None
     began_ns = min(latency[0]["at_ns"], use[0]["at_ns"])
     colour = colour_of(service)
-    with figure_of(WIDTH, 380) as figure:
+    with figure_of(380) as figure:
         above, middle, below = figure.subplots(3, 1, sharex=True, height_ratios=(2, 1.2, 1))
-        seconds = [(row["at_ns"] - began_ns) / _S_NS for row in latency]
-        above.plot(seconds, [row["p95_ns"] for row in latency], color=colour, linewidth=1.5, label="p95")
-        above.plot(
-            seconds,
-            [row["p50_ns"] for row in latency],
-            color=colour,
-            linewidth=1.2,
-            linestyle="--",
-            label="p50",
-        )
+        at = column(latency, "at_ns", _S_NS, began_ns)
+        above.plot(at, column(latency, "p95_ns"), color=colour, linewidth=1.5, label="p95")
+        above.plot(at, column(latency, "p50_ns"), color=colour, linewidth=1.2, linestyle="--", label="p50")
         time_axis(above, "y")
         above.set_ylabel("latency", labelpad=9)
-        above.legend(loc="upper right", frameon=False, ncols=2, fontsize=8, bbox_to_anchor=(1, 1.2))
-        above.set_title(f"{label(title_of(service), 50)}, {users} users", fontsize=9, loc="left")
-        at = [(row["at_ns"] - began_ns) / _S_NS for row in use]
-        cpu = [float("nan") if row["cpu_percent"] is None else row["cpu_percent"] for row in use]
-        middle.plot(at, cpu, color=colour, linewidth=1.3)
-        middle.set_ylabel("CPU, % of\none core")
-        middle.set_ylim(0, _room_above(cpu))
-        rss = [float("nan") if row["rss_bytes"] is None else row["rss_bytes"] / _MIB for row in use]
-        below.plot(at, rss, color=colour, linewidth=1.3)
-        below.set_ylabel("RSS, MiB")
-        below.set_ylim(0, _room_above(rss))
+        above.legend(loc="upper right", ncols=2, bbox_to_anchor=(1, 1.2))
+        above.set_title(f"{label(title_of(service), 50)}, {users} users")
+        at = column(use, "at_ns", _S_NS, began_ns)
+        cpu, rss = column(use, "cpu_percent"), column(use, "rss_bytes", _MIB)
+        for axes, values, name in ((middle, cpu, "CPU, % of\none core"), (below, rss, "RSS, MiB")):
+            axes.plot(at, values, color=colour, linewidth=1.3)
+            axes.set_ylabel(name)
+            highest = max((value for value in values if not math.isnan(value)), default=0.0)
+            axes.set_ylim(0, 1.15 * highest or 1.0)
         below.set_xlabel("seconds since the load test began")
-        for axes in (middle, below):
-            axes.grid(visible=True)
-            axes.set_axisbelow(True)
         figure.align_ylabels()
-        figure.tight_layout()
         return svg_of(figure)
 
 
@@ -194,75 +171,32 @@ def history(rows: Sequence[Mapping[str, Any]], *, small: bool = False) -> str | 
         return None
     columns = 1 if small else min(3, len(series))
     down = -(-len(series) // columns)
-    with figure_of(440 if small else WIDTH, 150 * down + 20) as figure:
+    with figure_of(150 * down + 20, small=small) as figure:
         grid = figure.subplots(down, columns, squeeze=False, sharex=True)
         for axes, (service, points) in zip(grid.flat, series.items(), strict=False):
-            when = [datetime.fromtimestamp(point["began_at_ns"] / _S_NS, UTC) for point in points]
             colour = colour_of(service)
             axes.plot(
-                when,
-                [point["p50_ns"] for point in points],
+                _dates(points),
+                column(points, "p50_ns"),
                 color=colour,
                 marker="o",
                 markersize=3,
                 linewidth=1.3,
-            )  # pyright: ignore[reportArgumentType] - dates are an axis of their own
-            known = [(at, point) for at, point in zip(when, points, strict=True) if point["p95_high_ns"]]
+            )
+            known = [point for point in points if point["p95_high_ns"]]
             if known:
-                axes.fill_between(
-                    [at for at, _ in known],  # pyright: ignore[reportArgumentType] - the same
-                    [point["p95_low_ns"] for _, point in known],
-                    [point["p95_high_ns"] for _, point in known],
-                    color=colour, alpha=0.25, linewidth=0,
-                )  # fmt: skip
-            axes.set_title(label(f"{title_of(service)}: {points[-1]['title']}", 46), fontsize=8, loc="left")
+                bounds = column(known, "p95_low_ns"), column(known, "p95_high_ns")
+                axes.fill_between(_dates(known), *bounds, color=colour, alpha=0.25, linewidth=0)
+            axes.set_title(label(f"{title_of(service)}: {points[-1]['title']}", 46), fontsize=8)
             time_axis(axes, "y")
+            date_axis(axes)
         for axes in list(grid.flat)[len(series) :]:
             axes.set_visible(False)
-        _date_axis(list(grid.flat)[: len(series)])
         for axes in grid[:, 0]:
             axes.set_ylabel("latency")
-        figure.tight_layout()
         return svg_of(figure)
 
 
-def _rate_axis(axes: "Axes") -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator  # noqa: PLC0415 - see drawing.py
-
-    low, high = axes.get_ylim()
-    wide = high / low
-    subs = (1.0,) if wide > 300 else (1.0, 3.0) if wide > 20 else (1.0, 2.0, 5.0) if wide > 5 else FINE
-    axes.yaxis.set_major_locator(LogLocator(subs=subs))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda rate, _: throughput(rate).removesuffix("/s")))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.grid(visible=True)
-    axes.set_axisbelow(True)
-
-
-def _users_axis(axes: "Axes", users: Sequence[int]) -> None:
-    """A mark at each number of users that was measured, and at no other."""
-    from matplotlib.ticker import NullLocator  # noqa: PLC0415 - see drawing.py
-
-    axes.set_xscale("log")
-    axes.set_xticks(users, [str(number) for number in users])
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.grid(visible=True)
-
-
-def _date_axis(panels: "Sequence[Axes]") -> None:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # noqa: PLC0415 - see drawing.py
-
-    for axes in panels:
-        locator = AutoDateLocator(minticks=2, maxticks=4)
-        axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-        axes.tick_params(axis="x", labelbottom=True, labelsize=7.5)
-
-
-def _room_above(values: Sequence[float]) -> float:
-    """The end of an axis from 0 that leaves the highest of these room."""
-    return 1.15 * max((value for value in values if not math.isnan(value)), default=0.0) or 1.0
-
-
-def _unit(time_ns: int) -> tuple[float, str]:
-    return (1e6, "ms") if time_ns >= 1e6 else (1e3, "µs")
+def _dates(points: Sequence[Mapping[str, Any]]) -> Any:
+    """When their baselines began; dates are an axis of their own, which the types of matplotlib do not know."""
+    return [datetime.fromtimestamp(point["began_at_ns"] / _S_NS, UTC) for point in points]

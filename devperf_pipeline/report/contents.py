@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from devperf_pipeline.report import comparison_charts
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report.markdown import write
-from devperf_pipeline.report.report_data import shown
+from devperf_pipeline.report.rows import shown
 from devperf_pipeline.report.section import Chart, drawn
 from devperf_pipeline.report.sections import changes
 from devperf_pipeline.report.sections.environment import environment, how_to_read, tuning
@@ -30,13 +30,13 @@ from devperf_pipeline.services import role_of
 from devperf_pipeline.stack.private_folders import NAME
 
 if TYPE_CHECKING:
-    from devperf_pipeline.report.model import Report
+    from devperf_pipeline.report.loaded import Report
 
 _BLANK = re.compile(r"\n{3,}")
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class Entry:
     """A part of a report: the name of its partial, and what it shows besides the report itself."""
 
     name: str
@@ -54,13 +54,13 @@ class Contents:
 def contents(report: "Report") -> Contents:
     """All sections that have something to say."""
     charts: dict[str, Chart] = {}
-    texts = [_text(section, report, charts) for section in SECTIONS]
+    texts = [_text(entry, report, charts) for entry in ENTRIES]
     return Contents(_BLANK.sub("\n\n", "\n\n".join(text for text in texts if text)) + "\n", charts)
 
 
 def section(name: str, report: "Report") -> str:
     """The first section of that name as Markdown; empty where it has nothing to say."""
-    found = next(section for section in SECTIONS if section.name == name)
+    found = next(entry for entry in ENTRIES if entry.name == name)
     return _BLANK.sub("\n\n", _text(found, report, {}))
 
 
@@ -69,14 +69,14 @@ def body(name: str, report: "Report") -> str:
     return section(name, report).partition("\n")[2].strip()
 
 
-def _text(section: Section, report: "Report", charts: dict[str, Chart]) -> str:
+def _text(entry: Entry, report: "Report", charts: dict[str, Chart]) -> str:
     return write(
-        f"sections/{section.name}.md.jinja",
+        f"sections/{entry.name}.md.jinja",
         report=report,
         run=report.run,
         charts_shown=charts,
         folder=f"charts-{show.file_name(report.run.baseline_id)}",
-        **section.data(report),
+        **entry.data(report),
     )
 
 
@@ -98,34 +98,34 @@ def _queries(report: "Report") -> Mapping[str, Any]:
     }
 
 
-SECTIONS: Sequence[Section] = (
-    Section("opening", opening),
-    Section("fastest_api", fastest_api),
-    Section("worst_bottleneck", worst_bottleneck),
-    Section("missing", missing),
-    Section("changes", lambda report: {"section": changes.changed(report, report.changes)}),
-    Section("ranking", ranking),
-    Section("findings", findings),
-    Section("overview", overview),
-    Section("environment", environment),
-    Section("how_to_read", how_to_read),
-    Section("services", partial(services, role="api")),
-    Section("compared", compared),
-    Section("layers", layers),
-    Section("memory", memory),
-    Section("services", partial(services, role="database")),
-    Section("services", partial(services, role="cache")),
-    Section("services", partial(services, role="queue")),
-    Section("services", partial(services, role="secrets")),
-    Section("services", partial(services, role="")),
-    Section("usage", usage),
-    Section("load_tests", load_tests),
-    Section("reference_tools"),
-    Section("tuning", tuning),
-    Section("baselines", _baselines),
-    Section("drivers", drivers),
-    Section("settings"),
-    Section("published", published),
-    Section("notes", notes),
-    Section("queries", _queries),
+ENTRIES: Sequence[Entry] = (
+    Entry("opening", opening),
+    Entry("fastest_api", fastest_api),
+    Entry("worst_bottleneck", worst_bottleneck),
+    Entry("missing", missing),
+    Entry("changes", lambda report: {"section": changes.changed(report, report.changes)}),
+    Entry("ranking", ranking),
+    Entry("findings", findings),
+    Entry("overview", overview),
+    Entry("environment", environment),
+    Entry("how_to_read", how_to_read),
+    Entry("services", partial(services, role="api")),
+    Entry("compared", compared),
+    Entry("layers", layers),
+    Entry("memory", memory),
+    Entry("services", partial(services, role="database")),
+    Entry("services", partial(services, role="cache")),
+    Entry("services", partial(services, role="queue")),
+    Entry("services", partial(services, role="secrets")),
+    Entry("services", partial(services, role="")),
+    Entry("usage", usage),
+    Entry("load_tests", load_tests),
+    Entry("reference_tools"),
+    Entry("tuning", tuning),
+    Entry("baselines", _baselines),
+    Entry("drivers", drivers),
+    Entry("settings"),
+    Entry("published", published),
+    Entry("notes", notes),
+    Entry("queries", _queries),
 )

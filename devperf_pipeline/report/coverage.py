@@ -7,7 +7,7 @@ from devperf_pipeline.analyse.judgements import contradictions
 from devperf_pipeline.errors import StoreError
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report import terminal
-from devperf_pipeline.report.report_data import Cell
+from devperf_pipeline.report.rows import Cell
 from devperf_pipeline.store.warehouse import connect, query
 
 if TYPE_CHECKING:

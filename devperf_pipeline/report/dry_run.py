@@ -51,9 +51,7 @@ def _besides(plan: Plan) -> str:
         parts.append(f"{_time(plan.profile.idle_s)} in which nothing is asked")
     if plan.in_flight:
         users = max(step.users[-1] for step in plan.in_flight)
-        parts.append(
-            f"up to {users} requests held in flight at each API at the same time while memory is read"
-        )
+        parts.append(f"up to {users} requests in flight at each API at the same time while memory is read")
     if plan.sweeps:
         parts.append(
             f"load tests, one service at a time ({_time(sweeps.measured_s)}, at most {_time(sweeps.longest_s)})"
@@ -81,7 +79,7 @@ def _service(plan: Plan, service: str) -> Iterator[str]:
         yield f"together: {_takes(samples)}"
     for step in plan.in_flight:
         if step.service == service:
-            yield f"memory per request: up to {step.users[-1]} requests held in flight"
+            yield f"memory per request: up to {step.users[-1]} requests in flight"
     for sweep in plan.sweeps:
         if sweep.service.name == service:
             yield _sweep(sweep)

@@ -13,7 +13,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from devperf_pipeline.report import format as show
-from devperf_pipeline.report.report_data import title_of
+from devperf_pipeline.report.rows import title_of
 from devperf_pipeline.report.section import Chart
 
 

@@ -7,7 +7,7 @@ from devperf_pipeline.errors import ConfigurationError
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report.contents import contents
 from devperf_pipeline.report.html_page import page
-from devperf_pipeline.report.model import Report, load, read
+from devperf_pipeline.report.loaded import Report, load, read
 from devperf_pipeline.stack.folders import Folders
 
 

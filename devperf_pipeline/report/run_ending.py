@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from devperf_pipeline.report import format as show
-from devperf_pipeline.report.model import load
-from devperf_pipeline.report.report_data import Part
+from devperf_pipeline.report.loaded import load
+from devperf_pipeline.report.rows import Part
 from devperf_pipeline.stack.folders import Folders
 
 LONGEST_REASON = 600

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report.markdown import sentence
-from devperf_pipeline.report.report_data import Part, Row, shown
+from devperf_pipeline.report.rows import Part, Row, shown
 from devperf_pipeline.report.section import Table
 from devperf_pipeline.services import role_of
 
 if TYPE_CHECKING:
-    from devperf_pipeline.report.model import Report
+    from devperf_pipeline.report.loaded import Report
 
 _CONDITIONS = ("users", "errors", "instrument", "floor", "age")
 """Columns that leave a table where all rows say the same."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from socket import socket
 from typing import Any, NamedTuple, Protocol
 
-from devperf_pipeline.model import Facts, RouteAnswer, Service
+from devperf_pipeline.model import Facts, Outcome, RouteAnswer, Service
 
 OUR_NAME = "devperf"
 """Every object we create in a service carries this name; nothing else is touched."""
@@ -72,6 +72,26 @@ class Driver:
     failure: Callable[[Exception], int]
     size: int | None = None
 
+    @classmethod
+    def judged(
+        cls,
+        call: Callable[[int], Any],
+        wrong: Callable[[Any], str | None],
+        size: int | None = None,
+        *,
+        exceptions: tuple[type[Exception], ...],
+        failure: Callable[[Exception], int],
+    ) -> "Driver":
+        """One whose answers are cheap to read in full: `wrong` judges every one of them."""
+        return cls(
+            call=call,
+            check=lambda answer: Outcome.OK if wrong(answer) is None else Outcome.WRONG,
+            verify=wrong,
+            exceptions=exceptions,
+            failure=failure,
+            size=size,
+        )
+
 
 class Connection(Protocol):
     """What `Session.connect` returns: one user's connection, made by the driver. Only its session looks inside."""
@@ -97,7 +117,7 @@ class Operation:
     `largest` bounds `size`.
     `least_s` is how long a round lasts at least: where a call takes tens of milliseconds, a short one says nothing.
     `sustained` operations are load tested, too: see `measure/load_tests.py`. Their calls are cycled.
-    `held` ones can be held under way: the service has begun to work on a call before its last byte came.
+    `held` ones can be kept in flight: the service begins to work on a call before its last byte came.
     """
 
     name: str
@@ -114,7 +134,16 @@ class Operation:
 
 
 FLOOR = "floor"
-"""The operation that asks for nothing: what is left is the instrument and the way there."""
+
+
+def floor(title: str, wire: Callable[[Any], Wire], driver: Callable[[Any], Driver]) -> Operation:
+    """The operation that asks for nothing, the same of every user: what is left is the instrument and the way there."""
+    return Operation(
+        name=FLOOR,
+        title=title,
+        wire=lambda connection, _user, _size: wire(connection),
+        driver=lambda connection, _user, _size: driver(connection),
+    )
 
 
 class Session(ABC):
@@ -159,8 +188,7 @@ class Session(ABC):
         `*` stands for what is numbered. Valid before `prepare`; nothing is made.
         """
 
-    @abstractmethod
-    def assume(self) -> None:
+    def assume(self) -> None:  # noqa: B027 - most sessions need nothing for that
         """Take it that `prepare` succeeded, without making anything, so that `operations` can be told."""
 
     @abstractmethod

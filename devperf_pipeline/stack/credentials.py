@@ -31,22 +31,22 @@ def with_credentials(stack: Stack) -> Stack:
     The stack with everything filled in that a Vault or a file keeps; what could not be read is in `missing`, with the
     reason.
     """
-    sink = Sink(stack.vault) if stack.vault else None
+    vault = CredentialVault(stack.vault) if stack.vault else None
     services: list[Service] = []
     missing = dict(stack.missing)
     for service in stack.services:
         try:
-            services.append(_filled(service, sink))
+            services.append(_filled(service, vault))
         except ServiceError as error:
             services.append(service)
             missing[service.name] = f"{service.name}: {error}"
-    return replace(stack, services=tuple(services), missing=missing, entered_with=sink.used if sink else {})
+    return replace(stack, services=tuple(services), missing=missing, entered_with=vault.used if vault else {})
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
     """
-    Reads credentials anew from the Vault that keeps them. `stack` is as its file describes it.
+    Reads credentials again from the Vault that keeps them. `stack` is as its file describes it.
 
     `used` are the secrets that were read and that it took to read them, under names that may be told.
     """
@@ -65,21 +65,21 @@ class Reader:
         service = self.stack.service(name)
         if self.stack.vault is None or not service.kept:
             return None
-        sink = Sink(self.stack.vault)
+        vault = CredentialVault(self.stack.vault)
         try:
-            found = _filled(service, sink)
+            found = _filled(service, vault)
         except ServiceError as error:
             raise type(error)(f"{name}: {error}") from error
         finally:
             number = len(self.used)
-            self.used.update({f"{what} ({number})": secret for what, secret in sink.used.items()})
+            self.used.update({f"{what} ({number})": secret for what, secret in vault.used.items()})
         if found.credentials is not None:
             self.used[f"the password of {name} ({len(self.used)})"] = found.credentials.password
         return found
 
 
 @dataclass(slots=True)
-class Sink:
+class CredentialVault:
     """The Vault that keeps credentials, entered when it is first asked and once more when it refuses."""
 
     login: VaultLogin
@@ -237,10 +237,10 @@ class Sink:
         )
 
 
-def _filled(service: Service, sink: Sink | None) -> Service:
+def _filled(service: Service, vault: CredentialVault | None) -> Service:
     read: dict[Kept, str] = {}
-    if sink is not None:
-        read = {name: sink.read(where) for name, where in service.kept.items()}
+    if vault is not None:
+        read = {name: vault.read(where) for name, where in service.kept.items()}
     if service.password_file is not None:
         read["password"] = _content("its password", service.password_file)
     if not read:
@@ -283,7 +283,7 @@ def _content(where: str, path: Path) -> str:
             "Correct its path, or make it readable."
         ) from error
     if not text:
-        raise ServiceRefused(f"{where}: expected {path} to hold one line, found it empty. Write it anew.")
+        raise ServiceRefused(f"{where}: expected {path} to hold one line, found it empty. Write it again.")
     return text
 
 
@@ -291,7 +291,7 @@ def _sendable(token: str, where: str) -> str:
     """The token, if it can be one: it becomes a line of a request."""
     if not token.isascii() or not token.isprintable() or " " in token:
         raise ServiceRefused(
-            f"{where}: expected a token of letters, digits and signs, found other characters. Write it anew."
+            f"{where}: expected a token of letters, digits and signs, found other characters. Write it again."
         )
     return token
 

@@ -27,6 +27,7 @@ RULES = (
     "macro_asking",
     "macro_rankings_of",
     "table_rankings",
+    "table_rules",
     "view_differences",
     "view_agreements",
     "table_findings",

@@ -126,7 +126,7 @@ class TestStages:
             )
 
         assert "5.00 s in which nothing is asked" in text
-        assert "up to 200 requests held in flight at each API" in text
+        assert "up to 200 requests in flight at each API" in text
         assert "load tests, one service at a time (3.60 s, at most 5.84 s)" in text
         assert "reference tools (600 ms and their start-ups)" in text
         assert (
@@ -134,6 +134,25 @@ class TestStages:
             "at most 480,000 calls" in text
         )
         assert "tools: ab, in alternation with the engine: about 0.6 s measured, at most 60,000 calls" in text
+
+    def test_a_tool_that_goes_after_the_plan_costs_its_rows(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Removed between plan and run, a tool has rows that say so and how to get it again; the run goes on."""
+        gin = Service(name="gin", kind="gin", addresses=(Address("127.0.0.1", 1),))
+        stack = Stack(name="fake", path=Path("fake.toml"), managed=False, services=(gin,))
+        context = RunContext(stack=stack, sink=(sink := ListSink()))
+        context.state.states["gin"] = "measured"
+        monkeypatch.setattr(stage, "find_tools", lambda: ({}, {}))
+        with FakeSession() as session, closing(context):
+            _, hello = session.operations()
+            session.tool_scripts = lambda: {"get-root": "/"}
+            one = Measurable(service=gin, session=session, operations=[replace(hello, name="get-root")])
+            quick = PROFILES["quick"]
+            tools = [stage.plan(one, quick, {}, managed=False)]
+            stage.run(Plan(profile=quick, seed=1, stages=["tools"], services=["gin"], tools=tools), context)
+
+        assert ["gin/get-root/closed-100/ab"] == [each.benchmark.id for each in sink.stated]
+        assert "expected ab, which was here when the run was planned" in (sink.stated[0].problem or "")
+        assert [None, None] == [each.problem for each in sink.rounds if each.phase == "measured"]
 
     def test_tools_without_a_row_are_not_told(self) -> None:
         """Where what the tools would ask of an API is answered wrongly, none is announced; otherwise those that are here."""
@@ -166,6 +185,27 @@ def _stack(running_stack: Stack) -> Stack:
     ]
     others = [service for service in running_stack.services if CATALOGUE[service.kind].role != "api"]
     return replace(running_stack, services=(*others, *apis[:1]), managed=False)
+
+
+@pytest.mark.servers
+class TestReferenceApis:
+    def test_is_what_a_run_executes(self, running_stack: Stack) -> None:
+        """Of real APIs a dry run plans the benchmarks that a run makes, and refuses the routes that it refuses."""
+        apis = [one for one in running_stack.services if CATALOGUE[one.kind].role == "api"]
+        stack, sink = replace(running_stack, services=tuple(apis), managed=False), ListSink()
+        plan = dry_run(stack, SHORT)
+        baseline = measure(RunContext(stack=stack, sink=sink), SHORT)
+        refused = {
+            service: "; ".join(f"{title}: {why}" for title, why in found.items())
+            for service, found in plan.unmeasurable.items()
+            if found
+        }
+
+        assert plan.samples
+        assert {step.benchmark.id for step in plan.samples} == {
+            one.benchmark.id for one in sink.rounds if one.phase == "measured"
+        }
+        assert {**refused, **plan.problems} == baseline.reasons
 
 
 @pytest.mark.servers

@@ -143,7 +143,7 @@ class TestOneUser:
 
 class TestManyUsers:
     def test_every_call_of_every_user_is_recorded(self, start: Start, recorder: Recorder) -> None:
-        """The server has seen exactly the calls that were recorded, those under way at the end included."""
+        """The server has seen exactly the calls that were recorded, those in flight at the end included."""
         server = start()
         many(server, recorder, 8, seconds=0.3)
 

@@ -34,7 +34,7 @@ def holder(service: str, session: FakeSession, held: Operation | None = None) ->
 
 class TestSweep:
     def test_reads_at_each_step_before_any_answer(self, session: FakeSession) -> None:
-        """At each step so many requests are under way that the server has not got the end of, and all end well."""
+        """At each step so many requests are in flight that the server has not got the end of, and all end well."""
         read: list[tuple[int, Mapping[str, str], int]] = []
         sweep(
             {"fake": holder("fake", session)},
@@ -49,7 +49,7 @@ class TestSweep:
         assert in_flight.WARM_USERS + USERS[-1] == session.server.lines
 
     def test_several_services_are_read_at_once(self, session: FakeSession) -> None:
-        """Requests are under way at all services before any is read, each under a name of its own."""
+        """Requests are in flight at all services before any is read, each under a name of its own."""
         with FakeSession() as other:
             read: list[tuple[int, Mapping[str, str]]] = []
             sweep(
@@ -67,7 +67,7 @@ class TestSweep:
 
     def test_server_that_ends_them_early(self, session: FakeSession) -> None:
         """
-        Requests that are not under way any more are not counted as such: that service's steps end, and say so; the
+        Requests that are not in flight any more are not counted as such: that service's steps end, and say so; the
         other's go on.
         """
         opened: list[socket.socket] = []

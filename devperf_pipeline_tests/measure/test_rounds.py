@@ -63,7 +63,7 @@ def refusing(every: int) -> Answer:
 
 class TestMeasure:
     def test_nothing_is_measured_after_a_broken_warm_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A warm-up that timed out leaves an answer under way: the round says so and has no calls."""
+        """A warm-up that timed out leaves an answer in flight: the round says so and has no calls."""
         monkeypatch.setattr(engine, "CALL_DEADLINE_S", 0.5)
         with FakeSession(late(0)) as session:
             warmup, round_ = measured(step(session))

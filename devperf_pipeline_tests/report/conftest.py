@@ -10,8 +10,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from devperf_pipeline.report.model import Report
-from devperf_pipeline.report.report_data import Run
+from devperf_pipeline.report.loaded import Report
+from devperf_pipeline.report.rows import Run
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store.questions import add_questions
 from devperf_pipeline.store.rules import PARAMETERS, RULE_TABLES, add_rules

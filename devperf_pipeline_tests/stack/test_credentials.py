@@ -12,7 +12,7 @@ from devperf_pipeline.local.lifecycle import standing
 from devperf_pipeline.model import Address, Credentials, Stack, VaultField
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.vault.client import VaultApi
-from devperf_pipeline.stack.credentials import Sink, with_credentials
+from devperf_pipeline.stack.credentials import CredentialVault, with_credentials
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.stack_file import load_stack
 from devperf_pipeline_tests.services.wrong_endpoints import greeting_server, refusing_port
@@ -229,7 +229,7 @@ class TestRefusals:
                 'token_file = "none"',
                 "expected to read none, found that it cannot be read (No such file or directory).",
             ),
-            ('token_file = "empty"', "expected empty to hold one line, found it empty. Write it anew."),
+            ('token_file = "empty"', "expected empty to hold one line, found it empty. Write it again."),
             (
                 'token_file = "two"',
                 "two: expected a token of letters, digits and signs, found other characters.",
@@ -430,11 +430,11 @@ class TestRealVault:
         stack = self.stack(tmp_path, running_stack)
         self.log_in_with(tmp_path, api)
         assert stack.vault is not None
-        sink = Sink(stack.vault)
+        vault = CredentialVault(stack.vault)
         wanted = stack.service("postgresql").kept["password"]
-        assert sink.read(wanted) == ODD
-        api.do("POST", "/auth/token/revoke", {"token": sink._token})
-        assert sink.read(wanted) == ODD
+        assert vault.read(wanted) == ODD
+        api.do("POST", "/auth/token/revoke", {"token": vault._token})
+        assert vault.read(wanted) == ODD
 
     def test_other_paths(self, tmp_path: Path, running_stack: Stack, api: VaultApi) -> None:
         """A path that the role may not read is refused, and one without its `data` is told how to be written."""
@@ -442,11 +442,11 @@ class TestRealVault:
         stack = self.stack(tmp_path, running_stack)
         self.log_in_with(tmp_path, api)
         assert stack.vault is not None
-        sink = Sink(stack.vault)
+        vault = CredentialVault(stack.vault)
         with pytest.raises(ServiceRefused, match=r"expected secret/data/mysql .* to be readable, found 403"):
-            sink.read(VaultField("secret/data/mysql", "password", "here"))
+            vault.read(VaultField("secret/data/mysql", "password", "here"))
         api.do("POST", "/sys/policies/acl/odd", {"policy": 'path "secret/*" { capabilities = ["read"] }'})
         with pytest.raises(
             WrongAnswer, match=r"Paths of KV version 2 have data after the mount: secret/data/odd\."
         ):
-            sink.read(VaultField("secret/odd", "password", "here"))
+            vault.read(VaultField("secret/odd", "password", "here"))

@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from devperf_pipeline.model import Benchmark, Outcome, Round, Stated
+from devperf_pipeline.model import TOLERATED_FAILURES, Benchmark, Outcome, Round, Stated
+
+AT_A_FIXED_RATE = "driven at a fixed rate, which is no closed load"
+"""Why a run says nothing about how long calls take when each waits for the one before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Calls:
 
     @property
     def waiting(self) -> int:
-        """How many calls were under way at once, on average (Little's law), at least 1."""
+        """How many calls were in flight at once, on average (Little's law), at least 1."""
         return max(1, round(sum(self.latency_ns) / self.elapsed_ns)) if self.elapsed_ns else 1
 
 
@@ -104,7 +107,7 @@ def in_order(ends_latencies_outcomes: Iterable[tuple[int, int, int]], *, wall: b
 
 
 def from_calls(calls: Calls, title: str, **more: str) -> Result:
-    """What the calls themselves come to, where a tool gives them alone. Users are counted from those under way."""
+    """What the calls themselves come to, where a tool gives them alone. Users are counted from those in flight."""
     n = len(calls.latency_ns)
     errors = sum(outcome != Outcome.OK for outcome in calls.outcome)
     return Result(
@@ -129,6 +132,11 @@ def outcome_of(status: int) -> Outcome:
     if 300 <= status < 400:
         return Outcome.REDIRECTED
     return Outcome.LIMITED if status == 429 else Outcome.ERROR
+
+
+def too_many(failed: int, n: int, what: str) -> str | None:
+    """That so many of `n` are `what`, where it is more than is tolerated."""
+    return f"{failed:,} of {n:,} {what}" if failed > TOLERATED_FAILURES * n else None
 
 
 def with_problem(result: Result, problem: str | None) -> Result:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from devperf_pipeline.analyse.judgements import Change, Changes
-    from devperf_pipeline.report.model import Report
+    from devperf_pipeline.report.loaded import Report
 
 SHOWN = 12
 """So many rows and facts are named; the rest is one query away."""

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from devperf_pipeline.report import format as show
-from devperf_pipeline.report.report_data import ENOUGH_FOR_P95, ENOUGH_FOR_P99, ENOUGH_FOR_P999
+from devperf_pipeline.report.rows import ENOUGH_FOR_P95, ENOUGH_FOR_P99, ENOUGH_FOR_P999
 
 if TYPE_CHECKING:
-    from devperf_pipeline.report.model import Report
+    from devperf_pipeline.report.loaded import Report
 
 _HOST = ("host", "cpu_model", "cpu_cores", "memory_bytes", "os", "kernel")
 """What a reader asks first of a machine; all its other facts follow."""

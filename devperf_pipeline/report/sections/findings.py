@@ -7,7 +7,7 @@ from devperf_pipeline.services import place_of
 
 if TYPE_CHECKING:
     from devperf_pipeline.analyse.judgements import Finding
-    from devperf_pipeline.report.model import Report
+    from devperf_pipeline.report.loaded import Report
 
 THROUGHPUT = ("saturated-core", "overload")
 """Findings that cost calls per second, not time."""

@@ -5,10 +5,10 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from devperf_pipeline.report import format as show
-from devperf_pipeline.report.report_data import Part, shown
+from devperf_pipeline.report.rows import Part, shown
 
 if TYPE_CHECKING:
-    from devperf_pipeline.report.model import Report
+    from devperf_pipeline.report.loaded import Report
 
 NAMED = 4
 """So many services are named in the opening; of more, the list of what ran has them."""

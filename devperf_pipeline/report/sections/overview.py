@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from devperf_pipeline.report import charts
 from devperf_pipeline.report.markdown import sentence
-from devperf_pipeline.report.report_data import Part, Row, shown
+from devperf_pipeline.report.rows import Part, Row, shown
 from devperf_pipeline.report.section import drawn
 
 if TYPE_CHECKING:
-    from devperf_pipeline.report.model import Report
+    from devperf_pipeline.report.loaded import Report
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from devperf_pipeline.report import format as show
 from devperf_pipeline.services import kind_of
 
 if TYPE_CHECKING:
-    from devperf_pipeline.report.model import Report
-    from devperf_pipeline.report.report_data import Cell
+    from devperf_pipeline.report.loaded import Report
+    from devperf_pipeline.report.rows import Cell
 
 _NOT_FOUND = "not found"
 

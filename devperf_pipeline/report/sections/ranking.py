@@ -11,7 +11,7 @@ from devperf_pipeline.report.section import drawn
 
 if TYPE_CHECKING:
     from devperf_pipeline.analyse.judgements import Ranking, Reading
-    from devperf_pipeline.report.model import Report
+    from devperf_pipeline.report.loaded import Report
 
 HEADLINE = "GET /health/all"
 """The route that asks all dependencies: a report begins with it, where APIs have it."""

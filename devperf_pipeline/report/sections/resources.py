@@ -3,12 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from devperf_pipeline.report import format as show
-from devperf_pipeline.report.markdown import sentence
-from devperf_pipeline.report.section import Table, columns
-
 if TYPE_CHECKING:
-    from devperf_pipeline.report.model import Report, Rows
+    from devperf_pipeline.report.loaded import Report, Rows
 
 _OUTSIDE = ("host", "measuring")
 """Categories that are no part of the stack: all of the machine, and what we used ourselves to measure."""
@@ -48,20 +44,6 @@ def memory(report: "Report") -> Mapping[str, Any]:
     return {"rows": rows, "apart": apart}
 
 
-def at_rest(report: "Report", rows: "Rows") -> Table:
-    """The few columns that fit a narrow page: CPU and memory of everything, idle."""
-    cells = [
-        [
-            show.cell(report.title_of(row["service"])),
-            show.per_cent(row["cpu_p50"]),
-            show.size(row["rss_bytes"]),
-            show.size(row["pss_bytes"]),
-        ]
-        for row in _idle(rows)
-    ]
-    return Table(*columns("what", "CPU (%)", "RSS", "PSS"), cells)
-
-
 def best(rows: "Rows") -> Sequence[Mapping[str, Any]]:
     """One row a service, the cheapest first: by PSS where that could be read, for it counts no page twice."""
     chosen: dict[str, Mapping[str, Any]] = {}
@@ -75,11 +57,6 @@ def _cost(row: Mapping[str, Any]) -> tuple[bool, float]:
     """What one request in flight costs; a service of which that is unknown comes last."""
     cost = row["bytes_per_request"]
     return cost is None, cost or 0
-
-
-def slope(row: Mapping[str, Any]) -> str:
-    """What one request in flight costs, and its bounds."""
-    return sentence("slope", row)
 
 
 def is_own(row: Mapping[str, Any]) -> bool:

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from devperf_pipeline.report import charts
-from devperf_pipeline.report.report_data import Part, Row, shown
+from devperf_pipeline.report.rows import Part, Row, shown
 from devperf_pipeline.report.section import Chart, drawn
 from devperf_pipeline.report.sections.environment import Placement, placements
 from devperf_pipeline.report.table_cells import Readings, end_ns, readings
 from devperf_pipeline.services import role_of
 
 if TYPE_CHECKING:
-    from devperf_pipeline.report.model import Report
+    from devperf_pipeline.report.loaded import Report
 
 GROUPS = {
     "api": "API response times",

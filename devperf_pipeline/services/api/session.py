@@ -130,7 +130,7 @@ class ApiSession(HttpSession[LearntRoute]):
                 self.unmeasurable[title] = found
             else:
                 learnt.append(found)
-        return self._measurable(learnt, standing_before(self._client, learnt, known=False))
+        return self._measurable(learnt, standing_before(self._client, learnt, known=False), self._wrong)
 
     def _learn(self, route: LearntRoute) -> LearntRoute | str:
         """A route with what its first answers say, or what is wrong with them."""

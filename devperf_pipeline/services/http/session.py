@@ -1,7 +1,7 @@
 """What do the sessions with APIs have in common: which rows can be measured, and why not the others?"""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from devperf_pipeline.errors import WrongAnswer
@@ -46,14 +46,16 @@ class HttpSession(Session, Generic[Row]):
     @abstractmethod
     def _operation(self, row: Row) -> Operation: ...
 
-    @abstractmethod
-    def _wrong(self, row: Row) -> str | None:
-        """What is wrong with the answer when a row is asked for the first time."""
-
-    def _measurable(self, routes: Iterable[Row], warnings: Mapping[str, PreflightWarning]) -> list[Row]:
+    def _measurable(
+        self,
+        routes: Iterable[Row],
+        warnings: Mapping[str, PreflightWarning],
+        wrong: Callable[[Row], str | None],
+    ) -> list[Row]:
         """
         The rows that answer right and for themselves; why the others do not goes to `unmeasurable`.
 
+        `wrong` says what is wrong with a row's first answer, or None.
         A route that is cached gives two rows: cold, and one of the cache's answers.
         """
         measurable: list[Row] = []
@@ -62,11 +64,10 @@ class HttpSession(Session, Generic[Row]):
             if why is not None:
                 self.unmeasurable[route.title] = why
             for row in rows:
-                wrong = self._wrong(row)
-                if wrong is None:
+                if (found := wrong(row)) is None:
                     measurable.append(row)
                 else:
-                    self.unmeasurable[row.title] = wrong
+                    self.unmeasurable[row.title] = found
         return measurable
 
     def _refuse_none(self) -> None:

@@ -94,9 +94,8 @@ class ReferenceApiSession(HttpSession[Route]):
         return self._own.names()
 
     def assume(self) -> None:
-        """Start our own server, which is the floor, and take it that every route answers."""
-        self._floor.start()
-        self._rows = self._api.routes
+        """As `prepare`, but nothing is made: routes that change something are not asked, and taken to answer right."""
+        self._choose_rows(lambda row: self._wrong(row) if row.repeatable else None)
 
     def prepare(self) -> None:
         """
@@ -104,10 +103,7 @@ class ReferenceApiSession(HttpSession[Route]):
         measured. Raises a `WrongAnswer` where none does.
         """
         self.clean()
-        self._floor.start()
-        self.answers, self.unmeasurable = [], dict(self._api.refused)
-        self._rows = self._measurable(self._api.routes, self._standing_before())
-        self._refuse_none()
+        self._choose_rows(self._wrong)
 
     def preflight(self) -> Sequence[str]:
         """What would disturb a measurement. Nothing is made for it: routes that change something are not asked."""
@@ -128,6 +124,13 @@ class ReferenceApiSession(HttpSession[Route]):
         """Remove our keys and our queue, as far as the API has a cache and a broker, and stop our own server."""
         self._floor.stop()
         self._own.remove()
+
+    def _choose_rows(self, wrong: Callable[[Route], str | None]) -> None:
+        """Start our own server, which is the floor, and choose the rows of which nothing is `wrong`."""
+        self._floor.start()
+        self.answers, self.unmeasurable = [], dict(self._api.refused)
+        self._rows = self._measurable(self._api.routes, self._standing_before(), wrong)
+        self._refuse_none()
 
     def _standing_before(self) -> dict[str, PreflightWarning]:
         """What stands before the routes that can be asked as often as one likes, by their names."""

@@ -1,60 +1,7 @@
 -- One row is one bottleneck or cost that a baseline was searched for, where it has the rows for that: what it costs a
 -- call, from the lowest to the highest round, whether its rule holds, and what became of it since the baseline before.
 create table findings as
-with rules (finding, kind, title, rule, least_ratio, least_ns, remedy, gain) as (
-    values
-        ('sequential-health', 'bottleneck', 'Dependencies are asked one after another',
-            'beyond GET /, the aggregate takes at least 90 % of what its measured parts take together, and the API does not say that it asks them at once',
-            0.9, 0,
-            'Ask all dependencies at the same time (asyncio.gather, goroutines, Promise.all, join!).',
-            'at least what the measured parts take beyond GET /, less the slowest of them'),
-        ('connection-per-request', 'bottleneck', 'A database connection is made for each request',
-            'the route takes 1 ms or more, in every round, beyond what the framework and the query take by themselves',
-            0, 1000000,
-            'Keep a pool of open connections in the API, as wide as the cores of the database can use.',
-            'what the route takes beyond the framework and the query'),
-        ('vault', 'bottleneck', 'Vault is asked on each request',
-            'the route takes at least 1.5 times as long as GET / in every round',
-            1.5, 0,
-            'Keep the secret in memory until shortly before its lease ends.',
-            'all but what GET / takes'),
-        ('saturated-core', 'bottleneck', 'One full core is the limit',
-            'the throughput of most users is less than 1.1 times the best of a quarter of them or fewer, while the processes use 90 to 120 % of one core',
-            0, 0,
-            'Run a process for each core (uvicorn --workers, node:cluster), or move work out of the one that is full.',
-            'throughput up to that of as many cores as there are processes'),
-        ('overload', 'bottleneck', 'More users get less done',
-            'the throughput of most users is less than 0.8 times the best of fewer on the same cores, and it is not one full core that says why',
-            0, 0,
-            'Work on no more requests at once than get most done, and let others wait in front (uvicorn --limit-concurrency, a semaphore, a pool as wide as the cores).',
-            'the best throughput, with more users too'),
-        ('pooler', 'choice', 'The pooler costs more than it gives',
-            'a call through PgBouncer, which parses it anew, takes at least 5 % longer than a prepared one without it in every round',
-            1.05, 0,
-            'Connect directly where connections live long; keep PgBouncer for many short ones, with prepared statements on.',
-            'the difference to the direct connection'),
-        ('redirect', 'choice', 'Keys on other nodes cost a redirect',
-            'a call that is redirected (MOVED) takes at least 1.2 times as long in every round',
-            1.2, 0,
-            'Use a client that knows the slots, and hash tags ({name}) for keys that are asked for together.',
-            'the redirect'),
-        ('persistence', 'choice', 'Persistent messages wait for the disk',
-            'publishing a persistent message takes at least 1.2 times as long in every round',
-            1.2, 0,
-            'Publish what may be lost as transient, and confirm persistent messages in batches.',
-            'the difference to a transient message'),
-        ('validation', 'choice', 'Validation against the contract',
-            'the API-first twin takes at least 5 % longer for the same request in every round',
-            1.05, 0,
-            'Validate requests only, or compile the validators when the API starts.',
-            'the difference to the twin without it'),
-        ('scan', 'choice', 'A scan where an index would do',
-            'reading all rows takes at least 5 times as long as one row by its key in every round',
-            5, 0,
-            'Ask for the rows that are needed, by an index; page through the rest.',
-            'the difference to a read by key')
-),
-levels as (
+with levels as (
     select r.baseline_id, r.service, r.operation, r.users, r.round, r.p50_ns
     from rounds as r
     join percentiles as p using (baseline_id, benchmark)
@@ -198,7 +145,7 @@ found as (
         rounds, p50_ns, difference_ns as impact_ns, difference_low_ns as low_ns, difference_high_ns as high_ns,
         ratio, ratio_low, ratio_high, true as admitted
     from differences
-    where topic in (select finding from rules)
+    where topic not like 'layer: %'
     union all by name select *, 'sequential-health' as finding from health
     union all by name select *, 'connection-per-request' as finding, true as admitted from connection
     -- Where a full core says why, that is the finding.
@@ -223,7 +170,7 @@ judged as (
             when f.ratio_low >= r.least_ratio and f.low_ns >= r.least_ns then true
         end as told
     from found as f
-    join rules as r using (finding)
+    join rules as r on r.topic = f.finding
     join machines as m using (baseline_id)
     left join secrets as s using (baseline_id, finding)
 ),

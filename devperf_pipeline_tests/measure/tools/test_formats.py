@@ -134,7 +134,7 @@ class TestFigures:
         assert {0.5: 695_000, 0.75: 733_000, 0.9: 1_360_000, 0.99: 1_600_000} == result.quantiles
 
     def test_h2load_log(self) -> None:
-        """Every call with its begin, in the order of their ends; users are those under way at once."""
+        """Every call with its begin, in the order of their ends; users are those in flight at once."""
         result = only("h2load_requests.log")
         assert result.calls is not None
         ends = [b + d for b, d in zip(result.calls.begin_ns, result.calls.latency_ns, strict=True)]

@@ -51,7 +51,7 @@ class ListSink:
         self.baselines.append(baseline)
 
 
-def sit(stack: Stack, *services: str) -> ListSink:
+def run_tools(stack: Stack, *services: str) -> ListSink:
     for service in services:
         if service in stack.missing:
             pytest.skip(stack.missing[service])
@@ -92,7 +92,7 @@ def _command_lines() -> Iterator[set[str]]:
 class TestMeasure:
     def test_redis(self, running_stack: Stack, command_lines: set[str]) -> None:
         """Every line of the published block is filled; its keys and its guest are gone, and no password was to be seen."""
-        sink = sit(running_stack, "redis")
+        sink = run_tools(running_stack, "redis")
         service = running_stack.service("redis")
         assert service.credentials
         block = {one.benchmark.operation: one for one in sink.stated if one.benchmark.operation != "get-hit"}
@@ -131,7 +131,7 @@ class TestMeasure:
 
     def test_postgresql(self, running_stack: Stack, command_lines: set[str]) -> None:
         """TPC-B as published, with its scale; each operation by pgbench between two stretches of the engine."""
-        sink = sit(running_stack, "postgresql")
+        sink = run_tools(running_stack, "postgresql")
         service = running_stack.service("postgresql")
         assert service.credentials
         tpcb = next(one for one in sink.stated if one.benchmark.operation == "tpc-b")
@@ -164,7 +164,7 @@ class TestMeasure:
 
     def test_mysql(self, running_stack: Stack, command_lines: set[str]) -> None:
         """The point select of sysbench and the engine's own statement, percentiles included, without a password in sight."""
-        sink = sit(running_stack, "mysql")
+        sink = run_tools(running_stack, "mysql")
         service = running_stack.service("mysql")
         assert service.credentials
 
@@ -181,16 +181,16 @@ class TestMeasure:
         if kind in running_stack.missing:
             pytest.skip(running_stack.missing[kind])
         with with_unusual_password(running_stack.service(kind)) as odd:
-            sink = sit(replace(running_stack, services=(odd,)), kind)
+            sink = run_tools(replace(running_stack, services=(odd,)), kind)
 
         assert {} == sink.baselines[-1].reasons
         assert [] == problems(sink)
         assert sink.stated
         assert not any(UNUSUAL.strip() in line for line in command_lines)
 
-    def test_visited_redis_is_not_written_to(self, running_stack: Stack) -> None:
+    def test_redis_of_others_is_not_written_to(self, running_stack: Stack) -> None:
         """On a stack that others use redis-benchmark's keys may be somebody's: it is not run, and the row says why."""
-        sink = sit(replace(running_stack, managed=False), "redis")
+        sink = run_tools(replace(running_stack, managed=False), "redis")
 
         assert ["redis/benchmark-ping-inline/closed-50/redis-benchmark"] == [one[0] for one in problems(sink)]
         assert "may be somebody's" in problems(sink)[0][1]
@@ -203,7 +203,7 @@ class TestMeasure:
         if "fastapi" in running_stack.missing:
             pytest.skip(running_stack.missing["fastapi"])
         monkeypatch.setenv("PATH", "/nowhere")
-        sink = sit(running_stack, "fastapi")
+        sink = run_tools(running_stack, "fastapi")
 
         assert {"ab"} == {one.benchmark.instrument for one in sink.stated}
         assert all("is not on this machine. To get it: " in why for _, why in problems(sink))
@@ -235,7 +235,7 @@ class TestRefused:
         lenient.chmod(0o755)
         here = find_tools()[0] | {"pgbench": lenient}
         monkeypatch.setattr(stage, "find_tools", lambda: (here, {}))
-        sink = sit(running_stack, "postgresql")
+        sink = run_tools(running_stack, "postgresql")
 
         assert len(sink.stated) == 8
         assert [] == [

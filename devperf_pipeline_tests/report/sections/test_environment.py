@@ -1,7 +1,7 @@
 from typing import TYPE_CHECKING
 
 from devperf_pipeline.report.contents import section
-from devperf_pipeline.report.model import load
+from devperf_pipeline.report.loaded import load
 from devperf_pipeline_tests.report.conftest import tables
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ import pytest
 
 from devperf_pipeline.analyse.judgements import Contradiction
 from devperf_pipeline.report.contents import section
-from devperf_pipeline.report.model import load
-from devperf_pipeline.report.report_data import Cell
+from devperf_pipeline.report.loaded import load
+from devperf_pipeline.report.rows import Cell
 from devperf_pipeline_tests.report.conftest import given, points, tables
 
 if TYPE_CHECKING:

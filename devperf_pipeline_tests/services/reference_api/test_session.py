@@ -15,6 +15,7 @@ from devperf_pipeline.services.operation import FLOOR, Operation
 from devperf_pipeline.services.reference_api import workload
 from devperf_pipeline.services.reference_api.session import ReferenceApiSession, open_session
 from devperf_pipeline.store.confidence import LEAST_SAMPLES
+from devperf_pipeline_tests.services.fake_apis import Reply, Request, foreign_api, serving
 
 CALLS = 30
 Serve = Callable[[bytes], Address]
@@ -97,7 +98,8 @@ class TestRounds:
         """An API that answers a hundred aggregates a second has 72 calls and more in five of its shortest rounds."""
         api = workload.api("fastapi", {"framework": "FastAPI", "version": "1"})
         session = ReferenceApiSession(described(Address("127.0.0.1", 1)), api)
-        session.assume()
+        session._rows = api.routes
+        session._floor.start()
         try:
             least = {operation.name: operation.least_s for operation in session.operations()}
         finally:
@@ -105,6 +107,32 @@ class TestRounds:
 
         assert 100 * PROFILES["quick"].rounds * least.pop("get-health-all") >= LEAST_SAMPLES
         assert {0.0} == set(least.values())
+
+
+class TestAssume:
+    def test_asks_what_changes_nothing(self) -> None:
+        """A dry run refuses routes that answer wrongly, and takes those that change something as they are."""
+        asked: set[tuple[str, str]] = set()
+
+        def answering(request: Request) -> Reply:
+            asked.add((request.method, request.path))
+            if request.path == "/health/vault":
+                return 503, {}, {"error": "vault is not configured"}
+            return foreign_api(request)
+
+        with serving(answering) as address:
+            session = open_session(described(address))
+            try:
+                session.assume()
+                names = [operation.name for operation in session.operations()]
+            finally:
+                session.close()
+
+        assert {"GET"} == {method for method, _ in asked}
+        assert not any("devperf" in path for _, path in asked)
+        assert "expected status 200, found 503" in session.unmeasurable["GET /health/vault"]
+        assert "get-health-vault" not in names
+        assert {"get-health", "post-examples-cache-key", "delete-examples-cache-key"} <= set(names)
 
 
 @pytest.fixture(name="session", scope="module")

@@ -23,7 +23,7 @@ from devperf_pipeline.analyse.judgements import (
     rankings,
 )
 from devperf_pipeline.errors import StoreError
-from devperf_pipeline.report.report_data import Cell, Part, Row, Run, shown, title_of
+from devperf_pipeline.report.rows import Cell, Part, Row, Run, shown, title_of
 from devperf_pipeline.services import place_of
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store.warehouse import connect, query, table_rows

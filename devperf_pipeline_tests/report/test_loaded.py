@@ -3,8 +3,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from devperf_pipeline.errors import StoreError
-from devperf_pipeline.report.model import load
-from devperf_pipeline.report.report_data import Row, shown
+from devperf_pipeline.report.loaded import load
+from devperf_pipeline.report.rows import Row, shown
 
 if TYPE_CHECKING:
     from devperf_pipeline_tests.report.conftest import Warehouse
