@@ -11,12 +11,12 @@ from devperf_pipeline.report.charts import latency_curve, overview
 from devperf_pipeline.report.comparison_charts import history
 from devperf_pipeline.report.contents import body
 from devperf_pipeline.report.markdown import sentence
-from devperf_pipeline.report.section import Block, Chart, Lines, Table
-from devperf_pipeline.report.sections import changes
 from devperf_pipeline.report.sections import overview as glance
 from devperf_pipeline.report.stage_pages import Page, page, rounds
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from devperf_pipeline.report.loaded import Report
     from devperf_pipeline.report.rows import Part
 
@@ -55,7 +55,9 @@ def _samples(view: "Report", service: str, baseline_id: str) -> Page:
     notes = [f"- {note}" for note in table_cells.readings(last, 0).notes]
     if notes:
         parts.append("\n".join(["Does not count:", "", *notes]))
-    parts.append(markdown(rounds(view, baseline_id, service)))
+    table = rounds(view, baseline_id, service)
+    if table:
+        parts.append(table.markdown)
     return Page(
         rows=table_cells.records(last.rows), trend=_trend(part), panel="\n\n".join(filter(None, parts))
     )
@@ -99,13 +101,15 @@ def comparison_page(view: "Report") -> Page:
             for one in (found.rows if found else ())
             if one.verdict in {"slower", "faster"}
         ],
-        panel=markdown(
-            *changes.changed(view, found).blocks,
-            *([Chart("p50 over baselines", "history", chart)] if chart else []),
-            "Medians of one user, the quickest and the slowest operation of each service:",
-            Lines(glance.headline(view)),
-            "Baselines:",
-            Lines(baselines),
+        panel="\n\n".join(
+            [
+                body("changes", view),
+                *([inline("p50 over baselines", chart)] if chart else []),
+                "Medians of one user, the quickest and the slowest operation of each service:",
+                *_points(glance.headline(view)),
+                "Baselines:",
+                *_points(baselines),
+            ]
         ),
     )
 
@@ -144,18 +148,6 @@ def report_picture(view: "Report") -> str:
     )
 
 
-def markdown(*blocks: Block | None) -> str:
-    """Blocks of a report as they are written for a dialog; pictures stand inside the text."""
-    return "\n\n".join(_block(block) for block in blocks if block)
-
-
-def _block(block: Block) -> str:
-    match block:
-        case Table():
-            return "\n".join(f"| {' | '.join(line)} |" for line in (block.head, block.rule, *block.rows))
-        case Lines():
-            return "\n".join(f"- {point}" for point in block.points)
-        case Chart():
-            return inline(block.about, block.svg)
-        case _:
-            return block
+def _points(lines: "Sequence[str]") -> list[str]:
+    """A list in Markdown, one point each; nothing of nothing."""
+    return ["\n".join(f"- {line}" for line in lines)] if lines else []

@@ -3,9 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from devperf_pipeline.report import format as show
 from devperf_pipeline.report.markdown import sentence
-from devperf_pipeline.report.section import Table, columns
 
 if TYPE_CHECKING:
     from devperf_pipeline.report.loaded import Report, Rows
@@ -46,20 +44,6 @@ def memory(report: "Report") -> Mapping[str, Any]:
     ]
     apart = len(bounds) < 2 or max(low for low, _ in bounds) > min(high for _, high in bounds)
     return {"rows": rows, "apart": apart}
-
-
-def at_rest(report: "Report", rows: "Rows") -> Table:
-    """The few columns that fit a narrow page: CPU and memory of everything, idle."""
-    cells = [
-        [
-            show.cell(report.title_of(row["service"])),
-            show.per_cent(row["cpu_p50"]),
-            show.size(row["rss_bytes"]),
-            show.size(row["pss_bytes"]),
-        ]
-        for row in _idle(rows)
-    ]
-    return Table(*columns("what", "CPU (%)", "RSS", "PSS"), cells)
 
 
 def best(rows: "Rows") -> Sequence[Mapping[str, Any]]:
