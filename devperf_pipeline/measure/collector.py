@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import MappingProxyType
@@ -17,6 +18,7 @@ from typing import Any
 
 from devperf_pipeline.errors import MeasurementError, StoreError
 from devperf_pipeline.local.process import small_environment
+from devperf_pipeline.measure.collector_process import Watch
 from devperf_pipeline.measure.service_processes import Target, targets
 from devperf_pipeline.model import ResourcePhase, ResourceReading, Stack
 
@@ -66,7 +68,9 @@ class Collector:
 
         """
         try:
-            self._started(interval_s).begin(phase, benchmark, users, only)
+            self._started(interval_s).begin(
+                Watch(phase=phase, benchmark=benchmark, users=users, only=dict(only))
+            )
         except MeasurementError as error:
             self._lost(error)
         try:
@@ -87,8 +91,8 @@ class Collector:
     def _started(self, interval_s: float) -> "Sampler":
         if self.sampler is None:
             found, unseen = targets(self._stack, self._processes)
-            for one in unseen:
-                self._say(one.why)
+            for why in unseen:
+                self._say(why)
             self.sampler = Sampler(found, interval_s=interval_s, cores=self._cores, keep=self._keep)
         return self.sampler
 
@@ -126,40 +130,17 @@ class Sampler:
         )
         self._thread = threading.Thread(target=self._receive, name="readings", daemon=True)
         self._thread.start()
-        self._send(
-            {
-                "targets": [target.to_json() for target in targets],
-                "interval_s": interval_s,
-                "cores": sorted(cores),
-            }
-        )
+        self._send({"targets": [*map(asdict, targets)], "interval_s": interval_s, "cores": sorted(cores)})
 
-    def begin(
-        self,
-        phase: ResourcePhase,
-        benchmark: str | None,
-        users: int,
-        only: Mapping[str, str] = MappingProxyType({}),
-    ) -> None:
+    def begin(self, watch: Watch) -> None:
         """
         Read from now on; returns after the first look, from which the first reading counts.
-
-        `only` names the services that are read alone, each with the benchmark that its readings are of.
 
         Raises:
             MeasurementError: the process does not answer.
 
         """
-        self._order(
-            {
-                "word": "begin",
-                "phase": phase,
-                "benchmark": benchmark,
-                "users": users,
-                "only": dict(only),
-            },
-            "began",
-        )
+        self._order({"word": "begin", "watch": asdict(watch)}, "began")
 
     def end(self) -> None:
         """

@@ -45,8 +45,8 @@ class Watch:
     """
 
     phase: ResourcePhase
-    benchmark: str | None
-    users: int
+    benchmark: str | None = None
+    users: int = 0
     only: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def benchmark_of(self, name: str) -> str | None:
@@ -198,7 +198,7 @@ def serve(orders: BinaryIO, answers: BinaryIO) -> None:
     interval_s: float = first["interval_s"]
     if first["cores"] and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, first["cores"])
-    sampling = Sampling([_target(found) for found in first["targets"]])
+    sampling = Sampling([Target(**{**found, "pids": tuple(found["pids"])}) for found in first["targets"]])
     watch: Watch | None = None
     kept: list[ResourceReading] = []
     looked = flushed = time.monotonic()
@@ -223,12 +223,7 @@ def serve(orders: BinaryIO, answers: BinaryIO) -> None:
             return
         order: dict[str, Any] = json.loads(line)
         if order["word"] == "begin":
-            watch = Watch(
-                phase=order["phase"],
-                benchmark=order["benchmark"],
-                users=order["users"],
-                only=order["only"],
-            )
+            watch = Watch(**order["watch"])
             sampling.forget()
             list(sampling.look(watch))
             looked = flushed = time.monotonic()
@@ -240,10 +235,6 @@ def serve(orders: BinaryIO, answers: BinaryIO) -> None:
             watch = None
             answer("ended", kept)
             kept = []
-
-
-def _target(found: Mapping[str, Any]) -> Target:
-    return Target(**{**found, "pids": tuple(found["pids"])})
 
 
 if __name__ == "__main__":

@@ -7,9 +7,8 @@ the process that listens there; a stack file may say it in a table [footprint.<n
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -54,29 +53,17 @@ class Target:
     container: str | None = None
     docker: str | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """As it is sent to the process that reads."""
-        return asdict(self)
 
-
-@dataclass(frozen=True, slots=True)
-class Unseen:
-    """What cannot be read of whom."""
-
-    name: str
-    why: str
-
-
-def targets(stack: Stack, processes: Mapping[str, Sequence[int]]) -> tuple[list[Target], list[Unseen]]:
+def targets(stack: Stack, processes: Mapping[str, Sequence[int]]) -> tuple[list[Target], list[str]]:
     """
-    Everything of this stack that runs here, node by node, in the order of its file; and what cannot be seen.
+    Everything of this stack that runs here, node by node, in the order of its file; and why the rest cannot be seen.
 
     `processes` are the main processes of the services that we started ourselves.
     """
     docker = find_docker()
     named = {companion.name: companion for companion in stack.footprint}
     found: list[Target] = []
-    unseen: list[Unseen] = []
+    unseen: list[str] = []
     for service in stack.services:
         if service.name in stack.missing or not service.addresses:
             continue
@@ -85,17 +72,17 @@ def targets(stack: Stack, processes: Mapping[str, Sequence[int]]) -> tuple[list[
             try:
                 nodes.append(_node(node, docker))
             except MeasurementError as error:
-                unseen.append(Unseen(node.name, str(error)))
+                unseen.append(str(error))
         found += _numbered(service.name, nodes)
     for companion in named.values():
         try:
             found.append(_companion(companion, docker))
         except MeasurementError as error:
-            unseen.append(Unseen(companion.name, str(error)))
+            unseen.append(str(error))
     owners = {(one.pids, one.container): one.name for one in reversed(found)}
     shared = [(one, owners[one.pids, one.container]) for one in found]
     unseen += [
-        Unseen(one.name, f"{one.name}: runs in the processes of {owner}; what they use is read there, once.")
+        f"{one.name}: runs in the processes of {owner}; what they use is read there, once."
         for one, owner in shared
         if owner != one.name
     ]

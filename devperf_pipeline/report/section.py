@@ -21,6 +21,13 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Lines:
+    """A list, one point each."""
+
+    points: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
     """A picture. `about` is what it shows, for those who do not see it; `name` becomes its file's."""
 
@@ -37,6 +44,9 @@ class Chart:
 def drawn(about: str, name: str, svg: str | None) -> Chart | None:
     """A picture where there is something to see; None otherwise."""
     return Chart(about, name, svg) if svg else None
+
+
+Block = str | Table | Lines | Chart
 
 
 def columns(*heads: str, words: int = 1) -> tuple[tuple[str, ...], tuple[str, ...]]:

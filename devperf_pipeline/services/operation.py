@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from socket import socket
 from typing import Any, NamedTuple, Protocol
 
-from devperf_pipeline.model import Facts, RouteAnswer, Service
+from devperf_pipeline.model import Facts, Outcome, RouteAnswer, Service
 
 OUR_NAME = "devperf"
 """Every object we create in a service carries this name; nothing else is touched."""
@@ -71,6 +71,26 @@ class Driver:
     exceptions: tuple[type[Exception], ...]
     failure: Callable[[Exception], int]
     size: int | None = None
+
+    @classmethod
+    def judged(
+        cls,
+        call: Callable[[int], Any],
+        wrong: Callable[[Any], str | None],
+        size: int | None = None,
+        *,
+        exceptions: tuple[type[Exception], ...],
+        failure: Callable[[Exception], int],
+    ) -> "Driver":
+        """One whose answers are cheap to read in full: `wrong` judges every one of them."""
+        return cls(
+            call=call,
+            check=lambda answer: Outcome.OK if wrong(answer) is None else Outcome.WRONG,
+            verify=wrong,
+            exceptions=exceptions,
+            failure=failure,
+            size=size,
+        )
 
 
 class Connection(Protocol):
@@ -159,8 +179,7 @@ class Session(ABC):
         `*` stands for what is numbered. Valid before `prepare`; nothing is made.
         """
 
-    @abstractmethod
-    def assume(self) -> None:
+    def assume(self) -> None:  # noqa: B027 - most sessions need nothing for that
         """Take it that `prepare` succeeded, without making anything, so that `operations` can be told."""
 
     @abstractmethod

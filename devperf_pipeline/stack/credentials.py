@@ -46,7 +46,7 @@ def with_credentials(stack: Stack) -> Stack:
 @dataclass(frozen=True, slots=True)
 class Reader:
     """
-    Reads credentials anew from the Vault that keeps them. `stack` is as its file describes it.
+    Reads credentials again from the Vault that keeps them. `stack` is as its file describes it.
 
     `used` are the secrets that were read and that it took to read them, under names that may be told.
     """
@@ -283,7 +283,7 @@ def _content(where: str, path: Path) -> str:
             "Correct its path, or make it readable."
         ) from error
     if not text:
-        raise ServiceRefused(f"{where}: expected {path} to hold one line, found it empty. Write it anew.")
+        raise ServiceRefused(f"{where}: expected {path} to hold one line, found it empty. Write it again.")
     return text
 
 
@@ -291,7 +291,7 @@ def _sendable(token: str, where: str) -> str:
     """The token, if it can be one: it becomes a line of a request."""
     if not token.isascii() or not token.isprintable() or " " in token:
         raise ServiceRefused(
-            f"{where}: expected a token of letters, digits and signs, found other characters. Write it anew."
+            f"{where}: expected a token of letters, digits and signs, found other characters. Write it again."
         )
     return token
 

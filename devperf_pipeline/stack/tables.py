@@ -160,11 +160,17 @@ class Table(BaseModel):
         return found
 
 
+Text = Annotated[str, Field(description="text in quotes")]
+PathText = Annotated[str, Field(description="a path in quotes")]
+OneLine = Annotated[str, AfterValidator(_one_line)]
+Loopback = Annotated[Address, PlainValidator(_loopback)]
+
+
 class InVault(Table):
     """A value that a Vault keeps."""
 
-    vault: Annotated[str, AfterValidator(_vault_path)] = Field(description="a path in quotes")
-    field: str = Field(default="", description="text in quotes")
+    vault: Annotated[PathText, AfterValidator(_vault_path)]
+    field: Text = ""
 
 
 class InEnvironment(Table):
@@ -176,31 +182,36 @@ class InEnvironment(Table):
 class InFile(Table):
     """A secret that a file holds, seen from the stack file's folder."""
 
-    file: str = Field(description="a path in quotes")
+    file: PathText
 
 
 def _form(value: Any) -> str | None:
     """Which of these a value is; None: none of them."""
     if isinstance(value, str):
         return "<text>"
-    ways = value if isinstance(value, dict) else {}
-    return next((f"<{key}>" for key in ("env", "file", "vault") if key in ways), None)
+    return next(
+        (f"<{key}>" for key in ("env", "file", "vault") if isinstance(value, dict) and key in value), None
+    )
 
 
 _TEXT = Annotated[str, Tag("<text>")]
 _KEPT = Annotated[InVault, Tag("<vault>")]
 _OTHER = Annotated[InEnvironment, Tag("<env>")] | Annotated[InFile, Tag("<file>")]
-TextOrKept = Annotated[_TEXT | _KEPT, Discriminator(_form)]
+TextOrKept = Annotated[
+    _TEXT | _KEPT,
+    Discriminator(_form),
+    Field(description='text in quotes, or {vault = "secret/data/…", field = "…"}'),
+]
 Secret = Annotated[_TEXT | _KEPT | _OTHER, Discriminator(_form)]
 
 
 class ManagedService(Table):
     """[services.<name>] of a stack that this project starts."""
 
-    kind: str = Field(description="text in quotes")
-    settings: dict[
-        Annotated[str, AfterValidator(_one_line)], Annotated[str | int | bool, AfterValidator(_one_line)]
-    ] = Field(default={}, description="a table whose values are text on one line, a number or true or false")
+    kind: Text
+    settings: dict[OneLine, Annotated[str | int | bool, AfterValidator(_one_line)]] = Field(
+        default={}, description="a table whose values are text on one line, a number or true or false"
+    )
     needs: list[str] = Field(default=[], description="a list of names of services")
     refused = {
         **dict.fromkeys(
@@ -215,15 +226,9 @@ class RunningService(ManagedService):
     """[services.<name>] of a stack that runs already."""
 
     address: Annotated[Address | None, PlainValidator(_loopback)] = None
-    addresses: list[Annotated[Address, PlainValidator(_loopback)]] = Field(
-        default=[], description='a list of addresses as "127.0.0.1:5432"'
-    )
-    database: TextOrKept = Field(
-        default="", description='text in quotes, or {vault = "secret/data/…", field = "…"}'
-    )
-    username: TextOrKept = Field(
-        default="", description='text in quotes, or {vault = "secret/data/…", field = "…"}'
-    )
+    addresses: list[Loopback] = Field(default=[], description='a list of addresses as "127.0.0.1:5432"')
+    database: TextOrKept = ""
+    username: TextOrKept = ""
     password: Secret = Field(
         default="",
         repr=False,
@@ -249,7 +254,7 @@ class RunningService(ManagedService):
 class RoutedService(ManagedService):
     """[services.api] and [services.api_<name>]: an API of which nothing is known but the routes named here."""
 
-    address: Annotated[Address, PlainValidator(_loopback)] = Field(description='"127.0.0.1:8080"')
+    address: Loopback = Field(description='"127.0.0.1:8080"')
     routes: Annotated[list[Annotated[str, AfterValidator(_route)]], AfterValidator(_routes)] = Field(
         description='a list of paths in quotes, such as ["/orders/7", "/health"]'
     )
@@ -259,13 +264,13 @@ class RoutedService(ManagedService):
 class VaultTable(Table):
     """[vault]: how the Vault that keeps credentials is entered."""
 
-    address: Annotated[Address, PlainValidator(_loopback)] = Field(description='"127.0.0.1:8200"')
+    address: Loopback = Field(description='"127.0.0.1:8200"')
     token: InEnvironment | None = Field(
         default=None, repr=False, description='{env = "NAME"} (tokens are not written here)'
     )
-    token_file: str = Field(default="", description="a path in quotes")
-    role_id_file: str = Field(default="", description="a path in quotes")
-    secret_id_file: str = Field(default="", description="a path in quotes")
+    token_file: PathText = ""
+    role_id_file: PathText = ""
+    secret_id_file: PathText = ""
 
     @model_validator(mode="after")
     def check_ways(self) -> "VaultTable":
@@ -282,12 +287,8 @@ class VaultTable(Table):
 class CompanionTable(Table):
     """[footprint.<name>]: a process or container whose use is read, though nothing is asked of it."""
 
-    process: Annotated[str, AfterValidator(_one_line)] | None = Field(
-        default=None, min_length=1, description="the name of a process"
-    )
-    container: Annotated[str, AfterValidator(_one_line)] | None = Field(
-        default=None, min_length=1, description="the name of a container"
-    )
+    process: OneLine | None = Field(default=None, min_length=1, description="the name of a process")
+    container: OneLine | None = Field(default=None, min_length=1, description="the name of a container")
     category: Annotated[str, AfterValidator(_category)] | None = Field(
         default=None, description="text in quotes"
     )
@@ -303,7 +304,7 @@ class CompanionTable(Table):
 class StackTable(Table):
     """The whole file. What its tables hold is checked one by one: it depends on `managed` and on their names."""
 
-    name: Annotated[str, AfterValidator(_name_of_stack)] = Field(description="text in quotes")
+    name: Annotated[Text, AfterValidator(_name_of_stack)]
     managed: bool = Field(description="true or false")
     services: dict[str, Any] = Field(min_length=1, description="at least one [services.<name>]")
     vault: VaultTable | None = Field(default=None, description="a table: write [vault]")

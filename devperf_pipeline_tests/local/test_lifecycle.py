@@ -138,7 +138,7 @@ class TestUp:
         first = up(stack, folders, silent)
         assert (first, first) == (up(stack, folders, silent), running(stack, folders))
 
-    def test_starts_anew_when_settings_changed(self, folders: Folders) -> None:
+    def test_starts_again_when_settings_changed(self, folders: Folders) -> None:
         """Another setting in the stack file is another stack."""
         first = up(small(folders, "redis"), folders, silent)
         changed = small(folders, "redis", settings='maxmemory = "9mb"')
@@ -146,7 +146,7 @@ class TestUp:
         second = up(changed, folders, silent)
         assert [False, True] == [is_open(one.service("redis").address.port) for one in (first, second)]
 
-    def test_starts_anew_when_a_server_died(self, folders: Folders) -> None:
+    def test_starts_again_when_a_server_died(self, folders: Folders) -> None:
         """A stack with a dead server does not count as running."""
         stack = small(folders, "redis")
         up(stack, folders, silent)

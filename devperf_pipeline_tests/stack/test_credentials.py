@@ -229,7 +229,7 @@ class TestRefusals:
                 'token_file = "none"',
                 "expected to read none, found that it cannot be read (No such file or directory).",
             ),
-            ('token_file = "empty"', "expected empty to hold one line, found it empty. Write it anew."),
+            ('token_file = "empty"', "expected empty to hold one line, found it empty. Write it again."),
             (
                 'token_file = "two"',
                 "two: expected a token of letters, digits and signs, found other characters.",

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from devperf_pipeline.measure.tools.result import Result
-from devperf_pipeline.measure.tools.text import Text
+from devperf_pipeline.measure.tools.result import Result, too_many
+from devperf_pipeline.measure.tools.text import Found, Text
 
 MS = 1_000_000
 
@@ -14,20 +14,18 @@ TIMES_RANKS = (0.5, 0.66, 0.75, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
 def summary(text: Text) -> Result:
     """What ab prints. Its percentiles are whole milliseconds."""
 
-    def value(label: str) -> tuple[int, str]:
-        line, match = text.find(rf"^{label}:\s+(\S+)", f'"{label}:" as ab prints it when it has measured')
-        return line, match[1]
+    def value(label: str) -> Found:
+        return text.find(rf"^{label}:\s+(\S+)", f'"{label}:" as ab prints it when it has measured')
 
-    users = text.count(*value("Concurrency Level"))
-    n = text.count(*value("Complete requests"))
-    failed = text.count(*value("Failed requests"))
-    other_length = _other_length(text)
-    elapsed_ns = text.duration_ns(*value("Time taken for tests"), "s")
-    per_second = text.number(*value("Requests per second"))
-    line, each = text.find(r"^Time per request:\s+(\S+) \[ms\] \(mean\)$", '"Time per request:"')
-    mean_ns = text.duration_ns(line, each[1], "ms")
-    refused = text.maybe(r"^Non-2xx responses:\s+(\S+)")
-    non_success = text.count(refused[0], refused[1][1]) if refused else 0
+    users = value("Concurrency Level").count()
+    n = value("Complete requests").count()
+    failed = value("Failed requests").count()
+    # It calls an answer failed that is not as long as the first: a body with a time in it varies.
+    other_length = text.count_of(r"^\s+\(Connect: \d+, Receive: \d+, Length: (\d+), Exceptions: \d+\)")
+    elapsed_ns = value("Time taken for tests").time_ns("s")
+    per_second = value("Requests per second").number()
+    each = text.find(r"^Time per request:\s+(\S+) \[ms\] \(mean\)$", '"Time per request:"')
+    non_success = text.count_of(r"^Non-2xx responses:\s+(\S+)")
     path = text.word(r"^Document Path:\s+(.+)") or "/"
     kept = text.maybe(r"^Keep-Alive requests:\s+(\S+)")
     about = {
@@ -37,7 +35,7 @@ def summary(text: Text) -> Result:
         "failed": str(failed),
         "answers of another length": str(other_length),
         "non-2xx": str(non_success),
-        "kept connections": f"{text.count(kept[0], kept[1][1])} of {n}" if kept else "none",
+        "kept connections": f"{kept.count()} of {n}" if kept else "none",
         "protocol": "HTTP/1.0",
     }
     return Result(
@@ -47,7 +45,7 @@ def summary(text: Text) -> Result:
         errors=min(n, failed - other_length + non_success),
         elapsed_ns=elapsed_ns,
         throughput_per_s=per_second,
-        mean_ns=mean_ns,
+        mean_ns=each.time_ns("ms"),
         quantiles=_ladder(text),
         about={**about, "steps": str(MS)},
         problem=_problem(n, failed - other_length, non_success),
@@ -96,14 +94,8 @@ def refined(result: Result, finer: Result) -> Result:
     return replace(result, quantiles=finer.quantiles, about={**result.about, **finer.about})
 
 
-def _other_length(text: Text) -> int:
-    """How many answers ab calls failed only because they were not as long as the first: a body with a time in it varies."""
-    found = text.maybe(r"^\s+\(Connect: \d+, Receive: \d+, Length: (\d+), Exceptions: \d+\)")
-    return text.count(found[0], found[1][1]) if found else 0
-
-
 def _ladder(text: Text) -> dict[float, int]:
-    line, _ = text.find(r"^Percentage of the requests served", "the percentages of requests")
+    line = text.find(r"^Percentage of the requests served", "the percentages of requests").line
     quantiles: dict[float, int] = {}
     for number, row in text.after(line):
         fields = row.replace("(longest request)", "").split()
@@ -120,6 +112,4 @@ def _problem(n: int, failed: int, non_success: int) -> str | None:
         return "no request was completed"
     if non_success:
         return f"{non_success:,} of {n:,} answers were no success (not 2xx)"
-    if failed > 0.01 * n:
-        return f"{failed:,} of {n:,} requests failed"
-    return None
+    return too_many(failed, n, "requests failed")

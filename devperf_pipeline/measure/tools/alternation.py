@@ -8,7 +8,7 @@ from devperf_pipeline.errors import ForeignResults
 from devperf_pipeline.measure.run_context import RunContext
 from devperf_pipeline.measure.steps import BenchmarkStep
 from devperf_pipeline.measure.tools.execution import Finished, ToolFailed
-from devperf_pipeline.measure.tools.result import Result, with_problem
+from devperf_pipeline.measure.tools.result import Result, too_many, with_problem
 from devperf_pipeline.measure.tools.steps import Alternation, Bench, NotRun, ToolRun, ToolStep
 from devperf_pipeline.model import Benchmark, Outcome
 
@@ -88,8 +88,6 @@ class Turns:
         share = measurer.client_share
         self._engine_cpu = "" if share is None else f"{share:.2f}"
         wrong = sum(outcome != Outcome.OK for outcome in last.outcome)
-        problem = last.problem
-        if problem is None and wrong > 0.01 * len(last.outcome):
-            problem = f"{wrong:,} of {len(last.outcome):,} answers to the engine were not right"
+        problem = last.problem or too_many(wrong, len(last.outcome), "answers to the engine were not right")
         rate = len(last.latency_ns) / (last.elapsed_ns / 1e9) if last.elapsed_ns else 0.0
         return rate, None if problem is None else f"just before, the engine found: {problem}"

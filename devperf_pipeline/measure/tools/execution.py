@@ -39,7 +39,7 @@ class Finished:
 
 
 def run(
-    arguments: Sequence[str | Path],
+    arguments: Sequence[str | int | Path],
     *,
     folder: Path,
     expected_s: float,
@@ -52,7 +52,7 @@ def run(
         ToolFailed: it could not be started, did not end, or its exit status is not 0.
 
     """
-    name = Path(arguments[0]).name
+    name = Path(str(arguments[0])).name
     printed, complained = folder / "printed", folder / "complained"
     before, began_at_ns, began = _children_s(), time.time_ns(), time.monotonic()
     with printed.open("wb") as out, complained.open("wb") as err:

@@ -1,7 +1,7 @@
 """Which tool wrote this file, and what does it say?"""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,14 @@ LARGEST_BYTES = 256 * 2**20
 """A larger file is split before it is imported: all of it is read at once."""
 
 
+SERVICES: Mapping[str, str] = {
+    "pgbench": "postgresql",
+    "redis-benchmark": "redis",
+    "sysbench": "mysql",
+    "mysqlslap": "mysql",
+}
+"""What tools ask that do not ask for HTTP."""
+
 Parse = Callable[[Text], Result | list[Result]]
 
 
@@ -23,16 +31,20 @@ class Format:
     """
     One form in which one tool writes results.
 
-    `title` is what people are told that a file was taken for; `service` is what such a tool asks. Its first line
-    begins like `first`, and it has lines like each of `lines`. `parse` raises `ForeignResults` where it is not whole.
+    `title` is what people are told that a file was taken for. Its first line begins like `first`, and it has lines
+    like each of `lines`. `parse` raises `ForeignResults` where it is not whole.
     """
 
     title: str
     tool: Tool | ImportedTool
-    service: str
     parse: Parse
     first: str = ""
     lines: tuple[str, ...] = ()
+
+    @property
+    def service(self) -> str:
+        """What such a tool asks."""
+        return SERVICES.get(self.tool, "http")
 
     def mine(self, text: Text) -> bool:
         """Whether a text is of this form."""
@@ -48,50 +60,28 @@ AGGREGATE = rf"(?!{pgbench.TRANSACTION.pattern}$){pgbench.AGGREGATE.pattern}$"
 """Some lines could be both; a line of a transaction is no sum of an interval."""
 
 FORMATS = (
-    Format("a summary of ab", "ab", "http", ab.summary, r"This is ApacheBench"),
-    Format("percentiles of ab (-e)", "ab", "http", ab.percentiles, r"Percentage served,Time in ms$"),
-    Format("times of ab (-g)", "ab", "http", ab.times, r"starttime\tseconds\tctime\tdtime\tttime\twait$"),
-    Format(
-        "a summary of wrk", "wrk", "http", wrk.summary, "", (r"^Running .+ test @ \S+", r"^\s*Thread Stats")
-    ),
+    Format("a summary of ab", "ab", ab.summary, r"This is ApacheBench"),
+    Format("percentiles of ab (-e)", "ab", ab.percentiles, r"Percentage served,Time in ms$"),
+    Format("times of ab (-g)", "ab", ab.times, r"starttime\tseconds\tctime\tdtime\tttime\twait$"),
+    Format("a summary of wrk", "wrk", wrk.summary, "", (r"^Running .+ test @ \S+", r"^\s*Thread Stats")),
     Format(
         "a summary of h2load",
         "h2load",
-        "http",
         h2load.summary,
         r"starting benchmark\.\.\.$",
         (r"^spawning thread #0",),
     ),
-    Format("calls of h2load (--log-file)", "h2load", "http", h2load.log, r"\d{16}\t-?\d{1,3}\t-?\d+$"),
+    Format("calls of h2load (--log-file)", "h2load", h2load.log, r"\d{16}\t-?\d{1,3}\t-?\d+$"),
     Format(
-        "a summary of pgbench",
-        "pgbench",
-        "postgresql",
-        pgbench.summary,
-        "",
-        (r"^transaction type: ", r"^scaling factor: "),
+        "a summary of pgbench", "pgbench", pgbench.summary, "", (r"^transaction type: ", r"^scaling factor: ")
     ),
-    Format("a failure of pgbench", "pgbench", "postgresql", pgbench.failure, r"pgbench: error:"),
-    Format(
-        "transactions of pgbench (-l)",
-        "pgbench",
-        "postgresql",
-        pgbench.log,
-        rf"{pgbench.TRANSACTION.pattern}$",
-    ),
-    Format("sums of pgbench (--aggregate-interval)", "pgbench", "postgresql", pgbench.aggregate, AGGREGATE),
-    Format(
-        "CSV of redis-benchmark",
-        "redis-benchmark",
-        "redis",
-        redis_benchmark.from_csv,
-        "",
-        (r'^"test","rps"',),
-    ),
+    Format("a failure of pgbench", "pgbench", pgbench.failure, r"pgbench: error:"),
+    Format("transactions of pgbench (-l)", "pgbench", pgbench.log, rf"{pgbench.TRANSACTION.pattern}$"),
+    Format("sums of pgbench (--aggregate-interval)", "pgbench", pgbench.aggregate, AGGREGATE),
+    Format("CSV of redis-benchmark", "redis-benchmark", redis_benchmark.from_csv, "", (r'^"test","rps"',)),
     Format(
         "lines of redis-benchmark (-q)",
         "redis-benchmark",
-        "redis",
         redis_benchmark.from_quiet,
         "",
         (redis_benchmark.QUIET.pattern,),
@@ -99,21 +89,14 @@ FORMATS = (
     Format(
         "distributions of redis-benchmark",
         "redis-benchmark",
-        "redis",
         redis_benchmark.from_full,
         "",
         (redis_benchmark.FULL.pattern, r"requests completed in"),
     ),
-    Format("a summary of sysbench", "sysbench", "mysql", sysbench.summary, r"sysbench "),
-    Format("calls of hey (-o csv)", "hey", "http", other_tools.hey, re.escape(other_tools.HEY)),
-    Format(
-        "JSON of autocannon",
-        "autocannon",
-        "http",
-        other_tools.autocannon,
-        r'\{(?=.*"sampleInt").*"pipelining"',
-    ),
-    Format("CSV of mysqlslap", "mysqlslap", "mysql", other_tools.mysqlslap, other_tools.MYSQLSLAP),
+    Format("a summary of sysbench", "sysbench", sysbench.summary, r"sysbench "),
+    Format("calls of hey (-o csv)", "hey", other_tools.hey, re.escape(other_tools.HEY)),
+    Format("JSON of autocannon", "autocannon", other_tools.autocannon, r'\{(?=.*"sampleInt").*"pipelining"'),
+    Format("CSV of mysqlslap", "mysqlslap", other_tools.mysqlslap, other_tools.MYSQLSLAP),
 )
 
 
@@ -183,7 +166,7 @@ def recognised(text: Text) -> Format:
             return form
     for pattern, expected, is_, do in TELLING_LESS:
         if text.has(pattern):
-            text.complain(text.find(pattern, expected)[0], expected, is_, do)
+            text.complain(text.find(pattern, expected).line, expected, is_, do)
     known = ", ".join(form.title for form in FORMATS)
     line, first = next(text.lines, (1, ""))
     return text.complain(line, f"one of: {known}", repr(first[:60]) if first else "nothing")

@@ -1,7 +1,10 @@
 """What does h2load say: its summary, and its line for each call (--log-file)?"""
 
-from devperf_pipeline.measure.tools.result import Calls, Result, from_calls, in_order, outcome_of
-from devperf_pipeline.measure.tools.text import Text
+from devperf_pipeline.measure.tools.result import Calls, Result, from_calls, in_order, outcome_of, too_many
+from devperf_pipeline.measure.tools.text import DURATION, Text
+
+TIMES = rf"{DURATION}\s+" * 3
+"""Shortest, longest, mean."""
 
 
 def summary(text: Text) -> Result:
@@ -9,35 +12,27 @@ def summary(text: Text) -> Result:
     clients = 0
     for line, row in text.lines:
         if found := Text("", row).maybe(r"^spawning thread #\d+: (\d+) total client"):
-            clients += text.count(line, found[1][1])
-    line, done = text.find(r"^finished in ([0-9.]+)(us|ms|s|m|h), ([0-9.]+) req/s", '"finished in …"')
-    elapsed_ns, per_second = text.duration_ns(line, done[1], done[2]), text.number(line, done[3])
-    line, calls = text.find(
-        r"^requests: (\d+) total, \d+ started, (\d+) done, (\d+) succeeded, (\d+) failed", '"requests: …"'
+            clients += text.count(line, found[1])
+    done = text.find(rf"^finished in {DURATION}, ([0-9.]+) req/s", '"finished in …"')
+    calls = text.find(
+        r"^requests: (\d+) total, \d+ started, \d+ done, (\d+) succeeded, \d+ failed", '"requests: …"'
     )
-    total, succeeded = text.count(line, calls[1]), text.count(line, calls[3])
-    line, codes = text.find(r"^status codes: (\d+) 2xx", '"status codes: …"')
-    success = min(succeeded, text.count(line, codes[1]))
-    unit = r"([0-9.]+)(us|ms|s|m|h)\s+"
-    line, took = text.find(rf"^time for request:\s+{unit}{unit}{unit}", '"time for request:"')
-    quantiles = {
-        0.0: text.duration_ns(line, took[1], took[2]),
-        1.0: text.duration_ns(line, took[3], took[4]),
-    }
+    total, succeeded = calls.count(), calls.count(2)
+    codes = text.find(r"^status codes: (\d+) 2xx", '"status codes: …"')
+    success = min(succeeded, codes.count())
+    took = text.find(rf"^time for request:\s+{TIMES}", '"time for request:"')
     errors = total - success
     return Result(
         title="GET",
         users=clients,
         n=total,
         errors=errors,
-        elapsed_ns=elapsed_ns,
-        throughput_per_s=per_second,
-        mean_ns=text.duration_ns(line, took[5], took[6]),
-        quantiles=quantiles,
+        elapsed_ns=done.time_ns(),
+        throughput_per_s=done.number(3),
+        mean_ns=took.time_ns(group=5),
+        quantiles={0.0: took.time_ns(), 1.0: took.time_ns(group=3)},
         about={"protocol": text.word(r"^Application protocol: (\S+)") or "unknown"},
-        problem=f"{errors:,} of {total:,} requests did not end with success"
-        if errors > 0.01 * total
-        else None,
+        problem=too_many(errors, total, "requests did not end with success"),
     )
 
 

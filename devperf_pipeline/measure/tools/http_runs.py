@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from devperf_pipeline.measure.tools import ab, h2load, wrk
-from devperf_pipeline.measure.tools.execution import Finished, run
+from devperf_pipeline.measure.tools.execution import Finished
 from devperf_pipeline.measure.tools.result import Result
 from devperf_pipeline.measure.tools.steps import MOST_CALLS, Asked, Attempt, Bench, ToolRun, ToolStep
 from devperf_pipeline.measure.tools.text import Text
@@ -51,13 +51,10 @@ def _ab(
     percentiles = bench.folder / "percentiles.csv"
     percentiles.unlink(missing_ok=True)
     calls = bench.length.calls(rate, USERS)
-    finished = run(
-        [
-            *(bench.program("ab"), *options, "-q", "-l", "-r", "-s", "10", "-e", percentiles),
-            *("-n", str(calls), "-c", str(USERS), url),
-        ],
-        folder=bench.folder,
-        expected_s=_expected_s(calls, rate),
+    finished = bench.run(
+        "ab",
+        [*options, "-q", "-l", "-r", "-s", 10, "-e", percentiles, "-n", calls, "-c", USERS, url],
+        expected_s=bench.length.expected_s(calls, rate),
     )
     result = ab.summary(Text("ab", finished.text))
     if percentiles.exists():
@@ -68,14 +65,8 @@ def _ab(
 def _wrk(bench: Bench, rate: float, *, name: str, url: str) -> tuple[dict[str, Result], Finished]:
     # It takes whole seconds, and where answers take longer than that, some more of them.
     seconds = max(1, math.ceil(bench.length.calls(rate, USERS) / rate) if rate else 1)
-    finished = run(
-        [
-            *(bench.program("wrk"), "--latency", "--timeout", "10s", "-t1"),
-            *(f"-c{USERS}", f"-d{seconds}s", url),
-        ],
-        folder=bench.folder,
-        expected_s=seconds,
-    )
+    arguments = ["--latency", "--timeout", "10s", "-t1", f"-c{USERS}", f"-d{seconds}s", url]
+    finished = bench.run("wrk", arguments, expected_s=seconds)
     return {name: wrk.summary(Text("wrk", finished.text))}, finished
 
 
@@ -83,17 +74,10 @@ def _h2load(bench: Bench, rate: float, *, name: str, url: str) -> tuple[dict[str
     log = bench.folder / "calls.log"
     log.unlink(missing_ok=True)
     calls = bench.length.calls(rate, USERS)
-    finished = run(
-        [
-            *(bench.program("h2load"), "--h1", "-t", "1", f"--log-file={log}"),
-            *("-n", str(calls), "-c", str(USERS), url),
-        ],
-        folder=bench.folder,
-        expected_s=_expected_s(calls, rate),
+    finished = bench.run(
+        "h2load",
+        ["--h1", "-t", 1, f"--log-file={log}", "-n", calls, "-c", USERS, url],
+        expected_s=bench.length.expected_s(calls, rate),
     )
     result = h2load.summary(Text("h2load", finished.text))
     return {name: result.told_by(h2load.calls(Text("h2load --log-file", log.read_text())))}, finished
-
-
-def _expected_s(calls: int, rate: float) -> float:
-    return 3 * calls / rate if rate else 10.0

@@ -4,7 +4,14 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from devperf_pipeline.measure.tools.result import Result, from_calls, in_order, outcome_of
+from devperf_pipeline.measure.tools.result import (
+    AT_A_FIXED_RATE,
+    Result,
+    from_calls,
+    in_order,
+    outcome_of,
+    too_many,
+)
 from devperf_pipeline.measure.tools.text import Text, shown
 
 HEY = "response-time,DNS+dialup,DNS,Request-write,Response-delay,Response-read,status-code,offset"
@@ -61,9 +68,7 @@ def autocannon(text: Text) -> Result:
     n = round(number("requests", "total"))
     errors = round(number("non2xx") + number("errors") + number("timeouts"))
     corrected = number("latency", "totalCount") != number("requests", "total")
-    problem = "driven at a fixed rate, which is no closed load" if corrected else None
-    if errors > 0.01 * n:
-        problem = f"{errors:,} of {n:,} requests did not end with success"
+    failing = too_many(errors, n, "requests did not end with success")
     path = "/" + str(found.get("url", "")).partition("://")[2].partition("/")[2]
     return Result(
         title=f"GET {shown(path)}",
@@ -75,7 +80,7 @@ def autocannon(text: Text) -> Result:
         mean_ns=milliseconds("mean"),
         quantiles={share: milliseconds(key) for key, share in AUTOCANNON_SHARES.items()},
         about={"steps": "1000000", "path": shown(path), "pipelining": str(number("pipelining"))},
-        problem=problem,
+        problem=failing or (AT_A_FIXED_RATE if corrected else None),
     )
 
 

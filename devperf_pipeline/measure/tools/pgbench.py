@@ -4,8 +4,8 @@ import itertools
 import re
 from dataclasses import replace
 
-from devperf_pipeline.measure.tools.result import Calls, Result, from_calls, in_order
-from devperf_pipeline.measure.tools.text import Text, shown
+from devperf_pipeline.measure.tools.result import AT_A_FIXED_RATE, Calls, Result, from_calls, in_order
+from devperf_pipeline.measure.tools.text import Found, Text, shown
 from devperf_pipeline.model import Outcome
 
 TRANSACTION = re.compile(
@@ -24,22 +24,18 @@ def failure(text: Text) -> Result:
 def summary(text: Text) -> Result:
     """What pgbench prints: means alone. It may end with status 0 after clients of it gave up."""
 
-    def value(label: str) -> tuple[int, str]:
-        line, match = text.find(rf"^{label}: (\S+)", f'"{label}:"')
-        return line, match[1]
+    def value(label: str) -> Found:
+        return text.find(rf"^{label}: (\S+)", f'"{label}:"')
 
-    users, threads = text.count(*value("number of clients")), text.count(*value("number of threads"))
-    line, done = value("number of transactions actually processed")
-    processed, _, asked = done.partition("/")
-    n = text.count(line, processed)
-    failed_line = text.maybe(r"^number of failed transactions: (\d+)")
-    failed = text.count(failed_line[0], failed_line[1][1]) if failed_line else 0
+    users, threads = value("number of clients").count(), value("number of threads").count()
+    done = value("number of transactions actually processed")
+    processed, _, asked = done[1].partition("/")
+    n = text.count(done.line, processed)
+    failed = text.count_of(r"^number of failed transactions: (\d+)")
     if not n:
         return Result(title=_title(text), users=users, problem="no transaction was processed")
-    line, mean = text.find(r"^latency average = ([0-9.]+) ms", '"latency average = … ms"')
-    mean_ns = text.duration_ns(line, mean[1], "ms")
-    line, rate = text.find(r"^tps = ([0-9.]+)", '"tps = …"')
-    per_second = text.number(line, rate[1])
+    mean_ns = text.find(r"^latency average = ([0-9.]+) ms", '"latency average = … ms"').time_ns("ms")
+    per_second = text.find(r"^tps = ([0-9.]+)", '"tps = …"').number()
     about = {
         "scale": value("scaling factor")[1],
         "threads": str(threads),
@@ -54,12 +50,12 @@ def summary(text: Text) -> Result:
         if found := text.word(pattern):
             about[name] = found
     problem = None
-    if asked and n < text.count(line, asked):
+    if asked and n < text.count(done.line, asked):
         problem = f"clients gave up: {n:,} of {int(asked):,} transactions were processed"
     elif failed:
         problem = f"{failed:,} transactions failed"
     elif "schedule lag" in about:
-        problem = "driven at a fixed rate, which is no closed load"
+        problem = AT_A_FIXED_RATE
     return Result(
         title=_title(text),
         users=users,
@@ -90,18 +86,10 @@ def log(text: Text) -> Result:
         right = took.isdecimal()
         end_ns = text.count(line, seconds) * 10**9 + int(micros) * 1_000
         rows.append(
-            (
-                end_ns,
-                text.count(line, took) * 1_000 if right else 0,
-                Outcome.OK if right else Outcome.ERROR,
-            )
+            (end_ns, text.count(line, took) * 1_000 if right else 0, Outcome.OK if right else Outcome.ERROR)
         )
     result = from_calls(in_order(rows, wall=True), "transaction")
-    return replace(
-        result,
-        users=len(clients),
-        problem="driven at a fixed rate, which is no closed load" if rated else None,
-    )
+    return replace(result, users=len(clients), problem=AT_A_FIXED_RATE if rated else None)
 
 
 def calls(text: Text) -> Calls:
@@ -142,6 +130,5 @@ def aggregate(text: Text) -> Result:
 
 
 def _title(text: Text) -> str:
-    _, what = text.find(r"^transaction type: (.+)$", '"transaction type:"')
-    name = shown(what[1])
+    name = shown(text.find(r"^transaction type: (.+)$", '"transaction type:"')[1])
     return "TPC-B" if name.startswith("<builtin: TPC-B") else name.strip("<>").rpartition("/")[2]

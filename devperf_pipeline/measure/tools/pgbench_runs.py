@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from devperf_pipeline.measure.tools import pgbench
-from devperf_pipeline.measure.tools.execution import Finished, ToolFailed, run
+from devperf_pipeline.measure.tools.execution import Finished, ToolFailed
 from devperf_pipeline.measure.tools.result import Result, with_problem
 from devperf_pipeline.measure.tools.steps import Asked, Bench, ToolRun, ToolStep
 from devperf_pipeline.measure.tools.text import Text
@@ -48,24 +48,16 @@ def plan(asked: Asked) -> Iterator[ToolStep]:
 
 def _tpcb(bench: Bench, _rate: float) -> tuple[dict[str, Result], Finished]:
     """Its tables lie in our schema, and go with it."""
-    program = bench.program("pgbench")
     environment = _environment(bench.service) | {
         "PGOPTIONS": f"-c search_path={OUR_NAME}_{bench.service.name}"
     }
-    run(
-        [program, "-i", "-q", "-s", str(SCALE), *_where(bench.service)],
-        folder=bench.folder,
-        expected_s=INIT_S,
-        environment=environment,
-    )
+    where, seconds = _where(bench.service), bench.length.tpcb_s
+    bench.run("pgbench", ["-i", "-q", "-s", SCALE, *where], expected_s=INIT_S, environment=environment)
     _forget_logs(bench)
-    finished = run(
-        [
-            *(program, "-c", str(USERS), "-j", str(THREADS), "-T", str(bench.length.tpcb_s)),
-            *("-l", "--log-prefix", bench.folder / "log", *_where(bench.service)),
-        ],
-        folder=bench.folder,
-        expected_s=bench.length.tpcb_s + 10,
+    finished = bench.run(
+        "pgbench",
+        ["-c", USERS, "-j", THREADS, "-T", seconds, "-l", "--log-prefix", bench.folder / "log", *where],
+        expected_s=seconds + 10,
         environment=environment,
     )
     return {TPCB: _logged(bench, finished)}, finished
@@ -82,14 +74,29 @@ def _script(
     file = bench.folder / f"{name}.sql"
     file.write_text(script)
     _forget_logs(bench)
-    finished = run(
+    finished = bench.run(
+        "pgbench",
         [
-            *(bench.program("pgbench"), "-n", "-M", mode, "-c", str(USERS), "-j", "1", "-t", str(each)),
-            *("-D", "n=-1", "-D", f"size={each}", "-f", file),
+            *(
+                "-n",
+                "-M",
+                mode,
+                "-c",
+                USERS,
+                "-j",
+                1,
+                "-t",
+                each,
+                "-D",
+                "n=-1",
+                "-D",
+                f"size={each}",
+                "-f",
+                file,
+            ),
             *("-l", "--log-prefix", bench.folder / "log", *_where(bench.service)),
         ],
-        folder=bench.folder,
-        expected_s=3 * each * USERS / rate + 2 if rate else 10.0,
+        expected_s=bench.length.expected_s(each * USERS, rate),
         environment=_environment(bench.service),
     )
     return {name: _logged(bench, finished)}, finished

@@ -30,7 +30,7 @@ FULL = re.compile(r"^====== (.{1,200}) ======\s*$")
 
 def from_csv(text: Text) -> list[Result]:
     """One result a line. Neither users nor the number of calls are in it."""
-    header, _ = text.find(r'^"test","rps"', "the header of redis-benchmark --csv")
+    header = text.find(r'^"test","rps"', "the header of redis-benchmark --csv").line
     cluster = text.word(r"^Cluster has (\d+) master nodes")
     results: list[Result] = []
     for line, row in text.after(header - 1):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from devperf_pipeline.measure.tools import redis_benchmark
-from devperf_pipeline.measure.tools.execution import Finished, run
+from devperf_pipeline.measure.tools.execution import Finished
 from devperf_pipeline.measure.tools.result import Result
 from devperf_pipeline.measure.tools.steps import Asked, Bench, NotRun, ToolRun, ToolStep
 from devperf_pipeline.measure.tools.text import Text, slug
@@ -13,19 +13,7 @@ from devperf_pipeline.measure.tools.text import Text, slug
 USERS = 50
 """Its own default; the published block says nothing else."""
 
-BLOCK = (
-    "PING_INLINE",
-    "PING_MBULK",
-    "SET",
-    "GET",
-    "INCR",
-    "LPUSH",
-    "RPUSH",
-    "LPOP",
-    "RPOP",
-    "SADD",
-    "HSET",
-)
+BLOCK = ("PING_INLINE", "PING_MBULK", "SET", "GET", "INCR", "LPUSH", "RPUSH", "LPOP", "RPOP", "SADD", "HSET")
 """The published lines, in their order."""
 
 SLOWEST_PER_S = 500
@@ -85,12 +73,12 @@ def _run(bench: Bench, calls: int, more: list[str]) -> tuple[list[Result], Finis
     lines = len(BLOCK) if more[0] == "-t" else 1
     address = bench.service.address
     cluster = ["--cluster"] if bench.service.kind == "redis_cluster" else []
-    finished = run(
+    finished = bench.run(
+        "redis-benchmark",
         [
-            *(bench.program("redis-benchmark"), "-h", address.host, "-p", str(address.port), *cluster),
-            *("--user", bench.guest, "-a", "any", "-c", str(USERS), "-n", str(calls), "--csv", *more),
+            *("-h", address.host, "-p", address.port, *cluster, "--user", bench.guest, "-a", "any"),
+            *("-c", USERS, "-n", calls, "--csv", *more),
         ],
-        folder=bench.folder,
         expected_s=lines * calls / SLOWEST_PER_S,
     )
     results = redis_benchmark.from_csv(Text("redis-benchmark", finished.text))

@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from devperf_pipeline.model import Benchmark, Outcome, Round, Stated
+from devperf_pipeline.model import TOLERATED_FAILURES, Benchmark, Outcome, Round, Stated
+
+AT_A_FIXED_RATE = "driven at a fixed rate, which is no closed load"
+"""Why a run says nothing about how long calls take when each waits for the one before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,11 @@ def outcome_of(status: int) -> Outcome:
     if 300 <= status < 400:
         return Outcome.REDIRECTED
     return Outcome.LIMITED if status == 429 else Outcome.ERROR
+
+
+def too_many(failed: int, n: int, what: str) -> str | None:
+    """That so many of `n` are `what`, where it is more than is tolerated."""
+    return f"{failed:,} of {n:,} {what}" if failed > TOLERATED_FAILURES * n else None
 
 
 def with_problem(result: Result, problem: str | None) -> Result:

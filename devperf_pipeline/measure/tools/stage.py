@@ -56,11 +56,7 @@ def plan(one: Measurable, profile: Profile, absent: Mapping[Tool, str], *, manag
     """What the tools do with one service; `absent` are those that are not here, and how to get each."""
     length = LENGTHS.get(profile.name, LENGTHS["quick"])
     asked = Asked(
-        target=one,
-        managed=managed,
-        length=length,
-        warmup_s=min(profile.warmup_s, WARMUP_S),
-        absent=absent,
+        target=one, managed=managed, length=length, warmup_s=min(profile.warmup_s, WARMUP_S), absent=absent
     )
     planners = dict.fromkeys(RUNS[tool] for tool in CATALOGUE[one.service.kind].tools)
     steps = [step for planner in planners for step in planner(asked)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from devperf_pipeline.local.install import how_to_get_tool
 from devperf_pipeline.measure.steps import BenchmarkStep, Cost, Measurable, together
-from devperf_pipeline.measure.tools.execution import Finished, ToolFailed
+from devperf_pipeline.measure.tools.execution import Finished, ToolFailed, run
 from devperf_pipeline.measure.tools.result import Result
 from devperf_pipeline.model import Benchmark, Load, Service, Tool
 from devperf_pipeline.services.operation import Operation, Session
@@ -39,6 +39,10 @@ class Length:
         """How many calls a run of the usual length makes at that rate."""
         return max(self.least_each * users, min(MOST_CALLS, int(rate * self.seconds)))
 
+    def expected_s(self, calls: int, rate: float) -> float:
+        """How long so many calls should take at most, where the engine made `rate` a second (0: not known)."""
+        return 3 * calls / rate if rate else 10.0
+
     def rows_each(self, users: int) -> int:
         """Rows that each client of a tool may consume where every call consumes one."""
         return max(10, int(2_000 * self.seconds * 10 / users))
@@ -70,14 +74,22 @@ class Bench:
     length: Length
     guest: str = ""
 
-    def program(self, tool: Tool) -> Path:
-        """Where a tool is; raises `ToolFailed` if it is not here any more."""
+    def run(
+        self,
+        tool: Tool,
+        arguments: Sequence[str | int | Path],
+        *,
+        expected_s: float,
+        environment: Mapping[str, str] | None = None,
+    ) -> Finished:
+        """Run a tool in the folder, see `execution.run`; raises `ToolFailed` also where it is not here any more."""
         if tool not in self.programs:
             raise ToolFailed(
                 f"expected {tool}, which was here when the run was planned, found it gone. "
                 f"To get it: {how_to_get_tool(tool)}"
             )
-        return self.programs[tool]
+        command = [self.programs[tool], *arguments]
+        return run(command, folder=self.folder, expected_s=expected_s, environment=environment)
 
 
 Attempt = Callable[[Bench, float], tuple[Mapping[str, Result], Finished]]

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from devperf_pipeline.measure.tools import sysbench
-from devperf_pipeline.measure.tools.execution import Finished, ToolFailed, run
+from devperf_pipeline.measure.tools.execution import Finished, ToolFailed
 from devperf_pipeline.measure.tools.result import Result
 from devperf_pipeline.measure.tools.steps import Asked, Bench, Length, ToolRun, ToolStep
 from devperf_pipeline.measure.tools.text import Text
@@ -59,11 +59,8 @@ def _point_select(bench: Bench, _rate: float) -> tuple[dict[str, Result], Finish
     """Its tables lie in our database, and go with it."""
     seconds = _whole_seconds(bench.length)
     told = options(bench.service, ["tables=1", f"table-size={ROWS}", f"time={seconds}"])
-    run(
-        [bench.program("sysbench"), POINT_SELECT, *told, "prepare"],
-        folder=bench.folder,
-        expected_s=30,
-        environment=environment(bench.service),
+    bench.run(
+        "sysbench", [POINT_SELECT, *told, "prepare"], expected_s=30, environment=environment(bench.service)
     )
     return _run(bench, POINT_SELECT_NAME, [POINT_SELECT, *told, "run"], seconds + 1)
 
@@ -73,18 +70,15 @@ def _script(bench: Bench, rate: float, *, name: str, statement: str) -> tuple[di
     script.write_text(SCRIPT.format(statement=statement, rows=ROWS))
     calls = bench.length.calls(rate, USERS)
     told = options(bench.service, ["time=0", f"events={calls}"])
-    return _run(bench, name, [script, *told, "run"], 3 * calls / rate if rate else 10)
+    return _run(bench, name, [script, *told, "run"], bench.length.expected_s(calls, rate))
 
 
 def _run(
     bench: Bench, operation: str, arguments: list[str | Path], expected_s: float
 ) -> tuple[dict[str, Result], Finished]:
     try:
-        finished = run(
-            [bench.program("sysbench"), *arguments],
-            folder=bench.folder,
-            expected_s=expected_s,
-            environment=environment(bench.service),
+        finished = bench.run(
+            "sysbench", arguments, expected_s=expected_s, environment=environment(bench.service)
         )
     except ToolFailed as error:
         # It complains where it also prints its results.

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NoReturn
 
 from devperf_pipeline.errors import ForeignResults
@@ -10,6 +11,9 @@ LARGEST = 2**53
 """No count and no time that a tool measured is larger: in nanoseconds, 104 days."""
 
 UNITS_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60 * 10**9, "h": 3_600 * 10**9}
+
+DURATION = r"([0-9.]+)(us|ms|s|m|h)"
+"""A time with its unit, as wrk and h2load write it."""
 
 SHOWN = 80
 """As much of a strange line is repeated in a message."""
@@ -41,18 +45,18 @@ class Text:
         """Whether a line is like that."""
         return any(re.search(pattern, line) for line in self._lines)
 
-    def find(self, pattern: str, expected: str) -> tuple[int, re.Match[str]]:
-        """The first line like that, and its number; `expected` says what should have been there."""
+    def find(self, pattern: str, expected: str) -> "Found":
+        """The first line like that; `expected` says what should have been there."""
         found = self.maybe(pattern)
         if found is None:
             self.complain(len(self._lines), expected, "the end of the text", "Is it whole?")
         return found
 
-    def maybe(self, pattern: str) -> tuple[int, re.Match[str]] | None:
-        """The first line like that, and its number, if there is one."""
+    def maybe(self, pattern: str) -> "Found | None":
+        """The first line like that, if there is one."""
         for number, line in enumerate(self._lines, 1):
             if match := re.search(pattern, line):
-                return number, match
+                return Found(self, number, match)
         return None
 
     def after(self, number: int) -> Iterator[tuple[int, str]]:
@@ -62,7 +66,12 @@ class Text:
     def word(self, pattern: str) -> str | None:
         """The first group of the first line like that, made fit to be shown; None if there is no such line."""
         found = self.maybe(pattern)
-        return None if found is None else shown(found[1][1])
+        return None if found is None else shown(found[1])
+
+    def count_of(self, pattern: str) -> int:
+        """The first group of the first line like that as a whole number; 0 if there is no such line."""
+        found = self.maybe(pattern)
+        return 0 if found is None else found.count()
 
     def count(self, line: int, text: str) -> int:
         """A whole number that is not negative."""
@@ -89,6 +98,30 @@ class Text:
         raise ForeignResults(
             f"{self.name}, line {line}: expected {expected}, found {shown(found)}.{advice} Nothing of it was taken."
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A line that was looked for: its number, and its groups as what they are."""
+
+    text: Text
+    line: int
+    match: re.Match[str]
+
+    def __getitem__(self, group: int) -> str:
+        return self.match[group]
+
+    def count(self, group: int = 1) -> int:
+        """A group as a whole number."""
+        return self.text.count(self.line, self.match[group])
+
+    def number(self, group: int = 1) -> float:
+        """A group as a number."""
+        return self.text.number(self.line, self.match[group])
+
+    def time_ns(self, unit: str = "", group: int = 1) -> int:
+        """A group as a time in that unit, or in the one that the next group says."""
+        return self.text.duration_ns(self.line, self.match[group], unit or self.match[group + 1])
 
 
 def shown(text: str) -> str:

@@ -1,38 +1,31 @@
 """What does wrk say of a run with --latency?"""
 
-from devperf_pipeline.measure.tools.result import Result
-from devperf_pipeline.measure.tools.text import Text
-
-DURATION = r"([0-9.]+)(us|ms|s|m|h)"
+from devperf_pipeline.measure.tools.result import Result, too_many
+from devperf_pipeline.measure.tools.text import DURATION, Text
 
 
 def summary(text: Text) -> Result:
     """What wrk prints; its percentiles come from a histogram of microseconds, printed with two decimals."""
-    _, where = text.find(r"^Running .+ test @ \S+?://[^/\s]+(/?\S*)", '"Running … test @ URL"')
-    line, setting = text.find(r"^\s+(\d+) threads and (\d+) connections", "threads and connections")
-    users = text.count(line, setting[2])
-    line, done = text.find(rf"^\s+(\d+) requests in {DURATION}", '"… requests in …"')
-    n, elapsed_ns = text.count(line, done[1]), text.duration_ns(line, done[2], done[3])
-    line, rate = text.find(r"^Requests/sec:\s+(\S+)", '"Requests/sec:"')
-    per_second = text.number(line, rate[1])
-    line, mean = text.find(rf"^\s+Latency\s+{DURATION}\s", "the mean latency")
-    mean_ns = text.duration_ns(line, mean[1], mean[2])
+    where = text.find(r"^Running .+ test @ \S+?://[^/\s]+(/?\S*)", '"Running … test @ URL"')
+    setting = text.find(r"^\s+(\d+) threads and (\d+) connections", "threads and connections")
+    done = text.find(rf"^\s+(\d+) requests in {DURATION}", '"… requests in …"')
+    n, elapsed_ns = done.count(), done.time_ns(group=2)
+    per_second = text.find(r"^Requests/sec:\s+(\S+)", '"Requests/sec:"').number()
+    mean_ns = text.find(rf"^\s+Latency\s+{DURATION}\s", "the mean latency").time_ns()
     quantiles: dict[float, int] = {}
     for share in (50, 75, 90, 99):
-        line, row = text.find(rf"^\s+{share}%\s+{DURATION}", f"{share} % of the latency (run with --latency)")
-        quantiles[share / 100] = text.duration_ns(line, row[1], row[2])
+        row = text.find(rf"^\s+{share}%\s+{DURATION}", f"{share} % of the latency (run with --latency)")
+        quantiles[share / 100] = row.time_ns()
     path = where[1] or "/"
-    problem, errors = None, 0
-    if found := text.maybe(r"^\s+Non-2xx or 3xx responses: (\d+)"):
-        errors = text.count(found[0], found[1][1])
-        problem = f"{errors:,} of {n:,} answers were no success (not 2xx or 3xx)"
+    errors = text.count_of(r"^\s+Non-2xx or 3xx responses: (\d+)")
+    problem = f"{errors:,} of {n:,} answers were no success (not 2xx or 3xx)" if errors else None
     if found := text.maybe(r"^\s+Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)"):
-        broken = sum(text.count(found[0], part) for part in found[1].groups())
+        broken = sum(map(found.count, range(1, 5)))
         errors += broken
-        problem = problem or (f"{broken:,} errors of connections" if broken > 0.01 * n else None)
+        problem = problem or too_many(broken, n, "calls lost their connection")
     return Result(
         title=f"GET {path}",
-        users=users,
+        users=setting.count(2),
         n=n,
         errors=min(n, errors),
         elapsed_ns=elapsed_ns,

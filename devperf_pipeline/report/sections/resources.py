@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from devperf_pipeline.report.markdown import sentence
-
 if TYPE_CHECKING:
     from devperf_pipeline.report.loaded import Report, Rows
 
@@ -53,11 +51,6 @@ def best(rows: "Rows") -> Sequence[Mapping[str, Any]]:
         if row["service"] not in chosen or (row["measure"] == "pss" and row["bytes_per_request"] is not None):
             chosen[row["service"]] = row
     return list(chosen.values())
-
-
-def slope(row: Mapping[str, Any]) -> str:
-    """What one request in flight costs, and its bounds."""
-    return sentence("slope", row)
 
 
 def is_own(row: Mapping[str, Any]) -> bool:

@@ -28,9 +28,6 @@ class DatabaseSession(Session, Generic[Own]):
     def objects(self) -> Sequence[str]:
         return [self._space.named]
 
-    def assume(self) -> None:
-        """The operations are known without having prepared anything."""
-
     def prepare(self) -> None:
         self._space.claim(self._service.where)
 

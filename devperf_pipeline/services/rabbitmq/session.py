@@ -78,9 +78,6 @@ class RabbitSession(Session):
         names = [operation.name for operation in self.operations() if operation.name != FLOOR]
         return [*own, *(f"queue {queue_of(name, 0)[:-1]}*" for name in names)]
 
-    def assume(self) -> None:
-        """The operations are known without having prepared anything."""
-
     def preflight(self) -> Sequence[str]:
         found = list(of_broker(self._management, self._vhost))
         if not self._vhost.created:

@@ -7,11 +7,11 @@ round (1 KiB each, persistent). KB are KiB: bodies have 1,024 or 10,240 bytes.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pika
 
-from devperf_pipeline.model import Outcome
 from devperf_pipeline.services.operation import FLOOR, OUR_NAME, Driver, Operation, Step, Wire
 from devperf_pipeline.services.rabbitmq import protocol
 from devperf_pipeline.services.rabbitmq.connection import EXCEPTIONS, RabbitConnection, failure
@@ -94,7 +94,7 @@ def _consume(how: str, fill: Fill) -> Operation:
                 channel.basic_ack(got[0].delivery_tag)
             return got
 
-        return _driver(get_and_ack if how == "manual" else get, _wrong_body, size=size)
+        return _driver(get_and_ack if how == "manual" else get, _wrong_body, size)
 
     return Operation(
         name=name,
@@ -119,17 +119,7 @@ def _wire(
     )
 
 
-def _driver(
-    call: Callable[[int], Any], wrong: Callable[[Any], str | None], size: int | None = None
-) -> Driver:
-    return Driver(
-        call=call,
-        check=lambda answer: Outcome.OK if wrong(answer) is None else Outcome.WRONG,
-        verify=wrong,
-        exceptions=EXCEPTIONS,
-        failure=failure,
-        size=size,
-    )
+_driver = partial(Driver.judged, exceptions=EXCEPTIONS, failure=failure)
 
 
 def _floor_wire(connection: RabbitConnection, _user: int, _size: int) -> Wire:

@@ -57,9 +57,6 @@ class RedisSession(Session):
     def objects(self) -> Sequence[str]:
         return [f"keys {self._keys.prefix.decode()}*"]
 
-    def assume(self) -> None:
-        """The operations are known without having prepared anything."""
-
     def preflight(self) -> Sequence[str]:
         with self._explained():
             return list(of_node(self._nodes[0], self._keys))

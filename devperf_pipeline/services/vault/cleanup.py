@@ -4,7 +4,7 @@ What is ours in a Vault, how is it told from what is not, and how does it leave,
 A KV version 2 mount `devperf-kv` and a PKI mount `devperf-pki`, told by their descriptions; the policy
 `devperf-token`, told by its first line; tokens, which are children of one parent whose accessor is noted in KV before
 anything is done with it. Where our token may not mount, the folder `devperf/` of a mount that is there is used,
-told by its key `visit`.
+told by a key with our mark.
 """
 
 import time
@@ -12,7 +12,7 @@ from typing import Any
 
 from devperf_pipeline.errors import ServiceError, ServiceRefused, WrongAnswer
 from devperf_pipeline.model import Service
-from devperf_pipeline.services.http.protocol import Answer, as_object
+from devperf_pipeline.services.http.protocol import as_object
 from devperf_pipeline.services.operation import DEADLINE_S, OUR_NAME
 from devperf_pipeline.services.vault.client import VaultApi, decoded
 
@@ -150,23 +150,16 @@ class VaultObjects:
             if self._keys(""):
                 raise ServiceRefused(
                     f"{self._api.where}: expected nothing at {self.kv}/{OUR_NAME}/, found keys that this project did "
-                    "not make (there is no key {NOTE!r} with our mark). Rename or remove them."
+                    f"not make (there is no key {NOTE!r} with our mark). Rename or remove them."
                 )
         self._await_versions()
         for number in range(KEPT):
-            answer = self._store(kept(number).removeprefix(f"{OUR_NAME}/"), secret_of(number))
-            if answer.status != 200:
-                raise self._api.refusal("POST", f"/{self.kv}/data/{kept(number)}", answer)
+            self._api.do("POST", f"/{self.kv}/data/{kept(number)}", {"data": secret_of(number)})
 
     def _await_versions(self) -> None:
         """Leave our mark as soon as the mount takes it: a new one says for a moment that it is being upgraded."""
         ends = time.monotonic() + DEADLINE_S
-        while True:
-            answer = self._store(NOTE, {"made-by": MARK, "accessors": []})
-            if answer.status == 200:
-                return
-            if answer.status != 400 or time.monotonic() > ends:
-                raise self._api.refusal("POST", f"/{self.kv}/data/{OUR_NAME}/{NOTE}", answer)
+        while self._note([], patient=time.monotonic() < ends) == 400:
             time.sleep(0.02)
 
     def _make_pki(self) -> None:
@@ -213,9 +206,8 @@ class VaultObjects:
         mount = as_object(as_object(found).get("data"))
         version = as_object(mount.get("options")).get("version", "1")
         if mount.get("type") != "kv" or version != "2":
-            what = (
-                f"KV version {version}" if mount.get("type") == "kv" else str(mount.get("type") or "nothing")
-            )
+            kind = str(mount.get("type") or "nothing")
+            what = f"KV version {version}" if kind == "kv" else kind
             raise ServiceRefused(
                 f"{self._api.where}: expected KV version 2 at {self.kv}/, found {what}. Name a mount of version 2 as "
                 f"database of [services.{self._service.name}], or run `vault kv enable-versioning {self.kv}`."
@@ -224,9 +216,6 @@ class VaultObjects:
     def _keys(self, folder: str) -> list[str]:
         found = self._api.find(f"/{self.kv}/metadata/{OUR_NAME}/{folder}", "LIST")
         return [] if found is None else list(found["data"]["keys"])
-
-    def _store(self, key: str, data: dict[str, Any]) -> Answer:
-        return self._api.ask("POST", f"/{self.kv}/data/{OUR_NAME}/{key}", {"data": data})
 
     def _noted(self) -> dict[str, Any]:
         """What the note says, empty where there is none."""
@@ -241,10 +230,13 @@ class VaultObjects:
             return False
         return self._noted().get("made-by") == MARK
 
-    def _note(self, accessors: list[str]) -> None:
-        answer = self._store(NOTE, {"made-by": MARK, "accessors": accessors})
-        if answer.status != 200:
-            raise self._api.refusal("POST", f"/{self.kv}/data/{OUR_NAME}/{NOTE}", answer)
+    def _note(self, accessors: list[str], *, patient: bool = False) -> int:
+        """Write the note; the status of the answer, which is 200, or 400 where we are `patient`."""
+        path = f"/{self.kv}/data/{OUR_NAME}/{NOTE}"
+        answer = self._api.ask("POST", path, {"data": {"made-by": MARK, "accessors": accessors}})
+        if answer.status != 200 and not (patient and answer.status == 400):
+            raise self._api.refusal("POST", path, answer)
+        return answer.status
 
     def _not_allowed(self, path: str) -> str:
         return (

@@ -23,16 +23,18 @@ class VaultApi:
     """A session's way to ask Vault, with the token of the stack file. Every answer comes within its deadline."""
 
     def __init__(self, service: Service) -> None:
-        self._service = service
         self.where = service.where
-        self.token = service.credentials.password if service.credentials else ""
         self._client = HttpClient(service.where, service.address)
         self._look_at_s: float | None = None
+        self._take(service)
+
+    def _take(self, service: Service) -> None:
+        self._service = service
+        self.token = service.credentials.password if service.credentials else ""
 
     def enter(self, service: Service) -> None:
         """Ask with another token from now on; raises a `ServiceError` where Vault does not take it."""
-        self._service = service
-        self.token = service.credentials.password if service.credentials else ""
+        self._take(service)
         self.ready()
 
     def keep_alive(self) -> None:

@@ -5,7 +5,6 @@ Five users read, write and list secrets, have certificates issued, create tokens
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from devperf_pipeline.model import Facts, Service
 from devperf_pipeline.services.http.floor import Floor
@@ -15,9 +14,6 @@ from devperf_pipeline.services.vault.client import VaultApi
 from devperf_pipeline.services.vault.connection import EXCEPTIONS, VaultConnection
 from devperf_pipeline.services.vault.preflight import of_token
 from devperf_pipeline.services.vault.workload import floor_of, operation, questions
-
-NEEDS = {"pki-issue": "certificates", "token-create": "tokens"}
-"""Which operations need more than a KV mount."""
 
 
 def open_session(service: Service) -> "VaultSession":
@@ -88,38 +84,21 @@ class VaultSession(Session):
         self.clean()
         self._floor.start()
         self._objects.claim()
-        titles = {question.name: question.title for question in questions(self._objects.kv)}
+        absent = self._objects.absent
         self.unmeasurable = {
-            titles[name]: self._objects.absent[what]
-            for name, what in NEEDS.items()
-            if what in self._objects.absent
+            each.title: absent[each.needs] for each in questions(self._objects.kv) if each.needs in absent
         }
 
     def operations(self) -> Sequence[Operation]:
         """The floor and the published rows that can be measured with our token."""
-        measurable = [
-            question
-            for question in questions(self._objects.kv)
-            if NEEDS.get(question.name) not in self._objects.absent
+        return [
+            floor_of(self._floor),
+            *(
+                operation(each, self._service.address, self._api, self._objects)
+                for each in questions(self._objects.kv)
+                if each.needs not in self._objects.absent
+            ),
         ]
-        made = {
-            question: operation(question, self._service.address, self._api.headers, self._objects)
-            for question in measurable
-        }
-        # What needs no token is measured also when ours has ended.
-        kept_alive = [each if question.open else self._kept_alive(each) for question, each in made.items()]
-        return [floor_of(self._floor), *kept_alive]
-
-    def _kept_alive(self, operation: Operation) -> Operation:
-        """The operation, before each round of which our token is renewed where it is time."""
-        reset = operation.reset
-
-        def renewed(users: int, size: int) -> None:
-            self._api.keep_alive()
-            if reset is not None:
-                reset(users, size)
-
-        return replace(operation, reset=renewed)
 
     def connect(self) -> VaultConnection:
         return VaultConnection()

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from devperf_pipeline.errors import WrongAnswer
@@ -24,6 +25,7 @@ from devperf_pipeline.services.vault.cleanup import (
     kept,
     secret_of,
 )
+from devperf_pipeline.services.vault.client import VaultApi
 from devperf_pipeline.services.vault.connection import EXCEPTIONS, VaultConnection, failure
 
 USERS = (5,)
@@ -54,8 +56,8 @@ class Question:
 
     `says` are bytes that are in every right answer, looked at on every call; `right` judges the part of the decoded
     answer that is `inside` these fields, where `expected` is, and `found` tells what is there instead.
-    `cycle` is after how many calls the same is asked again. An `open` question needs no token.
-    `least_s` is as in `Operation`.
+    `cycle` is after how many calls the same is asked again. An `open` question needs no token; what else one `needs`
+    beside a KV mount is as in `PLACES`. `least_s` is as in `Operation`.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Question:
     right: Callable[[Mapping[str, Any]], bool]
     found: Callable[[Mapping[str, Any]], str] = _fields
     cycle: int = 1
+    needs: str = ""
     open: bool = False
     least_s: float = 0.0
 
@@ -138,6 +141,7 @@ def questions(kv: str) -> Sequence[Question]:
             says=b"-----BEGIN CERTIFICATE-----",
             expected=f"a certificate and its {KEY_TYPE} key",
             right=_is_certificate,
+            needs="certificates",
             least_s=ISSUING_S,
         ),
         Question(
@@ -150,6 +154,7 @@ def questions(kv: str) -> Sequence[Question]:
             inside=("auth",),
             expected="a child token with our policy",
             right=_is_token,
+            needs="tokens",
         ),
         Question(
             name="health",
@@ -197,30 +202,20 @@ def floor_of(floor: Floor) -> Operation:
     return replace(floor.operation(), driver=driver)
 
 
-def _driver(
-    call: Callable[[int], Any], wrong: Callable[[Any], str | None], size: int | None = None
-) -> Driver:
-    return Driver(
-        call=call,
-        check=lambda answer: Outcome.OK if wrong(answer) is None else Outcome.WRONG,
-        verify=wrong,
-        exceptions=EXCEPTIONS,
-        failure=failure,
-        size=size,
-    )
+_driver = partial(Driver.judged, exceptions=EXCEPTIONS, failure=failure)
 
 
-def operation(
-    question: Question,
-    address: Address,
-    headers: Callable[[str | None], dict[str, str]],
-    objects: VaultObjects,
-) -> Operation:
+def operation(question: Question, address: Address, api: VaultApi, objects: VaultObjects) -> Operation:
     """A question as an operation. Tokens are asked for with the token of their parent, of which each round has its own."""
-    creates = question.name == "token-create"
+    creates = question.needs == "tokens"
+
+    def reset(_users: int, _size: int) -> None:
+        api.keep_alive()
+        if creates:
+            objects.new_parent()
 
     def wire(connection: VaultConnection, user: int, size: int) -> Wire:
-        given = {} if question.open else headers(objects.parent if creates else None)
+        given = {} if question.open else api.headers(objects.parent if creates else None)
         prepared: list[bytes] = []
         for call in range(min(size, question.cycle)):
             path, body = question.asked(user, call)
@@ -235,7 +230,7 @@ def operation(
         )
 
     def driver(connection: VaultConnection, user: int, size: int) -> Driver:
-        vault = connection.vault(address, objects.parent if creates else headers(None)["X-Vault-Token"])
+        vault = connection.vault(address, objects.parent if creates else api.token)
 
         def wrong(answer: Any) -> str | None:
             # Where the status is not 200 the driver returns its response in the place of what it says.
@@ -251,7 +246,8 @@ def operation(
         users=USERS,
         wire=wire,
         driver=driver,
-        reset=(lambda _users, _size: objects.new_parent()) if creates else None,
+        # What needs no token is measured also when ours has ended.
+        reset=None if question.open else reset,
         finite=creates,
         largest=TOKENS,
         least_s=question.least_s,
