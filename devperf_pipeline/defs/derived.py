@@ -17,16 +17,16 @@ from devperf_pipeline.defs.keys import Keys
 from devperf_pipeline.defs.materialisations import baseline_folder
 from devperf_pipeline.errors import DevperfError
 from devperf_pipeline.model import Stage
-from devperf_pipeline.report.loaded import load
-from devperf_pipeline.report.render import write_pages
-from devperf_pipeline.report.service_pages import (
+from devperf_pipeline.report.asset_pages import (
+    Page,
     comparison_page,
     findings_page,
     report_panel,
     report_picture,
     service_pages,
 )
-from devperf_pipeline.report.stage_pages import Page
+from devperf_pipeline.report.loaded import load
+from devperf_pipeline.report.render import write_pages
 from devperf_pipeline.services import title_of
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import warehouse

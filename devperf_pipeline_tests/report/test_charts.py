@@ -101,7 +101,7 @@ class TestImport:
     def test_matplotlib_waits_for_the_first_picture(self) -> None:
         """Reading the definitions does not pay for pictures that nobody draws."""
         code = (
-            "import sys, devperf_pipeline.report.render, devperf_pipeline.report.service_pages;"
+            "import sys, devperf_pipeline.report.render, devperf_pipeline.report.asset_pages;"
             "sys.exit('matplotlib' in sys.modules)"
         )
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from devperf_pipeline.report import comparison_charts
 from devperf_pipeline.report import format as show
-from devperf_pipeline.report.markdown import sentence
 from devperf_pipeline.report.section import Chart, drawn
 from devperf_pipeline.report.sections.environment import placements
 
@@ -61,11 +60,6 @@ def before_the_end(pieces: "Rows", test: Mapping[str, Any], bucket_ns: int) -> "
     began_ns = pieces[0]["at_ns"] - bucket_ns // 2
     last_ns = began_ns + test["elapsed_ns"] - (test["p50_ns"] or 0)
     return [piece for piece in pieces if piece["at_ns"] + bucket_ns // 2 <= last_ns]
-
-
-def knee(report: "Report", one: Mapping[str, Any]) -> str:
-    """One saturation point in words, or why there is none."""
-    return sentence("knee", report, one)
 
 
 def _where(report: "Report") -> Mapping[str, Any]:

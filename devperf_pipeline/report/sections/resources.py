@@ -3,10 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from devperf_pipeline.report import format as show
-from devperf_pipeline.report.markdown import sentence
-from devperf_pipeline.report.section import Table, columns
-
 if TYPE_CHECKING:
     from devperf_pipeline.report.loaded import Report, Rows
 
@@ -48,20 +44,6 @@ def memory(report: "Report") -> Mapping[str, Any]:
     return {"rows": rows, "apart": apart}
 
 
-def at_rest(report: "Report", rows: "Rows") -> Table:
-    """The few columns that fit a narrow page: CPU and memory of everything, idle."""
-    cells = [
-        [
-            show.cell(report.title_of(row["service"])),
-            show.per_cent(row["cpu_p50"]),
-            show.size(row["rss_bytes"]),
-            show.size(row["pss_bytes"]),
-        ]
-        for row in _idle(rows)
-    ]
-    return Table(*columns("what", "CPU (%)", "RSS", "PSS"), cells)
-
-
 def best(rows: "Rows") -> Sequence[Mapping[str, Any]]:
     """One row a service: by PSS where that could be read, for it counts no page twice."""
     chosen: dict[str, Mapping[str, Any]] = {}
@@ -69,11 +51,6 @@ def best(rows: "Rows") -> Sequence[Mapping[str, Any]]:
         if row["service"] not in chosen or (row["measure"] == "pss" and row["bytes_per_request"] is not None):
             chosen[row["service"]] = row
     return list(chosen.values())
-
-
-def slope(row: Mapping[str, Any]) -> str:
-    """What one request in flight costs, and its bounds."""
-    return sentence("slope", row)
 
 
 def is_own(row: Mapping[str, Any]) -> bool:
