@@ -62,10 +62,7 @@ class Collector:
         Read and keep what everything uses while this lasts: every few seconds, and the rest before this returns.
 
         `only` names the services that are read alone, each with the benchmark of its own that its readings are of.
-
-        Raises:
-            StoreError: readings could not be kept.
-
+        Raises a `StoreError` where readings could not be kept.
         """
         try:
             self._started(interval_s).begin(
@@ -105,7 +102,8 @@ class Sampler:
     """
     The process that reads, and the thread that hands on what it read, some seconds' worth at a time.
 
-    `keep` is called from that thread. `cores` are those that it may run on (all if empty).
+    `keep` is called from that thread. `cores` are those that it may run on (all if empty). Where the process does not
+    answer, a `MeasurementError` says so.
     """
 
     def __init__(
@@ -133,24 +131,11 @@ class Sampler:
         self._send({"targets": [*map(asdict, targets)], "interval_s": interval_s, "cores": sorted(cores)})
 
     def begin(self, watch: Watch) -> None:
-        """
-        Read from now on; returns after the first look, from which the first reading counts.
-
-        Raises:
-            MeasurementError: the process does not answer.
-
-        """
+        """Read from now on; returns after the first look, from which the first reading counts."""
         self._order({"word": "begin", "watch": asdict(watch)}, "began")
 
     def end(self) -> None:
-        """
-        Read no more; returns when every reading is kept.
-
-        Raises:
-            StoreError: readings could not be kept.
-            MeasurementError: the process does not answer.
-
-        """
+        """Read no more; returns when every reading is kept, and raises a `StoreError` where one could not be."""
         self._order({"word": "end"}, "ended")
         if self._failed is not None:
             raise self._failed

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -137,21 +137,14 @@ class Sampling:
         if host is None or host.cpu_percent is None:
             return
         yield host
-        yield ResourceReading(
+        yield replace(
+            host,
             service=OTHERS,
-            category=HOST,
-            phase=watch.phase,
-            at_ns=at_ns,
-            elapsed_ns=host.elapsed_ns,
             # Both are counted in ticks, and not at the very same moment.
             cpu_percent=round(max(0.0, host.cpu_percent - used_percent), 2),
             rss_bytes=None,
-            pss_bytes=None,
-            vsz_bytes=None,
+            limit_bytes=None,
             processes=max(0, processes - known),
-            threads=None,
-            users=watch.users,
-            benchmark=watch.benchmark,
         )
 
     def _reading(

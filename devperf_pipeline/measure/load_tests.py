@@ -79,13 +79,7 @@ def _points(one: Measurable, profile: Profile) -> list[BenchmarkStep]:
 
 
 def run(plan: Plan, context: RunContext) -> None:
-    """
-    Measure the sweep of every service that has one, one service after the other.
-
-    Raises:
-        Cancelled: somebody asked to stop; windows that had ended are kept.
-
-    """
+    """Measure the sweep of every service that has one, one service after the other."""
     context.measurer.disconnect()  # what idle connections cost a server is not part of its load test
     sweeps = [step for step in plan.sweeps if context.state.can_ask(step.service.name)]
     of = sum(len(step.points) for step in sweeps)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from devperf_pipeline.measure.in_flight import Holder, sweep
+from devperf_pipeline.measure.in_flight import sweep
 from devperf_pipeline.measure.plan import Plan
 from devperf_pipeline.measure.run_context import RunContext
 
@@ -18,10 +18,6 @@ def run(plan: Plan, context: RunContext) -> None:
     Read everything at rest, then the services with more and more requests in flight.
 
     One whose requests cannot be kept in flight costs its own memory per request and nothing else.
-
-    Raises:
-        Cancelled: somebody asked to stop.
-
     """
     profile = plan.profile
     context.say(f"For {profile.idle_s:.0f} s nothing is asked: what everything uses at rest is read.")
@@ -46,7 +42,7 @@ def run(plan: Plan, context: RunContext) -> None:
         context.say(f"{service}: {why}")
 
     sweep(
-        {step.service: Holder(step) for step in steps},
+        steps,
         settle=lambda: context.pause(profile.reading_s),
         read=read,
         failed=failed,

@@ -15,7 +15,7 @@ from devperf_pipeline.report.comparison_charts import history, sweep
 from devperf_pipeline.report.contents import body
 from devperf_pipeline.report.markdown import sentence
 from devperf_pipeline.report.section import Block, Chart, Lines, Table, columns, drawn
-from devperf_pipeline.report.sections import changes, resources
+from devperf_pipeline.report.sections import resources
 from devperf_pipeline.report.sections.overview import headline
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ def comparison_page(view: "Report") -> Page:
             if one.verdict in {"slower", "faster"}
         ],
         panel=markdown(
-            *changes.changed(view, found).blocks,
+            body("changes", view),
             drawn("p50 over baselines", "history", history(view.history, small=True)),
             "Medians of one user, the quickest and the slowest operation of each service:",
             Lines(headline(view)),
@@ -286,7 +286,7 @@ def markdown(*blocks: Block | None) -> str:
 def _block(block: Block) -> str:
     match block:
         case Table():
-            return "\n".join(f"| {' | '.join(line)} |" for line in (block.head, block.rule, *block.rows))
+            return block.markdown
         case Lines():
             return "\n".join(f"- {point}" for point in block.points)
         case Chart():
