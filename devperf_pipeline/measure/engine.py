@@ -34,6 +34,9 @@ ERRORS_IN_A_ROW = 200
 OK = int(Outcome.OK)
 clock = time.perf_counter_ns
 
+Verify = Callable[[Any], str | None]
+"""What is wrong with a kept reply, or None."""
+
 
 class CallTimeout(Exception):
     """No whole answer within the deadline."""
@@ -62,6 +65,12 @@ class Slice:
     """CPU time that the loop took, of each process that had one."""
 
 
+def first_wrong(piece: Slice, verify: Verify) -> str | None:
+    """What is wrong with the first kept reply that is."""
+    wrong = next(filter(None, map(verify, piece.replies)), None)
+    return wrong and f"a sampled answer was wrong: {wrong}"
+
+
 def blocking(sockets: Sequence[socket.socket]) -> None:
     """Let the kernel wait: blocking sockets whose receive gives up after a slice, without a poll before each call."""
     timeout = struct.pack("ll", int(SLICE_S), int(SLICE_S % 1 * 1e6))
@@ -72,13 +81,7 @@ def blocking(sockets: Sequence[socket.socket]) -> None:
 
 
 def receive_rest(sock: socket.socket, start: bytes, complete: Callable[[bytes], bool]) -> bytes:
-    """
-    Receive until the reply is whole, having received `start` already.
-
-    Raises:
-        CallTimeout, CallLost: it will not become whole.
-
-    """
+    """Receive until the reply is whole, having received `start` already; raises `CallTimeout` or `CallLost`."""
     buffer = bytearray(start)
     deadline = clock() + int(CALL_DEADLINE_S * 1e9)
     while not buffer or not complete(buffer):  # type: ignore[arg-type]  # bytearray has all that bytes has here
@@ -97,13 +100,7 @@ def receive_rest(sock: socket.socket, start: bytes, complete: Callable[[bytes], 
 
 
 def exchange(sockets: Sequence[socket.socket], call: tuple[Step, ...]) -> list[bytes]:
-    """
-    Make one call on blocking sockets: one reply for each step.
-
-    Raises:
-        CallTimeout, CallLost, OSError: the call failed.
-
-    """
+    """Make one call on blocking sockets, one reply for each step; raises `CallTimeout`, `CallLost` or `OSError`."""
     replies: list[bytes] = []
     for data, complete, i in call:
         sock = sockets[i]

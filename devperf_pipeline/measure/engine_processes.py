@@ -14,12 +14,20 @@ import selectors
 import signal
 import time
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
-from devperf_pipeline.measure.engine import CALL_DEADLINE_S, SLICE_S, Slice, User, clock, drive_many
+from devperf_pipeline.measure.engine import (
+    CALL_DEADLINE_S,
+    SLICE_S,
+    Slice,
+    User,
+    Verify,
+    clock,
+    drive_many,
+    first_wrong,
+)
 from devperf_pipeline.measure.recorder import Recorder
 
 TOGETHER_NS = 20_000_000
@@ -30,8 +38,6 @@ GRACE_S = 20.0
 
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
-
-Verify = Callable[[Any], str | None]
 
 
 @dataclass(slots=True)
@@ -130,13 +136,12 @@ def _run(users: Sequence[User], seconds: float, calls: int, verify: Verify, *, g
             return
         time.sleep(max(0, int.from_bytes(word, "big") - clock()) / 1e9)
         piece = drive_many(users, recorder, seconds=seconds, calls=calls)
-        wrong = next(filter(None, map(verify, piece.replies)), None)
         about = {
             "origin_ns": recorder.origin_ns,
             "elapsed_ns": piece.elapsed_ns,
             "cpu_ns": piece.cpu_ns,
             "broken": piece.broken,
-            "problem": piece.problem or (wrong and f"a sampled answer was wrong: {wrong}"),
+            "problem": piece.problem or first_wrong(piece, verify),
             "raised": None if piece.refused is None else verify(piece.refused),
         }
         pipe.write(json.dumps(about).encode() + b"\n")
@@ -159,19 +164,14 @@ def _hear(engines: Sequence[_Engine], deadline: float, *, until: Callable[[_Engi
 
 @dataclass(slots=True)
 class _Share:
-    """What one process did: how its slice went, when it began, and its calls."""
+    """
+    What one process did: how its slice went, when it began, and its calls in the order of their ends: end and begin
+    by the clock of all, latency, outcome.
+    """
 
     piece: Slice
     origin_ns: int = 0
-    begin_ns: Sequence[int] = ()
-    latency_ns: Sequence[int] = ()
-    outcome: Sequence[int] = ()
-
-    def calls(self, origin_ns: int) -> Iterator[tuple[int, int, int, int]]:
-        """End, begin, latency and outcome of each call, in order of ends, counted from another origin."""
-        later = self.origin_ns - origin_ns
-        for begin, latency, outcome in zip(self.begin_ns, self.latency_ns, self.outcome, strict=True):
-            yield begin + later + latency, begin + later, latency, outcome
+    calls: Iterable[tuple[int, int, int, int]] = ()
 
 
 def _read(engine: _Engine) -> _Share:
@@ -188,13 +188,12 @@ def _read(engine: _Engine) -> _Share:
     begin.frombytes(rest[: 8 * n])
     latency.frombytes(rest[8 * n : 16 * n])
     outcome.frombytes(rest[16 * n :])
-    return _Share(
-        Slice(**{k: v for k, v in about.items() if k != "origin_ns"}),
-        about["origin_ns"],
-        begin,
-        latency,
-        outcome,
+    origin_ns = about.pop("origin_ns")
+    calls = (
+        (origin_ns + b + took, origin_ns + b, took, ended)
+        for b, took, ended in zip(begin, latency, outcome, strict=True)
     )
+    return _Share(Slice(**about), origin_ns, calls)
 
 
 def _merged(shares: Sequence[_Share], recorder: Recorder) -> Slice:
@@ -214,8 +213,9 @@ def _merged(shares: Sequence[_Share], recorder: Recorder) -> Slice:
     if recorder.origin_ns is None:
         recorder.origin_ns = start
     n = recorder.length
-    for _, begin, latency, outcome in heapq.merge(*(share.calls(recorder.origin_ns) for share in told)):
-        recorder.begin_ns[n], recorder.latency_ns[n], recorder.outcome[n] = begin, latency, outcome
+    for _, begin, latency, outcome in heapq.merge(*(share.calls for share in told)):
+        recorder.begin_ns[n] = begin - recorder.origin_ns
+        recorder.latency_ns[n], recorder.outcome[n] = latency, outcome
         n += 1
     recorder.length = n
     return result

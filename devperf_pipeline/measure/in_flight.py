@@ -6,7 +6,7 @@ was read the last bytes are sent, one after the other, and every call has to be 
 """
 
 import select
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from socket import socket
 
@@ -49,6 +49,7 @@ class Holder:
         self.session = step.session
         self._service = step.service
         self._operation = step.operation
+        self._most = step.users[-1]
         self._held: list[Request] = []
 
     def benchmark(self, users: int) -> str:
@@ -56,27 +57,14 @@ class Holder:
         return f"{self._service}/{self._operation.name}/held-{users}"
 
     def warm_up(self) -> None:
-        """
-        Have `WARM_USERS` calls in flight, and end them.
-
-        Raises:
-            WrongAnswer: they were not answered right.
-            ServiceError, OSError: as the session's own.
-
-        """
+        """Have `WARM_USERS` calls in flight, and end them; raises as `hold` and `end`."""
         if self._operation.reset is not None:
-            self._operation.reset(USERS[-1], 1)
+            self._operation.reset(self._most, 1)
         self.hold(WARM_USERS)
         self.end()
 
     def hold(self, users: int) -> None:
-        """
-        Have so many calls in flight.
-
-        Raises:
-            ServiceError, OSError: as the session's own.
-
-        """
+        """Have so many calls in flight; raises as the session does."""
         assert self._operation.wire is not None
         while len(self._held) < users:
             connection = self.session.connect()
@@ -86,13 +74,7 @@ class Holder:
             request.socket.sendall(request.wire.calls[0][0].data[:-1])
 
     def check(self) -> None:
-        """
-        See that every call is still in flight.
-
-        Raises:
-            ServiceRefused: the service ended calls before they were whole.
-
-        """
+        """See that every call is still in flight; raises `ServiceRefused` where some ended before they were whole."""
         poll = select.poll()  # select() itself ends at 1,024 descriptors
         for request in self._held:
             poll.register(request.socket, select.POLLIN)
@@ -104,13 +86,7 @@ class Holder:
             )
 
     def end(self) -> None:
-        """
-        Send every last byte and await the answers.
-
-        Raises:
-            WrongAnswer: calls were not answered right.
-
-        """
+        """Send every last byte and await the answers; raises `WrongAnswer` where some are not right."""
         of, wrong, said = len(self._held), 0, ""
         while self._held:
             request = self._held.pop()
@@ -135,20 +111,21 @@ class Holder:
 
 
 def sweep(
-    holders: Mapping[str, Holder],
+    steps: Sequence[InFlightStep],
     *,
     settle: Callable[[], None],
     read: Callable[[int, Mapping[str, str]], None],
     failed: Callable[[str, Exception], None],
 ) -> None:
     """
-    Have more and more calls in flight, at all services at once; at each step `settle`, then `read` users and the name of the
-    readings by service.
+    Have more and more calls in flight, at all services at once; each time `settle`, then `read` users and the name of
+    the readings by service.
 
-    A call that waits for its last byte uses nothing but memory, and memory is told by service: calls at the
-    others change no reading. A service that ends calls early, or answers them wrong, is told to `failed` and left out
-    of the steps that follow; what was read of it stays.
+    A call that waits for its last byte uses nothing but memory, and memory is told by service: calls at the others
+    change no reading. A service that ends calls early, or answers them wrong, is told to `failed` and has no further
+    ones; what was read of it stays.
     """
+    holders = {step.service: Holder(step) for step in steps}
     held = dict(holders)
 
     def each(step: Callable[[Holder], None]) -> None:
@@ -162,7 +139,7 @@ def sweep(
 
     try:
         each(Holder.warm_up)
-        for users in USERS:
+        for users in steps[0].users:
             each(lambda holder, users=users: holder.hold(users))
             if held:
                 settle()

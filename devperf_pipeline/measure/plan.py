@@ -41,12 +41,9 @@ class RunOptions:
 
 def options_of(profile: str, stages: Mapping[Stage, tuple[str, ...]], seconds: float) -> RunOptions:
     """
-    The options that these words say: a profile by its name, what is done with which services, and the seconds of each
-    round, 0 for the profile's.
+    The options that these words say; raises a `ConfigurationError` where there is no such profile.
 
-    Raises:
-        ConfigurationError: there is no such profile.
-
+    `stages` says what is done with which services, `seconds` how long each round lasts (0: as the profile says).
     """
     found = profile_named(profile)
     return RunOptions(

@@ -97,13 +97,7 @@ PROFILES = {
 
 
 def profile_named(name: str) -> Profile:
-    """
-    The profile of that name.
-
-    Raises:
-        ConfigurationError: there is none; the message names those that exist.
-
-    """
+    """The profile of that name; where there is none, the `ConfigurationError` names those that exist."""
     if name in PROFILES:
         return PROFILES[name]
     near = difflib.get_close_matches(name, PROFILES, n=1)

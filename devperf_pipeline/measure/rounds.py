@@ -13,7 +13,7 @@ from typing import Any
 
 from devperf_pipeline.errors import ServiceError
 from devperf_pipeline.measure.cpu_affinity import LoadGate, Placement
-from devperf_pipeline.measure.engine import Slice, User, drive_one, driver_of
+from devperf_pipeline.measure.engine import Slice, User, Verify, drive_one, driver_of, first_wrong
 from devperf_pipeline.measure.engine_processes import drive_shared
 from devperf_pipeline.measure.recorder import Recorder
 from devperf_pipeline.measure.steady_state import BLOCK_CALLS, BLOCK_S, Steadiness
@@ -30,7 +30,7 @@ class _Prepared:
     """Calls that are ready to be made: how to drive them, and how to tell what is wrong with a kept reply."""
 
     drive: Drive
-    verify: Callable[[object], str | None]
+    verify: Verify
 
 
 class Measurer:
@@ -109,7 +109,7 @@ class Measurer:
                 self.client_share = used_ns / piece.elapsed_ns
             problem = (
                 piece.problem
-                or _first_wrong(piece, prepared)
+                or first_wrong(piece, prepared.verify)
                 or _refusal(piece, prepared, self._recorder.outcome[: self._recorder.length])
             )
             if piece.broken:
@@ -139,24 +139,28 @@ class Measurer:
             give_up = time.monotonic() + step.warmup_s
             steadiness = Steadiness()
             while time.monotonic() < give_up:
-                piece, latencies = self._block(prepared)
-                total.elapsed_ns += piece.elapsed_ns
-                total.problem, total.broken = piece.problem, piece.broken
-                if piece.broken or not len(latencies) or steadiness.add(latencies):
+                latencies = self._block(prepared, total, BLOCK_CALLS)
+                if total.broken or not len(latencies) or steadiness.add(latencies):
                     break
             if not step.operation.finite or total.problem:
                 return prepared, total
             rate = self._recorder.length / max(total.elapsed_ns, 1) * 1e9
-        prepared = self._prepare(step, step.prepared(rate))
-        piece, _ = self._block(prepared, calls=max(users, BLOCK_CALLS // 4) if first_time else BLOCK_CALLS)
-        total.elapsed_ns += piece.elapsed_ns
-        total.problem, total.broken = piece.problem, piece.broken
+        size = step.prepared(rate)
+        prepared = self._prepare(step, size)
+        calls = max(users, BLOCK_CALLS // 4) if first_time else BLOCK_CALLS
+        if step.operation.finite:
+            # The service may answer faster than when its rate was seen: most of what it consumes is the round's.
+            calls = min(calls, users * size // 3)
+        self._block(prepared, total, calls)
         return prepared, total
 
-    def _block(self, prepared: _Prepared, calls: int = BLOCK_CALLS) -> tuple[Slice, Sequence[int]]:
+    def _block(self, prepared: _Prepared, total: Slice, calls: int) -> Sequence[int]:
+        """Make a block of calls and add it to the warm-up; returns their latencies."""
         before = self._recorder.length
         piece = prepared.drive(BLOCK_S, calls, 1)
-        return piece, self._recorder.latency_ns[before : self._recorder.length]
+        total.elapsed_ns += piece.elapsed_ns
+        total.problem, total.broken = piece.problem, piece.broken
+        return self._recorder.latency_ns[before : self._recorder.length]
 
     def _prepare(self, step: BenchmarkStep, size: int) -> _Prepared:
         operation, users = step.operation, step.benchmark.load.users
@@ -221,14 +225,6 @@ def _as_driven(window: SustainedLoad, piece: Slice, idle_cores: float | None) ->
     """The window with what the client used."""
     share = max(piece.cpu_ns, default=0) / max(piece.elapsed_ns, 1)
     return replace(window, client_share=round(share, 3), idle_cores=idle_cores)
-
-
-def _first_wrong(piece: Slice, prepared: _Prepared) -> str | None:
-    for reply in piece.replies:
-        wrong = prepared.verify(reply)
-        if wrong is not None:
-            return f"a sampled answer was wrong: {wrong}"
-    return None
 
 
 def _refusal(piece: Slice, prepared: _Prepared, outcomes: Sequence[int]) -> str | None:

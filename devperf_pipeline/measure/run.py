@@ -31,7 +31,11 @@ STAGES: Mapping[Stage, Callable[[Plan, RunContext], None]] = {
     "load_tests": load_tests.run,
     "tools": tools.run,
 }
-"""What a run does, in this order, each only where it is asked for."""
+"""
+What a run does, in this order, each only where it is asked for.
+
+A stage raises `Cancelled` where somebody asked to stop; what had ended is kept.
+"""
 
 
 def new_id(now_s: float) -> str:
@@ -41,14 +45,9 @@ def new_id(now_s: float) -> str:
 
 def measure(context: RunContext, options: RunOptions) -> Baseline:
     """
-    Measure the running stack of a run.
+    Measure the running stack of a run; returns the baseline as it ended: per service what became of it, and why.
 
-    Returns:
-        The baseline as it ended: per service measured, failed or skipped, and why.
-
-    Raises:
-        Cancelled: somebody asked to stop. Rounds that were kept stay kept, clean-up was done.
-
+    Raises `Cancelled` where somebody asked to stop. Rounds that were kept stay kept, clean-up was done.
     """
     stack, state = context.stack, context.state
     with ExitStack() as at_the_end:

@@ -133,26 +133,14 @@ class RunContext:
         return measured[-1]
 
     def check_cancelled(self) -> None:
-        """
-        Hear whether to stop; called between rounds, asks at most once a second.
-
-        Raises:
-            Cancelled: somebody asked to.
-
-        """
+        """Raise `Cancelled` if somebody asked to stop; called between rounds, asks at most once a second."""
         if self.clock() - self.state.asked_to_stop_s > ASK_EVERY_S:
             self.state.asked_to_stop_s = self.clock()
             if self.reporter.cancelled():
                 raise Cancelled("The run was asked to stop. Every round that had ended is kept.")
 
     def pause(self, seconds: float) -> None:
-        """
-        Wait, and hear meanwhile whether to stop.
-
-        Raises:
-            Cancelled: somebody asked to.
-
-        """
+        """Wait; raises `Cancelled` if somebody asks meanwhile to stop."""
         ends = self.clock() + seconds
         while (left_s := ends - self.clock()) > 0:
             time.sleep(min(NAP_S, left_s))

@@ -14,13 +14,7 @@ FAILURES_IN_A_ROW = 3
 
 
 def run(plan: Plan, context: RunContext) -> None:
-    """
-    Measure round after round, each benchmark once in each, in an order of its own.
-
-    Raises:
-        Cancelled: somebody asked to stop; rounds that had ended are kept.
-
-    """
+    """Measure round after round, each benchmark once in each, in an order of its own."""
     rounds = plan.profile.rounds
     of = sum(step.rounds for step in plan.samples)
     watch = Watch(rounds=rounds, of=of, tell=context.reporter.progress, clock=context.clock)

@@ -5,7 +5,7 @@ Of a stack that we started we know. Of others the container that answers at the 
 the process that listens there; a stack file may say it in a table [footprint.<name>].
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,21 +64,19 @@ def targets(stack: Stack, processes: Mapping[str, Sequence[int]]) -> tuple[list[
     named = {companion.name: companion for companion in stack.footprint}
     found: list[Target] = []
     unseen: list[str] = []
-    for service in stack.services:
-        if service.name in stack.missing or not service.addresses:
-            continue
-        nodes: list[Target] = []
-        for node in _nodes(service, tuple(processes.get(service.name, ())), named):
+
+    def seen(nodes: Iterable[Node]) -> Iterator[Target]:
+        for node in nodes:
             try:
-                nodes.append(_node(node, docker))
+                yield _target(node, docker)
             except MeasurementError as error:
                 unseen.append(str(error))
-        found += _numbered(service.name, nodes)
-    for companion in named.values():
-        try:
-            found.append(_companion(companion, docker))
-        except MeasurementError as error:
-            unseen.append(str(error))
+
+    for service in stack.services:
+        if service.name not in stack.missing and service.addresses:
+            nodes = _nodes(service, tuple(processes.get(service.name, ())), named)
+            found += _numbered(service.name, [*seen(nodes)])
+    found += seen(Node(one.name, one.category, companion=one) for one in named.values())
     owners = {(one.pids, one.container): one.name for one in reversed(found)}
     shared = [(one, owners[one.pids, one.container]) for one in found]
     unseen += [
@@ -99,13 +97,13 @@ def category_of(kind: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One address of a service, and what is known of who answers there."""
+    """One address of a service, or a companion, and what is known of who answers there."""
 
     name: str
     category: str
-    address: Address
-    pids: tuple[int, ...]
-    companion: Companion | None
+    address: Address | None = None
+    pids: tuple[int, ...] = ()
+    companion: Companion | None = None
 
 
 def _nodes(service: Service, known: tuple[int, ...], named: dict[str, Companion]) -> list[Node]:
@@ -122,12 +120,13 @@ def _nodes(service: Service, known: tuple[int, ...], named: dict[str, Companion]
     return nodes
 
 
-def _node(node: Node, docker: Docker | None) -> Target:
+def _target(node: Node, docker: Docker | None) -> Target:
+    """Who it is; raises a `MeasurementError` where that cannot be seen."""
     if node.companion is not None:
-        return _companion(replace(node.companion, category=node.category), docker)
-    if node.pids:
-        return _running(node.name, node.category, node.pids)
-    return _listening(node.name, node.category, node.address, docker)
+        return _companion(node, node.companion, docker)
+    if node.pids or node.address is None:
+        return _running(node, node.pids)
+    return _listening(node, node.address, docker)
 
 
 def _numbered(service: str, nodes: list[Target]) -> list[Target]:
@@ -138,40 +137,42 @@ def _numbered(service: str, nodes: list[Target]) -> list[Target]:
     return list(reversed(whose.values()))
 
 
-def _running(name: str, category: str, pids: tuple[int, ...]) -> Target:
+def _running(node: Node, pids: tuple[int, ...]) -> Target:
     group = cgroup_of(pids)
-    return Target(name=name, category=category, pids=pids, cgroup=str(group.folder) if group else None)
+    return Target(
+        name=node.name, category=node.category, pids=pids, cgroup=str(group.folder) if group else None
+    )
 
 
-def _listening(name: str, category: str, address: Address, docker: Docker | None) -> Target:
+def _listening(node: Node, address: Address, docker: Docker | None) -> Target:
     container: str | None = None
     with suppress(MeasurementError):  # a socket that we may not use hides no process that we see
         container = docker.at_port(address.port) if docker else None
     if docker and container:
-        return _contained(name, category, container, docker)
+        return _contained(node, container, docker)
     pids = _listeners(address.port)
     if not pids:
         raise MeasurementError(
-            f"{name}: expected to see the process or container that listens at {address}, found none that may be "
-            f"seen. Name it in the stack file: [footprint.{name}] process = … or container = …"
+            f"{node.name}: expected to see the process or container that listens at {address}, found none that may be "
+            f"seen. Name it in the stack file: [footprint.{node.name}] process = … or container = …"
         )
     forwarding = {_name(pid) for pid in pids} & FORWARDERS
     if forwarding:
         raise MeasurementError(
-            f"{name}: expected a server at {address}, found {', '.join(sorted(forwarding))}, which forwards to one, "
-            f"and no Docker that tells of it. Set DOCKER_HOST, or name the process: [footprint.{name}] process = …"
+            f"{node.name}: expected a server at {address}, found {', '.join(sorted(forwarding))}, which forwards to one, "
+            f"and no Docker that tells of it. Set DOCKER_HOST, or name the process: [footprint.{node.name}] process = …"
         )
-    return _running(name, category, pids)
+    return _running(node, pids)
 
 
-def _companion(companion: Companion, docker: Docker | None) -> Target:
+def _companion(node: Node, companion: Companion, docker: Docker | None) -> Target:
     if companion.container is not None:
         if docker is None:
             raise MeasurementError(
                 f"{companion.name}: expected Docker to tell of the container {companion.container}, found no Docker. "
                 "Start it, or set DOCKER_HOST."
             )
-        return _contained(companion.name, companion.category, companion.container, docker)
+        return _contained(node, companion.container, docker)
     assert companion.process is not None
     pids = _from_file(companion) if "/" in companion.process else _named(companion.process)
     if not pids:
@@ -179,10 +180,10 @@ def _companion(companion: Companion, docker: Docker | None) -> Target:
             f"{companion.name}: expected a process called {companion.process}, found none. "
             "Start it, or correct [footprint] in the stack file."
         )
-    return _running(companion.name, companion.category, pids)
+    return _running(node, pids)
 
 
-def _contained(name: str, category: str, container: str, docker: Docker) -> Target:
+def _contained(node: Node, container: str, docker: Docker) -> Target:
     """
     A container by its processes where they can be seen from here; by what Docker says of it elsewhere (in a machine
     of its own).
@@ -190,13 +191,13 @@ def _contained(name: str, category: str, container: str, docker: Docker) -> Targ
     whole_id, pid = docker.first_process(container)
     if not pid:
         raise MeasurementError(
-            f"{name}: expected the container {container} to run, found it stopped. Start it."
+            f"{node.name}: expected the container {container} to run, found it stopped. Start it."
         )
     group = cgroup_of([pid])
     # Inside a virtual machine the same number is another process, or none, of ours.
     if group is not None and whole_id in str(group.folder):
-        return Target(name=name, category=category, pids=(pid,), cgroup=str(group.folder))
-    return Target(name=name, category=category, container=container, docker=str(docker.socket_path))
+        return _running(node, (pid,))
+    return Target(name=node.name, category=node.category, container=container, docker=str(docker.socket_path))
 
 
 def _listeners(port: int) -> tuple[int, ...]:

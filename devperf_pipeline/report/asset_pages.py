@@ -15,7 +15,7 @@ from devperf_pipeline.report.comparison_charts import history, sweep
 from devperf_pipeline.report.contents import body
 from devperf_pipeline.report.markdown import sentence
 from devperf_pipeline.report.section import Block, Chart, Lines, Table, columns, drawn
-from devperf_pipeline.report.sections import changes, resources
+from devperf_pipeline.report.sections import resources
 from devperf_pipeline.report.sections.overview import headline
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _rounds(rows: Sequence[Row]) -> Table | None:
 def _load_tests(view: "Report", baseline_id: str, service: str) -> Page:
     """The sweep of users as table and picture, and its knee."""
     tests = _of(service, view.asked("report_load_tests", baseline_id=baseline_id))
-    knees = _of(service, view.asked("report_knees", baseline_id=baseline_id))
+    knees = _of(service, view.table("knees", baseline_id))
     measured: Columns = {
         "users": "users", "calls/s": ("throughput_per_s", 1), "p50 ms": ("p50_ns", _MS), "p95 ms": ("p95_ns", _MS),
         "p99 ms": ("p99_ns", _MS), "max ms": ("max_ns", _MS), "calls": "n", "failed": "failed",
@@ -152,7 +152,7 @@ def _resources(view: "Report", baseline_id: str, service: str) -> Page:
         and (row["phase"] == "idle" or resources.is_own(row))
     ]
     used.sort(key=lambda row: (_PHASES.index(row["phase"]), row["service"], row["users"]))
-    held = resources.best(_of(service, view.asked("report_memory", baseline_id=baseline_id)))
+    held = resources.best(_of(service, view.table("memory_per_request", baseline_id)))
     drawn_idle = {"CPU %": ("cpu_p50", 1), "RSS MiB": ("rss_bytes", _MIB), "PSS MiB": ("pss_bytes", _MIB)}
     measured: Columns = {
         "process tree": "service", "phase": "phase", "users": "users",
@@ -236,7 +236,7 @@ def comparison_page(view: "Report") -> Page:
             if one.verdict in {"slower", "faster"}
         ],
         panel=markdown(
-            *changes.changed(view, found).blocks,
+            body("changes", view),
             drawn("p50 over baselines", "history", history(view.history, small=True)),
             "Medians of one user, the quickest and the slowest operation of each service:",
             Lines(headline(view)),
@@ -286,7 +286,7 @@ def markdown(*blocks: Block | None) -> str:
 def _block(block: Block) -> str:
     match block:
         case Table():
-            return "\n".join(f"| {' | '.join(line)} |" for line in (block.head, block.rule, *block.rows))
+            return block.markdown
         case Lines():
             return "\n".join(f"- {point}" for point in block.points)
         case Chart():

@@ -16,7 +16,7 @@ from devperf_pipeline.report import format as show
 from devperf_pipeline.report.markdown import write
 from devperf_pipeline.report.rows import shown
 from devperf_pipeline.report.section import Chart, drawn
-from devperf_pipeline.report.sections import changes
+from devperf_pipeline.report.sections.changes import changes
 from devperf_pipeline.report.sections.environment import environment, how_to_read, tuning
 from devperf_pipeline.report.sections.findings import findings, layers, worst_bottleneck
 from devperf_pipeline.report.sections.load_tests import load_tests, longest
@@ -103,7 +103,7 @@ ENTRIES: Sequence[Entry] = (
     Entry("fastest_api", fastest_api),
     Entry("worst_bottleneck", worst_bottleneck),
     Entry("missing", missing),
-    Entry("changes", lambda report: {"section": changes.changed(report, report.changes)}),
+    Entry("changes", changes),
     Entry("ranking", ranking),
     Entry("findings", findings),
     Entry("overview", overview),

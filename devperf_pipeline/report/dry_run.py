@@ -89,16 +89,16 @@ def _service(plan: Plan, service: str) -> Iterator[str]:
 
 def _step(cost: Cost) -> str:
     calls = "" if cost.most_calls is None else f", at most {cost.most_calls:,} calls, warm-up included"
-    return f"{cost.measured_s:g} s measured, {cost.longest_s:.1f} s at most with warm-up{calls}"
+    return f"{_seconds(cost)}{calls}"
 
 
 def _sweep(sweep: SweepStep) -> str:
     users = ", ".join(str(point.benchmark.load.users) for point in sweep.points)
-    cost = sweep.cost
-    return (
-        f"load tests of {users} users: {cost.measured_s:g} s measured, {cost.longest_s:.1f} s at most with warm-up, "
-        f"at most {cost.most_calls:,} calls"
-    )
+    return f"load tests of {users} users: {_seconds(sweep.cost)}, at most {sweep.cost.most_calls:,} calls"
+
+
+def _seconds(cost: Cost) -> str:
+    return f"{cost.measured_s:g} s measured, {cost.longest_s:.1f} s at most with warm-up"
 
 
 def _tools(plan: ToolPlan) -> Iterator[str]:

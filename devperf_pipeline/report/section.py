@@ -1,8 +1,4 @@
-"""
-What is a section of a report made of?
-
-Blocks in the order in which they are read. All text is Markdown that is ready to be printed.
-"""
+"""Which tables and charts are handed to the templates? Their text is Markdown that is ready to be printed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +13,11 @@ class Table:
     head: Sequence[str]
     rule: Sequence[str]
     rows: Sequence[Sequence[str]]
+
+    @property
+    def markdown(self) -> str:
+        """Its lines."""
+        return "\n".join(f"| {' | '.join(line)} |" for line in (self.head, self.rule, *self.rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +47,6 @@ def drawn(about: str, name: str, svg: str | None) -> Chart | None:
 
 
 Block = str | Table | Lines | Chart
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A heading and what stands below it. `level` 2 is a part of the report, 3 a part of that."""
-
-    title: str
-    blocks: Sequence[Block]
-    level: int = 2
 
 
 def columns(*heads: str, words: int = 1) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -134,7 +134,16 @@ class Operation:
 
 
 FLOOR = "floor"
-"""The operation that asks for nothing: what is left is the instrument and the way there."""
+
+
+def floor(title: str, wire: Callable[[Any], Wire], driver: Callable[[Any], Driver]) -> Operation:
+    """The operation that asks for nothing, the same of every user: what is left is the instrument and the way there."""
+    return Operation(
+        name=FLOOR,
+        title=title,
+        wire=lambda connection, _user, _size: wire(connection),
+        driver=lambda connection, _user, _size: driver(connection),
+    )
 
 
 class Session(ABC):

@@ -11,12 +11,21 @@ import math
 from collections.abc import Sequence
 from functools import cache
 
-LEAST_SAMPLES = 72
-"""With fewer, no two-sided 95 % interval of a p95 exists: 0.95^72 is the first power below 0.025."""
+OUTSIDE = 0.025
+"""The probability that a 95 % interval leaves beyond each of its two ends."""
 
 LEAST_ROUNDS = 3
 
 LARGEST_NS = 2**63 - 1
+
+
+def calls_needed(share: float) -> int:
+    """From how many calls on a 95 % interval of a percentile exists: the first n for which share ^ n is below 0.025."""
+    return math.ceil(math.log(OUTSIDE) / math.log(share))
+
+
+LEAST_SAMPLES = calls_needed(0.95)
+"""So many calls a p95 needs: 72."""
 
 
 def from_rounds(p95s_ns: Sequence[int]) -> tuple[int, int] | None:
@@ -91,9 +100,9 @@ def ranks(n: int) -> tuple[int, int] | None:
     while True:
         below += term
         # Now `below` is the probability that at most `count` samples lie below the true p95.
-        if below <= 0.025:
+        if below <= OUTSIDE:
             low = count + 1
-        if below >= 0.975:
+        if below >= 1 - OUTSIDE:
             return low, min(n, count + 1)
         term *= (n - count) / (count + 1) * share / (1 - share)
         count += 1

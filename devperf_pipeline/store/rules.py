@@ -8,7 +8,7 @@ answers a question of a person.
 import duckdb
 
 from devperf_pipeline.stack.host import WATCHED
-from devperf_pipeline.store.confidence import LEAST_SAMPLES, t_quantile
+from devperf_pipeline.store.confidence import OUTSIDE, t_quantile
 from devperf_pipeline.store.sql_files import statement
 from devperf_pipeline.store.summary import BUSY
 
@@ -17,6 +17,8 @@ MOST_REPEATS = 20
 
 RULES = (
     "macro_calls_needed",
+    "macro_is_busy",
+    "macro_assumed_floor",
     "macro_known",
     "table_host_facts",
     "table_machines",
@@ -31,17 +33,17 @@ RULES = (
     "view_differences",
     "view_agreements",
     "table_findings",
+    "macro_weakness",
 )
 """In the order in which they need each other."""
 
 PARAMETERS = {
     "table_host_facts": {"keys": list(WATCHED), "effects": list(WATCHED.values())},
-    "table_levels": {
-        "least_calls": LEAST_SAMPLES,
-        "busy": BUSY,
-        "t": [t_quantile(freedom) for freedom in range(1, MOST_REPEATS)],
-    },
+    "table_levels": {"t": [t_quantile(freedom) for freedom in range(1, MOST_REPEATS)]},
 }
+
+NUMBERS = {"$outside": str(OUTSIDE), "$busy": str(BUSY)}
+"""What stands in macros, which take no parameters."""
 
 RULE_MACROS = ("comparisons_of", "rankings_of")
 """Rules that a person can ask, too."""
@@ -58,4 +60,7 @@ def add_rules(con: duckdb.DuckDBPyConnection) -> None:
 
     """
     for name in RULES:
-        con.execute(statement(name), PARAMETERS.get(name))
+        text = statement(name)
+        for placeholder, number in NUMBERS.items():
+            text = text.replace(placeholder, number)
+        con.execute(text, PARAMETERS.get(name))

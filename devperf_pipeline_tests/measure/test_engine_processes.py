@@ -7,8 +7,8 @@ import time
 import psutil
 import pytest
 
-from devperf_pipeline.measure.engine import Slice, User
-from devperf_pipeline.measure.engine_processes import Verify, drive_shared
+from devperf_pipeline.measure.engine import Slice, User, Verify
+from devperf_pipeline.measure.engine_processes import drive_shared
 from devperf_pipeline.measure.recorder import Recorder
 from devperf_pipeline.model import Outcome
 from devperf_pipeline_tests.measure.line_server import LineServer, Start, echo, slowly, wire

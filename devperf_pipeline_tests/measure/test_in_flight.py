@@ -6,7 +6,7 @@ import pytest
 
 from devperf_pipeline.errors import ServiceRefused, WrongAnswer
 from devperf_pipeline.measure import in_flight
-from devperf_pipeline.measure.in_flight import USERS, Holder, sweep
+from devperf_pipeline.measure.in_flight import USERS, sweep
 from devperf_pipeline.measure.steps import InFlightStep
 from devperf_pipeline.services.operation import Operation
 from devperf_pipeline_tests.measure.fake_service import FakeConnection, FakeSession
@@ -28,8 +28,8 @@ def operation(*, says: bytes = b"hello\n") -> Operation:
     )
 
 
-def holder(service: str, session: FakeSession, held: Operation | None = None) -> Holder:
-    return Holder(InFlightStep(service=service, operation=held or operation(), session=session, users=USERS))
+def step(service: str, session: FakeSession, held: Operation | None = None) -> InFlightStep:
+    return InFlightStep(service=service, operation=held or operation(), session=session, users=USERS)
 
 
 class TestSweep:
@@ -37,7 +37,7 @@ class TestSweep:
         """At each step so many requests are in flight that the server has not got the end of, and all end well."""
         read: list[tuple[int, Mapping[str, str], int]] = []
         sweep(
-            {"fake": holder("fake", session)},
+            [step("fake", session)],
             settle=lambda: None,
             read=lambda users, benchmarks: read.append((users, benchmarks, session.server.lines)),
             failed=unexpected,
@@ -53,7 +53,7 @@ class TestSweep:
         with FakeSession() as other:
             read: list[tuple[int, Mapping[str, str]]] = []
             sweep(
-                {"fake": holder("fake", session), "other": holder("other", other)},
+                [step("fake", session), step("other", other)],
                 settle=lambda: None,
                 read=lambda users, benchmarks: read.append((users, benchmarks)),
                 failed=unexpected,
@@ -84,7 +84,7 @@ class TestSweep:
         early = Operation(name="hello", title="Say hello", wire=impatient, held=True)  # type: ignore[arg-type]
         with FakeSession() as other:
             sweep(
-                {"early": holder("early", session, early), "other": holder("other", other)},
+                [step("early", session, early), step("other", other)],
                 settle=lambda: None,
                 read=lambda users, benchmarks: read.append((users, [*benchmarks])),
                 failed=lambda service, error: told.append((service, error)),
@@ -101,7 +101,7 @@ class TestSweep:
         read: list[int] = []
         told: list[Exception] = []
         sweep(
-            {"fake": holder("fake", session, operation(says=b"sorry\n"))},
+            [step("fake", session, operation(says=b"sorry\n"))],
             settle=lambda: None,
             read=lambda users, _: read.append(users),
             failed=lambda _, error: told.append(error),

@@ -123,10 +123,10 @@ class TestChanged:
             )
         changed = part(render(warehouse.folders).report, "What changed")
 
-        assert "UTC. No benchmark moved by so much that it could be told." in changed
+        assert "UTC. No benchmark changed by more than can be told." in changed
         assert (
-            "Of 20 figures that could be compared, nine in ten lie within 10 % of then, the furthest at +10 %."
-            in changed
+            "Of 20 figures that could be compared, nine in ten differ by less than 10 %; "
+            "the largest difference is +10 %." in changed
         )
         assert "Changes below 50 % cannot be told yet" in changed
         assert "learnt from 3 earlier baselines, and there is 1. Measure 2 times more." in changed

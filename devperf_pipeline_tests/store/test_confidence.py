@@ -76,3 +76,13 @@ class TestRanks:
             numbers = sorted(drawn.random() for _ in range(100))
             held += numbers[low - 1] < 0.95 < numbers[high - 1]
         assert held >= 0.94 * 2000
+
+
+class TestCallsNeeded:
+    @pytest.mark.parametrize(("share", "expected"), [(0.95, 72), (0.99, 368), (0.999, 3688)])
+    def test_it_is_the_first_number_of_calls_that_bounds_the_percentile(
+        self, share: float, expected: int
+    ) -> None:
+        """With one call fewer, the chance that all calls lie below the percentile must exceed 2.5 %."""
+        assert expected == confidence.calls_needed(share)
+        assert share**expected < 0.025 <= share ** (expected - 1)

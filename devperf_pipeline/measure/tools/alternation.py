@@ -22,13 +22,7 @@ class Turns:
         self._engine_cpu = ""
 
     def take(self, step: ToolStep) -> None:
-        """
-        Execute one step.
-
-        Raises:
-            Cancelled: somebody asked to stop; what had ended is kept.
-
-        """
+        """Execute one step; raises `Cancelled` where somebody asked to stop."""
         if isinstance(step, NotRun):
             self.not_run(step.benchmark, step.why)
         elif isinstance(step, ToolRun):

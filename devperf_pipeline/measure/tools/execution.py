@@ -48,9 +48,7 @@ def run(
     """
     Run a tool in a private folder until it ends; kill it with all its children `GRACE_S` after `expected_s`.
 
-    Raises:
-        ToolFailed: it could not be started, did not end, or its exit status is not 0.
-
+    Raises `ToolFailed` where it could not be started, did not end, or its exit status is not 0.
     """
     name = Path(str(arguments[0])).name
     printed, complained = folder / "printed", folder / "complained"

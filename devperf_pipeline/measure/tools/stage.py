@@ -64,13 +64,7 @@ def plan(one: Measurable, profile: Profile, absent: Mapping[Tool, str], *, manag
 
 
 def run(plan: Plan, context: RunContext) -> None:
-    """
-    Run every tool that is here against its services.
-
-    Raises:
-        Cancelled: somebody asked to stop; what had ended is kept.
-
-    """
+    """Run every tool that is here against its services."""
     programs, _ = find_tools()
     for asked in plan.tools:
         name, session = asked.service.name, asked.session

@@ -11,7 +11,7 @@ from devperf_pipeline.services.http.connection import (
 )
 from devperf_pipeline.services.http.floor_server import FloorServer
 from devperf_pipeline.services.http.protocol import Answer
-from devperf_pipeline.services.operation import FLOOR, Driver, Operation, Step, Wire
+from devperf_pipeline.services.operation import Driver, Operation, Step, Wire, floor
 
 
 class Floor:
@@ -42,7 +42,7 @@ class Floor:
         server = self.server
         request = protocol.encode("GET", "/", str(server.address))
 
-        def wire(connection: HttpConnection, _user: int, _size: int) -> Wire:
+        def wire(connection: HttpConnection) -> Wire:
             server.stand_with_us()
             return Wire(
                 sockets=[connection.take_socket(server.address)],
@@ -51,7 +51,7 @@ class Floor:
                 verify=lambda replies: is_empty(protocol.parse(replies[0])),
             )
 
-        def driver(connection: HttpConnection, _user: int, _size: int) -> Driver:
+        def driver(connection: HttpConnection) -> Driver:
             server.stand_with_us()
             client = connection.client(server.address)
             return Driver(
@@ -62,7 +62,7 @@ class Floor:
                 failure=failure,
             )
 
-        return Operation(name=FLOOR, title="empty 200 of a canned server", wire=wire, driver=driver)
+        return floor("empty 200 of a canned server", wire, driver)
 
 
 def is_empty(answer: Answer) -> str | None:

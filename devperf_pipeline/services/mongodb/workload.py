@@ -18,7 +18,7 @@ from devperf_pipeline.services.database.workload import Recipe
 from devperf_pipeline.services.mongodb import protocol
 from devperf_pipeline.services.mongodb.connection import MongodbConnection, Ours, failure
 from devperf_pipeline.services.mongodb.protocol import ID, ONE_DONE, ONE_MODIFIED, Answer, Document
-from devperf_pipeline.services.operation import FLOOR, Driver, Operation, Step, Wire
+from devperf_pipeline.services.operation import Driver, Operation, Step, Wire, floor
 
 GROUPS = 1_000
 """Documents of the same `group`: one in so many. No index is on it."""
@@ -220,7 +220,7 @@ def _change(key: int) -> dict[str, Any]:
 def operations(fill: Callable[[str, int], None]) -> Sequence[Operation]:
     """The floor and the seven published operations."""
     return (
-        Operation(name=FLOOR, title="ping", wire=_floor_wire, driver=_floor_driver),
+        floor("ping", _floor_wire, _floor_driver),
         *(recipe.operation(wire=_wire, driver=_driver, fill=fill) for recipe in RECIPES),
     )
 
@@ -256,7 +256,7 @@ def _driver(recipe: DocumentRecipe, connection: MongodbConnection, user: int, si
     )
 
 
-def _floor_wire(connection: MongodbConnection, _user: int, _size: int) -> Wire:
+def _floor_wire(connection: MongodbConnection) -> Wire:
     ping = protocol.encode({"ping": 1})
     return Wire(
         sockets=(connection.socket,),
@@ -266,7 +266,7 @@ def _floor_wire(connection: MongodbConnection, _user: int, _size: int) -> Wire:
     )
 
 
-def _floor_driver(connection: MongodbConnection, _user: int, _size: int) -> Driver:
+def _floor_driver(connection: MongodbConnection) -> Driver:
     connection.give_back()
     ours = connection.ours
     return Driver(

@@ -13,13 +13,13 @@ from devperf_pipeline.model import Outcome
 from devperf_pipeline.services.database.workload import RECIPES, Arguments, Result, SqlRecipe
 from devperf_pipeline.services.mysql import protocol
 from devperf_pipeline.services.mysql.connection import MysqlConnection, failure, number_of
-from devperf_pipeline.services.operation import FLOOR, OUR_NAME, Driver, Operation, Step, Wire
+from devperf_pipeline.services.operation import OUR_NAME, Driver, Operation, Step, Wire, floor
 
 
 def operations(fill: Callable[[str, int], None]) -> Sequence[Operation]:
     """The floor and the six published operations."""
     return (
-        Operation(name=FLOOR, title="COM_PING", wire=_floor_wire, driver=_floor_driver),
+        floor("COM_PING", _floor_wire, _floor_driver),
         *(recipe.operation(wire=_wire, driver=_driver, fill=fill) for recipe in RECIPES),
     )
 
@@ -74,7 +74,7 @@ def _driver(recipe: SqlRecipe, connection: MysqlConnection, user: int, size: int
     )
 
 
-def _floor_wire(connection: MysqlConnection, _user: int, _size: int) -> Wire:
+def _floor_wire(connection: MysqlConnection) -> Wire:
     ping = protocol.command(protocol.PING)
     return Wire(
         sockets=(connection.socket,),
@@ -84,7 +84,7 @@ def _floor_wire(connection: MysqlConnection, _user: int, _size: int) -> Wire:
     )
 
 
-def _floor_driver(connection: MysqlConnection, _user: int, _size: int) -> Driver:
+def _floor_driver(connection: MysqlConnection) -> Driver:
     connection.give_back()
     driver = connection.driver
 

@@ -13,7 +13,7 @@ import psycopg
 from devperf_pipeline.model import Outcome
 from devperf_pipeline.services.database.workload import JOIN, Arguments, Result, SqlRecipe
 from devperf_pipeline.services.database.workload import RECIPES as SHARED
-from devperf_pipeline.services.operation import FLOOR, Driver, Operation, Step, Wire
+from devperf_pipeline.services.operation import Driver, Operation, Step, Wire, floor
 from devperf_pipeline.services.postgresql import protocol
 from devperf_pipeline.services.postgresql.connection import PostgresConnection, failure_of, name_of
 
@@ -30,7 +30,7 @@ class Workload:
     def operations(self, fill: Callable[[str, int], None]) -> Sequence[Operation]:
         """The floor and the published operations."""
         return (
-            Operation(name=FLOOR, title="empty statement", wire=_floor_wire, driver=_floor_driver),
+            floor("empty statement", _floor_wire, _floor_driver),
             *(recipe.operation(wire=self._wire, driver=self._driver, fill=fill) for recipe in RECIPES),
         )
 
@@ -77,7 +77,7 @@ class Workload:
         )
 
 
-def _floor_wire(connection: PostgresConnection, _user: int, _size: int) -> Wire:
+def _floor_wire(connection: PostgresConnection) -> Wire:
     return Wire(
         sockets=(connection.socket,),
         calls=((Step(protocol.EMPTY_QUERY, protocol.complete),),),
@@ -86,7 +86,7 @@ def _floor_wire(connection: PostgresConnection, _user: int, _size: int) -> Wire:
     )
 
 
-def _floor_driver(connection: PostgresConnection, _user: int, _size: int) -> Driver:
+def _floor_driver(connection: PostgresConnection) -> Driver:
     connection.give_back()
     driver = connection.driver
 

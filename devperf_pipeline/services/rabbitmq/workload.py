@@ -12,7 +12,7 @@ from typing import Any
 
 import pika
 
-from devperf_pipeline.services.operation import FLOOR, OUR_NAME, Driver, Operation, Step, Wire
+from devperf_pipeline.services.operation import OUR_NAME, Driver, Operation, Step, Wire, floor
 from devperf_pipeline.services.rabbitmq import protocol
 from devperf_pipeline.services.rabbitmq.connection import EXCEPTIONS, RabbitConnection, failure
 
@@ -37,7 +37,7 @@ def queue_of(operation: str, user: int) -> str:
 def operations(fill: Fill) -> Sequence[Operation]:
     """The floor, publishing and consuming."""
     return [
-        Operation(name=FLOOR, title="channel.flow", wire=_floor_wire, driver=_floor_driver),
+        floor("channel.flow", _floor_wire, _floor_driver),
         *(_publish(kib, fill, persistent=persistent) for kib in (1, 10) for persistent in (False, True)),
         *(_consume(how, fill) for how in ("no", "auto", "manual")),
     ]
@@ -122,12 +122,12 @@ def _wire(
 _driver = partial(Driver.judged, exceptions=EXCEPTIONS, failure=failure)
 
 
-def _floor_wire(connection: RabbitConnection, _user: int, _size: int) -> Wire:
+def _floor_wire(connection: RabbitConnection) -> Wire:
     data = protocol.flow(connection.fresh_channel().channel_number)
     return _wire(connection, [data], protocol.CHANNEL_FLOW_OK, _no_flow)
 
 
-def _floor_driver(connection: RabbitConnection, _user: int, _size: int) -> Driver:
+def _floor_driver(connection: RabbitConnection) -> Driver:
     channel = connection.fresh_channel()
     return _driver(
         lambda _call: channel.flow(active=True),

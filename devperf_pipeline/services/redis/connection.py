@@ -57,7 +57,8 @@ class RedisConnection:
 
         """
         if self._taken is None:
-            self._taken = _taken_from(self.client.connection_pool)
+            pool: Any = self.client.connection_pool
+            self._taken = pool.get_connection()
         # There is no public way to it. `_sock` has been its name in every version of redis-py.
         taken = getattr(self._taken, "_sock", None)
         if not isinstance(taken, socket.socket):
@@ -73,10 +74,6 @@ class RedisConnection:
             if self._taken is not None:
                 self._taken.disconnect()
             self.client.close()
-
-
-def _taken_from(pool: Any) -> Any:
-    return pool.get_connection()
 
 
 def connect_node(service: Service, address: Address, *, expected: bool = True) -> Redis:
@@ -214,11 +211,10 @@ def node_facts(node: Redis, names: Sequence[str] = SETTINGS) -> Facts:
     # CONFIG may be renamed or forbidden; a setting that cannot be read is left out, not guessed.
     with suppress(ResponseError):
         for setting in names:
-            settings |= {
-                _text(key): _text(value) for key, value in asked(node, "CONFIG GET", setting).items()
-            }
+            settings |= {text(key): text(value) for key, value in asked(node, "CONFIG GET", setting).items()}
     return Facts(product=f"{name} {version}", version=version, settings=settings)
 
 
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+def text(value: Any) -> str:
+    """A word of an answer, which the driver gives as bytes or as text; empty where it gives none."""
+    return value.decode() if isinstance(value, bytes) else str(value or "")

@@ -14,7 +14,7 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 from devperf_pipeline.errors import ServiceRefused
 from devperf_pipeline.model import Address, Service
-from devperf_pipeline.services.redis.connection import asked
+from devperf_pipeline.services.redis.connection import asked, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,12 @@ def read_slots(service: Service, clients: dict[Address, Redis]) -> SlotMap:
         ServiceRefused: it is no cluster, it is down, slots are missing, or a node is not in the stack file.
 
     """
-    ids = {_text(asked(client, "CLUSTER MYID")): address for address, client in clients.items()}
+    ids = {text(asked(client, "CLUSTER MYID")): address for address, client in clients.items()}
     first = next(iter(clients.values()))
     state: Mapping[str, str] = asked(first, "CLUSTER INFO")
     parts: list[Any] = asked(first, "CLUSTER SLOTS")
     rows = [
-        (int(begin), int(end), (_text(host), int(port)), _text(node_id))
+        (int(begin), int(end), (text(host), int(port)), text(node_id))
         for begin, end, (host, port, node_id, *_), *_ in parts
     ]
     served = {slot for begin, end, _, _ in rows for slot in range(begin, end + 1)}
@@ -89,7 +89,3 @@ def ranges(numbers: Sequence[int]) -> str:
         else:
             parts.append([number, number])
     return ", ".join(str(begin) if begin == end else f"{begin}-{end}" for begin, end in parts)
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value or "")

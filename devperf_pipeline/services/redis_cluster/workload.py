@@ -9,7 +9,7 @@ from typing import Any
 from redis import RedisCluster
 
 from devperf_pipeline.model import Outcome
-from devperf_pipeline.services.operation import FLOOR, Driver, Operation, Step, Wire
+from devperf_pipeline.services.operation import Driver, Operation, Step, Wire, floor
 from devperf_pipeline.services.redis import protocol
 from devperf_pipeline.services.redis.connection import EXCEPTIONS, RedisConnection, failure
 from devperf_pipeline.services.redis.workload import PING, Command, Keys, set_and_get
@@ -50,14 +50,13 @@ class ClusterConnection:
 
 def operations(keys: Keys, slots: SlotMap, reset: Reset) -> Sequence[Operation]:
     """The floor and the published operations; a redirect needs a second node."""
-    floor = Operation(
-        name=FLOOR,
-        title="PING of the first node",
-        wire=lambda connection, user, size: PING.wire([connection.nodes[0].take_socket()], user, size),
-        driver=lambda connection, user, size: PING.driver(connection.nodes[0].client, user, size),
+    ping = floor(
+        "PING of the first node",
+        lambda connection: PING.wire([connection.nodes[0].take_socket()], 0, 1),
+        lambda connection: PING.driver(connection.nodes[0].client, 0, 1),
     )
     commands = set_and_get(keys, suffix=" (distributed)", name_suffix="-distributed")
-    measured = [floor, *(_spread(command, slots, reset) for command in commands)]
+    measured = [ping, *(_spread(command, slots, reset) for command in commands)]
     return [*measured, _redirected(commands[1], slots, reset)] if len(slots.addresses) > 1 else measured
 
 

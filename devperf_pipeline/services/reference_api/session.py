@@ -94,8 +94,14 @@ class ReferenceApiSession(HttpSession[Route]):
         return self._own.names()
 
     def assume(self) -> None:
-        """As `prepare`, but nothing is made: routes that change something are not asked, and taken to answer right."""
+        """
+        As `prepare`, but nothing is made: routes that change something are not asked, and taken to answer right where
+        any other does.
+        """
         self._choose_rows(lambda row: self._wrong(row) if row.repeatable else None)
+        if not any(row.repeatable for row in self._rows):
+            self._rows = ()
+            self._refuse_none()
 
     def prepare(self) -> None:
         """

@@ -81,7 +81,7 @@ floors as (
         d.drift,
         greatest(3 - coalesce(repeats, 0), 0) as missing_repeats,
         missing_repeats = 0 as is_known,
-        greatest(case when is_known then between_log else ln(1.5) end, within_log) as floor,
+        greatest(case when is_known then between_log else ln(assumed_floor()) end, within_log) as floor,
         greatest(floor, ln(1.05)) as least_change
     from sides as s
     join drifts as d using (before, now)

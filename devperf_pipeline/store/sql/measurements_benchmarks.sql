@@ -8,8 +8,7 @@ select
     null::varchar as text,
     case
         when not valid then 'measured and not counted: ' || invalid_reason
-        when measure = 'p95_ns' and n < 72 then 'weak: from ' || n || ' calls, where p95 needs 72; measure longer'
-        when measure = 'p99_ns' and n < 368 then 'weak: from ' || n || ' calls, where p99 needs 368; measure longer'
+        else weakness(measure, n)
     end as reason
 from (
     unpivot (

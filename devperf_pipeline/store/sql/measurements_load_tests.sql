@@ -1,5 +1,4 @@
 -- One row is one figure of one load test; null where the test is not valid. Ranks count those that are ranked in print.
--- A percentile needs as many calls as a 95 % interval of it: the first n for which share ^ n is below 0.025.
 select
     baseline_id,
     'load_test' as kind,
@@ -9,9 +8,7 @@ select
     null::varchar as text,
     case
         when not valid then 'measured and not counted: ' || invalid_reason
-        when calls < needs
-            then 'weak: from ' || calls || ' calls, where ' || replace(measure, '_ns', '') || ' needs ' || needs
-                || '; measure longer'
+        else weakness(measure, calls)
     end as reason
 from (
     unpivot (
@@ -48,9 +45,3 @@ from (
         p50_ns, p66_ns, p75_ns, p80_ns, p90_ns, p95_ns, p98_ns, p99_ns, max_ns, rank
     into name measure value figure
 )
-left join (
-    select measure, ceil(ln(0.025) / ln(share))::bigint as needs
-    from (
-        values ('p66_ns', 0.66), ('p75_ns', 0.75), ('p80_ns', 0.8), ('p90_ns', 0.9), ('p95_ns', 0.95), ('p98_ns', 0.98), ('p99_ns', 0.99)
-    ) as ladder(measure, share)
-) using (measure)

@@ -4,7 +4,7 @@ select
     count(distinct benchmark) as benchmarks,
     count(*) as rounds,
     count(*) filter (where problem is not null) as problems,
-    count(*) filter (where other_cpu > 0.3) as busy,
+    count(*) filter (where is_busy(other_cpu)) as busy,
     median(elapsed_ns) as elapsed_ns
 from rounds
 where baseline_id = $baseline_id

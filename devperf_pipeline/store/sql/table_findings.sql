@@ -187,8 +187,7 @@ select
     baseline_id, finding, kind, title, service, operation, users, against,
     coalesce(told, false) as holds,
     case
-        -- Two runs of an unchanged stack may differ by half as much again (analyse/verdict.py, ASSUMED_FLOOR).
-        when told and held and 1.5 * high_ns < before_low_ns then 'improved'
+        when told and held and assumed_floor() * high_ns < before_low_ns then 'improved'
         when told then 'open'
         when told is null then 'cannot tell'
         when held then 'optimised'

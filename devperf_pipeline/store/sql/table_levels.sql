@@ -14,12 +14,12 @@ with quiet as (
         max(p50_ns) as p50_most_ns,
         stddev_samp(ln(p50_ns)) as p50_sd,
         count(*) as p50_rounds,
-        min(p95_ns) filter (n >= $least_calls) as p95_ns,
-        max(p95_ns) filter (n >= $least_calls) as p95_most_ns,
-        stddev_samp(ln(p95_ns)) filter (n >= $least_calls) as p95_sd,
-        count(*) filter (n >= $least_calls) as p95_rounds
+        min(p95_ns) filter (n >= calls_needed(0.95)) as p95_ns,
+        max(p95_ns) filter (n >= calls_needed(0.95)) as p95_most_ns,
+        stddev_samp(ln(p95_ns)) filter (n >= calls_needed(0.95)) as p95_sd,
+        count(*) filter (n >= calls_needed(0.95)) as p95_rounds
     from rounds
-    where problem is null and p50_ns > 0 and coalesce(other_cpu, 0) <= $busy
+    where problem is null and p50_ns > 0 and is_busy(other_cpu) is not true
     group by baseline_id, benchmark
 ),
 numbered as (

@@ -116,7 +116,7 @@ judged as (
             when throughput_ratio < 1 and kept like '0 of %' then 'connections closed'
             when throughput_ratio < 1 and tool_share > 0.85 then 'tool at its limit'
             when throughput_ratio > 1 and engine_share > 0.85 then 'engine at its limit'
-            when other_cpu > 0.3 then 'others'
+            when is_busy(other_cpu) then 'others'
             when p50_ratio < 1 and not medians_agree and engine_share > 0.85 then 'engine waited for'
             when p50_ratio > 1 and not medians_agree and tool_share > 0.85 then 'tool waited for'
             when runs < 3 and throughput_ratio between 0.7 and 1.4 and greatest(tool_share, engine_share) <= 0.85

@@ -1,7 +1,7 @@
 import re
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,38 +17,15 @@ from devperf_pipeline.measure.tools import execution, stage
 from devperf_pipeline.measure.tools.execution import ToolFailed, run
 from devperf_pipeline.measure.tools.redis_runs import BLOCK, operation_of
 from devperf_pipeline.measure.tools.stage import find_tools
-from devperf_pipeline.model import Baseline, ResourceReading, Round, Stack, Stated
+from devperf_pipeline.model import Stack
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.cleanup import clean
 from devperf_pipeline.services.redis.guest import BLOCK as BLOCK_KEYS
 from devperf_pipeline.services.redis.guest import GUEST, admit
+from devperf_pipeline_tests.measure.test_run import ListSink
 from devperf_pipeline_tests.services.unusual_passwords import UNUSUAL, with_unusual_password
 
 pytestmark = pytest.mark.servers
-
-
-class ListSink:
-    """Keeps everything in lists."""
-
-    def __init__(self) -> None:
-        self.rounds: list[Round] = []
-        self.stated: list[Stated] = []
-        self.baselines: list[Baseline] = []
-
-    def begin(self, baseline: Baseline) -> None:
-        self.baselines.append(baseline)
-
-    def keep(self, measured: Round) -> None:
-        self.rounds.append(measured)
-
-    def keep_resources(self, readings: Sequence[ResourceReading]) -> None:
-        raise AssertionError("tools read no resources")
-
-    def keep_stated(self, stated: Stated) -> None:
-        self.stated.append(stated)
-
-    def finish(self, baseline: Baseline) -> None:
-        self.baselines.append(baseline)
 
 
 def run_tools(stack: Stack, *services: str) -> ListSink:

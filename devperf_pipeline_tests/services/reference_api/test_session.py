@@ -134,6 +134,23 @@ class TestAssume:
         assert "get-health-vault" not in names
         assert {"get-health", "post-examples-cache-key", "delete-examples-cache-key"} <= set(names)
 
+    @pytest.mark.parametrize("begin", [ReferenceApiSession.assume, ReferenceApiSession.prepare])
+    def test_refuses_an_api_without_a_right_answer(
+        self, begin: Callable[[ReferenceApiSession], None]
+    ) -> None:
+        """An API that answers no route right is refused in a dry run as in a run."""
+
+        def answering(request: Request) -> Reply:
+            return (200, {}, {"version": "1"}) if request.path == "/" else (404, {}, {})
+
+        with serving(answering) as address:
+            session = open_session(described(address))
+            try:
+                with pytest.raises(WrongAnswer, match="answers no route so that it could be measured"):
+                    begin(session)
+            finally:
+                session.close()
+
 
 @pytest.fixture(name="session", scope="module")
 def _session(running_stack: Stack) -> Iterator[ReferenceApiSession]:
