@@ -110,7 +110,7 @@ def _rounds(rows: Sequence[Row]) -> Table | None:
 def _load_tests(view: "Report", baseline_id: str, service: str) -> Page:
     """The sweep of users as table and picture, and its knee."""
     tests = _of(service, view.asked("report_load_tests", baseline_id=baseline_id))
-    knees = _of(service, view.asked("report_knees", baseline_id=baseline_id))
+    knees = _of(service, view.table("knees", baseline_id))
     measured: Columns = {
         "users": "users", "calls/s": ("throughput_per_s", 1), "p50 ms": ("p50_ns", _MS), "p95 ms": ("p95_ns", _MS),
         "p99 ms": ("p99_ns", _MS), "max ms": ("max_ns", _MS), "calls": "n", "failed": "failed",
@@ -152,7 +152,7 @@ def _resources(view: "Report", baseline_id: str, service: str) -> Page:
         and (row["phase"] == "idle" or resources.is_own(row))
     ]
     used.sort(key=lambda row: (_PHASES.index(row["phase"]), row["service"], row["users"]))
-    held = resources.best(_of(service, view.asked("report_memory", baseline_id=baseline_id)))
+    held = resources.best(_of(service, view.table("memory_per_request", baseline_id)))
     drawn_idle = {"CPU %": ("cpu_p50", 1), "RSS MiB": ("rss_bytes", _MIB), "PSS MiB": ("pss_bytes", _MIB)}
     measured: Columns = {
         "process tree": "service", "phase": "phase", "users": "users",

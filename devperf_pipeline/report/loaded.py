@@ -26,7 +26,7 @@ from devperf_pipeline.errors import StoreError
 from devperf_pipeline.report.rows import Cell, Part, Row, Run, shown, title_of
 from devperf_pipeline.services import place_of
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline.store.warehouse import connect, query
+from devperf_pipeline.store.warehouse import connect, query, table_rows
 
 if TYPE_CHECKING:
     from devperf_pipeline.store.warehouse import Connection
@@ -100,6 +100,10 @@ class Report:
         """Rows of `sql/<statement>.sql` of this baseline, or of the one that the parameters name."""
         return query(self.con, statement, **{"baseline_id": self.run.baseline_id, **parameters})
 
+    def table(self, name: str, baseline_id: str | None = None) -> Rows:
+        """The rows of a table or view that are this baseline's, or another's."""
+        return table_rows(self.con, name, baseline_id or self.run.baseline_id)
+
     @cached_property
     def parts(self) -> Sequence[Part]:
         """The services of the stack in the order of the catalogue, those that it does not know at the end."""
@@ -159,7 +163,7 @@ class Report:
     @cached_property
     def knees(self) -> Rows:
         """From how many users on more of them only wait longer, for each sustained operation."""
-        return self.asked("report_knees")
+        return self.table("knees")
 
     @cached_property
     def resources(self) -> Rows:
@@ -169,12 +173,12 @@ class Report:
     @cached_property
     def memory(self) -> Rows:
         """What one more request in flight costs in memory, for each service and measure."""
-        return self.asked("report_memory")
+        return self.table("memory_per_request")
 
     @cached_property
     def tools(self) -> Rows:
         """Benchmarks that a reference tool measured beside the engine."""
-        return self.asked("report_agreements")
+        return self.table("agreements")
 
     def tool_runs(self, service: str) -> Rows:
         """The runs of reference tools on one service."""
@@ -244,7 +248,7 @@ class Report:
         known = self._known
         if baseline_id not in known:
             facts: dict[str, dict[str, str]] = {}
-            for row in self.asked("report_infrastructure", baseline_id=baseline_id):
+            for row in self.table("infrastructure", baseline_id):
                 facts.setdefault(row["service"], {})[row["key"]] = row["value"]
             known[baseline_id] = facts
         return known[baseline_id]

@@ -17,6 +17,9 @@ READABLE = (1, SCHEMA_VERSION)
 
 NAME = "baseline.json"
 
+ROUND_KEY = "round"
+"""Where a part's metadata says what its round was."""
+
 
 def baseline_to_json(baseline: Baseline) -> bytes:
     """Everything the baseline knows of itself, readable by people."""
@@ -98,7 +101,7 @@ def round_to_json(measured: Round, end_sum_ns: int, latency_sum_ns: int) -> str:
     )
 
 
-def round_from_json(text: bytes) -> dict[str, Any]:
+def round_from_json(text: str) -> dict[str, Any]:
     """
     What `round_to_json` wrote, with the benchmark's id and load.
 

@@ -9,10 +9,11 @@ import shutil
 from pathlib import Path
 
 import duckdb
+import polars as pl
 
 from devperf_pipeline.errors import StoreError
 from devperf_pipeline.model import Baseline
-from devperf_pipeline.store.baseline_file import NAME, baseline_to_json, round_from_json
+from devperf_pipeline.store.baseline_file import NAME, ROUND_KEY, baseline_to_json, round_from_json
 from devperf_pipeline.store.parquet_rows import Row, to_parquet
 from devperf_pipeline.store.readings import gather
 from devperf_pipeline.store.schema import relation
@@ -81,7 +82,7 @@ def _read_parts(con: duckdb.DuckDBPyConnection, paths: list[Path]) -> tuple[list
     for path in paths:
         try:
             rounds.append({**_read_part(con, path), "path": path})
-        except (duckdb.Error, StoreError) as error:
+        except (OSError, pl.exceptions.PolarsError, duckdb.Error, StoreError) as error:
             reason = str(error).strip().split("\n")[0]
             broken.append(
                 f"The round in {path} cannot be read ({reason}) and was set aside as {set_aside(path)}."
@@ -95,13 +96,13 @@ def _read_part(con: duckdb.DuckDBPyConnection, path: Path) -> Row:
 
     Raises:
         StoreError: they are not, or it does not say.
-        duckdb.Error: it is no Parquet file, or not one of ours.
+        OSError, PolarsError, duckdb.Error: it is no Parquet file, or not one of ours.
 
     """
-    described = con.execute(statement("part_description"), {"part": str(path)}).fetchone()
+    described = pl.read_parquet_metadata(path).get(ROUND_KEY)
     if described is None:
         raise StoreError("it is Parquet, but not a round of ours")
-    about = round_from_json(described[0])
+    about = round_from_json(described)
     expected = tuple(about[name] for name in ("calls", "end_sum_ns", "latency_sum_ns", "outcome_sum"))
     found = con.execute(statement("part_sums"), {"part": str(path)}).fetchone()
     if expected != found:

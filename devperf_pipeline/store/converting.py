@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
+import polars as pl
 
 from devperf_pipeline.model import Baseline
 from devperf_pipeline.store.baseline_file import NAME, baseline_to_json
@@ -29,10 +30,10 @@ OLD_SUSTAINED = "stretches.parquet"
 """What sustained.parquet was called."""
 
 
-def is_old(con: duckdb.DuckDBPyConnection, folder: Path) -> bool:
+def is_old(folder: Path) -> bool:
     """Whether a file of the baseline in `folder` is of the first form."""
     return (folder / OLD_SUSTAINED).exists() or any(
-        _in_bytes(con, folder / name) for name in ("samples.parquet", "warmups.parquet")
+        _in_bytes(folder / name) for name in ("samples.parquet", "warmups.parquet")
     )
 
 
@@ -64,7 +65,7 @@ def convert_calls(con: duckdb.DuckDBPyConnection, path: Path, check: Callable[[P
         OSError, duckdb.Error: the new one cannot be written.
 
     """
-    if not _in_bytes(con, path):
+    if not _in_bytes(path):
         return
     partial = path.with_name(path.name + PARTIAL)
     try:
@@ -81,11 +82,9 @@ def convert_calls(con: duckdb.DuckDBPyConnection, path: Path, check: Callable[[P
         partial.unlink(missing_ok=True)
 
 
-def _in_bytes(con: duckdb.DuckDBPyConnection, path: Path) -> bool:
+def _in_bytes(path: Path) -> bool:
     """Whether the file can be read and holds bytes; who reads it next says what is wrong with it."""
     try:
-        return con.execute(
-            statement("file_has_column"), {"file": str(path), "name": "step_0"}
-        ).fetchone() == (True,)
-    except duckdb.Error:
+        return "step_0" in pl.read_parquet_schema(path)
+    except (OSError, pl.exceptions.PolarsError):
         return False

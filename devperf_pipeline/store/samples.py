@@ -16,7 +16,13 @@ import polars as pl
 from devperf_pipeline.errors import ConfigurationError, StoreError
 from devperf_pipeline.model import Baseline, ResourceReading, Round, Stated
 from devperf_pipeline.stack.folders import Folders
-from devperf_pipeline.store.baseline_file import NAME, baseline_to_json, read_baseline, round_to_json
+from devperf_pipeline.store.baseline_file import (
+    NAME,
+    ROUND_KEY,
+    baseline_to_json,
+    read_baseline,
+    round_to_json,
+)
 from devperf_pipeline.store.compaction import compact
 from devperf_pipeline.store.parquet_rows import parquet_bytes
 from devperf_pipeline.store.readings import resources_part, stated_part
@@ -30,9 +36,6 @@ from devperf_pipeline.store.whole_files import (
     sync_folder,
     write_whole,
 )
-
-ROUND_KEY = "round"
-"""Where a part's metadata says what its round was."""
 
 
 class SampleStore:

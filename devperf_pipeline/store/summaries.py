@@ -154,7 +154,7 @@ class _Summary:
 
     def write(self, place: Path) -> list[str]:
         """Write the summary to `place`; a sentence for each file that was set aside or converted."""
-        if is_old(self._con, self._folder):
+        if is_old(self._folder):
             self._convert()
         rows = self._rows()
         place.mkdir(parents=True, exist_ok=True)

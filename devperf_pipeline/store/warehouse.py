@@ -151,8 +151,8 @@ def connect(folders: Folders) -> Connection:
 def _open(path: Path) -> Connection:
     con = duckdb.connect(str(path), read_only=True)
     try:
-        for table in TABLES:
-            con.execute(statement("count_rows"), {"counted": table}).fetchall()
+        for name in TABLES:
+            con.table(name).count("*").fetchall()
     except duckdb.Error:
         con.close()
         raise
@@ -164,6 +164,17 @@ def _broken(path: Path, error: Exception) -> StoreError:
     return StoreError(
         f"{path} should be the warehouse and cannot be read ({reason}). Build it again: devperf rebuild"
     )
+
+
+def table_rows(con: Connection, name: str, baseline_id: str) -> list[dict[str, object]]:
+    """
+    A baseline's rows of a table or view, ordered by its columns from left to right.
+
+    Raises:
+        StoreError: as `query`.
+
+    """
+    return query(con, "rows_of_baseline", relation=name, baseline_id=baseline_id)
 
 
 def query(con: Connection, name: str, **parameters: object) -> list[dict[str, object]]:
@@ -191,11 +202,6 @@ def query(con: Connection, name: str, **parameters: object) -> list[dict[str, ob
         ) from error
 
 
-def row_counts(con: Connection) -> dict[str, int]:
-    """How many rows each table has."""
-    return {table: int(str(query(con, "count_rows", counted=table)[0]["n"])) for table in TABLES}
-
-
 def _fill(path: Path, folders: Folders, staged: dict[str, list[str]]) -> tuple[int, int]:
     """Make every table and view; return how many samples and rows of `percentiles` there are."""
     config: dict[str, Any] = {"storage_compatibility_version": STORAGE, "threads": 2}
@@ -217,7 +223,8 @@ def _fill(path: Path, folders: Folders, staged: dict[str, list[str]]) -> tuple[i
             kind = "macro table" if name in MACROS else "table" if name in tables else "view"
             if not described.is_file:
                 con.execute(";\n".join(described.comments(kind)))
-        samples, rows = con.execute(statement("count_samples")).fetchall()[0]
+        percentiles = con.table("percentiles")
+        samples, rows = percentiles.sum("n").fetchall()[0][0] or 0, percentiles.shape[0]
         con.commit()
         con.execute("checkpoint")
     return samples, rows

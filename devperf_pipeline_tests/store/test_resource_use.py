@@ -132,7 +132,7 @@ class TestBroken:
         file.write_bytes(file.read_bytes()[:60])
         report = warehouse.build(folders)
         with warehouse.connect(folders) as con:
-            counts = warehouse.row_counts(con)
+            baselines, resources = con.table("baselines").shape[0], con.table("resources").shape[0]
 
         assert any("resources.parquet" in sentence for sentence in report.said)
-        assert (1, 0) == (counts["baselines"], counts["resources"])
+        assert (1, 0) == (baselines, resources)

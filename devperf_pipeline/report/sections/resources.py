@@ -45,12 +45,18 @@ def memory(report: "Report") -> Mapping[str, Any]:
 
 
 def best(rows: "Rows") -> Sequence[Mapping[str, Any]]:
-    """One row a service: by PSS where that could be read, for it counts no page twice."""
+    """One row a service, the cheapest first: by PSS where that could be read, for it counts no page twice."""
     chosen: dict[str, Mapping[str, Any]] = {}
     for row in rows:
         if row["service"] not in chosen or (row["measure"] == "pss" and row["bytes_per_request"] is not None):
             chosen[row["service"]] = row
-    return list(chosen.values())
+    return sorted(chosen.values(), key=_cost)
+
+
+def _cost(row: Mapping[str, Any]) -> tuple[bool, float]:
+    """What one request in flight costs; a service of which that is unknown comes last."""
+    cost = row["bytes_per_request"]
+    return cost is None, cost or 0
 
 
 def is_own(row: Mapping[str, Any]) -> bool:

@@ -73,7 +73,7 @@ class TestLoad:
 
 class TestMemory:
     def test_shared_pages_are_not_counted_twice(self) -> None:
-        """One line a service, by PSS where it could be read; a slope below nothing keeps its sign."""
+        """One line a service, the cheapest first, by PSS where it could be read; a slope below nothing keeps its sign."""
         row = {"points": 6, "low_bytes": -100.0, "high_bytes": 9_000.0, "verdict": "cannot tell"}
         rows = [
             {"service": "gin", "measure": "rss", "bytes_per_request": 4_096.0, **row},
@@ -83,7 +83,7 @@ class TestMemory:
         ]
         [table] = tables(section("memory", given(memory=rows)))
 
-        assert [("Gin", "2 KiB", "PSS"), ("Actix Web", "−512 B", "RSS")] == [  # noqa: RUF001 - a minus
+        assert [("Actix Web", "−512 B", "RSS"), ("Gin", "2 KiB", "PSS")] == [  # noqa: RUF001 - a minus
             (line[0], line[1], line[3]) for line in table
         ]
 

@@ -1,2 +1,0 @@
--- One row is one table: how many rows it has.
-select count(*) as n from query_table($counted)
