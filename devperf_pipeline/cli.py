@@ -106,7 +106,7 @@ def baseline(
         obtain_tools([tool for service in wanted.services for tool in CATALOGUE[service.kind].tools], say)
 
     from devperf_pipeline.defs.command_line import run_baseline
-    from devperf_pipeline.report.run_ending import ending
+    from devperf_pipeline.report.run_progress import ending
 
     run_baseline(folders, described, profile=profile, services=services, seconds=seconds or 0)
     end = ending(folders)
