@@ -22,7 +22,7 @@ from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.folders import Folders
 
 if TYPE_CHECKING:
-    from devperf_pipeline.services.preflight import PreflightResult
+    from devperf_pipeline.services.whole_stack import PreflightResult
 
 
 def say(message: str) -> None:
@@ -106,7 +106,7 @@ def baseline(
         obtain_tools([tool for service in wanted.services for tool in CATALOGUE[service.kind].tools], say)
 
     from devperf_pipeline.defs.command_line import run_baseline
-    from devperf_pipeline.report.run_ending import ending
+    from devperf_pipeline.report.run_progress import ending
 
     run_baseline(folders, described, profile=profile, services=services, seconds=seconds or 0)
     end = ending(folders)
@@ -173,7 +173,7 @@ def clean(stack: str) -> None:
     """Remove everything of ours from a stack that runs, after a baseline that was killed."""
     from devperf_pipeline.local import lifecycle
     from devperf_pipeline.measure.lock import only_one
-    from devperf_pipeline.services.cleanup import clean as remove_ours
+    from devperf_pipeline.services.whole_stack import clean as remove_ours
     from devperf_pipeline.stack.stack_file import load_stack
 
     folders = Folders.find()
@@ -200,7 +200,7 @@ def doctor(stack: str, *, get: bool) -> None:
     from devperf_pipeline.local import lifecycle
     from devperf_pipeline.local.install import find_server, how_to_get, obtain
     from devperf_pipeline.report import terminal
-    from devperf_pipeline.services.preflight import run_preflight
+    from devperf_pipeline.services.whole_stack import run_preflight
     from devperf_pipeline.stack.stack_file import load_stack
 
     folders = Folders.find()

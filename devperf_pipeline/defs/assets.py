@@ -1,7 +1,6 @@
 """What do all assets have in common: owner, versions, when they are renewed, how often they are tried?"""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -32,36 +31,10 @@ FRESH = dg.FreshnessPolicy.time_window(warn_window=dt.timedelta(days=8), fail_wi
 """A weekly baseline that was missed is worth a warning; servers of a month ago are others."""
 
 
-def spec(
-    key: dg.AssetKey,
-    *,
-    group: str,
-    kinds: set[str],
-    description: str,
-    code_version: str,
-    deps: Iterable[dg.AssetKey] = (),
-    tags: Mapping[str, str] | None = None,
-    skippable: bool = False,
-    automation_condition: dg.AutomationCondition[Any] | None = None,
-    freshness_policy: dg.FreshnessPolicy | None = None,
-) -> dg.AssetSpec:
-    """One asset of a stack."""
-    return dg.AssetSpec(
-        key,
-        group_name=group,
-        kinds=kinds,
-        description=description,
-        code_version=code_version,
-        deps=list(deps),
-        tags={"devperf/stack": key.path[0], **(tags or {})},
-        owners=["team:devperf"],
-        skippable=skippable,
-        automation_condition=automation_condition,
-        freshness_policy=freshness_policy,
-    )
-
-
-def service_tags(service: Service) -> dict[str, str]:
-    """By what the UI finds all assets of a service, and all of a kind."""
-    kind = CATALOGUE[service.kind]
-    return {"devperf/service": service.name, "devperf/kind": kind.name, "devperf/role": kind.role}
+def spec(key: dg.AssetKey, *, group: str, service: Service | None = None, **more: Any) -> dg.AssetSpec:
+    """One asset of a stack; the UI finds all of a service, of a kind and of a role. `more` is what Dagster takes."""
+    tags = {"devperf/stack": key.path[0]}
+    if service:
+        kind = CATALOGUE[service.kind]
+        tags |= {"devperf/service": service.name, "devperf/kind": kind.name, "devperf/role": kind.role}
+    return dg.AssetSpec(key, group_name=group, owners=["team:devperf"], tags=tags, **more)

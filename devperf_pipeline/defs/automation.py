@@ -6,7 +6,6 @@ stack, and off until they are turned on in the UI. What follows from samples is 
 """
 
 import datetime as dt
-import hashlib
 import json
 import time
 from collections.abc import Iterable, Mapping
@@ -14,7 +13,7 @@ from typing import Any
 
 import dagster as dg
 
-from devperf_pipeline.defs.keys import Keys
+from devperf_pipeline.defs.keys import Keys, digest
 from devperf_pipeline.errors import DevperfError, ServiceError
 from devperf_pipeline.local import lifecycle
 from devperf_pipeline.model import Stack
@@ -70,14 +69,9 @@ def fingerprints(stack: Stack, folders: Folders) -> dict[str, str]:
     are asked. One that does not answer has no fingerprint: nothing is known, so nothing has changed.
     """
     host = {key: value for key, value in host_facts(folders.data).items() if key in WATCHED}
-    if stack.managed:
-        seen: Mapping[str, object] = lifecycle.would_run(stack)
-    else:
-        seen = dict(_asked(stack))
+    seen: Mapping[str, object] = lifecycle.would_run(stack) if stack.managed else dict(_asked(stack))
     return {
-        service: hashlib.sha256(json.dumps([host, facts], sort_keys=True, default=str).encode()).hexdigest()[
-            :16
-        ]
+        service: digest(json.dumps([host, facts], sort_keys=True, default=str))
         for service, facts in seen.items()
     }
 
@@ -131,19 +125,17 @@ def changed(keys: Keys, folders: Folders) -> dg.SensorDefinition:
         except DevperfError as error:
             return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
         new, settled = changed_since(state, current, time.time(), settle_s=SETTLE_S)
-        why = None
-        if not new:
-            why = "nothing changed"
-        elif not settled:
+        why = "" if new else "nothing changed"
+        if not settled:
             why = f"settling: {', '.join(new)}"
-        elif context.instance.get_runs(dg.RunsFilter(statuses=BUSY), limit=1):
+        elif new and context.instance.get_runs(dg.RunsFilter(statuses=BUSY), limit=1):
             why = f"a run is in progress; then: {', '.join(new)}"
         if why:
             return dg.SensorResult(skip_reason=why, cursor=json.dumps(state))
         key = json.dumps([(service, *state["seen"][service]) for service in sorted(new)])
         state["asked"].update({service: current[service] for service in new})
         request = dg.RunRequest(
-            run_key=hashlib.sha256(key.encode()).hexdigest()[:16],
+            run_key=digest(key),
             asset_selection=keys.selection(new),
             tags={"devperf/changed": ".".join(new)[:63], "dagster/max_runtime": str(3600)},
         )

@@ -1,15 +1,13 @@
 """Can the figures of a service be believed? Each check says what was seen, and what to do."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from devperf_pipeline.store.validity import ANSWERS
 
 if TYPE_CHECKING:
-    from devperf_pipeline.analyse.judgements import Change, Contradiction
     from devperf_pipeline.report.loaded import Report
 
 MEASURED = "measured"
@@ -43,74 +41,52 @@ def specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
     return [dg.AssetCheckSpec(name, asset=key, description=about) for name, about in CHECKS.items()]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """What the newest baseline of a stack is judged by."""
-
-    readings: Sequence[Mapping[str, Any]]
-    slower: "Sequence[Change]"
-    reference: str | None
-    contradictions: "Sequence[Contradiction]"
-
-
-def evidence(view: "Report") -> Evidence:
-    """Every reading of the stack's newest baseline, what is slower in it, and what of it contradicts itself."""
-    rows = [
-        {"service": row.service, "name": row.benchmark, "valid": row.valid, "why": row.invalid_reason}
-        for part in view.parts
-        for row in part.new
-    ]
-    tests = [
-        {
-            "service": row["service"],
-            "name": row["benchmark"],
-            "valid": row["valid"],
-            "why": row["invalid_reason"],
-        }
+def judged(key: dg.AssetKey, service: str, view: "Report") -> Iterator[dg.AssetCheckResult]:
+    """All checks of one service's percentiles, of the stack's newest baseline."""
+    part, changes = view.part(service), view.changes
+    readings = [(row.benchmark, row.valid, row.invalid_reason) for row in (part.new if part else ())]
+    readings += [
+        (row["benchmark"], row["valid"], row["invalid_reason"])
         for row in view.load_tests
+        if row["service"] == service
     ]
-    found = view.changes
-    return Evidence(
-        readings=[*rows, *tests],
-        slower=[row for row in found.rows if row.verdict == "slower"] if found else [],
-        reference=found.reference_id if found else None,
-        contradictions=[one for one in view.contradictions if one.source == view.run.baseline_id],
-    )
-
-
-def judged(key: dg.AssetKey, service: str, found: Evidence) -> Iterator[dg.AssetCheckResult]:
-    """All checks of one service's percentiles."""
-    readings = [row for row in found.readings if row["service"] == service]
     if not readings:
         for name in CHECKS:
             # What an older baseline was found to be stays so: it was not measured since.
             yield _result(key, name, passed=True, why=f"The newest baseline has no reading of {service}.")
         return
-    invalid = [f"{row['name']}: {row['why']}" for row in readings if not row["valid"]]
-    yield _result(
-        key, "valid", passed=not invalid, why=_told(invalid) or f"{len(readings)} readings, all of them count"
-    )
-    wrong = [told for told in invalid if PROBLEM in told or any(words in told for words in ANSWERS.values())]
-    yield _result(
-        key, "right_answers", passed=not wrong, why=_told(wrong) or f"in all of {len(readings)} readings"
-    )
+    invalid = [f"{name}: {why}" for name, valid, why in readings if not valid]
     slower = [
         f"{row.benchmark}, {row.metric}: {row.ratio or 1:.2f} times the reference"
-        for row in found.slower
-        if row.service == service
+        for row in (changes.rows if changes else ())
+        if row.service == service and row.verdict == "slower"
     ]
-    against = (
-        f"against {found.reference}" if found.reference else "there is no earlier baseline to compare with"
-    )
-    yield _result(key, "no_regression", passed=not slower, why=_told(slower, against) or against)
-    odd = [one.sentence for one in found.contradictions if one.place.startswith(f"{service}/")]
-    yield _result(key, "lint", passed=not odd, why=_told(odd) or "nothing contradicts itself")
+    against = f"against {changes.reference_id}" if changes else "there is no earlier baseline to compare with"
+    verdicts = {
+        "valid": (invalid, f"{len(readings)} readings, all of them count"),
+        "right_answers": (
+            [told for told in invalid if any(words in told for words in (PROBLEM, *ANSWERS.values()))],
+            f"in all of {len(readings)} readings",
+        ),
+        "no_regression": (slower, against),
+        "lint": (
+            [
+                one.sentence
+                for one in view.contradictions
+                if one.source == view.run.baseline_id and one.place.startswith(f"{service}/")
+            ],
+            "nothing contradicts itself",
+        ),
+    }
+    for name, (faults, otherwise) in verdicts.items():
+        why = _told(faults, *([against] if name == "no_regression" else [])) if faults else otherwise
+        yield _result(key, name, passed=not faults, why=why)
 
 
 def _told(sentences: Sequence[str], *after: str) -> str:
-    """The first few, and how many more; empty where there are none."""
+    """The first few, and how many more."""
     more = [f"{len(sentences) - SHOWN} more"] if len(sentences) > SHOWN else []
-    return "; ".join([*sentences[:SHOWN], *more, *after]) if sentences else ""
+    return "; ".join([*sentences[:SHOWN], *more, *after])
 
 
 def _result(

@@ -7,12 +7,13 @@ one that could not be measured costs nobody else.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import dagster as dg
 
 from devperf_pipeline.defs import checks
-from devperf_pipeline.defs.assets import DERIVED, RENEWED, RETRIES, service_tags, spec
+from devperf_pipeline.defs.assets import DERIVED, RENEWED, RETRIES, spec
 from devperf_pipeline.defs.keys import Keys
 from devperf_pipeline.defs.materialisations import baseline_folder
 from devperf_pipeline.errors import DevperfError
@@ -45,6 +46,8 @@ PANELS: dict[Stage, str] = {
     "resources": "memory per request",
 }
 
+_spec = partial(spec, code_version=DERIVED, automation_condition=RENEWED)
+
 
 def percentiles(keys: Keys, folders: Folders) -> dg.AssetsDefinition:
     """The step that builds the warehouse and shows what it has of each service."""
@@ -54,14 +57,12 @@ def percentiles(keys: Keys, folders: Folders) -> dg.AssetsDefinition:
         name=f"{keys.prefix}_percentiles",
         can_subset=True,
         specs=[
-            spec(
+            _spec(
                 keys.percentiles(name),
                 group=f"{keys.prefix}/percentiles",
                 deps=[keys.baseline],
                 kinds={"duckdb", "sql"},
-                tags=service_tags(keys.stack.service(name)),
-                code_version=DERIVED,
-                automation_condition=RENEWED,
+                service=keys.stack.service(name),
                 description=f"How fast {title_of(name)} is: exact percentiles over all calls of its last baseline.",
             )
             for name in services
@@ -75,12 +76,12 @@ def percentiles(keys: Keys, folders: Folders) -> dg.AssetsDefinition:
             for problem in warehouse.build(folders).said:
                 context.log.warning(problem)
             with load(folders, stack=keys.stack.name) as view:
-                found, pages = checks.evidence(view), service_pages(view)
+                pages = service_pages(view)
                 for name in services:
                     key = keys.percentiles(name)
                     judged = [
                         one
-                        for one in checks.judged(key, name, found)
+                        for one in checks.judged(key, name, view)
                         if dg.AssetCheckKey(key, one.check_name or "") in context.selected_asset_check_keys
                     ]
                     if key not in context.selected_asset_keys:
@@ -88,7 +89,7 @@ def percentiles(keys: Keys, folders: Folders) -> dg.AssetsDefinition:
                         continue
                     yield dg.MaterializeResult(
                         asset_key=key,
-                        metadata=_of_service(pages.get(name, {})) | _where(folders),
+                        metadata=_of_service(pages.get(name, {}), folders),
                         check_results=judged,
                     )
 
@@ -99,13 +100,11 @@ def comparison(keys: Keys, folders: Folders) -> dg.AssetsDefinition:
     """The step that says what changed and what was found."""
 
     def one(key: dg.AssetKey, description: str) -> dg.AssetSpec:
-        return spec(
+        return _spec(
             key,
             group=f"{keys.prefix}/findings",
             deps=[keys.percentiles(service.name) for service in keys.stack.services],
             kinds={"duckdb", "sql"},
-            code_version=DERIVED,
-            automation_condition=RENEWED,
             description=description,
         )
 
@@ -140,13 +139,11 @@ def report(keys: Keys, folders: Folders) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=f"{keys.prefix}_report",
         specs=[
-            spec(
+            _spec(
                 keys.report,
                 group=f"{keys.prefix}/report",
                 deps=[keys.comparison, keys.findings],
                 kinds={"markdown", "duckdb"},
-                code_version=DERIVED,
-                automation_condition=RENEWED,
                 description="The baseline report: what was measured, on what, how fast, how sure, and what could not be measured.",
             )
         ],
@@ -196,16 +193,16 @@ def _may_pass(error: DevperfError) -> bool:
     return isinstance(error.__cause__, BlockingIOError) or "Could not set lock" in str(error.__cause__)
 
 
-def _of_service(pages: dict[Stage, Page]) -> dict[str, Any]:
+def _of_service(pages: dict[Stage, Page], folders: Folders) -> dict[str, Any]:
     """Tables, pictures and numbers over time of all stages of a service."""
+    metadata: dict[str, Any] = {"dagster/row_count": 0, "dagster/uri": folders.warehouse.as_uri()}
     if "samples" not in pages:
-        return {"dagster/row_count": 0, "percentiles": "never measured"}
-    metadata: dict[str, Any] = {"dagster/row_count": len(pages["samples"].rows)}
+        return metadata | {"percentiles": "never measured"}
+    metadata["dagster/row_count"] = len(pages["samples"].rows)
     for stage, page in pages.items():
         if page.note:
             metadata[f"age of {TABLES[stage]}"] = page.note
-        if page.rows:
-            metadata[TABLES[stage]] = dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in page.rows])
+        metadata |= _table(TABLES[stage], page)
         if page.panel:
             metadata[PANELS[stage]] = dg.MetadataValue.md(page.panel)
         metadata |= {name: dg.MetadataValue.float(value) for name, value in page.trend.items()}
@@ -213,19 +210,18 @@ def _of_service(pages: dict[Stage, Page]) -> dict[str, Any]:
 
 
 def _of_page(key: dg.AssetKey, page: Page, folders: Folders, name: str) -> dg.MaterializeResult[Any]:
-    table = (
-        {name: dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in page.rows])} if page.rows else {}
-    )
     return dg.MaterializeResult(
         asset_key=key,
         metadata={
             "dagster/row_count": len(page.rows),
-            **table,
+            **_table(name, page),
             "text": dg.MetadataValue.md(page.panel),
-            **_where(folders),
+            "dagster/uri": folders.warehouse.as_uri(),
         },
     )
 
 
-def _where(folders: Folders) -> dict[str, Any]:
-    return {"dagster/uri": folders.warehouse.as_uri()}
+def _table(name: str, page: Page) -> dict[str, Any]:
+    """The table of a page; nothing where it has no rows."""
+    records = [dg.TableRecord(dict(row)) for row in page.rows]
+    return {name: dg.MetadataValue.table(records)} if records else {}

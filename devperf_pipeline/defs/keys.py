@@ -1,5 +1,6 @@
-"""What are the assets of a stack called?"""
+"""What are the assets of a stack called, and by what are versions of them told apart?"""
 
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +17,11 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 def identifier(name: str) -> str:
     """A name as Dagster takes it for jobs, groups and steps: letters, digits and _."""
     return re.sub(r"[^A-Za-z0-9_]", "_", name)
+
+
+def digest(text: str) -> str:
+    """A short name of what a text says: another text has another one."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """What is Dagster told of a run that has measured?"""
 
-import hashlib
 import json
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
@@ -10,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from devperf_pipeline.defs import checks
-from devperf_pipeline.defs.keys import Keys
+from devperf_pipeline.defs.keys import Keys, digest
 from devperf_pipeline.measure.tally import Tally
 from devperf_pipeline.model import Baseline, Service, Stage
 from devperf_pipeline.stack.folders import Folders
@@ -29,7 +28,6 @@ def results(
     wanted: AbstractSet[dg.AssetKey], keys: Keys, folders: Folders, baseline: Baseline, tally: Tally
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Materialisations of what was measured, of the assets that are wanted, and a failed check of what could not be."""
-    version = dg.DataVersion(baseline.id)
     folder = baseline_folder(folders, baseline.id)
     if keys.infrastructure in wanted:
         yield dg.MaterializeResult(
@@ -51,23 +49,21 @@ def results(
         if not count:
             continue
         rows += count
-        seen = f"{count:,} calls in {len(of.calls)} benchmarks" if of else ""
+        metadata: dict[str, Any] = {
+            "dagster/row_count": count,
+            "dagster/uri": (folder / FILES[stage]).as_uri(),
+            "baseline": baseline.id,
+        }
+        verdicts: list[dg.AssetCheckResult] = []
+        if of:
+            metadata["benchmarks"] = len(of.calls)
+            seen = [f"{count:,} calls in {len(of.calls)} benchmarks", baseline.reasons.get(service)]
+            verdicts.append(checks.measured(key, passed=True, why=". ".join(filter(None, seen))))
         yield dg.MaterializeResult(
             asset_key=key,
-            metadata={
-                "dagster/row_count": count,
-                "dagster/uri": (folder / FILES[stage]).as_uri(),
-                "baseline": baseline.id,
-                **({"benchmarks": len(of.calls)} if of else {}),
-            },
-            check_results=[
-                checks.measured(
-                    key, passed=True, why=". ".join([seen, *filter(None, [baseline.reasons.get(service)])])
-                )
-            ]
-            if of
-            else [],
-            data_version=version,
+            metadata=metadata,
+            check_results=verdicts,
+            data_version=dg.DataVersion(baseline.id),
         )
     if keys.baseline in wanted:
         yield hub(keys, folders, baseline, rows)
@@ -126,4 +122,4 @@ def _infrastructure_version(baseline: Baseline, services: tuple[Service, ...]) -
         {key: value for key, value in baseline.host.items() if key in WATCHED},
         [[one.name, one.kind, dict(one.settings), one.routes] for one in services],
     ]
-    return dg.DataVersion(hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16])
+    return dg.DataVersion(digest(json.dumps(told, sort_keys=True)))

@@ -7,18 +7,17 @@ A service that fails gets failed checks and no materialisation: its older sample
 """
 
 import os
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import Enum
+from functools import partial
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from devperf_pipeline.defs import checks, secret_check
-from devperf_pipeline.defs.assets import FRESH, MEASURED, RENEWED, service_tags, spec
+from devperf_pipeline.defs.assets import FRESH, MEASURED, RENEWED, spec
 from devperf_pipeline.defs.keys import STAGES, Keys
 from devperf_pipeline.defs.materialisations import hub, results
 from devperf_pipeline.errors import DevperfError, StoreError
@@ -28,11 +27,11 @@ from devperf_pipeline.measure.interrupts import interrupted_once
 from devperf_pipeline.measure.lock import only_one
 from devperf_pipeline.measure.plan import options_of
 from devperf_pipeline.measure.profile import PROFILES
-from devperf_pipeline.measure.progress import Progress
 from devperf_pipeline.measure.run import measure
 from devperf_pipeline.measure.run_context import Cancelled, Reporter, RunContext
 from devperf_pipeline.measure.tally import Tally
 from devperf_pipeline.model import Stage
+from devperf_pipeline.report.run_progress import now_and_then, on_terminal, to_terminal
 from devperf_pipeline.services import CATALOGUE, title_of
 from devperf_pipeline.stack.credentials import Reader
 from devperf_pipeline.stack.folders import Folders
@@ -47,8 +46,6 @@ CLI_TAG = "devperf/pid"
 
 POOL = "measuring"
 """`dagster.yaml` lets one run of it be under way: the UI shows what a run waits for. The lock file holds beyond that."""
-
-TELL_EVERY_S = 15.0
 
 
 class ProfileName(Enum):
@@ -78,33 +75,31 @@ ABOUT: Mapping[Stage, str] = {
 
 
 def _specs(keys: Keys) -> Iterator[dg.AssetSpec]:
-    yield spec(
+    one = partial(spec, code_version=MEASURED)
+    yield one(
         keys.infrastructure,
         group=f"{keys.prefix}/stack",
         kinds={"toml"},
-        code_version=MEASURED,
         skippable=True,
         description=f"The machine, and what each service of {keys.stack.path.name} says of its version and settings.",
     )
     for stage, name in keys.steps():
         service = keys.stack.service(name)
         icon = CATALOGUE[service.kind].icon
-        yield spec(
+        yield one(
             keys.made(stage, name),
             group=f"{keys.prefix}/{stage}",
             deps=[keys.infrastructure],
             kinds={icon, "parquet"} if icon else {"parquet"},
-            tags=service_tags(service),
-            code_version=MEASURED,
+            service=service,
             skippable=True,
             description=ABOUT[stage].format(title_of(name)),
         )
-    yield spec(
+    yield one(
         keys.baseline,
         group=f"{keys.prefix}/baseline",
         deps=keys.all_made(),
         kinds={"parquet"},
-        code_version=MEASURED,
         automation_condition=RENEWED,
         freshness_policy=FRESH,
         description="One run: everything that was measured together, and what was skipped or failed, and why.",
@@ -179,48 +174,36 @@ def _measured(
 ) -> Iterator[Any]:
     store = SampleStore(folders)
     tally = Tally(store)
-    say = context.log.info if CLI_TAG not in context.run.tags else _to_terminal
-
-    def cancelled() -> bool:
-        run = context.instance.get_run_by_id(context.run.run_id)
-        return run is not None and run.status is dg.DagsterRunStatus.CANCELING
-
+    reporter = _reporter(context)
     try:
         with (
             interrupted_once(dg.DagsterExecutionInterruptedError),
-            _told_when_cut_short(context, folders, cancelled),
+            _told_when_cut_short(context, folders, reporter),
         ):
             store.check_writable()
-            with only_one(cancelled=cancelled), _kept_when_interrupted(folders, store, say):
+            with only_one(cancelled=reporter.cancelled), _kept_when_interrupted(folders, store, reporter.say):
                 for message in store.recover():
-                    say(message)
+                    reporter.say(message)
                 options = options_of(config.profile.value, stages, config.seconds)
                 described = load_stack(str(keys.stack.path), folders, CATALOGUE)
                 reader = Reader(described)
-                with standing(described, folders, say, only=options.services) as stack:
-                    roots = {
-                        service.name: lifecycle.processes(folders, service.name)
-                        for service in stack.services
-                        if stack.managed
-                    }
+                with standing(described, folders, reporter.say, only=options.services) as stack:
+                    names = [service.name for service in stack.services] if stack.managed else []
                     lines = lifecycle.command_lines(stack.name, folders) if stack.managed else {}
-                    secret_check.remember(
-                        context.run.run_id,
-                        lambda: (
-                            tally.baseline
-                            and secret_check.Used(
-                                baseline=tally.baseline,
-                                secrets=secrets_of(stack, reader.used),
-                                command_lines=lines,
-                            )
-                        ),
-                    )
-                    reporter = Reporter(say=say, progress=_teller(context), cancelled=cancelled)
+
+                    def used() -> secret_check.Used | None:
+                        return tally.baseline and secret_check.Used(
+                            baseline=tally.baseline,
+                            secrets=secrets_of(stack, reader.used),
+                            command_lines=lines,
+                        )
+
+                    secret_check.remember(context.run.run_id, used)
                     run = RunContext(
                         stack=stack,
                         sink=tally,
                         host=host_facts(folders.data),
-                        processes=roots,
+                        processes={name: lifecycle.processes(folders, name) for name in names},
                         reread=reader,
                         reporter=reporter,
                     )
@@ -252,7 +235,7 @@ def _kept_when_interrupted(
 
 @contextmanager
 def _told_when_cut_short(
-    context: dg.AssetExecutionContext, folders: Folders, cancelled: Callable[[], bool]
+    context: dg.AssetExecutionContext, folders: Folders, reporter: Reporter
 ) -> Iterator[None]:
     """
     A run that ends here has no report and no check of its baseline: what it wrote until now is searched for secrets,
@@ -261,37 +244,27 @@ def _told_when_cut_short(
     try:
         yield
     except (Cancelled, dg.DagsterExecutionInterruptedError, DevperfError) as cut:
-        secret_check.tell_of_cut_short(
-            context, folders, _to_terminal if CLI_TAG in context.run.tags else context.log.error
-        )
+        say = to_terminal if _is_of_this_command_line(context) else context.log.error
+        secret_check.tell_of_cut_short(context, folders, say)
         if isinstance(cut, DevperfError):
             raise
-        if not cancelled():
+        if not reporter.cancelled():
             context.instance.report_run_canceling(context.run, "interrupted")
         raise dg.DagsterExecutionInterruptedError from None
 
 
-def _to_terminal(message: str) -> None:
-    # A terminal that was closed, a pipe that nobody reads any more: neither costs the measurement.
-    with suppress(OSError):
-        print(message, file=sys.stderr, flush=True)  # noqa: T201 - the command line's own progress
+def _reporter(context: dg.AssetExecutionContext) -> Reporter:
+    """A command line's run is told of on its terminal, any other one in its log; Dagster knows who cancelled it."""
+
+    def cancelled() -> bool:
+        run = context.instance.get_run_by_id(context.run.run_id)
+        return run is not None and run.status is dg.DagsterRunStatus.CANCELING
+
+    if _is_of_this_command_line(context):
+        return Reporter(say=to_terminal, progress=on_terminal(), cancelled=cancelled)
+    return Reporter(say=context.log.info, progress=now_and_then(context.log.info), cancelled=cancelled)
 
 
-def _teller(context: dg.AssetExecutionContext) -> Callable[[Progress], None]:
-    """Tell of progress: on the terminal of a command line each round, in the run's log now and then."""
-    last = 0.0
-    in_place = sys.stderr.isatty()
-
-    def tell(progress: Progress) -> None:
-        nonlocal last
-        finished = progress.done == progress.of
-        terminal = context.run.tags.get(CLI_TAG) == str(os.getpid())
-        if terminal and in_place:
-            with suppress(OSError):
-                sys.stderr.write(f"\r\x1b[2K{str(progress)[:118]}" + ("\n" if finished else ""))
-                sys.stderr.flush()
-        elif time.monotonic() - last > TELL_EVERY_S or finished:
-            last = time.monotonic()
-            (_to_terminal if terminal else context.log.info)(str(progress))
-
-    return tell
+def _is_of_this_command_line(context: dg.AssetExecutionContext) -> bool:
+    """A run that the UI executes once more has the tags of the first one, and another process."""
+    return context.run.tags.get(CLI_TAG) == str(os.getpid())

@@ -6,7 +6,6 @@ The measuring step leaves what it used in this process's memory, never on disk; 
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -36,6 +35,10 @@ _used: dict[str, Callable[[], Used | None]] = {}
 _measured_by: dict[str, str | None] = {}
 
 
+def _nothing() -> None:
+    """What is known of a run that has not measured."""
+
+
 def remember(run_id: str, used: Callable[[], Used | None]) -> None:
     """Keep how to know what a run has used by the time of this run's search, in memory alone; None before it began."""
     _used[run_id] = used
@@ -63,12 +66,18 @@ def no_secret_leaked(keys: Keys, folders: Folders) -> dg.AssetChecksDefinition:
     )
     def look(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         """Look for every secret of the run in everything that it wrote; one that is found fails the run."""
+
+        def result(*, passed: bool, told: Mapping[str, str]) -> dg.AssetCheckResult:
+            return dg.AssetCheckResult(
+                passed=passed, asset_key=keys.baseline, check_name=CHECK, metadata=dict(told)
+            )
+
         run = context.run
         if run.run_id in _measured_by:
             passed, why = _of_the_run_before(context.instance, _measured_by.pop(run.run_id))
-            yield _result(keys, passed=passed, told={"what was seen": why})
+            yield result(passed=passed, told={"what was seen": why})
             return
-        used = _used[run.run_id]() if run.run_id in _used else None
+        used = _used.get(run.run_id, _nothing)()
         if used is None:
             raise dg.Failure(
                 "The secrets of a run are known while it measures, and this run has not measured. "
@@ -76,8 +85,8 @@ def no_secret_leaked(keys: Keys, folders: Folders) -> dg.AssetChecksDefinition:
                 allow_retries=False,
             )
         found = found_in(context.instance, run, folders)
-        why = told(found) if found else f"{len(used.secrets.sought)} secrets sought, none found"
-        yield _result(keys, passed=not found, told={"what was seen": why, **used.secrets.unsought})
+        why = _places(found) if found else f"{len(used.secrets.sought)} secrets sought, none found"
+        yield result(passed=not found, told={"what was seen": why, **used.secrets.unsought})
         if found:
             raise failure(found)
 
@@ -100,16 +109,6 @@ def _of_the_run_before(instance: dg.DagsterInstance, by: str | None) -> tuple[bo
     )
 
 
-def _result(keys: Keys, *, passed: bool, told: Mapping[str, str]) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        passed=passed,
-        asset_key=keys.baseline,
-        check_name=CHECK,
-        severity=dg.AssetCheckSeverity.ERROR,
-        metadata=dict(told),
-    )
-
-
 def found_in(instance: dg.DagsterInstance, run: dg.DagsterRun, folders: Folders) -> list[Leak]:
     """
     Every place where a secret of that run is found; none where it has begun nothing, or was searched before.
@@ -119,7 +118,7 @@ def found_in(instance: dg.DagsterInstance, run: dg.DagsterRun, folders: Folders)
         dg.Failure: something cannot be read, so nobody knows.
 
     """
-    used = _used.pop(run.run_id, lambda: None)()
+    used = _used.pop(run.run_id, _nothing)()
     if used is None:
         return []
     search = Search(used.secrets)
@@ -131,8 +130,10 @@ def found_in(instance: dg.DagsterInstance, run: dg.DagsterRun, folders: Folders)
         found |= search.text(place, text)
     for place, text in _dagster(instance, run):
         found |= search.text(place, text)
-    for path in _captured(folders.dagster_home / "storage" / run.run_id):
-        found |= search.text(str(path.relative_to(folders.root)), path.read_bytes())
+    # What steps wrote to their terminal, where Dagster keeps that.
+    for path in (folders.dagster_home / "storage" / run.run_id).rglob("*"):
+        if path.is_file():
+            found |= search.text(str(path.relative_to(folders.root)), path.read_bytes())
     return sorted(found)
 
 
@@ -142,17 +143,15 @@ def tell_of_cut_short(
     """Say which secrets are in what a run wrote that ends before its check; nothing must hide why it ends."""
     try:
         found = found_in(context.instance, context.run, folders)
-    except dg.Failure as unread:
-        say(unread.description or "")
-        return
+        if found:
+            raise failure(found)
+    except dg.Failure as told:
+        say(told.description or "")
     except OSError as unread:
         say(f"What this run wrote could not be searched for secrets to the end: {unread}")
-        return
-    if found:
-        say(failure(found).description or "")
 
 
-def told(found: list[Leak]) -> str:
+def _places(found: list[Leak]) -> str:
     """Where secrets were found, one sentence; the secrets themselves are never told."""
     more = f" and {len(found) - SHOWN} more places" if len(found) > SHOWN else ""
     return f"Found {'; '.join(map(str, found[:SHOWN]))}{more}."
@@ -161,7 +160,7 @@ def told(found: list[Leak]) -> str:
 def failure(found: list[Leak]) -> dg.Failure:
     """What ends a run that wrote a secret down."""
     return dg.Failure(
-        f"No secret may be in anything that a run writes. {told(found)} What was measured is kept. Change those secrets, "
+        f"No secret may be in anything that a run writes. {_places(found)} What was measured is kept. Change those secrets, "
         "remove those files, and report how the secret came there.",
         allow_retries=False,
     )
@@ -173,8 +172,3 @@ def _dagster(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[tuple
     for number, entry in enumerate(instance.all_logs(run.run_id), start=1):
         kind: Any = entry.dagster_event.event_type_value if entry.dagster_event else "a line of the log"
         yield f"event {number} of the run ({kind})", dg.serialize_value(entry)
-
-
-def _captured(folder: Path) -> Iterator[Path]:
-    """What steps wrote to their terminal, where Dagster keeps that."""
-    return (path for path in sorted(folder.rglob("*")) if path.is_file())

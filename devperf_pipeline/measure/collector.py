@@ -13,14 +13,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from types import MappingProxyType
 from typing import Any
 
 from devperf_pipeline.errors import MeasurementError, StoreError
 from devperf_pipeline.local.process import small_environment
-from devperf_pipeline.measure.collector_process import Watch
+from devperf_pipeline.measure.collector_process import Purpose
 from devperf_pipeline.measure.service_processes import Target, targets
-from devperf_pipeline.model import ResourcePhase, ResourceReading, Stack
+from devperf_pipeline.model import ResourceReading, Stack
 
 ANSWER_S = 20.0
 """A process that does not get to answer in so long on a busy machine never will."""
@@ -50,24 +49,14 @@ class Collector:
         self.sampler: Sampler | None = None
 
     @contextmanager
-    def watching(
-        self,
-        phase: ResourcePhase,
-        interval_s: float,
-        benchmark: str | None = None,
-        users: int = 0,
-        only: Mapping[str, str] = MappingProxyType({}),
-    ) -> Iterator[None]:
+    def watching(self, purpose: Purpose, interval_s: float) -> Iterator[None]:
         """
         Read and keep what everything uses while this lasts: every few seconds, and the rest before this returns.
 
-        `only` names the services that are read alone, each with the benchmark of its own that its readings are of.
         Raises a `StoreError` where readings could not be kept.
         """
         try:
-            self._started(interval_s).begin(
-                Watch(phase=phase, benchmark=benchmark, users=users, only=dict(only))
-            )
+            self._started(interval_s).begin(purpose)
         except MeasurementError as error:
             self._lost(error)
         try:
@@ -130,9 +119,9 @@ class Sampler:
         self._thread.start()
         self._send({"targets": [*map(asdict, targets)], "interval_s": interval_s, "cores": sorted(cores)})
 
-    def begin(self, watch: Watch) -> None:
+    def begin(self, purpose: Purpose) -> None:
         """Read from now on; returns after the first look, from which the first reading counts."""
-        self._order({"word": "begin", "watch": asdict(watch)}, "began")
+        self._order({"word": "begin", "purpose": asdict(purpose)}, "began")
 
     def end(self) -> None:
         """Read no more; returns when every reading is kept, and raises a `StoreError` where one could not be."""

@@ -38,7 +38,7 @@ AT_REST = ("idle", "iowait", "guest", "guest_nice", "steal")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
+class Purpose:
     """
     What readings are made for. `only` names the services that are read alone (all if it is empty), each with the
     benchmark that its readings are of.
@@ -93,7 +93,7 @@ class Sampling:
         self._family: dict[int, int] = {}
         self._walked: float | None = None
 
-    def look(self, watch: Watch) -> Iterator[ResourceReading]:
+    def look(self, purpose: Purpose) -> Iterator[ResourceReading]:
         """Read everybody once. Those that were not read before give no reading: CPU is told between two looks."""
         at_ns = time.time_ns()
         walk = self._walked is None or time.monotonic() - self._walked > WALK_S
@@ -105,17 +105,17 @@ class Sampling:
             name = reader.target.name
             members = reader.members(self._family) - claimed
             claimed |= members
-            if watch.only and name.partition("/")[0] not in watch.only:
+            if purpose.only and name.partition("/")[0] not in purpose.only:
                 continue
             use = reader.use(members, walk=walk)
             if use is None:
                 continue
-            reading = self._reading(reader.target, use, reader.source, watch, at_ns)
+            reading = self._reading(reader.target, use, reader.source, purpose, at_ns)
             if reading is not None:
                 used_percent += (reading.cpu_percent or 0.0) if reader.source != "docker" else 0.0
                 yield reading
-        if not watch.only:
-            yield from self._machine(len(claimed), len(self._family), used_percent, watch, at_ns)
+        if not purpose.only:
+            yield from self._machine(len(claimed), len(self._family), used_percent, purpose, at_ns)
 
     def forget(self) -> None:
         """Start over: the next look is the first."""
@@ -123,7 +123,7 @@ class Sampling:
         self._walked = None
 
     def _machine(
-        self, known: int, processes: int, used_percent: float, watch: Watch, at_ns: int
+        self, known: int, processes: int, used_percent: float, purpose: Purpose, at_ns: int
     ) -> Iterator[ResourceReading]:
         """The whole machine, and what of it is neither the stack's nor ours."""
         memory = psutil.virtual_memory()
@@ -133,7 +133,7 @@ class Sampling:
             processes=processes,
             limit_bytes=memory.total,
         )
-        host = self._reading(Target(name=HOST, category=HOST), use, "processes", watch, at_ns)
+        host = self._reading(Target(name=HOST, category=HOST), use, "processes", purpose, at_ns)
         if host is None or host.cpu_percent is None:
             return
         yield host
@@ -148,7 +148,7 @@ class Sampling:
         )
 
     def _reading(
-        self, target: Target, use: Use, source: str, watch: Watch, at_ns: int
+        self, target: Target, use: Use, source: str, purpose: Purpose, at_ns: int
     ) -> ResourceReading | None:
         now_ns = time.monotonic_ns()
         before = self._last.get(target.name)
@@ -160,12 +160,12 @@ class Sampling:
         return ResourceReading(
             service=target.name,
             category=target.category,
-            phase=watch.phase,
+            phase=purpose.phase,
             at_ns=at_ns,
             elapsed_ns=elapsed_ns,
             cpu_percent=round(max(0.0, use.cpu_s - before[1]) * 1e11 / elapsed_ns, 2) if known else None,  # type: ignore[operator]
-            users=watch.users,
-            benchmark=watch.benchmark_of(target.name),
+            users=purpose.users,
+            benchmark=purpose.benchmark_of(target.name),
             source=source,
             **{key: value for key, value in asdict(use).items() if key != "cpu_s"},
         )
@@ -192,21 +192,21 @@ def serve(orders: BinaryIO, answers: BinaryIO) -> None:
     if first["cores"] and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, first["cores"])
     sampling = Sampling([Target(**{**found, "pids": tuple(found["pids"])}) for found in first["targets"]])
-    watch: Watch | None = None
+    purpose: Purpose | None = None
     kept: list[ResourceReading] = []
     looked = flushed = time.monotonic()
     parent = os.getppid()
     # A process that was forked from ours may hold our input open.
     while os.getppid() == parent:
-        wait_s = FLUSH_S if watch is None else max(0.0, looked + interval_s - time.monotonic())
+        wait_s = FLUSH_S if purpose is None else max(0.0, looked + interval_s - time.monotonic())
         ordered = bool(select.select([orders], [], [], wait_s)[0])
         now = time.monotonic()
         if not ordered:
-            if watch is None:
+            if purpose is None:
                 continue
             # After a look that took long the next one is not made up for.
             looked = max(looked + interval_s, now - interval_s / 2)
-            kept += sampling.look(watch)
+            kept += sampling.look(purpose)
             if now - flushed >= FLUSH_S:
                 answer("kept", kept)
                 kept, flushed = [], now
@@ -216,16 +216,16 @@ def serve(orders: BinaryIO, answers: BinaryIO) -> None:
             return
         order: dict[str, Any] = json.loads(line)
         if order["word"] == "begin":
-            watch = Watch(**order["watch"])
+            purpose = Purpose(**order["purpose"])
             sampling.forget()
-            list(sampling.look(watch))
+            list(sampling.look(purpose))
             looked = flushed = time.monotonic()
             answer("began")
         else:
             # The end of a load belongs to it, unless it is so short that ticks of 10 ms say nothing.
-            if watch is not None and now - looked >= interval_s / 2:
-                kept += sampling.look(watch)
-            watch = None
+            if purpose is not None and now - looked >= interval_s / 2:
+                kept += sampling.look(purpose)
+            purpose = None
             answer("ended", kept)
             kept = []
 

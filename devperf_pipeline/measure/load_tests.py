@@ -14,6 +14,7 @@ from contextlib import nullcontext
 from functools import partial
 
 from devperf_pipeline.errors import ServiceRefused
+from devperf_pipeline.measure.collector_process import Purpose
 from devperf_pipeline.measure.plan import Plan
 from devperf_pipeline.measure.profile import Profile
 from devperf_pipeline.measure.progress import Watch
@@ -115,8 +116,9 @@ def _sweep(step: SweepStep, plan: Plan, context: RunContext, watch: Watch) -> li
             left_out.append(users)
             watch.dropped(1)
             continue
+        purpose = Purpose(phase="load", benchmark=point.benchmark.id, users=users)
         around = (
-            partial(context.collector.watching, "load", plan.profile.reading_s, point.benchmark.id, users)
+            partial(context.collector.watching, purpose, plan.profile.reading_s)
             if users in WATCHED
             else nullcontext
         )

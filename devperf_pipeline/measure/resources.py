@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from devperf_pipeline.measure.collector_process import Purpose
 from devperf_pipeline.measure.in_flight import sweep
 from devperf_pipeline.measure.plan import Plan
 from devperf_pipeline.measure.run_context import RunContext
@@ -22,7 +23,7 @@ def run(plan: Plan, context: RunContext) -> None:
     profile = plan.profile
     context.say(f"For {profile.idle_s:.0f} s nothing is asked: what everything uses at rest is read.")
     context.pause(profile.idle_s * SETTLE)
-    with context.collector.watching("idle", profile.reading_s):
+    with context.collector.watching(Purpose(phase="idle"), profile.reading_s):
         context.pause(profile.idle_s)
     steps = [step for step in plan.in_flight if context.state.can_ask(step.service)]
     if not steps:
@@ -33,7 +34,8 @@ def run(plan: Plan, context: RunContext) -> None:
     )
 
     def read(users: int, benchmarks: Mapping[str, str]) -> None:
-        with context.collector.watching("held", profile.reading_s, users=users, only=benchmarks):
+        purpose = Purpose(phase="held", users=users, only=benchmarks)
+        with context.collector.watching(purpose, profile.reading_s):
             context.pause(profile.reading_s * COVERED)
 
     def failed(service: str, error: Exception) -> None:

@@ -145,8 +145,13 @@ class Measurer:
             if not step.operation.finite or total.problem:
                 return prepared, total
             rate = self._recorder.length / max(total.elapsed_ns, 1) * 1e9
-        prepared = self._prepare(step, step.prepared(rate))
-        self._block(prepared, total, max(users, BLOCK_CALLS // 4) if first_time else BLOCK_CALLS)
+        size = step.prepared(rate)
+        prepared = self._prepare(step, size)
+        calls = max(users, BLOCK_CALLS // 4) if first_time else BLOCK_CALLS
+        if step.operation.finite:
+            # The service may answer faster than when its rate was seen: most of what it consumes is the round's.
+            calls = min(calls, users * size // 3)
+        self._block(prepared, total, calls)
         return prepared, total
 
     def _block(self, prepared: _Prepared, total: Slice, calls: int) -> Sequence[int]:

@@ -24,6 +24,7 @@ RULES = (
     "table_machines",
     "table_levels",
     "macro_comparisons_of",
+    "macro_compared",
     "table_comparisons",
     "view_current",
     "macro_asking",

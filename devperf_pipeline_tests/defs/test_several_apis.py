@@ -1,3 +1,4 @@
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +9,7 @@ import dagster as dg
 import pytest
 
 from devperf_pipeline.analyse.judgements import Contradiction
-from devperf_pipeline.defs.checks import Evidence, judged
+from devperf_pipeline.defs.checks import judged
 from devperf_pipeline.defs.command_line import prepare_home
 from devperf_pipeline.defs.graph import graph
 from devperf_pipeline.defs.keys import STAGES, Keys
@@ -21,6 +22,7 @@ from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.stack_file import load_stack
 from devperf_pipeline_tests import external_stack
 from devperf_pipeline_tests.measure.test_run import ListSink
+from devperf_pipeline_tests.report.conftest import given
 from devperf_pipeline_tests.services.fake_apis import Reply, Request, serving
 
 API = """
@@ -99,19 +101,23 @@ def _instance(project: Folders) -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-def evidence(*readings: Mapping[str, Any], **found: Any) -> Evidence:
-    return Evidence(**{"readings": readings, "slower": (), "reference": None, "contradictions": ()} | found)
-
-
 def reading(service: str, why: str | None = None) -> Mapping[str, Any]:
-    return {"service": service, "name": f"{service}/get/closed-1/engine", "valid": why is None, "why": why}
+    return {
+        "service": service,
+        "benchmark": f"{service}/get/closed-1/engine",
+        "valid": why is None,
+        "invalid_reason": why,
+    }
 
 
 class TestChecks:
     KEY = dg.AssetKey(["shop", "percentiles", "api_now"])
 
-    def judged(self, found: Evidence) -> dict[str, dg.AssetCheckResult]:
-        return {str(check.check_name): check for check in judged(self.KEY, "api_now", found)}
+    def judged(
+        self, *readings: Mapping[str, Any], odd: Sequence[Contradiction] = ()
+    ) -> dict[str, dg.AssetCheckResult]:
+        view = given(load_tests=readings, changes=None, contradictions=odd)
+        return {str(check.check_name): check for check in judged(self.KEY, "api_now", view)}
 
     @pytest.mark.parametrize(
         ("why", "failing"),
@@ -128,7 +134,7 @@ class TestChecks:
     )
     def test_what_does_not_count(self, why: str | None, failing: set[str]) -> None:
         """A reading that does not count fails *valid*; one with wrong answers *right_answers*, too; both say why."""
-        told = self.judged(evidence(reading("api_now", why)))
+        told = self.judged(reading("api_now", why))
 
         assert failing == {name for name, check in told.items() if not check.passed}
         assert all(str(why) in seen(told[name]) for name in failing)
@@ -136,7 +142,7 @@ class TestChecks:
 
     def test_others_are_not_its_fault(self) -> None:
         """What is wrong with another API of the stack fails none of its checks."""
-        told = self.judged(evidence(reading("api_now"), reading("api_next", "no samples")))
+        told = self.judged(reading("api_now"), reading("api_next", "no samples"))
 
         assert all(check.passed for check in told.values())
 
@@ -150,7 +156,7 @@ class TestChecks:
             found=2,
             sentence="p50 over p95",
         )
-        told = self.judged(evidence(reading("api_now"), contradictions=[odd]))
+        told = self.judged(reading("api_now"), odd=[odd])
 
         assert not told["lint"].passed
         assert "p50 over p95" == seen(told["lint"])
@@ -236,7 +242,7 @@ class TestSeveralApis:
         """The report says which of them is faster on the route that they share."""
         report = (project.reports / "latest.md").read_text(encoding="utf-8")
 
-        assert "Fastest like for like on GET /orders/7" in report
+        assert re.search(r"fastest APIs? on GET /orders/7 with one user", report)
         assert "API now" in report
 
     def test_one_alone_renews_what_follows(self, project: Folders, instance: dg.DagsterInstance) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from devperf_pipeline.errors import MeasurementError
 from devperf_pipeline.measure.collector import ANSWER_S, Sampler
-from devperf_pipeline.measure.collector_process import Watch
+from devperf_pipeline.measure.collector_process import Purpose
 from devperf_pipeline.measure.service_processes import Target
 from devperf_pipeline.model import ResourceReading
 
@@ -19,9 +19,9 @@ BUSY = "import time\nends = time.process_time() + 30\nwhile time.process_time() 
 KILLED = """
 import os, time
 from devperf_pipeline.measure.collector import Sampler
-from devperf_pipeline.measure.collector_process import Watch
+from devperf_pipeline.measure.collector_process import Purpose
 sampler = Sampler([], interval_s=0.1, cores=(), keep=lambda _: None)
-sampler.begin(Watch(phase="idle"))
+sampler.begin(Purpose(phase="idle"))
 forked = os.fork()
 if forked == 0:
     os.close(1)
@@ -73,7 +73,7 @@ class TestSampler:
         """
         sampler, kept = start(Target(name="busy", category="other", pids=(busy,)))
         used_s = [cpu_s(busy)]
-        sampler.begin(Watch(phase="load", benchmark="busy/work/sustained-2/engine", users=2))
+        sampler.begin(Purpose(phase="load", benchmark="busy/work/sustained-2/engine", users=2))
         used_s.append(cpu_s(busy))
         time.sleep(2.0)
         used_s.append(cpu_s(busy))
@@ -91,7 +91,7 @@ class TestSampler:
     def test_the_machine_and_we_ourselves_are_read(self, start: Start, busy: int) -> None:
         """Beside the stack: the whole machine, what of it is nobody's, what measures, and what reads."""
         sampler, kept = start(Target(name="busy", category="other", pids=(busy,)))
-        sampler.begin(Watch(phase="idle"))
+        sampler.begin(Purpose(phase="idle"))
         time.sleep(0.5)
         sampler.end()
 
@@ -104,7 +104,7 @@ class TestSampler:
         counted: list[int | None] = []
         for known in ((), (Target(name="busy", category="other", pids=(busy,)),)):
             sampler, kept = start(*known)
-            sampler.begin(Watch(phase="idle"))
+            sampler.begin(Purpose(phase="idle"))
             time.sleep(0.3)
             sampler.end()
             sampler.close()
@@ -118,7 +118,7 @@ class TestSampler:
         sampler, kept = start(Target(name="busy", category="other", pids=(busy,)))
         for users in (1, 2):
             began_ns = time.monotonic_ns()
-            sampler.begin(Watch(phase="held", users=users, only={"busy": f"busy/hello/held-{users}"}))
+            sampler.begin(Purpose(phase="held", users=users, only={"busy": f"busy/hello/held-{users}"}))
             time.sleep(0.25)
             sampler.end()
             lasted_ns = time.monotonic_ns() - began_ns
@@ -134,7 +134,7 @@ class TestSampler:
         process = subprocess.Popen([sys.executable, "-c", BUSY])
         sampler, kept = start(Target(name="gone", category="other", pids=(process.pid,)))
         for vanishes in (False, True):
-            sampler.begin(Watch(phase="idle"))
+            sampler.begin(Purpose(phase="idle"))
             if vanishes:
                 process.kill()
                 process.wait()
@@ -147,7 +147,7 @@ class TestSampler:
     def test_it_ends_with_us(self, start: Start) -> None:
         """Nothing of it is left when its input ends, however that happens."""
         sampler, _ = start()
-        sampler.begin(Watch(phase="idle"))
+        sampler.begin(Purpose(phase="idle"))
         sampler.close()
 
         assert sampler._child.poll() is not None
@@ -178,14 +178,14 @@ class TestSampler:
         began = time.monotonic()
 
         with pytest.raises(MeasurementError, match="ended by itself"):
-            sampler.begin(Watch(phase="idle"))
+            sampler.begin(Purpose(phase="idle"))
         assert time.monotonic() - began < ANSWER_S / 2
         assert [] == kept
 
     def test_one_that_was_killed_is_told(self, start: Start) -> None:
         """The message says that readings end and the measurement goes on."""
         sampler, _ = start()
-        sampler.begin(Watch(phase="idle"))
+        sampler.begin(Purpose(phase="idle"))
         os.kill(sampler._child.pid, 9)
         with pytest.raises(MeasurementError, match="ended by itself"):
             sampler.end()

@@ -20,7 +20,7 @@ from devperf_pipeline.measure.tools.steps import ToolPlan
 from devperf_pipeline.model import Address, Service, Stack, Stated
 from devperf_pipeline.report.dry_run import planned
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.services.cleanup import clean
+from devperf_pipeline.services.whole_stack import clean
 from devperf_pipeline_tests.measure.fake_service import FakeSession
 from devperf_pipeline_tests.measure.measure_until_killed import Nowhere
 from devperf_pipeline_tests.measure.server_objects import listed, unannounced, unmade

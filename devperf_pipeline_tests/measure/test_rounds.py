@@ -10,8 +10,9 @@ from devperf_pipeline.measure.cpu_affinity import Placement
 from devperf_pipeline.measure.rounds import Measurer
 from devperf_pipeline.measure.steps import BenchmarkStep
 from devperf_pipeline.model import Benchmark, Load, Outcome, Round
-from devperf_pipeline_tests.measure.fake_service import FakeSession
-from devperf_pipeline_tests.measure.line_server import Answer, echo
+from devperf_pipeline.services.operation import Wire
+from devperf_pipeline_tests.measure.fake_service import FakeConnection, FakeSession
+from devperf_pipeline_tests.measure.line_server import Answer, echo, wire
 
 
 def step(session: FakeSession, users: int = 1) -> BenchmarkStep:
@@ -48,6 +49,11 @@ def late(answers: int) -> Answer:
     return answer
 
 
+def as_many_as_prepared(connection: FakeConnection, _user: int, size: int) -> Wire:
+    """Calls that are made once each."""
+    return wire(connection.server, *[b"hello %d\n" % number for number in range(size)])
+
+
 def refusing(every: int) -> Answer:
     """Echo lines, and refuse one in so many of all connections together."""
     lines = itertools.count(1)
@@ -71,6 +77,22 @@ class TestMeasure:
         assert Outcome.TIMEOUT == warmup.outcome[-1]
         assert ("measured", 0) == (round_.phase, len(round_.latency_ns))
         assert "the warm-up ended early: CallTimeout" == round_.problem
+
+    @pytest.mark.parametrize("users", [1, 3])
+    def test_a_warm_up_leaves_calls_to_measure(self, users: int) -> None:
+        """A service that was slow once has few calls prepared: the warm-up must not use up all of them."""
+        with FakeSession(echo) as session:
+            one = step(session, users)
+            finite = replace(one, operation=replace(one.operation, finite=True, wire=as_many_as_prepared))
+            measurer = Measurer(Placement())
+            measurer._rates[one.benchmark.id] = 1.0
+            try:
+                _, round_ = measurer.measure(finite, 2)
+            finally:
+                measurer.disconnect()
+
+        assert round_.problem is None
+        assert len(round_.latency_ns) >= users * 2 * finite.prepared(1.0) // 3
 
     def test_calls_of_a_warm_up_are_never_measured_ones(self) -> None:
         """Where the service refuses after some warm-up calls, these stay warm-up calls."""

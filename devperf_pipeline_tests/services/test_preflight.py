@@ -8,7 +8,7 @@ from devperf_pipeline.services.mysql.preflight import missing_grants
 from devperf_pipeline.services.mysql.preflight import of_server as of_mysql
 from devperf_pipeline.services.postgresql.preflight import of_pool
 from devperf_pipeline.services.postgresql.preflight import of_server as of_postgresql
-from devperf_pipeline.services.preflight import run_preflight
+from devperf_pipeline.services.whole_stack import run_preflight
 from devperf_pipeline_tests.services.fake_apis import caching, foreign_api, serving
 from devperf_pipeline_tests.services.wrong_endpoints import refusing_port
 

@@ -70,18 +70,14 @@ class Recipe:
         fill: Callable[[str, int], None],
     ) -> Operation:
         """The operation, given how one database prepares a user's calls and fills a table with so many rows."""
-
-        def reset(users: int, size: int) -> None:
-            if self.table is not None:
-                fill(self.table, self.rows(users, size))
-
+        table = self.table
         return Operation(
             name=self.name,
             title=self.title,
             users=USERS,
             wire=lambda connection, user, size: wire(self, connection, user, size),
             driver=lambda connection, user, size: driver(self, connection, user, size),
-            reset=reset if self.table else None,
+            reset=(lambda users, size: fill(table, self.rows(users, size))) if table else None,
             finite=self.finite,
             least_s=self.least_s,
             largest=LARGEST,

@@ -26,13 +26,7 @@ class HttpClient:
         headers: Mapping[str, str] = NONE,
         deadline_s: float = DEADLINE_S,
     ) -> Answer:
-        """
-        Whatever is answered.
-
-        Raises:
-            ServiceUnreachable, WrongAnswer: nothing is, or nothing of HTTP.
-
-        """
+        """Whatever is answered; raises a `ServiceError` where nothing is, or nothing of HTTP."""
         request = protocol.encode(method, target, str(self._address), body, headers=headers)
         try:
             answer = protocol.ask(self._connection.take_socket(self._address), request, deadline_s)

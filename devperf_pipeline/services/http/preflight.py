@@ -134,10 +134,14 @@ class Trial:
             return PreflightWarning("cache", f"{path} was {str(value)[:40]} in every answer of {PAUSE_S:g} s")
         return None
 
-    def _ask_plainly(self) -> None:
+    def _timed(self, suffix: str, headers: Mapping[str, str]) -> tuple[Answer, int]:
         began = time.perf_counter_ns()
-        self.plain.append(self.ask("", NONE))
-        self.plain_ns.append(time.perf_counter_ns() - began)
+        return self.ask(suffix, headers), time.perf_counter_ns() - began
+
+    def _ask_plainly(self) -> None:
+        answer, took_ns = self._timed("", NONE)
+        self.plain.append(answer)
+        self.plain_ns.append(took_ns)
 
     def _contrast(self) -> PreflightWarning | None:
         """What is other when the same is asked in a way that no cache has seen."""
@@ -174,13 +178,8 @@ class Trial:
 
     def _ask_past_caches(self, times: int) -> tuple[list[Answer], list[int]]:
         """Answers to requests that no cache has seen, and how long each took."""
-        answers: list[Answer] = []
-        took_ns: list[int] = []
-        for _ in range(times):
-            began = time.perf_counter_ns()
-            answers.append(self.ask(f"?devperf={began}", PASSING))
-            took_ns.append(time.perf_counter_ns() - began)
-        return answers, took_ns
+        asked = [self._timed(f"?devperf={time.perf_counter_ns()}", PASSING) for _ in range(times)]
+        return [answer for answer, _ in asked], [took_ns for _, took_ns in asked]
 
     def _repeated(self) -> PreflightWarning | None:
         """What names one request and came in answers to several."""

@@ -108,13 +108,7 @@ def unchunk(received: bytes, begin: int) -> tuple[bytes, int] | None:
 
 
 def parse(received: bytes) -> Answer:
-    """
-    What a whole answer says.
-
-    Raises:
-        WrongAnswer: it is no HTTP answer, or not exactly one.
-
-    """
+    """What a whole answer says; raises a `WrongAnswer` where it is no HTTP answer, or not exactly one."""
     head, end, rest = received.partition(END)
     lines = head.split(b"\r\n")
     start = re.fullmatch(rb"HTTP/1\.[01] (\d{3})(?: .*)?", lines[0])

@@ -71,13 +71,7 @@ class HttpSession(Session, Generic[Row]):
         return measurable
 
     def _refuse_none(self) -> None:
-        """
-        Make sure that there are rows.
-
-        Raises:
-            WrongAnswer: there is none.
-
-        """
+        """Raise a `WrongAnswer` where there are no rows."""
         if not self._rows:
             raise WrongAnswer(
                 f"{self._service.where} answers no route so that it could be measured: "

@@ -49,13 +49,7 @@ def complete(buffer: bytes | bytearray) -> bool:
 
 
 def document(reply: bytes) -> dict[str, Any]:
-    """
-    The document of a whole reply.
-
-    Raises:
-        ValueError: this is no reply that holds one.
-
-    """
+    """The document of a whole reply; raises a `ValueError` where it holds none."""
     if reply[12:16] != OP_MSG.to_bytes(4, "little") or reply[BODY - 1 : BODY] != b"\x00":
         raise ValueError(f"no OP_MSG with a document: {reply[:24]!r}")
     try:

@@ -79,13 +79,7 @@ def _ends_with_error(buffer: bytes) -> bool:
 
 
 def packets(reply: bytes) -> Iterator[bytes]:
-    """
-    The payloads of a whole reply.
-
-    Raises:
-        ValueError: the reply is not made of whole packets.
-
-    """
+    """The payloads of a whole reply; raises a `ValueError` where it is not made of whole packets."""
     at = 0
     while at < len(reply):
         end = at + 4 + int.from_bytes(reply[at : at + 3], "little")

@@ -57,13 +57,7 @@ def complete(buffer: bytes) -> bool:
 
 
 def messages(reply: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """
-    The messages of a whole reply: type and body.
-
-    Raises:
-        ValueError: the reply is not made of whole messages.
-
-    """
+    """The messages of a whole reply, type and body; raises a `ValueError` where it is not made of whole ones."""
     at = 0
     while at < len(reply):
         if len(reply) < at + 5:

@@ -34,13 +34,7 @@ def remove(nodes: Sequence[Redis], marker_node: Redis, keys: Keys) -> None:
 
 
 def claim(nodes: Sequence[Redis], marker_node: Redis, keys: Keys) -> None:
-    """
-    Remove what an earlier run left and mark the prefix as ours.
-
-    Raises:
-        ServiceRefused: keys of our prefix exist that this project did not make.
-
-    """
+    """Remove what an earlier run left and mark the prefix as ours; raises a `ServiceRefused` where others' keys have it."""
     remove(nodes, marker_node, keys)
     for node in nodes:
         if foreign := ours_on(node, keys):

@@ -49,13 +49,7 @@ class RedisConnection:
         self._taken: Any = None
 
     def take_socket(self) -> socket.socket:
-        """
-        The socket behind the client, connected and authenticated.
-
-        Raises:
-            WrongAnswer: this version of the driver keeps it elsewhere.
-
-        """
+        """The socket, authenticated; raises a `WrongAnswer` where this version of the driver keeps it elsewhere."""
         if self._taken is None:
             pool: Any = self.client.connection_pool
             self._taken = pool.get_connection()

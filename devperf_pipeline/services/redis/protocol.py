@@ -57,13 +57,7 @@ def _end(buffer: bytes, at: int) -> int:
 
 
 def decode(reply: bytes) -> Value:
-    """
-    What a whole reply says.
-
-    Raises:
-        ValueError: the bytes are not exactly one reply.
-
-    """
+    """What a whole reply says; raises a `ValueError` where the bytes are not exactly one."""
     if not complete(reply) or _end(reply, 0) != len(reply):
         raise ValueError(f"not one whole RESP reply: {reply[:60]!r}")
     return _decode(reply, 0)[0]

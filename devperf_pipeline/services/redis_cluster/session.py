@@ -5,6 +5,7 @@ A user has one socket for each node that serves slots; its keys are spread over 
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 
 from redis import Redis, RedisCluster
 from redis.cluster import ClusterNode
@@ -82,14 +83,12 @@ class RedisClusterSession(RedisSession):
         return {"set-distributed": f"SET key:{{tag}}:__rand_int__ {'v' * VALUE_BYTES}"}
 
     def connect(self) -> ClusterConnection:
-        nodes: list[RedisConnection] = []
-        try:
-            for address in self._addresses:
-                nodes.append(RedisConnection(connect_node(self._service, address)))  # noqa: PERF401 - closed on error
-        except BaseException:
-            for node in nodes:
-                node.close()
-            raise
+        with ExitStack() as opened:
+            nodes = [
+                opened.enter_context(closing(RedisConnection(connect_node(self._service, address))))
+                for address in self._addresses
+            ]
+            opened.pop_all()
         return ClusterConnection(nodes, self._cluster_client)
 
     def _cluster_client(self) -> RedisCluster:

@@ -137,13 +137,7 @@ class Api:
 
 
 def said_by(answer: Answer) -> dict[str, Any]:
-    """
-    What an API says of itself at `/`, decoded.
-
-    Raises:
-        WrongAnswer: it says nothing, or not as a JSON object.
-
-    """
+    """What an API says of itself at `/`, decoded; raises a `WrongAnswer` where that is no JSON object."""
     if answer.status != 200:
         raise WrongAnswer(f"GET / answered {answer.status}, expected 200")
     decoded = json_object(answer.body)

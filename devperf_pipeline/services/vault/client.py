@@ -38,13 +38,7 @@ class VaultApi:
         self.ready()
 
     def keep_alive(self) -> None:
-        """
-        Have the token renewed once half of its time is over; look whether one that cannot be has ended.
-
-        Raises:
-            ServiceRefused: it has.
-
-        """
+        """Have the token renewed once half of its time is over; raises a `ServiceRefused` where it has ended."""
         due_s = self._look_at_s
         if due_s is None or time.monotonic() < due_s:
             return

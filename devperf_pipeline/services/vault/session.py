@@ -74,13 +74,7 @@ class VaultSession(Session):
         return list(of_token(self._api, self._objects))
 
     def prepare(self) -> None:
-        """
-        Remove what an earlier run left, make our mounts, our policy and our secrets.
-
-        Raises:
-            ServiceRefused: something of our name is not ours, or there is no KV version 2 that we may use.
-
-        """
+        """Remove what an earlier run left, make our mounts, our policy and our secrets. See `VaultObjects.claim`."""
         self.clean()
         self._floor.start()
         self._objects.claim()

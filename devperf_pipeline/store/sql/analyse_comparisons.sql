@@ -2,7 +2,7 @@
 select
     c.service, p.operation, c.title, c.benchmark, c.metric, c.verdict, c.reason, c.before_ns, c.now_ns, c.ratio,
     c.visible, c.repeats, c.missing_repeats, c.provisional, c.drift
-from comparisons as c
+from compared((select list({before: reference_id, now: baseline_id}) from machines where baseline_id = $baseline_id)) as c
 join percentiles as p using (baseline_id, benchmark)
 where c.baseline_id = $baseline_id
 order by c.service, p.position, c.benchmark, c.metric

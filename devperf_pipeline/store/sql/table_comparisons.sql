@@ -1,9 +1,12 @@
--- One row is one metric of one benchmark that a baseline and the one it is compared with both measured; without
--- sustained loads, whose one round tells nothing.
+-- One row is one metric of one benchmark that a baseline and the one it is compared with both measured, of the newest
+-- 200 baselines of each stack: the longer a history, the more of a build's time the others would take. A report asks
+-- for its own pair.
 create table comparisons as
-select c.* exclude (is_shared), p.service, p.title
-from comparisons_of((
-    select list({before: reference_id, now: baseline_id}) from machines where reference_id is not null
-)) as c
-join percentiles as p using (baseline_id, benchmark)
-where c.is_shared and p.load like 'closed-%'
+from compared((
+    select list({before: reference_id, now: baseline_id})
+    from (
+        from machines
+        where reference_id is not null
+        qualify row_number() over (partition by stack order by baseline_id desc) <= 200
+    )
+))

@@ -19,9 +19,9 @@ from devperf_pipeline.measure.tools.redis_runs import BLOCK, operation_of
 from devperf_pipeline.measure.tools.stage import find_tools
 from devperf_pipeline.model import Stack
 from devperf_pipeline.services import CATALOGUE
-from devperf_pipeline.services.cleanup import clean
 from devperf_pipeline.services.redis.guest import BLOCK as BLOCK_KEYS
 from devperf_pipeline.services.redis.guest import GUEST, admit
+from devperf_pipeline.services.whole_stack import clean
 from devperf_pipeline_tests.measure.test_run import ListSink
 from devperf_pipeline_tests.services.unusual_passwords import UNUSUAL, with_unusual_password
 

@@ -39,7 +39,7 @@ class TestNames:
         assert all(key.startswith("devperf:fastapi:") for key in keys)
 
 
-class TestVisit:
+class TestSession:
     @pytest.mark.parametrize("language", LANGUAGES)
     def test_every_row(self, language: str) -> None:
         """Each language is asked in its own way, every call is right, and nothing of ours is left."""

@@ -1,13 +1,53 @@
-"""What does the command line say when a baseline has ended?"""
+"""What does the command line say while a baseline runs, and when it has ended?"""
 
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
+from devperf_pipeline.measure.progress import Progress
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report.loaded import load
 from devperf_pipeline.report.rows import Part
 from devperf_pipeline.stack.folders import Folders
 
 LONGEST_REASON = 600
+TELL_EVERY_S = 15.0
+
+Tell = Callable[[Progress], None]
+
+
+def to_terminal(message: str) -> None:
+    """One line; a terminal that was closed, or a pipe that nobody reads any more, does not cost the measurement."""
+    with suppress(OSError):
+        print(message, file=sys.stderr, flush=True)  # noqa: T201 - the command line's own progress
+
+
+def on_terminal() -> Tell:
+    """Each round in the same line of a terminal; where there is none, a line now and then."""
+    if not sys.stderr.isatty():
+        return now_and_then(to_terminal)
+
+    def tell(progress: Progress) -> None:
+        with suppress(OSError):
+            end = "\n" if progress.done == progress.of else ""
+            print(f"\r\x1b[2K{str(progress)[:118]}", end=end, file=sys.stderr, flush=True)  # noqa: T201 - the same
+
+    return tell
+
+
+def now_and_then(say: Callable[[str], None]) -> Tell:
+    """The last round, and of the others as many as somebody reads."""
+    last = 0.0
+
+    def tell(progress: Progress) -> None:
+        nonlocal last
+        if time.monotonic() - last > TELL_EVERY_S or progress.done == progress.of:
+            last = time.monotonic()
+            say(str(progress))
+
+    return tell
 
 
 @dataclass(frozen=True, slots=True)

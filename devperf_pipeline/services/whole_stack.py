@@ -1,0 +1,68 @@
+"""
+What is asked of every service of a running stack beside measuring: can it be measured, and does everything of ours leave?
+
+Each service's own session knows what disturbs it and what is ours there. One that is down costs the others nothing.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from devperf_pipeline.errors import ServiceError
+from devperf_pipeline.model import Facts, Service, Stack
+from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.services.operation import Session
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreflightResult:
+    """What was found at one service: its facts, or the problem that keeps us out; one sentence for each warning."""
+
+    service: Service
+    facts: Facts | None = None
+    problem: str | None = None
+    warnings: Sequence[str] = field(default_factory=tuple[str, ...])
+
+
+def run_preflight(stack: Stack) -> Sequence[PreflightResult]:
+    """Every service of a running stack, in its order, all asked at the same time. Nothing is created for it."""
+
+    def one(service: Service) -> PreflightResult:
+        found = _asked(stack, service, lambda session: (session.facts(), session.preflight()))
+        if isinstance(found, str):
+            return PreflightResult(service=service, problem=found)
+        return PreflightResult(service=service, facts=found[0], warnings=found[1])
+
+    with ThreadPoolExecutor(max_workers=len(stack.services)) as pool:
+        return list(pool.map(one, stack.services))
+
+
+def clean(stack: Stack) -> Iterator[tuple[str, str | None]]:
+    """
+    Remove every object of ours from every service of a running stack: what the next baseline would remove first.
+
+    Yields:
+        The name of each service, and why it could not be cleaned; None where nothing of ours is left.
+
+    """
+    for service in stack.services:
+        yield service.name, _asked(stack, service, lambda session: session.clean())
+
+
+def _asked(stack: Stack, service: Service, ask: Callable[[Session], T]) -> T | str:
+    """What a session with a service is asked for, or the problem that prevents it."""
+    if service.name in stack.missing:
+        return stack.missing[service.name]
+    try:
+        session = CATALOGUE[service.kind].open_session(service)
+    except ServiceError as error:
+        return str(error)
+    try:
+        return ask(session)
+    except (ServiceError, OSError, *session.exceptions) as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        session.close()
