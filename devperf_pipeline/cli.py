@@ -196,7 +196,7 @@ def clean(stack: str) -> None:
 @click.option("--get", is_flag=True, help="Get the servers that are missing, where that needs no password.")
 @command
 def doctor(stack: str, *, get: bool) -> None:
-    """Say service by service whether it can be measured, what it is, and what would spoil the figures."""
+    """Say service by service whether it can be measured, what it is, and what would disturb a measurement."""
     from devperf_pipeline.local import lifecycle
     from devperf_pipeline.local.install import find_server, how_to_get, obtain
     from devperf_pipeline.report import terminal
@@ -223,7 +223,7 @@ def doctor(stack: str, *, get: bool) -> None:
 
 
 def _told(checked: "PreflightResult") -> Iterator[str]:
-    """The lines of one service: what it is, the settings that matter, what would spoil a measurement."""
+    """The lines of one service: what it is, the settings that matter, what would disturb a measurement."""
     facts, where = checked.facts, ", ".join(map(str, checked.service.addresses))
     yield f"{facts.product} at {where}" if facts else str(checked.problem)
     if facts and facts.settings:
@@ -310,7 +310,7 @@ def sql(question: str, *, as_csv: bool) -> None:
 @main.command()
 @command
 def rebuild() -> None:
-    """Derive data/devperf.duckdb anew from every sample."""
+    """Derive data/devperf.duckdb again from every sample."""
     from devperf_pipeline.measure.lock import only_one
     from devperf_pipeline.store.samples import SampleStore
     from devperf_pipeline.store.warehouse import rebuild as build_anew

@@ -2,7 +2,7 @@
 How are the Dagster UI and its daemon started and stopped?
 
 By `dagster dev`, on the home that the command line uses. Webserver and daemon share one code server there, which loads the
-stack files when it starts and when somebody reloads it: nothing is loaded anew while something is measured.
+stack files when it starts and when somebody reloads it: nothing is loaded again while something is measured.
 """
 
 import signal

@@ -58,7 +58,7 @@ class TestNames:
         )
 
 
-class TestVisitedStack:
+class TestStackThatRuns:
     def test_says_where_its_services_are(self, tmp_path: Path) -> None:
         """Addresses and credentials of a visited stack come from its file."""
         path = tmp_path / "home.toml"
