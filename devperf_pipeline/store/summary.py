@@ -69,7 +69,7 @@ def summarise(
         found = check_calls(con, samples, kept, "measured")
         by_round = {(row["benchmark"], row["round"]): row for row in found}
         pooled = {row["benchmark"]: row for row in ask_file(con, "summary_calls", samples, by_round=False)}
-        if any(Outcome.DEGRADED in row["outcomes"] for row in pooled.values()):
+        if any(row["degraded"] for row in pooled.values()):
             for row in ask_file(con, "summary_ladder", samples):
                 pooled[row["benchmark"]]["degraded_from_s"] = row["degraded_from_s"]
 
@@ -109,7 +109,7 @@ def _pool(rounds: Sequence[Row], found: Row | None, baseline: Baseline) -> Row:
             n=found["n"] if found else 0,
             elapsed_ns=elapsed_ns,
             latency_sum_ns=found["latency_sum_ns"] if found else 0,
-            outcomes={outcome: found["outcomes"].get(outcome, 0) for outcome in Outcome} if found else {},
+            outcomes={outcome: found[outcome.name.lower()] for outcome in Outcome} if found else {},
             problems=[row["problem"] for row in rounds if row["problem"]],
             placements=placements,
             rounds=len(rounds),
