@@ -28,7 +28,7 @@ from devperf_pipeline.model import (
 )
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.source import Source, nearest, shown
-from devperf_pipeline.stack.tables import (
+from devperf_pipeline.stack.stack_file_schema import (
     CompanionTable,
     InEnvironment,
     InFile,
