@@ -82,7 +82,7 @@ class TestServe:
         assert all(one["description"] for one in (*found["schedules"], *found["sensors"]))
 
     def test_loads_the_definitions_once(self, ui: tuple[Folders, int]) -> None:
-        """Webserver and daemon share one code server: nothing is loaded anew, for seconds, while something is measured."""
+        """Webserver and daemon share one code server: nothing is loaded again, for seconds, while something is measured."""
         folders, _ = ui
         told = [" ".join(process.cmdline()) for process in ours(folders)]
         assert 1 == sum("dagster api grpc" in line for line in told), told

@@ -199,7 +199,7 @@ class TestObtain:
         assert "That ended with exit status 100:\nno network" in said
 
     def test_leaves_a_visited_stack_alone(self, bare_machine: Path) -> None:
-        """For a stack that we only visit nothing is installed."""
+        """For a stack that others started nothing is installed."""
         assert list(bare_machine.iterdir()) == []
         said: list[str] = []
         obtain(

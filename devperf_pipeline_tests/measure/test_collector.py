@@ -114,7 +114,7 @@ class TestSampler:
         assert counted[0] - 1 == counted[1]
 
     def test_only_between_begin_and_end(self, start: Start, busy: int) -> None:
-        """Whoever is asked for is read, in each window anew, and nobody in between."""
+        """Whoever is asked for is read, in each window again, and nobody in between."""
         sampler, kept = start(Target(name="busy", category="other", pids=(busy,)))
         for users in (1, 2):
             began_ns = time.monotonic_ns()

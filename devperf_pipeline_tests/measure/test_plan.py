@@ -71,7 +71,7 @@ class TestOrder:
             ]
 
     def test_rounds_differ_in_order(self) -> None:
-        """Each round is shuffled anew."""
+        """Each round is shuffled again."""
         with FakeSession() as session:
             planned = steps(session)
             orders = {tuple(i.benchmark.id for i in in_order(planned, 7, number)) for number in range(8)}
