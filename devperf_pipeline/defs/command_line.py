@@ -57,9 +57,11 @@ def fail_dead_runs(instance: dg.DagsterInstance) -> None:
         dg.DagsterRunStatus.CANCELING,
     ]
     for record in instance.get_run_records(dg.RunsFilter(statuses=alive)):
-        pid = record.dagster_run.tags.get(CLI_TAG)
+        run = record.dagster_run
+        # One that the UI executes again has the tags of the first, and works in a process of the UI's.
+        pid = None if run.parent_run_id else run.tags.get(CLI_TAG)
         if pid is not None and not _is_its_process(int(pid), record.create_timestamp.timestamp()):
-            instance.report_run_failed(record.dagster_run, "its process is gone")
+            instance.report_run_failed(run, "its process is gone")
 
 
 def _is_its_process(pid: int, run_created: float) -> bool:

@@ -220,15 +220,26 @@ class TestSubsets:
 
 class TestTheDead:
     def test_run_of_a_killed_process_is_failed(self, project: Folders, instance: dg.DagsterInstance) -> None:
-        """A run that says STARTED and whose process is gone no longer holds up the queue."""
+        """
+        A run that says STARTED and whose process is gone no longer holds up the queue; one that the UI executes again,
+        with the tags of the first, goes on.
+        """
         prepare_home(project)
         job = external_stack.job(project)
         run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags={CLI_TAG: "4194304"})
         alive = instance.create_run_for_job(
             job, status=dg.DagsterRunStatus.STARTED, tags={CLI_TAG: str(os.getpid())}
         )
+        again = instance.create_run_for_job(
+            job,
+            status=dg.DagsterRunStatus.STARTED,
+            tags={CLI_TAG: "4194304"},
+            parent_run_id=run.run_id,
+            root_run_id=run.run_id,
+        )
         fail_dead_runs(instance)
-        statuses = [instance.get_run_by_id(one.run_id).status for one in (run, alive)]  # type: ignore[union-attr]
+        statuses = [instance.get_run_by_id(one.run_id).status for one in (run, alive, again)]  # type: ignore[union-attr]
         instance.report_run_canceled(alive)
+        instance.report_run_canceled(again)
 
-        assert [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTED] == statuses
+        assert [dg.DagsterRunStatus.FAILURE, *2 * [dg.DagsterRunStatus.STARTED]] == statuses

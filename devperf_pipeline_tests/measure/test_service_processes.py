@@ -48,10 +48,10 @@ class TestServices:
     def test_doors_of_one_server_are_no_nodes(self, listening: int) -> None:
         """A broker and its management API at two ports of one process are one service."""
         with socket.create_server(("127.0.0.1", 0)) as door:
-            visited, _ = targets(stack(redis(listening, door.getsockname()[1], kind="rabbitmq")), NOBODY)
+            found, _ = targets(stack(redis(listening, door.getsockname()[1], kind="rabbitmq")), NOBODY)
         ours, _ = targets(stack(redis(1, 2, kind="rabbitmq")), {"rabbitmq": [11]})
 
-        assert [("rabbitmq", (os.getpid(),))] == [(one.name, one.pids) for one in visited]
+        assert [("rabbitmq", (os.getpid(),))] == [(one.name, one.pids) for one in found]
         assert [("rabbitmq", (11,))] == [(one.name, one.pids) for one in ours]
 
     def test_who_listens_at_the_address(self, listening: int) -> None:

@@ -107,7 +107,7 @@ class TestMeasure:
         assert {b"somebody-else"} == left
 
     def test_postgresql(self, running_stack: Stack, command_lines: set[str]) -> None:
-        """TPC-B as published, with its scale; each operation by pgbench between two stretches of the engine."""
+        """TPC-B as published, with its scale; each operation by pgbench between two rounds of the engine."""
         sink = run_tools(running_stack, "postgresql")
         service = running_stack.service("postgresql")
         assert service.credentials
