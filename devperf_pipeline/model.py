@@ -7,7 +7,7 @@ Times are integer nanoseconds, sizes are integer bytes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
 from typing import Literal
@@ -138,6 +138,7 @@ class Service:
     `settings` are the server's own settings, in its own words ("shared_buffers").
     `kept` says what has to be read from a Vault before the service can be entered, `password_file` which file holds
     its password or token. `routes` are the paths that an API is asked of which nothing else is known.
+    `behind` are those of its `needs` that can be entered, known from when a session is opened.
     """
 
     name: str
@@ -150,6 +151,7 @@ class Service:
     kept: Mapping[Kept, VaultField] = field(default_factory=dict[Kept, VaultField])
     password_file: Path | None = None
     routes: tuple[str, ...] = ()
+    behind: tuple["Service", ...] = ()
 
     @property
     def address(self) -> Address:
@@ -207,6 +209,11 @@ class Stack:
 
         """
         return {service.name: service for service in self.services}[name]
+
+    def with_behind(self, service: Service) -> Service:
+        """A service of this stack with those of its needs that can be entered."""
+        found = (each for each in self.services if each.name in service.needs and each.addresses)
+        return replace(service, behind=tuple(each for each in found if each.name not in self.missing))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

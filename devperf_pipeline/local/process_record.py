@@ -101,5 +101,6 @@ def _service(found: dict[str, Any]) -> Service:
             "credentials": Credentials(**known) if known else None,
             "needs": tuple(found["needs"]),
             "routes": tuple(found["routes"]),
+            "behind": (),
         }
     )

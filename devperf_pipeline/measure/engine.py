@@ -133,6 +133,7 @@ def driver_of(wire: Wire, *, finite: bool) -> Driver:
         exceptions=(CallTimeout, CallLost, OSError),
         failure=lambda error: Outcome.TIMEOUT if isinstance(error, CallTimeout) else Outcome.LOST,
         size=count if finite else None,
+        before=wire.before,
     )
 
 
@@ -162,6 +163,7 @@ def drive_one(
     """
     result = Slice()
     ask, check, failure, exceptions = driver.call, driver.check, driver.failure, driver.exceptions
+    before, aside_ns = driver.before, 0
     begins, latencies, outcomes, n = recorder.begin_ns, recorder.latency_ns, recorder.outcome, recorder.length
     room = recorder.capacity - n
     last = first + min(room, room if calls is None else calls)
@@ -174,6 +176,10 @@ def drive_one(
         origin = start if recorder.origin_ns is None else recorder.origin_ns
         stop = start + int(seconds * 1e9)
         for k in range(first, last):
+            if before is not None:
+                begin = clock()
+                before()
+                aside_ns += clock() - begin
             begin = clock()
             try:
                 reply = ask(k)
@@ -202,7 +208,7 @@ def drive_one(
                 break
         result.cpu_ns.append(time.thread_time_ns() - cpu_ns)
     recorder.length, recorder.origin_ns = n, origin
-    result.elapsed_ns = end - start
+    result.elapsed_ns = end - start - aside_ns
     result.broken = bool(n) and outcomes[n - 1] in {Outcome.TIMEOUT, Outcome.LOST}
     if result.broken or in_a_row >= ERRORS_IN_A_ROW:
         result.problem = result.raised

@@ -151,7 +151,7 @@ def _opened(stack: Stack, options: RunOptions, state: RunState, at_the_end: Exit
 
     def attempt(service: Service) -> Session | str:
         try:
-            return CATALOGUE[service.kind].open_session(service)
+            return CATALOGUE[service.kind].open_session(stack.with_behind(service))
         except ServiceError as error:
             return str(error)
 

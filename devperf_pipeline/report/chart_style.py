@@ -27,6 +27,7 @@ INK = "#768390"
 COLOURS = (
     "#3f8fd2", "#e0823d", "#2fa37c", "#cf5f9a", "#8f75d6", "#b39420", "#d4555f",
     "#3aa6b9", "#7d9440", "#a9795a", "#6a7fb0", "#c06fd0", "#5b9c4c", "#5f6be8",
+    "#9b8a7c",
 )  # fmt: skip
 """Mid-tones that keep apart from each other, from white and from black."""
 

@@ -60,6 +60,7 @@ CATALOGUE: dict[str, Kind] = {
         _api("gin", "Gin", icon="go"),
         _api("express", "Express", icon="javascript"),
         _api("actix", "Actix Web", icon="rust"),
+        _api("typescript", "TypeScript, API-first", icon="javascript"),
         _api(ROUTED, "Your API", folder="api"),
     )
 }

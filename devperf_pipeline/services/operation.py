@@ -46,12 +46,14 @@ class Wire:
     `check` is called after the clock stopped, on every call, with one reply for each step (`list[bytes]`),
     and returns an `Outcome`; it looks at a few bytes.
     `verify` looks at whole replies (first, last and sampled ones): None, or what is wrong with them.
+    `before` is called before every call of a single user, outside the clock: it puts back what the last one consumed.
     """
 
     sockets: Sequence[socket]
     calls: Sequence[tuple[Step, ...]]
     check: Callable[[list[bytes]], int]
     verify: Callable[[list[bytes]], str | None]
+    before: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,7 @@ class Driver:
     One user's calls through the driver, as an application makes them.
 
     `call` gets the number of the call (0, 1, …) and returns what the driver returned.
-    `check` and `verify` are as in `Wire`. `failure` turns an exception of the driver into an `Outcome`;
+    `check`, `verify` and `before` are as in `Wire`. `failure` turns an exception of the driver into an `Outcome`;
     exceptions that are not in `exceptions` are ours and pass through.
     `size` is how many calls are prepared (None: no end).
     """
@@ -71,6 +73,7 @@ class Driver:
     exceptions: tuple[type[Exception], ...]
     failure: Callable[[Exception], int]
     size: int | None = None
+    before: Callable[[], None] | None = None
 
     @classmethod
     def judged(

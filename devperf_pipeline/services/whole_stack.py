@@ -57,7 +57,7 @@ def _asked(stack: Stack, service: Service, ask: Callable[[Session], T]) -> T | s
     if service.name in stack.missing:
         return stack.missing[service.name]
     try:
-        session = CATALOGUE[service.kind].open_session(service)
+        session = CATALOGUE[service.kind].open_session(stack.with_behind(service))
     except ServiceError as error:
         return str(error)
     try:

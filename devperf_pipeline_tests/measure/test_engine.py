@@ -1,5 +1,6 @@
 import socket
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -131,6 +132,23 @@ class TestOneUser:
         drive_one(driver_of(wire(server, b"hello\n", steps=3), finite=False), recorder, seconds=5, calls=10)
 
         assert (10, 30) == (recorder.length, server.lines)
+
+    def test_what_comes_before_a_call_is_not_timed(self, start: Start, recorder: Recorder) -> None:
+        """What a call consumes is put back before each, and the time that takes is neither the call's nor the slice's."""
+        put_back: list[float] = []
+
+        def before() -> None:
+            time.sleep(0.01)
+            put_back.append(time.perf_counter())
+
+        driver = driver_of(replace(wire(start(), b"hello\n"), before=before), finite=False)
+        began = time.perf_counter_ns()
+        result = drive_one(driver, recorder, seconds=5, calls=20)
+        took_ns = time.perf_counter_ns() - began
+        _, latencies, _ = recorder.copy()
+
+        assert len(put_back) == recorder.length == 20
+        assert sum(latencies) <= result.elapsed_ns <= took_ns - 20 * 10_000_000
 
     def test_last_answer_is_kept_for_verification(self, start: Start, recorder: Recorder) -> None:
         """First and last answers are among those kept, whatever came between."""

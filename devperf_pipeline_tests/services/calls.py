@@ -32,6 +32,8 @@ def by_engine(operation: Operation, connections: Sequence[Any], calls: int = CAL
         blocking(wire.sockets)
     for number in range(calls):
         for wire in wires:
+            if wire.before is not None:
+                wire.before()
             replies = exchange(wire.sockets, wire.calls[number % len(wire.calls)])
             verdicts.append((wire.check(replies), wire.verify(replies)))
     return verdicts
@@ -46,6 +48,8 @@ def by_driver(operation: Operation, connections: Sequence[Any], calls: int = CAL
     verdicts: list[Verdict] = []
     for number in range(calls):
         for driver in drivers:
+            if driver.before is not None:
+                driver.before()
             returned = driver.call(number)
             verdicts.append((driver.check(returned), driver.verify(returned)))
     return verdicts

@@ -128,6 +128,6 @@ class TestStackFiles:
             == kept["pgbouncer"]
             == kept["rabbitmq"]
         )
-        assert (8000, 8001, 8002, 8003, 8004) == tuple(
-            apis[name] for name in ("fastapi", "fastapi_api_first", "gin", "express", "actix")
+        assert (8000, 8001, 8002, 8003, 8004, 8005) == tuple(
+            apis[name] for name in ("fastapi", "fastapi_api_first", "gin", "express", "actix", "typescript")
         )

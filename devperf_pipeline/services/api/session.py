@@ -15,7 +15,7 @@ from typing import Any
 
 from devperf_pipeline.errors import ServiceError, WrongAnswer
 from devperf_pipeline.model import Facts, Service
-from devperf_pipeline.services.api.workload import LearntRoute, name_of, plain
+from devperf_pipeline.services.api.workload import LearntRoute, name_of
 from devperf_pipeline.services.http import protocol
 from devperf_pipeline.services.http.connection import HttpConnection
 from devperf_pipeline.services.http.preflight import (
@@ -25,6 +25,7 @@ from devperf_pipeline.services.http.preflight import (
     standing_before,
 )
 from devperf_pipeline.services.http.protocol import END, Answer, json_object
+from devperf_pipeline.services.http.reasons import plain
 from devperf_pipeline.services.http.session import HttpSession, grouped
 from devperf_pipeline.services.operation import Driver, Operation, Wire
 from devperf_pipeline.services.probe import probe, show
@@ -178,7 +179,7 @@ class ApiSession(HttpSession[LearntRoute]):
         )
 
     def _wire(self, row: LearntRoute, connection: HttpConnection, _user: int, _size: int) -> Wire:
-        return row.wire(connection, self._service.address, [row.target])
+        return row.wire(connection, self._service.address)
 
     def _driver(self, row: LearntRoute, connection: HttpConnection, _user: int, _size: int) -> Driver:
         client, headers = connection.client(self._service.address), dict(row.headers)

@@ -5,7 +5,6 @@ The first answer teaches it: later ones must not say less, or tell of a failure.
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from typing import Any
 from devperf_pipeline.model import Outcome
 from devperf_pipeline.services.http import protocol
 from devperf_pipeline.services.http.protocol import END, Answer, json_object, says_hit
+from devperf_pipeline.services.http.reasons import SHOWN, UNWELL, plain, reason_in, sealed_in
 from devperf_pipeline.services.http.workload import HttpRoute, pointing
 
 FAILURES: Mapping[bytes, re.Pattern[bytes] | None] = {
@@ -21,17 +21,13 @@ FAILURES: Mapping[bytes, re.Pattern[bytes] | None] = {
     b'"unhealthy"': None,
     b'"error"': re.compile(rb'"error"\s*:'),
     b'"errors"': re.compile(rb'"errors"\s*:'),
+    b'"sealed"': re.compile(rb'"sealed"\s*:\s*true'),
 }
 """Words of failure as they stand in JSON; where a pattern is given, only what it finds is one (a key, not a value)."""
-
-UNWELL = ("error", "fail", "failed", "down", "degraded", "unhealthy")
-"""What a `status` says where something is not well."""
 
 LONGEST_NAME = 60
 OWN_ENDINGS = ("-cached", "-new-connections")
 """What the names of other rows of a route end in."""
-
-SHOWN = 120
 
 
 def name_of(target: str) -> str:
@@ -95,7 +91,7 @@ class LearntRoute(HttpRoute):
         """What is wrong with a whole answer, whoever gave it. One that is no JSON is right whatever it says."""
         found = json_object(answer.body) or {}
         if not 200 <= answer.status < 300:
-            return f"expected status 200, found {answer.status}{pointing(answer)}{_reason(found)}"
+            return f"expected status 200, found {answer.status}{pointing(answer)}{reason_in(found)}"
         if self.had_body and not answer.body:
             return "expected a body, as in the first answer, found none"
         if wrong := _failure(found):
@@ -119,26 +115,11 @@ def _failure(found: Mapping[str, Any]) -> str | None:
     """Where a JSON object says that something failed."""
     for name in ("error", "errors"):
         if found.get(name):
-            return f"{name}: {_shown(found[name])}"
+            return f"{name}{reason_in({'error': found[name]}) or ': true'}"
     for name in ("success", "ok"):
         if found.get(name) is False:
-            return f"{name}: false{_reason(found)}"
+            return f"{name}: false{reason_in(found)}"
     status = found.get("status")
     if isinstance(status, str) and status.lower() in UNWELL:
-        return f"status: {_shown(status)}{_reason(found)}"
-    return None
-
-
-def _reason(found: Mapping[str, Any]) -> str:
-    """What an answer gives as its reason."""
-    said = next((found[name] for name in ("error", "detail", "message") if found.get(name)), None)
-    return f": {_shown(said)}" if said else ""
-
-
-def _shown(value: Any) -> str:
-    return plain(value if isinstance(value, str) else json.dumps(value))
-
-
-def plain(value: Any) -> str:
-    """What somebody else wrote, short, and without anything that a terminal would obey."""
-    return "".join(letter if letter.isprintable() else " " for letter in str(value)[:SHOWN])
+        return f"status: {plain(status)}{reason_in(found)}"
+    return sealed_in(found)

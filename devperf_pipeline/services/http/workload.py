@@ -1,7 +1,7 @@
 """What is a route that an API is asked for, by the engine and by the driver, and which of its answers are right?"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal, Self
@@ -50,21 +50,22 @@ class HttpRoute(ABC):
         self,
         connection: HttpConnection,
         address: Address,
-        targets: Sequence[str],
+        *,
         body: bytes | None = None,
+        before: Callable[[], None] | None = None,
     ) -> Wire:
-        """One user's calls by the engine, a call for each target."""
-        host, headers = str(address), self.headers
-        requests = [protocol.encode(self.method, target, host, body, headers=headers) for target in targets]
+        """One user's calls by the engine. For `before` see `operation.Wire`."""
+        request = protocol.encode(self.method, self.target, str(address), body, headers=self.headers)
         return Wire(
             sockets=[connection.take_socket(address)],
-            calls=[(Step(request, protocol.complete),) for request in requests],
+            calls=[(Step(request, protocol.complete),)],
             check=lambda replies: self.check(replies[0]),
             verify=lambda replies: self._wrong(partial(protocol.parse, replies[0])),
+            before=before,
         )
 
-    def driver(self, call: Callable[[int], Response], *, size: int | None = None) -> Driver:
-        """One user's calls by the driver."""
+    def driver(self, call: Callable[[int], Response], *, before: Callable[[], None] | None = None) -> Driver:
+        """One user's calls by the driver. For `before` see `operation.Wire`."""
 
         def check(response: Response) -> Outcome:
             outcome = status_of(response)
@@ -80,7 +81,7 @@ class HttpRoute(ABC):
             verify=lambda response: self._wrong(partial(answer_of, response)),
             exceptions=EXCEPTIONS,
             failure=failure,
-            size=size,
+            before=before,
         )
 
     def check(self, received: bytes) -> Outcome:

@@ -98,6 +98,16 @@ class RedisSession(Session):
         if command.lasts and all(shares):
             self._seeded[command.name] = [share[-1][1] for share in shares]
 
+    def store(self, key: str, value: str, seconds: int) -> None:
+        """Have a key for so long that somebody else asks for, on the node that serves it."""
+        with self._explained():
+            asked(self._node_serving(key), "SET", key, value, "EX", seconds)
+
+    def remove(self, key: str) -> None:
+        """Remove such a key, if it is there."""
+        with self._explained():
+            asked(self._node_serving(key), "UNLINK", key)
+
     def tool_scripts(self) -> Mapping[str, str]:
         """GET of one of our keys. See `operation.Session`."""
         return {"get-hit": f"GET {self._keys.name('key', 42).decode()}"}
@@ -133,6 +143,9 @@ class RedisSession(Session):
 
     def close(self) -> None:
         close_all(self._nodes)
+
+    def _node_serving(self, key: str) -> Redis:
+        return self._nodes[self._node_of(key.encode())]
 
     @property
     def _marker_node(self) -> Redis:

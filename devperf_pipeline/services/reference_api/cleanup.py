@@ -1,52 +1,74 @@
 """
 What is ours behind a reference API, and how does it leave, also after a run that was killed?
 
-Keys in the cache and a queue in the broker, reached by nothing but the API's own routes. Since no route lists keys,
-how many were stored to be deleted is noted in a key of its own.
+One key in the cache and a queue in the broker. The key is written where the API keeps its keys, if the stack names that
+Redis and the API answers with what lies there; else by the API's own routes.
 """
 
 from collections.abc import Sequence
+from contextlib import closing, suppress
+from typing import Protocol, cast
 
-from devperf_pipeline.errors import WrongAnswer
+from devperf_pipeline.errors import ServiceError, ServiceRefused, WrongAnswer
+from devperf_pipeline.model import Service
+from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.http.client import HttpClient
 from devperf_pipeline.services.http.protocol import json_object
-from devperf_pipeline.services.operation import OUR_NAME
-from devperf_pipeline.services.probe import show
-from devperf_pipeline.services.reference_api.workload import DELETED, MOST_DELETED, SEED_TTL_S, VALUE, Api
+from devperf_pipeline.services.http.reasons import reason_of
+from devperf_pipeline.services.reference_api.workload import SEED_TTL_S, VALUE, Api
 
-NOTES = {DELETED: "stored", "doomed": "laid-in"}
-"""Families of keys that are stored to be deleted, each with the key that says how many; earlier versions wrote the second."""
+CACHES = ("redis", "redis_cluster")
+"""The kinds of services that can be the cache of an API."""
+
+
+class KeyStore(Protocol):
+    """What the sessions of `CACHES` give."""
+
+    def store(self, key: str, value: str, seconds: int) -> None: ...
+    def remove(self, key: str) -> None: ...
+    def close(self) -> None: ...
 
 
 class OwnObjects:
-    """Our keys and our queue."""
+    """Our key and our queue. `behind` are the services that the API needs."""
 
-    def __init__(self, api: Api, client: HttpClient) -> None:
+    def __init__(self, api: Api, client: HttpClient, behind: Sequence[Service]) -> None:
         self._api, self._client = api, client
-        self._deletable = 0
+        self._caches = [service for service in behind if service.kind in CACHES]
+        self._cache: KeyStore | None = None
+        self._stored = False
 
     def names(self) -> Sequence[str]:
         """All of them, as `Session.objects` says it."""
-        return [f"keys {OUR_NAME}:{self._api.names.service}:*", f"queue {self._api.names.queue}"]
+        return [f"key {self._api.names.key}", f"queue {self._api.names.queue}"]
 
-    def store(self, key: str, ttl: int | None = None, *, value: str = VALUE) -> None:
-        """Store a key; raises a `WrongAnswer` where the API does not."""
-        target, body = self._api.store(key, ttl, value)
+    def find_cache(self) -> None:
+        """Find the service where the API keeps its keys: the one of which it answers with what was written there."""
+        self.close()
+        for service in self._caches:
+            with suppress(ServiceError):
+                cache = _opened(service)
+                cache.store(self._api.names.key, VALUE, SEED_TTL_S)
+                answer = self._client.ask("GET", self._api.names.path)
+                if answer.status == 200 and (json_object(answer.body) or {}).get("value") == VALUE:
+                    self._cache = cache
+                    return
+                cache.remove(self._api.names.key)
+                cache.close()
+
+    def store(self) -> None:
+        """Store our key; raises a `WrongAnswer` where the API does not."""
+        if self._cache is not None:
+            self._cache.store(self._api.names.key, VALUE, SEED_TTL_S)
+            return
+        target, body = self._api.store
         answer = self._client.ask("POST", target, body)
+        self._stored = self._stored or answer.status == 200
         if answer.status != 200:
             raise WrongAnswer(
-                f"{self._client.where}: expected a key to be stored, "
-                f"found {answer.status} {show(answer.body)}. Look at the API's cache."
+                f"{self._client.where}: expected a key to be stored, found status {answer.status}"
+                f"{reason_of(answer.body)}. Look at the API's cache."
             )
-
-    def store_deletable(self, users: int, size: int) -> None:
-        """One key for each call of a DELETE to come."""
-        if users * size > self._deletable:
-            # Noted first: should we be killed, the next run knows which keys to look for.
-            self._deletable = users * size
-            self.store(self._api.names.one(NOTES[DELETED]), SEED_TTL_S, value=str(self._deletable))
-        for number in range(users * size):
-            self.store(self._api.names.numbered(DELETED, number), SEED_TTL_S)
 
     def drop_queue(self) -> None:
         """Remove our queue, where the API has a route for that."""
@@ -54,21 +76,35 @@ class OwnObjects:
             self._client.ask("DELETE", self._api.drop)
 
     def remove(self) -> None:
-        """Remove everything that is ours. A note goes after its keys: until then the next run knows what is left."""
-        names = self._api.names
-        keys = [names.key]
-        for family, note in NOTES.items():
-            known = self._deletable if family == DELETED else 0
-            if count := max(known, self._noted(note)):
-                keys += [*(names.numbered(family, number) for number in range(count)), names.one(note)]
-        for key in keys:
-            if self._client.ask("DELETE", f"/examples/cache/{key}").status >= 400:
-                break
-        self._deletable = 0
+        """
+        Remove everything that is ours.
+
+        Raises:
+            ServiceRefused: our key may be left, and how long.
+
+        """
+        if self._cache is not None:
+            self._cache.remove(self._api.names.key)
+        else:
+            for service in self._caches:
+                with suppress(ServiceError), closing(_opened(service)) as cache:
+                    cache.remove(self._api.names.key)
+            answer = self._client.ask("DELETE", self._api.names.path)
+            if answer.status >= 400 and answer.status != 404 and self._stored:
+                raise ServiceRefused(
+                    f"{self._client.where}: expected our key {self._api.names.key} to be removed, found status "
+                    f"{answer.status}{reason_of(answer.body)}. It is left in the API's cache: remove it there, or run "
+                    "devperf clean later."
+                )
+        self._stored = False
         self.drop_queue()
 
-    def _noted(self, note: str) -> int:
-        """How many keys a note says there are; 0 where there is none."""
-        answer = self._client.ask("GET", f"/examples/cache/{self._api.names.one(note)}")
-        said = json_object(answer.body) or {} if answer.status == 200 else {}
-        return min(int(said["value"]), MOST_DELETED) if str(said.get("value", "")).isdecimal() else 0
+    def close(self) -> None:
+        """End the session with the cache."""
+        if self._cache is not None:
+            self._cache.close()
+            self._cache = None
+
+
+def _opened(service: Service) -> KeyStore:
+    return cast("KeyStore", CATALOGUE[service.kind].open_session(service))

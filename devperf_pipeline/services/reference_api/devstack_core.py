@@ -7,17 +7,15 @@ Rows keep the published titles. What cannot be measured there is named with its 
 
 import binascii
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
-from itertools import count, islice
+from itertools import count
 from typing import Any
 from urllib.parse import quote
 
 from devperf_pipeline.services.http.protocol import as_object
 from devperf_pipeline.services.operation import OUR_NAME
 from devperf_pipeline.services.reference_api.workload import (
-    MOST_DELETED,
     SEED_TTL_S,
     VALUE,
     Api,
@@ -42,24 +40,13 @@ BY_QUERY = ("Python", "Go")
 
 @dataclass(frozen=True, slots=True)
 class FirstNodeNames(Names):
-    """Our names, those of keys chosen so that the first node has them."""
+    """Our names, that of the key chosen so that the first node has it."""
 
-    def one(self, family: str) -> str:
-        """The key that is the only one of its family."""
-        return _on_first_node(f"{OUR_NAME}:{self.service}:{family}", 1)[0]
-
-    def numbered(self, family: str, number: int) -> str:
-        """A key of a family of many."""
-        return _on_first_node(f"{OUR_NAME}:{self.service}:{family}", MOST_DELETED)[number]
-
-
-@cache
-def _on_first_node(prefix: str, size: int) -> Sequence[str]:
-    """The first names of a family that lie on the first node."""
-    names = (f"{prefix}:{number:05d}" for number in count())
-    # Redis finds a key's slot by this very checksum.
-    ours = (name for name in names if binascii.crc_hqx(name.encode(), 0) % 16_384 in FIRST_NODE)
-    return list(islice(ours, size))
+    @property
+    def key(self) -> str:
+        names = (f"{OUR_NAME}:{self.service}:key:{number:05d}" for number in count())
+        # Redis finds a key's slot by this very checksum.
+        return next(name for name in names if binascii.crc_hqx(name.encode(), 0) % 16_384 in FIRST_NODE)
 
 
 def is_one(said: Mapping[str, Any]) -> bool:
@@ -74,12 +61,10 @@ def api(service: str, said: Mapping[str, Any]) -> Api:
     if limit := _limit_of_root(said):
         refused["GET /"] = f"it is limited to {limit}, as the API says there: too few calls for a row"
 
-    def store(key: str, ttl: int | None, value: str) -> tuple[str, bytes | None]:
-        path, seconds = f"/examples/cache/{key}", ttl or SEED_TTL_S
-        if language in BY_QUERY:
-            return f"{path}?value={quote(value)}&ttl={seconds}", None
-        return path, json.dumps({"value": value, "ttl": seconds}).encode()
-
+    if language in BY_QUERY:
+        store = f"{names.path}?value={quote(VALUE)}&ttl={SEED_TTL_S}", None
+    else:
+        store = names.path, json.dumps({"value": VALUE, "ttl": SEED_TTL_S}).encode()
     return Api(
         facts={
             "framework": str(
@@ -90,11 +75,7 @@ def api(service: str, said: Mapping[str, Any]) -> Api:
             "runtime": language[:200],
         },
         names=names,
-        routes=[
-            route
-            for route in _routes(names, language, store(names.key, None, VALUE))
-            if route.title not in refused
-        ],
+        routes=[route for route in _routes(names, language, store) if route.title not in refused],
         store=store,
         drop=None,
         refused=refused,
@@ -131,7 +112,6 @@ def _routes(names: Names, language: str, store: tuple[str, bytes | None]) -> Ite
     differing: Mapping[str, Mapping[str, Any]] = {
         # Without the slash two of them answer with a redirect, and one with nothing.
         "GET /health": {"target": "/health/"},
-        "GET /health/all": {"sustained": False},
         "POST /examples/cache/key": {"target": target, "body": None if body is None else json.loads(body)},
         "DELETE /examples/cache/key": {
             "says": b'"status":"deleted"' if language == "Rust" else b"true",

@@ -7,6 +7,7 @@ Before a route is measured it is asked a few times: what a rate limit or a cache
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
 from devperf_pipeline.errors import ServiceError, ServiceRefused, WrongAnswer
@@ -28,8 +29,6 @@ from devperf_pipeline.services.reference_api import devstack_core, workload
 from devperf_pipeline.services.reference_api.answer_shape import told
 from devperf_pipeline.services.reference_api.cleanup import OwnObjects
 from devperf_pipeline.services.reference_api.workload import (
-    DELETED,
-    MOST_DELETED,
     Api,
     Route,
     asked_of,
@@ -71,7 +70,7 @@ class ReferenceApiSession(HttpSession[Route]):
     def __init__(self, service: Service, api: Api) -> None:
         super().__init__(service)
         self._api = api
-        self._own = OwnObjects(api, self._client)
+        self._own = OwnObjects(api, self._client, service.behind)
         self._asks: Sequence[str] = ()
 
     def facts(self) -> Facts:
@@ -90,7 +89,7 @@ class ReferenceApiSession(HttpSession[Route]):
         )
 
     def objects(self) -> Sequence[str]:
-        """Our keys in the cache behind the API, and our queue in its broker."""
+        """Our key in the cache behind the API, and our queue in its broker."""
         return self._own.names()
 
     def assume(self) -> None:
@@ -108,7 +107,9 @@ class ReferenceApiSession(HttpSession[Route]):
         Remove what an earlier run left, and ask every route: only those that answer right, and for themselves, are
         measured. Raises a `WrongAnswer` where none does.
         """
-        self.clean()
+        with suppress(ServiceRefused):
+            self.clean()
+        self._own.find_cache()
         self._choose_rows(self._wrong)
 
     def preflight(self) -> Sequence[str]:
@@ -123,13 +124,17 @@ class ReferenceApiSession(HttpSession[Route]):
         return grouped(found)
 
     def tool_scripts(self) -> Mapping[str, str]:
-        """The path of the route that is load tested. See `operation.Session`."""
-        return {route.name: route.target for route in self._rows if route.name == LOAD_TESTED}
+        """The path of the route that is load tested, unless a cache is before it. See `operation.Session`."""
+        return {row.name: row.target for row in self._rows if row.name == LOAD_TESTED and not row.cache}
 
     def clean(self) -> None:
-        """Remove our keys and our queue, as far as the API has a cache and a broker, and stop our own server."""
+        """Remove our key and our queue, as far as the API has a cache and a broker, and stop our own server."""
         self._floor.stop()
         self._own.remove()
+
+    def close(self) -> None:
+        self._own.close()
+        super().close()
 
     def _choose_rows(self, wrong: Callable[[Route], str | None]) -> None:
         """Start our own server, which is the floor, and choose the rows of which nothing is `wrong`."""
@@ -170,42 +175,35 @@ class ReferenceApiSession(HttpSession[Route]):
             wire=partial(self._wire, row),
             driver=partial(self._driver, row),
             reset=self._reset_of(row),
-            finite=row.deletes,
-            largest=MOST_DELETED,
-            sustained=row.sustained,
-            # Frameworks call the handler when the head is there, and it waits for the body.
-            held=row.body is not None,
+            # Many users at once ask as anybody would: where there is a cache, of what it has.
+            sustained=row.sustained and row.cache != "passed",
+            # Frameworks call the handler when the head is there, and it waits for the body. Where there is none, the
+            # head is held: then a request costs its connection and what the parser keeps.
+            held=row.method == "POST" and row.target.startswith(self._api.names.path),
             least_s=AGGREGATE_S if row.name == LOAD_TESTED else 0.0,
         )
 
-    def _wire(self, route: Route, connection: HttpConnection, user: int, size: int) -> Wire:
-        targets = self._targets(route, user, size)
-        return route.wire(connection, self._service.address, targets, route.encoded_body)
-
-    def _driver(self, route: Route, connection: HttpConnection, user: int, size: int) -> Driver:
-        client = connection.client(self._service.address)
-        targets = self._targets(route, user, size)
-        method, content, headers, count = route.method, route.body, dict(route.headers), len(targets)
-
-        return route.driver(
-            lambda k: client.request(method, targets[k % count], json=content, headers=headers),
-            size=size if route.deletes else None,
+    def _wire(self, route: Route, connection: HttpConnection, _user: int, _size: int) -> Wire:
+        return route.wire(
+            connection, self._service.address, body=route.encoded_body, before=self._before(route)
         )
 
-    def _targets(self, route: Route, user: int, size: int) -> Sequence[str]:
-        if not route.deletes:
-            return [route.target]
-        numbers = range(user * size, (user + 1) * size)
-        return [f"/examples/cache/{self._api.names.numbered(DELETED, number)}" for number in numbers]
+    def _driver(self, route: Route, connection: HttpConnection, _user: int, _size: int) -> Driver:
+        client, headers = connection.client(self._service.address), dict(route.headers)
+        return route.driver(
+            lambda _: client.request(route.method, route.target, json=route.body, headers=headers),
+            before=self._before(route),
+        )
+
+    def _before(self, route: Route) -> Callable[[], None] | None:
+        return self._own.store if route.deletes else None
 
     def _reset_of(self, route: Route) -> Callable[[int, int], None] | None:
         """What puts our data in the state that every round of a route starts from."""
-        if route.deletes:
-            return self._own.store_deletable
         if route.cache == "asked":
             return lambda _users, _size: self._fill_cache(route)
         if self._api.names.key in route.target:
-            return lambda _users, _size: self._own.store(self._api.names.key)
+            return lambda _users, _size: self._own.store()
         if route.target.endswith(self._api.names.queue):
             # A queue that grows from round to round would make each round slower than the last.
             return lambda _users, _size: self._own.drop_queue()

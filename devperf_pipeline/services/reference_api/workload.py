@@ -8,43 +8,42 @@ from typing import Any, cast
 from devperf_pipeline.errors import WrongAnswer
 from devperf_pipeline.model import Outcome
 from devperf_pipeline.services.http.protocol import Answer, as_object, json_object
+from devperf_pipeline.services.http.reasons import reason_in, unwell_in
 from devperf_pipeline.services.http.workload import HttpRoute, Method, pointing
 from devperf_pipeline.services.operation import OUR_NAME
 
 Expectation = Callable[[dict[str, Any]], bool]
 
+UNWELL = (b'"degraded"', b'"unhealthy"', b'"sealed":true', b'"sealed": true')
+"""What stands in a health answer that is no measurement, wherever in it."""
+
 VALUE = "measured by devperf"
 SEED_TTL_S = 3_600
-"""Keys that a round consumes end by themselves, should we be killed before we remove them."""
-
-MOST_DELETED = 5_000
-"""How many keys a round of DELETE may consume; each is stored by a request of its own."""
-
-DELETED = "delete"
-"""The family of keys that a round of DELETE consumes."""
+"""What we store ends by itself, should we be killed before we remove it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What is ours behind one API: cache keys and a queue."""
+    """
+    What is ours behind one API: a cache key and a queue.
+
+    One key serves all rows: each path that is asked may become a label of the API's own metrics, and stay there.
+    """
 
     service: str
 
     @property
     def key(self) -> str:
-        return self.one("key")
+        return f"{OUR_NAME}:{self.service}:key"
+
+    @property
+    def path(self) -> str:
+        """Where the API has the key."""
+        return f"/examples/cache/{self.key}"
 
     @property
     def queue(self) -> str:
         return f"{OUR_NAME}.{self.service}"
-
-    def one(self, family: str) -> str:
-        """The key that is the only one of its family."""
-        return f"{OUR_NAME}:{self.service}:{family}"
-
-    def numbered(self, family: str, number: int) -> str:
-        """A key of a family of many."""
-        return f"{self.one(family)}:{number:05d}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +53,7 @@ class Route(HttpRoute):
 
     `right` judges the decoded body; `says` are bytes that must be in every right answer, looked at on every call.
     `health` routes answer 200 when a dependency is not well; such an answer is not a measurement.
-    A route that `deletes` consumes one of our keys with each call, so `target` is only the first.
+    A route that `deletes` consumes our key with each call: it is stored again before the next.
     `sustained` routes are load tested, too.
     A `secret` route's answer holds somebody's secret: no message repeats it.
     """
@@ -79,7 +78,7 @@ class Route(HttpRoute):
 
     def check_body(self, body: bytes) -> Outcome:
         """How a call ended whose status is right."""
-        if self.health and (b'"degraded"' in body or b'"unhealthy"' in body):
+        if self.health and any(word in body for word in UNWELL):
             return Outcome.DEGRADED
         return Outcome.OK if self.says in body else Outcome.WRONG
 
@@ -92,8 +91,8 @@ class Route(HttpRoute):
             return f"expected a JSON object, found {self._shown(answer, 60)}"
         if wrong := self.wrong_source(answer):
             return wrong
-        if self.health and self.check_body(answer.body) is Outcome.DEGRADED:
-            return f"expected every configured dependency to be well, found otherwise{_reason(decoded)}"
+        if self.health and (unwell := unwell_in(decoded)):
+            return f"expected every configured dependency to be well, found {unwell}"
         if not self.right(decoded):
             return f"expected what was asked for, found {self._shown(answer, 120)}"
         return None
@@ -104,13 +103,8 @@ class Route(HttpRoute):
 
 def _reason(decoded: dict[str, Any]) -> str:
     """What an answer gives as its reason."""
-    dependencies = asked_of(decoded)
-    if dependencies is not None:
-        found = map(as_object, dependencies.values())
-        unwell = [str(it.get("error"))[:200] for it in found if it.get("status") == "unhealthy"]
-        return f": {', '.join(unwell)}" if unwell else ""
-    said = decoded.get("error", decoded.get("detail"))
-    return f": {str(said)[:200]}" if said else ""
+    unwell = None if (said := reason_in(decoded)) else unwell_in(decoded)
+    return f": {unwell}" if unwell else said
 
 
 def asked_of(decoded: dict[str, Any]) -> dict[str, Any] | None:
@@ -124,14 +118,14 @@ class Api:
     """
     How one reference API is asked.
 
-    `facts` is what it says of itself; `store(key, ttl, value)` gives target and body of the request that stores a value;
+    `facts` is what it says of itself; `store` is target and body of the request that stores our key;
     `drop` is what removes our queue, None where nothing does; `refused` says by title what is not measured and why.
     """
 
     facts: Mapping[str, str]
     names: Names
     routes: Sequence[Route]
-    store: Callable[[str, int | None, str], tuple[str, bytes | None]]
+    store: tuple[str, bytes | None]
     drop: str | None
     refused: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -157,10 +151,7 @@ def api(service: str, said: Mapping[str, Any]) -> Api:
         },
         names=names,
         routes=routes(names),
-        store=lambda key, ttl, value: (
-            f"/examples/cache/{key}",
-            json.dumps({"value": value, "ttl": ttl}).encode(),
-        ),
+        store=(names.path, json.dumps({"value": VALUE, "ttl": SEED_TTL_S}).encode()),
         drop=f"/examples/messaging/queue/{names.queue}",
     )
 
@@ -176,7 +167,6 @@ def published(title: str, right: Expectation, target: str = "", **more: Any) -> 
 
 def routes(names: Names) -> Sequence[Route]:
     """The published rows, in their order."""
-    cache = f"/examples/cache/{names.key}"
 
     def healthy(body: dict[str, Any]) -> bool:
         return body.get("status") == "healthy"
@@ -204,19 +194,19 @@ def routes(names: Names) -> Sequence[Route]:
         published(
             "GET /examples/cache/key",
             lambda body: body == {"key": names.key, "value": VALUE},
-            cache,
+            names.path,
             says=VALUE.encode(),
         ),
         published(
             "POST /examples/cache/key",
             lambda body: body == {"key": names.key, "stored": True, "ttl": None},
-            cache,
+            names.path,
             body={"value": VALUE, "ttl": None},
         ),
         published(
             "DELETE /examples/cache/key",
             lambda body: body.get("deleted") is True,
-            f"/examples/cache/{names.numbered(DELETED, 0)}",
+            names.path,
             says=b"true",
             deletes=True,
         ),

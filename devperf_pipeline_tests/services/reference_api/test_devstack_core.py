@@ -1,18 +1,23 @@
 import pytest
 
+from devperf_pipeline.errors import ServiceRefused
+from devperf_pipeline.measure.in_flight import Holder
+from devperf_pipeline.measure.steps import InFlightStep
 from devperf_pipeline.model import Outcome, Service
 from devperf_pipeline.services.operation import FLOOR
 from devperf_pipeline.services.reference_api.devstack_core import FIRST_NODE, PUBLISH, FirstNodeNames, api
 from devperf_pipeline.services.reference_api.session import open_session
-from devperf_pipeline_tests.services.calls import RIGHT, by_driver, by_engine
+from devperf_pipeline_tests.services.calls import RIGHT, by_driver, by_engine, named
 from devperf_pipeline_tests.services.fake_apis import (
     DevstackCore,
+    Reply,
     Request,
     caching,
     limiting,
     serving,
     slot_of,
 )
+from devperf_pipeline_tests.services.sessions import prepared_session
 
 LANGUAGES = ("Python", "Go", "Node.js")
 ROWS = [
@@ -30,13 +35,14 @@ ROWS = [
 
 
 class TestNames:
-    def test_lie_on_the_first_node(self) -> None:
-        """Every key that is asked for through an API is one that its one node has."""
-        names = FirstNodeNames("fastapi")
-        keys = [names.key, *(names.numbered("delete", number) for number in range(200))]
-        assert all(slot_of(key) in FIRST_NODE for key in keys)
-        assert len(keys) == len(set(keys))
-        assert all(key.startswith("devperf:fastapi:") for key in keys)
+    @pytest.mark.parametrize(
+        "service", ["fastapi", "fastapi_api_first", "gin", "express", "actix", "typescript"]
+    )
+    def test_lie_on_the_first_node(self, service: str) -> None:
+        """The key that is asked for through an API is one that its one node has, and ours."""
+        key = FirstNodeNames(service).key
+        assert slot_of(key) in FIRST_NODE
+        assert key.startswith(f"devperf:{service}:")
 
 
 class TestSession:
@@ -67,6 +73,99 @@ class TestSession:
             "/health/all asks"
         ]
         assert {} == behind.keys
+
+    @pytest.mark.parametrize("language", LANGUAGES)
+    def test_asks_few_paths(self, language: str) -> None:
+        """Each row has one path, however often it is asked: each may become a label of the API's own metrics."""
+        asked: set[str] = set()
+        behind = DevstackCore(language)
+
+        def noting(request: Request) -> Reply:
+            asked.add(request.path)
+            return behind(request)
+
+        with serving(noting) as address:
+            session = open_session(Service(name="gin", kind="gin", addresses=(address,)))
+            with prepared_session(session):
+                for operation in session.operations():
+                    connection = session.connect()
+                    by_engine(operation, [connection])
+                    by_driver(operation, [connection])
+                    connection.close()
+
+        assert len(asked) <= 8
+
+    def test_load_test_asks_of_the_cache(self) -> None:
+        """What users at once are answered is what the cache has, where there is one; the row says so."""
+        kept = caching(DevstackCore("Python"), key=lambda request: request.target, passable=True, tells=True)
+        for api_behind, expected in (
+            (DevstackCore("Go"), ["GET /health/all"]),
+            (kept, ["GET /health/all (cached)"]),
+        ):
+            with serving(api_behind) as address:
+                session = open_session(Service(name="gin", kind="gin", addresses=(address,)))
+                with prepared_session(session):
+                    found = [each.title for each in session.operations() if each.sustained]
+
+            assert expected == found
+
+    @pytest.mark.parametrize("language", LANGUAGES)
+    def test_a_request_can_be_held(self, language: str) -> None:
+        """Memory per request is told of APIs that take a value from the query, too: their head is held."""
+        with serving(DevstackCore(language)) as address:
+            session = open_session(Service(name="gin", kind="gin", addresses=(address,)))
+            with prepared_session(session):
+                held = [each for each in session.operations() if each.held]
+                holder = Holder(
+                    InFlightStep(service="gin", operation=held[0], session=session, users=(0, 20))
+                )
+                holder.warm_up()
+                holder.hold(20)
+                holder.check()
+                holder.end()
+
+        assert ["POST /examples/cache/key"] == [each.title for each in held]
+
+    def test_a_key_that_cannot_be_removed_is_told(self) -> None:
+        """Where an API no longer removes our key, cleaning fails with its name and the API's reason."""
+        behind, refusing = DevstackCore("Python"), list[bool]()
+
+        def refuses(request: Request) -> Reply:
+            if refusing and request.method == "DELETE":
+                return 429, {}, {"error": "Rate limit exceeded"}
+            return behind(request)
+
+        with serving(refuses) as address:
+            session = open_session(Service(name="fastapi", kind="fastapi", addresses=(address,)))
+            session.prepare()
+            named(session, "get-examples-cache-key").reset(1, 1)  # type: ignore[misc]
+            refusing.append(True)
+            with pytest.raises(
+                ServiceRefused, match=r"devperf:fastapi:key:\d+ to be removed.*429: Rate limit"
+            ):
+                session.clean()
+            session.close()
+
+    def test_a_sealed_vault_behind_a_healthy_one(self) -> None:
+        """An API that says healthy and, further in, that its Vault is sealed is not measured, nor is any such call."""
+        sealed = {"status": "healthy", "details": {"initialized": True, "sealed": True}}
+
+        def answering(request: Request) -> Reply:
+            return (200, {}, sealed) if request.path == "/health/vault" else DevstackCore("Go")(request)
+
+        with serving(answering) as address:
+            session = open_session(Service(name="gin", kind="gin", addresses=(address,)))
+            with prepared_session(session):
+                said = session.unmeasurable["GET /health/vault"]
+        [vault] = [
+            route
+            for route in api("gin", {"name": "DevStack Core", "language": "Go"}).routes
+            if route.name == "get-health-vault"
+        ]
+
+        assert said.endswith("found details.sealed: true")
+        assert Outcome.DEGRADED == vault.check_body(b'{"status":"healthy","details":{"sealed":true}}')
+        assert Outcome.OK == vault.check_body(b'{"status":"healthy","details":{"sealed":false}}')
 
     def test_cached_routes(self) -> None:
         """What its cache keeps is measured cold under the published title, and cached in a row of its own."""

@@ -1,21 +1,25 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
+from redis import Redis
 
 from devperf_pipeline.errors import ServiceUnreachable, WrongAnswer
 from devperf_pipeline.measure.engine import drive_one, driver_of
 from devperf_pipeline.measure.profile import PROFILES
 from devperf_pipeline.measure.recorder import Recorder
 from devperf_pipeline.model import Address, Outcome, Service, Stack
+from devperf_pipeline.services.http.client import HttpClient
 from devperf_pipeline.services.http.connection import HttpConnection
 from devperf_pipeline.services.operation import FLOOR, Operation
 from devperf_pipeline.services.reference_api import workload
 from devperf_pipeline.services.reference_api.session import ReferenceApiSession, open_session
 from devperf_pipeline.store.confidence import LEAST_SAMPLES
 from devperf_pipeline_tests.services.fake_apis import Reply, Request, foreign_api, serving
+from devperf_pipeline_tests.services.sessions import prepared_session, running
 
 CALLS = 30
 Serve = Callable[[bytes], Address]
@@ -229,32 +233,49 @@ class TestReferenceApiSession:
             connection.close()
 
     def test_next_run_removes_what_a_killed_one_stored(self, running_stack: Stack) -> None:
-        """Keys that were stored to be deleted are noted behind the API, so that the next run finds all of them."""
+        """Our key has one name, so the next run finds it, with or without knowing where the API keeps it."""
         service = replace(running_stack.service("fastapi"), name="killed")
-        first = open_session(service)
-        first.prepare()
-        delete = by_name(first, "delete-examples-cache-key")
-        assert delete.reset is not None
-        delete.reset(1, 30)
-        first.close()
-        second = open_session(service)
-        # As versions before 0.2.0 called theirs.
-        for name, value in (("doomed:00000", "x"), ("doomed:00001", "x"), ("laid-in", "2")):
-            second._own.store(f"devperf:killed:{name}", value=value)
-        before = second._client.ask("GET", "/examples/cache/devperf:killed:delete:00029").status
-        second.prepare()
-        second.clean()
-        after = [
-            second._client.ask("GET", f"/examples/cache/devperf:killed:{name}").status
-            for name in (
-                *("delete:00000", "delete:00029", "stored", "key"),
-                *("doomed:00000", "doomed:00001", "laid-in"),
-            )
-        ]
-        second.close()
+        for again in (service, running_stack.with_behind(service)):
+            first = open_session(service)
+            first.prepare()
+            first._own.store()
+            first.close()
+            second = open_session(again)
+            before = second._client.ask("GET", second._api.names.path).status
+            second.clean()
+            after = second._client.ask("GET", second._api.names.path).status
+            second.close()
 
-        assert 200 == before
-        assert [404] * 7 == after
+            assert (200, 404) == (before, after)
+
+    def test_key_is_written_where_the_api_keeps_it(self, running_stack: Stack) -> None:
+        """Where the stack names the API's cache, our key is written there, and the API is asked nothing for it."""
+        if "redis_cluster" in running_stack.missing:
+            pytest.skip(running_stack.missing["redis_cluster"])
+        service = replace(running_stack.service("fastapi"), name="direct")
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            closed = Address(*listener.getsockname())
+        with prepared_session(open_session(running_stack.with_behind(service))) as session:
+            session._own._client = HttpClient("nobody", closed)
+            session._own.store()
+            found = session._client.ask("GET", session._api.names.path)
+            session._own._client = session._client
+
+        assert b"measured by devperf" in found.body
+
+    def test_another_redis_is_not_taken_for_its_cache(self, running_stack: Stack) -> None:
+        """An API that does not answer with what lies in a Redis of the stack is asked itself, and nothing is left there."""
+        redis = running(running_stack, "redis")
+        service = replace(running_stack.service("fastapi"), name="elsewhere", behind=(redis,))
+        with prepared_session(open_session(service)) as session:
+            session._own.store()
+            stored = session._client.ask("GET", session._api.names.path).status
+            assert redis.credentials
+            host, port = redis.address.host, redis.address.port
+            with closing(Redis(host=host, port=port, password=redis.credentials.password)) as client:
+                left = client.exists(session._api.names.key)
+
+        assert (200, 0) == (stored, left)
 
     def test_clean_leaves_nothing(self, running_stack: Stack) -> None:
         """After a session neither our key nor our queue is there, nor our own server; a second cleaning is harmless."""
