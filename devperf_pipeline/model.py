@@ -391,11 +391,13 @@ class RouteAnswer:
     `route` is the title that people know it by ("GET /health/all"); `shape` maps the path of each field
     ("dependencies.vault.status") to its JSON type, and where it says how a dependency is, to that too
     ("string: healthy").
+    APIs of another `family` than this project's ("devstack-core") owe its contract nothing.
     """
 
     route: str
     status: int
     shape: Mapping[str, str]
+    family: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -281,7 +281,7 @@ def _answers(baseline: Baseline) -> list[Row]:
                     "route": answer.route,
                     "status": answer.status,
                     "shape": shape,
-                    "problem": _problem(answer.route, answer.status, shape),
+                    "problem": None if answer.family else _problem(answer.route, answer.status, shape),
                 }
             )
     return rows

@@ -572,6 +572,35 @@ class TestMacros:
         assert [("gin", 1, None), ("fastapi", 2, None)] == found[:2]
         assert report.left_out.keys() == {service for service, rank, why in found if rank is None and why}
 
+    def test_a_family_is_ranked_by_its_own_answer(
+        self, folders: Folders, measure: Measure, make_round: MakeRound
+    ) -> None:
+        """APIs of another family owe this project's contract nothing: those that answer alike are ranked."""
+        shapes = {
+            "gin": {"status": "string"},
+            "fastapi": {"status": "string"},
+            "express": {"uptime": "number"},
+        }
+        measure(
+            [
+                make_round(
+                    number, [100_000 * place] * 80, benchmark=Benchmark(name, "get-health", Load(1), "engine")
+                )
+                for place, name in enumerate(shapes, 1)
+                for number in range(1, 4)
+            ],
+            answers={
+                name: [RouteAnswer(route="GET /health", status=200, shape=shape, family="devstack-core")]
+                for name, shape in shapes.items()
+            },
+            operations={f"{name}/get-health": "GET /health" for name in shapes},
+        )
+        warehouse.build(folders)
+
+        assert [("gin", 1), ("fastapi", 2), ("express", None)] == ask(
+            folders, "select service, rank from ranking('GET /health')"
+        )
+
     def test_slowest_is_as_long_as_asked(self, folders: Folders, run: Callable[..., Baseline]) -> None:
         """The slowest operations of one user, slowest first."""
         run(25)

@@ -14,7 +14,7 @@ WHOLE = "answer"
 """What the answer itself is called where it is no JSON object with fields of its own."""
 
 
-def told(title: str, answer: Answer, *, states: bool) -> RouteAnswer:
+def told(title: str, answer: Answer, *, states: bool, family: str = "") -> RouteAnswer:
     """
     Status and form of an answer, without anything of what it says but, where `states` are asked for, how a dependency
     is.
@@ -22,10 +22,10 @@ def told(title: str, answer: Answer, *, states: bool) -> RouteAnswer:
     try:
         decoded = json.loads(answer.body)
     except (ValueError, RecursionError):
-        return RouteAnswer(route=title, status=answer.status, shape={WHOLE: "no JSON"})
+        return RouteAnswer(route=title, status=answer.status, shape={WHOLE: "no JSON"}, family=family)
     fields = _fields(decoded, "", states=states)
     shape = dict(field for field, _ in zip(fields, range(MOST_FIELDS), strict=False))
-    return RouteAnswer(route=title, status=answer.status, shape=shape)
+    return RouteAnswer(route=title, status=answer.status, shape=shape, family=family)
 
 
 def _fields(value: Any, path: str, *, states: bool) -> Iterator[tuple[str, str]]:

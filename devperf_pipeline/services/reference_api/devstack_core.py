@@ -78,6 +78,7 @@ def api(service: str, said: Mapping[str, Any]) -> Api:
         routes=[route for route in _routes(names, language, store) if route.title not in refused],
         store=store,
         drop=None,
+        family="devstack-core",
         refused=refused,
     )
 

@@ -156,7 +156,7 @@ class ReferenceApiSession(HttpSession[Route]):
             answer = self._client.ask(row.method, row.target, row.encoded_body, headers=row.headers)
         except ServiceError as error:
             return str(error)
-        self.answers.append(told(row.title, answer, states=row.health))
+        self.answers.append(told(row.title, answer, states=row.health, family=self._api.family))
         if limit := limited_by(answer):
             return explained(PreflightWarning("limit", limit))
         if row.target.endswith("/health/all"):

@@ -120,6 +120,7 @@ class Api:
 
     `facts` is what it says of itself; `store` is target and body of the request that stores our key;
     `drop` is what removes our queue, None where nothing does; `refused` says by title what is not measured and why.
+    For `family` see `model.RouteAnswer`.
     """
 
     facts: Mapping[str, str]
@@ -127,6 +128,7 @@ class Api:
     routes: Sequence[Route]
     store: tuple[str, bytes | None]
     drop: str | None
+    family: str = ""
     refused: Mapping[str, str] = field(default_factory=dict[str, str])
 
 

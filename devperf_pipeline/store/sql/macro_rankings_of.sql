@@ -1,7 +1,7 @@
 -- One row is one implementation of one route in one scope: the ranking rule, once. `chosen` is a list of {scope,
 -- baseline_id, service, route, benchmark}; a scope is what is ranked together, and the benchmark is null of a service
 -- that answered and was not measured.
--- Like is compared with like: ranked by p95 are those whose answer is as the contract says and the one that most gave,
+-- Like is compared with like: ranked by p95 are those whose answer is as their contract says and the one that most gave,
 -- whose reading counts, in the placement of most and, where several dependencies are asked, asking as most do.
 -- `why_not` says of the others why.
 create macro rankings_of(chosen) as table
