@@ -258,6 +258,31 @@ class TestCoverage:
             ("gin/x/2", None),
         ] == ask(folders, asked, measure=f"p{share}_ns")
 
+    def test_a_load_test_that_a_cache_answered_fills_its_cell_with_a_doubt(
+        self, folders: Folders, run: Callable[..., Baseline]
+    ) -> None:
+        """The published load test asked of the cache as well; a figure says so, and such an API has no rank."""
+        measured = run(25)
+        warehouse.build(folders)
+        with duckdb.connect(str(folders.warehouse)) as con:
+            con.execute(
+                "insert into load_tests by name select $id as baseline_id, 'fastapi' as service, "
+                "'get-health-all-cached' as operation, 'fastapi/get-health-all-cached/sustained-100/engine' as benchmark, "
+                "100 as users, 0 as limit_calls, 0 as limit_s, 0 as elapsed_ns, 9000 as n, 0 as failed, "
+                "0 as non_success, true as valid, 5000000 as p95_ns, 0 as client_share, 1 as engine_processes, "
+                "false as at_limit",
+                {"id": measured.id},
+            )
+        asked = (
+            "select measured, reason from coverage where subject = 'fastapi' and metric = $metric "
+            "and table_name like 'load-test%'"
+        )
+
+        assert [("5", "a cache answered")] == ask(folders, asked, metric="p95_ms")
+        assert [(None, "a cache answered: not ranked among those that answered themselves")] == ask(
+            folders, asked, metric="rank"
+        )
+
     def test_cpu_of_too_few_readings_is_a_doubt(self, folders: Folders, run: Callable[..., Baseline]) -> None:
         """CPU of one or two readings is doubted, memory is not."""
         measured = run(25)

@@ -24,6 +24,20 @@ cells as (
     left join published_metrics as p
         on p.published_id = c.published_id and p.kind = r.kind and p.metric = c.metric
 ),
+-- Where a cache answers in an API's place, its load test asks of the cache, and its name says so.
+named as (
+    select * replace (
+        case
+            when kind = 'load_test' and not exists (from measured as m where m.kind = 'load_test' and m.name = c.name)
+                and exists (
+                    from measured as m
+                    where m.kind = 'load_test' and m.name = replace(c.name, '/sustained-', '-cached/sustained-')
+                ) then replace(name, '/sustained-', '-cached/sustained-')
+            else name
+        end as name
+    )
+    from cells as c
+),
 filled as (
     select
         c.*,
@@ -39,7 +53,7 @@ filled as (
         s.service is not null as asked,
         s.state,
         s.reason as not_measured
-    from cells as c
+    from named as c
     left join measured as m on m.kind = c.kind and m.name = c.name and m.measure = c.measure
     left join services as s on s.baseline_id = c.baseline_id and s.service = c.service
 )

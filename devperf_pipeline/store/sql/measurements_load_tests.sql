@@ -1,19 +1,23 @@
--- One row is one figure of one load test; null where the test is not valid. Ranks count those that are ranked in print.
+-- One row is one figure of one load test; null where the test is not valid. Ranks count those that are ranked in print
+-- and answered themselves.
 select
     baseline_id,
     'load_test' as kind,
     benchmark as name,
     measure,
-    case when valid then figure end as value,
+    case when valid and (measure <> 'rank' or figure > 0) then figure end as value,
     null::varchar as text,
     case
         when not valid then 'measured and not counted: ' || invalid_reason
+        when is_cached and measure = 'rank' then 'a cache answered: not ranked among those that answered themselves'
+        when is_cached then concat_ws('; ', 'a cache answered', weakness(measure, calls))
         else weakness(measure, calls)
     end as reason
 from (
     unpivot (
         select
             baseline_id, benchmark, valid, invalid_reason, n as calls,
+            operation like '%-cached' as is_cached,
             users::double as users,
             limit_calls::double as limit_calls,
             limit_s::double as limit_s,
@@ -33,10 +37,11 @@ from (
             p99_ns::double as p99_ns,
             max_ns::double as max_ns,
             case
-                when valid and service in ('gin', 'fastapi', 'express') then rank() over (
+                when valid and not operation like '%-cached' and service in ('gin', 'fastapi', 'express') then rank() over (
                     partition by baseline_id, operation, users, valid and service in ('gin', 'fastapi', 'express')
                     order by throughput_per_s desc
                 )
+                else 0  -- a null would be no row, and no reason
             end::double as rank
         from load_tests
     )
