@@ -289,6 +289,33 @@ class SustainedLoad:
         return self.client_share >= CLIENT_FULL
 
 
+@dataclass(frozen=True, slots=True)
+class Throttling:
+    """
+    What a CPU limit did: of so many `periods` in which there was work, in how many it was stopped, and for how long.
+
+    Counted since the beginning, and between two moments as the difference; of several containers the sum.
+    """
+
+    periods: int
+    throttled_periods: int
+    throttled_ns: int
+
+    def __add__(self, other: "Throttling") -> "Throttling":
+        return Throttling(
+            self.periods + other.periods,
+            self.throttled_periods + other.throttled_periods,
+            self.throttled_ns + other.throttled_ns,
+        )
+
+    def __sub__(self, other: "Throttling") -> "Throttling":
+        return Throttling(
+            self.periods - other.periods,
+            self.throttled_periods - other.throttled_periods,
+            self.throttled_ns - other.throttled_ns,
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
     """

@@ -60,8 +60,8 @@ class Reader:
     def __init__(self, target: Target) -> None:
         self.target = target
         self._tree = ProcessTree(target.pids)
-        self._cgroup = Cgroup(Path(target.cgroup), min(target.pids)) if target.cgroup else None
-        self._docker = Docker(Path(target.docker)) if target.docker else None
+        self._cgroup = Cgroup(target.cgroup, min(target.pids)) if target.cgroup else None
+        self._docker = Docker(Path(target.docker)) if target.docker and not target.pids else None
         self.source = "docker" if self._docker else "cgroup" if self._cgroup else "processes"
 
     def members(self, family: dict[int, int]) -> set[int]:
@@ -112,7 +112,8 @@ class Sampling:
                 continue
             reading = self._reading(reader.target, use, reader.source, purpose, at_ns)
             if reading is not None:
-                used_percent += (reading.cpu_percent or 0.0) if reader.source != "docker" else 0.0
+                # A container's virtual machine is a process of this one, too.
+                used_percent += reading.cpu_percent or 0.0
                 yield reading
         if not purpose.only:
             yield from self._machine(len(claimed), len(self._family), used_percent, purpose, at_ns)

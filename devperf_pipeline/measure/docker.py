@@ -1,45 +1,122 @@
 """
-What does Docker say of its containers: which one listens at a port, what it uses?
+What does a container engine say of its containers: which one listens at a port, what it is, what it uses?
 
-Over the daemon's local socket, by its HTTP API; nothing is ever asked of it but to read.
+Docker, or podman behind the same HTTP API, over its local socket; nothing is ever asked of it but to read. What one
+of them is known to tell wrongly is unknown here.
 """
 
 import http.client
 import json
 import os
 import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from devperf_pipeline.errors import MeasurementError
 from devperf_pipeline.measure.process_tree import Use
+from devperf_pipeline.model import Throttling
 
 DEADLINE_S = 5.0
 
 SCHEME = "unix://"
 
+PODMAN = "podman"
 
-def find_docker() -> "Docker | None":
-    """The daemon that `DOCKER_HOST` names, or one at the places where it usually is; None if there is none."""
-    named = os.environ.get("DOCKER_HOST", "")
-    places = (
-        [Path(named.removeprefix(SCHEME))]
-        if named.startswith(SCHEME)
-        else [
-            Path("/var/run/docker.sock"),
-            Path.home() / ".docker/run/docker.sock",
-            Path.home() / ".colima/default/docker.sock",
-        ]
-    )
-    return next((Docker(path) for path in places if path.is_socket()), None)
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """The engines whose socket may be used, and a sentence for each that may not."""
+
+    usable: Sequence["Docker"]
+    refused: Sequence[str] = ()
+
+    def at_port(self, port: int) -> "tuple[Docker, Container] | None":
+        """The engine with the running container that answers at that port of this machine, if there is one."""
+        return self._first(lambda engine: engine.at_port(port))
+
+    def holding(self, name: str) -> "tuple[Docker, Container] | None":
+        """The engine with the container of that name or id, if there is one."""
+        return self._first(lambda engine: engine.container(name))
+
+    def _first(self, ask: "Callable[[Docker], Container | None]") -> "tuple[Docker, Container] | None":
+        for engine in self.usable:
+            with suppress(MeasurementError):  # an engine that does not answer hides nothing of another one
+                found = ask(engine)
+                if found:
+                    return engine, found
+        return None
+
+
+def find_engines() -> Engines:
+    """The engine that `DOCKER_HOST` or `CONTAINER_HOST` names, or those at the places where they usually are."""
+    named = os.environ.get("DOCKER_HOST") or os.environ.get("CONTAINER_HOST") or ""
+    if named and not named.startswith(SCHEME):
+        return Engines((), (f"the engine at {named} is not asked: only a socket of this machine is",))
+    usable: list[Docker] = []
+    refused: list[str] = []
+    for path in [Path(named.removeprefix(SCHEME))] if named else _places():
+        try:
+            there = path.is_socket()
+        except PermissionError:
+            continue  # in a folder that is closed to us: nobody meant it for us
+        if there and os.access(path, os.R_OK | os.W_OK):
+            usable.append(Docker(path))
+        elif there:
+            refused.append(f"{path} is there, and this user may not use it (permission denied)")
+    return Engines(tuple(usable), tuple(refused))
+
+
+def _places() -> Iterator[Path]:
+    home, runtime = Path.home(), os.environ.get("XDG_RUNTIME_DIR")
+    yield Path("/var/run/docker.sock")
+    yield home / ".docker/run/docker.sock"
+    yield home / ".docker/desktop/docker.sock"
+    yield home / ".colima/default/docker.sock"
+    yield home / ".orbstack/run/docker.sock"
+    yield home / ".rd/docker.sock"
+    yield Path("/run/podman/podman.sock")
+    if runtime:
+        yield Path(runtime) / "docker.sock"
+        yield Path(runtime) / "podman/podman.sock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """
+    One container, as its engine describes it now.
+
+    `pid` is its first process where the engine runs, 0 if it does not run. Limits are None where there is none,
+    `health` where nothing looks after it. `ports` are those of this machine at which it is published, `address` its own.
+    """
+
+    id: str
+    name: str
+    state: str
+    pid: int
+    started_s: float
+    exit_code: int
+    oom_killed: bool
+    image: str
+    digest: str
+    cpu_limit: float | None
+    memory_limit_bytes: int | None
+    restart_policy: str
+    restarts: int
+    network: str
+    health: str | None
+    ports: tuple[int, ...]
+    address: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Docker:
     """
-    The daemon that listens at `socket_path`.
+    The engine that listens at `socket_path`.
 
     Everything that is asked raises a `MeasurementError` where it is not answered as its API says, or there is no such
     container.
@@ -47,29 +124,65 @@ class Docker:
 
     socket_path: Path
 
-    def at_port(self, port: int) -> str | None:
-        """The id of the running container that answers at that port of this machine, if one does."""
-        for container in self._ask("/containers/json"):
-            if any(one.get("PublicPort") == port for one in container.get("Ports") or ()):
-                return str(container["Id"])
+    def version(self) -> tuple[str, str]:
+        """Which engine it is, "docker" or "podman", and its version."""
+        found = self._ask("/version")
+        try:
+            parts = [str(part["Name"]) for part in found.get("Components") or ()]
+            podman = any(name.startswith("Podman") for name in parts)
+            return PODMAN if podman else "docker", str(found["Version"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise self._unexpected("its version", repr(error)) from error
+
+    def at_port(self, port: int) -> Container | None:
+        """The running container that answers at that port of this machine, if one does."""
+        for found in self._ask("/containers/json"):
+            if any(one.get("PublicPort") == port for one in found.get("Ports") or ()):
+                return self.container(str(found["Id"]))
         return None
 
-    def first_process(self, container: str) -> tuple[str, int]:
-        """The container's whole id, and the id of its first process where the daemon runs; 0 if it does not run."""
-        found = self._ask(f"/containers/{quote(container, safe='')}/json")
-        return str(found["Id"]), int(found["State"].get("Pid", 0))
-
-    def use(self, container: str) -> Use:
-        """What the container uses. Its memory is what `docker stats` shows: cache that could be given up is not in it."""
-        name = quote(container, safe="")
-        found = self._ask(f"/containers/{name}/stats?stream=false&one-shot=true")
-        state = self._ask(f"/containers/{name}/json")["State"]
+    def container(self, name: str) -> Container:
+        """What a container is, by its name or id."""
+        found = self._ask(f"/containers/{quote(name, safe='')}/json")
         try:
-            return _use(found, killed=bool(state.get("OOMKilled")))
+            return _container(found)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self._unexpected(f"what {name} is", repr(error)) from error
+
+    def use(self, name: str) -> Use:
+        """
+        What the container uses. Its memory is what `docker stats` shows: cache that could be given up is not in it,
+        and where the engine does not tell how much that is, it is unknown.
+        """
+        container = self.container(name)
+        found, podman = self._stats(name)
+        if "current" not in (found.get("pids_stats") or {}):
+            # podman without root on control groups of version 1 counts the whole machine.
+            raise self._unexpected(f"the use of {name}", "figures that are not of its own control group")
+        try:
+            return _use(found, container, podman=podman)
         except (KeyError, TypeError, AttributeError) as error:
-            raise self._unexpected(f"the use of {container}", repr(error)) from error
+            raise self._unexpected(f"the use of {name}", repr(error)) from error
+
+    def throttling(self, name: str) -> Throttling | None:
+        """What the container's CPU limit did to it since it began, where the engine counts that: podman says 0 always."""
+        found, podman = self._stats(name)
+        counted: Mapping[str, int] = (found.get("cpu_stats") or {}).get("throttling_data") or {}
+        if podman or not counted.get("periods"):
+            return None
+        return Throttling(
+            counted["periods"], counted.get("throttled_periods", 0), counted.get("throttled_time", 0)
+        )
+
+    def _stats(self, name: str) -> tuple[dict[str, Any], bool]:
+        """The statistics of a container, and whether it is podman that says so."""
+        found, headers = self._answer(f"/containers/{quote(name, safe='')}/stats?stream=false&one-shot=true")
+        return found, "Libpod-Api-Version" in headers
 
     def _ask(self, path: str) -> Any:
+        return self._answer(path)[0]
+
+    def _answer(self, path: str) -> tuple[Any, http.client.HTTPMessage]:
         connection = http.client.HTTPConnection("localhost", timeout=DEADLINE_S)
         try:
             connection.sock = socket.socket(socket.AF_UNIX)
@@ -80,7 +193,7 @@ class Docker:
             body = response.read()
             if response.status != 200:
                 raise self._unexpected(f"GET {path}", f"status {response.status}: {body[:200]!r}")
-            return json.loads(body)
+            return json.loads(body), response.headers
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise self._unexpected(f"GET {path}", repr(error)) from error
         finally:
@@ -88,32 +201,71 @@ class Docker:
 
     def _unexpected(self, asked: str, found: str) -> MeasurementError:
         return MeasurementError(
-            f"Expected Docker at {self.socket_path} to tell {asked}, found {found}. "
+            f"Expected the container engine at {self.socket_path} to tell {asked}, found {found}. "
             "Is the container running, and may you use the socket?"
         )
 
 
-def _use(found: dict[str, Any], *, killed: bool) -> Use:
+def _container(found: dict[str, Any]) -> Container:
+    state, limits, settings = found["State"], found["HostConfig"], found["NetworkSettings"]
+    networks: dict[str, Any] = settings.get("Networks") or {}
+    quota, period = limits.get("CpuQuota") or 0, limits.get("CpuPeriod") or 100_000
+    cores = (limits.get("NanoCpus") or 0) / 1e9 or (quota / period if quota > 0 else 0)
+    policy = limits.get("RestartPolicy") or {}
+    published: dict[str, Any] = settings.get("Ports") or {}
+    return Container(
+        id=str(found["Id"]),
+        name=str(found["Name"]).removeprefix("/"),
+        state=str(state["Status"]),
+        pid=int(state.get("Pid") or 0),
+        started_s=datetime.fromisoformat(state["StartedAt"]).timestamp(),
+        exit_code=int(state.get("ExitCode") or 0),
+        oom_killed=bool(state.get("OOMKilled")),
+        image=str(found["Config"]["Image"]),
+        digest=str(found["Image"]),
+        cpu_limit=cores or None,
+        memory_limit_bytes=limits.get("Memory") or None,
+        restart_policy=str(policy.get("Name") or "no"),
+        restarts=int(found.get("RestartCount") or 0),
+        network=", ".join(sorted(networks)) or str(limits.get("NetworkMode") or "none"),
+        health=(state.get("Health") or {}).get("Status") or None,
+        ports=tuple(
+            sorted(
+                {
+                    int(one["HostPort"])
+                    for bound in published.values()
+                    for one in bound or ()
+                    if one["HostPort"]
+                }
+            )
+        ),
+        address=next((str(one["IPAddress"]) for one in networks.values() if one.get("IPAddress")), None),
+    )
+
+
+def _use(found: dict[str, Any], container: Container, *, podman: bool) -> Use:
     memory: dict[str, Any] = found["memory_stats"]
     detail: dict[str, int] = memory.get("stats") or {}
-    cache = detail.get("inactive_file", detail.get("total_inactive_file", 0))
-    disk: list[dict[str, Any]] | None = (found.get("blkio_stats") or {}).get("io_service_bytes_recursive")
-    networks: dict[str, dict[str, int]] | None = found.get("networks")
+    cache = detail.get("inactive_file", detail.get("total_inactive_file"))
+    disk: list[dict[str, Any]] = (found.get("blkio_stats") or {}).get("io_service_bytes_recursive") or []
+    # podman swaps what came in and what went out (its issue 16618), in versions that are still in use.
+    networks: dict[str, dict[str, int]] | None = None if podman else found.get("networks")
 
     def moved(word: str) -> int | None:
-        return None if disk is None else sum(one["value"] for one in disk if one["op"].lower() == word)
+        return sum(one["value"] for one in disk if one["op"].lower() == word) if disk else None
 
     def passed(word: str) -> int | None:
         return None if networks is None else sum(one[word] for one in networks.values())
 
     return Use(
         cpu_s=found["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9,
-        rss_bytes=memory["usage"] - cache,
-        threads=(found.get("pids_stats") or {}).get("current"),
+        rss_bytes=None if cache is None else memory["usage"] - cache,
+        threads=found["pids_stats"]["current"],
         read_bytes=moved("read"),
         written_bytes=moved("write"),
         received_bytes=passed("rx_bytes"),
         sent_bytes=passed("tx_bytes"),
-        limit_bytes=memory.get("limit"),
-        oom_kills=int(killed),
+        limit_bytes=container.memory_limit_bytes,
+        # That it did not happen is said also where it did: of a process beside the first, or by podman.
+        oom_kills=1 if container.oom_killed else None,
     )

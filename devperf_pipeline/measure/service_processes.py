@@ -6,15 +6,14 @@ the process that listens there; a stack file may say it in a table [footprint.<n
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
 
 from devperf_pipeline.errors import MeasurementError
-from devperf_pipeline.measure.cgroup import cgroup_of
-from devperf_pipeline.measure.docker import Docker, find_docker
+from devperf_pipeline.measure.cgroup import cgroup_of, container_of
+from devperf_pipeline.measure.docker import Container, Docker, Engines, find_engines
 from devperf_pipeline.model import Address, Companion, Service, Stack
 from devperf_pipeline.services import CATALOGUE
 
@@ -30,9 +29,16 @@ CATEGORIES: Mapping[str, str] = {
 CATEGORIES_OF_KINDS = {"api": "apis"}
 """Kinds that are in none of its groups."""
 
+CONMON = "conmon"
+"""What holds the published ports of a podman container; the container's first process is its child."""
+
 FORWARDERS = {
+    CONMON,
     "docker-proxy",
     "rootlessport",
+    "slirp4netns",
+    "pasta",
+    "pasta.avx2",
     "com.docker.backend",
     "vpnkit-bridge",
     "ssh",
@@ -41,15 +47,22 @@ FORWARDERS = {
 }
 """Programs that listen in the place of a container: what they use is not what it uses."""
 
+SAME_START_S = 10.0
+"""A process that began so near to a container's start, and has the number of its first process, is that process."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Whose use is read, and where: the tree of `pids`, the control group that they have to themselves, or a container."""
+    """
+    Whose use is read, and where: the tree of `pids`, or the control group (`Cgroup.folders`) that they have to
+    themselves. `container` is the id of the container that they are in, `docker` the socket of its engine: it is asked
+    where no process of the container can be seen from here.
+    """
 
     name: str
     category: str
     pids: tuple[int, ...] = ()
-    cgroup: str | None = None
+    cgroup: Mapping[str, str] = field(default_factory=dict[str, str])
     container: str | None = None
     docker: str | None = None
 
@@ -60,7 +73,7 @@ def targets(stack: Stack, processes: Mapping[str, Sequence[int]]) -> tuple[list[
 
     `processes` are the main processes of the services that we started ourselves.
     """
-    docker = find_docker()
+    engines = find_engines()
     named = {companion.name: companion for companion in stack.footprint}
     found: list[Target] = []
     unseen: list[str] = []
@@ -68,7 +81,7 @@ def targets(stack: Stack, processes: Mapping[str, Sequence[int]]) -> tuple[list[
     def seen(nodes: Iterable[Node]) -> Iterator[Target]:
         for node in nodes:
             try:
-                yield _target(node, docker)
+                yield _target(node, engines)
             except MeasurementError as error:
                 unseen.append(str(error))
 
@@ -120,13 +133,13 @@ def _nodes(service: Service, known: tuple[int, ...], named: dict[str, Companion]
     return nodes
 
 
-def _target(node: Node, docker: Docker | None) -> Target:
+def _target(node: Node, engines: Engines) -> Target:
     """Who it is; raises a `MeasurementError` where that cannot be seen."""
     if node.companion is not None:
-        return _companion(node, node.companion, docker)
+        return _companion(node, node.companion, engines)
     if node.pids or node.address is None:
         return _running(node, node.pids)
-    return _listening(node, node.address, docker)
+    return _listening(node, node.address, engines)
 
 
 def _numbered(service: str, nodes: list[Target]) -> list[Target]:
@@ -139,40 +152,45 @@ def _numbered(service: str, nodes: list[Target]) -> list[Target]:
 
 def _running(node: Node, pids: tuple[int, ...]) -> Target:
     group = cgroup_of(pids)
-    return Target(
-        name=node.name, category=node.category, pids=pids, cgroup=str(group.folder) if group else None
-    )
+    return Target(name=node.name, category=node.category, pids=pids, cgroup=group.folders if group else {})
 
 
-def _listening(node: Node, address: Address, docker: Docker | None) -> Target:
-    container: str | None = None
-    with suppress(MeasurementError):  # a socket that we may not use hides no process that we see
-        container = docker.at_port(address.port) if docker else None
-    if docker and container:
-        return _contained(node, container, docker)
+def _listening(node: Node, address: Address, engines: Engines) -> Target:
+    found = engines.at_port(address.port)
+    if found is not None:
+        return _contained(node, *found)
     pids = _listeners(address.port)
     if not pids:
         raise MeasurementError(
             f"{node.name}: expected to see the process or container that listens at {address}, found none that may be "
-            f"seen. Name it in the stack file: [footprint.{node.name}] process = … or container = …"
+            f"seen{_refused(engines)}. Name it in the stack file: "
+            f"[footprint.{node.name}] process = … or container = …"
         )
+    if {_name(pid) for pid in pids} == {CONMON}:
+        pids = _children(pids) or pids
     forwarding = {_name(pid) for pid in pids} & FORWARDERS
     if forwarding:
         raise MeasurementError(
             f"{node.name}: expected a server at {address}, found {', '.join(sorted(forwarding))}, which forwards to one, "
-            f"and no Docker that tells of it. Set DOCKER_HOST, or name the process: [footprint.{node.name}] process = …"
+            f"and no Docker or podman that tells of it{_refused(engines)}. Set DOCKER_HOST, or name the process: "
+            f"[footprint.{node.name}] process = …"
         )
-    return _running(node, pids)
+    # A container in the machine's own network publishes nothing; its process listens itself.
+    inside = container_of(pids[0])
+    held = engines.holding(inside) if inside else None
+    return _contained(node, *held) if held else replace(_running(node, pids), container=inside)
 
 
-def _companion(node: Node, companion: Companion, docker: Docker | None) -> Target:
+def _companion(node: Node, companion: Companion, engines: Engines) -> Target:
     if companion.container is not None:
-        if docker is None:
+        found = engines.holding(companion.container)
+        if found is None:
             raise MeasurementError(
-                f"{companion.name}: expected Docker to tell of the container {companion.container}, found no Docker. "
+                f"{companion.name}: expected Docker or podman to tell of the container {companion.container}, found "
+                f"{'no such container' if engines.usable else 'neither'}{_refused(engines)}. "
                 "Start it, or set DOCKER_HOST."
             )
-        return _contained(node, companion.container, docker)
+        return _contained(node, *found)
     assert companion.process is not None
     pids = _from_file(companion) if "/" in companion.process else _named(companion.process)
     if not pids:
@@ -183,21 +201,41 @@ def _companion(node: Node, companion: Companion, docker: Docker | None) -> Targe
     return _running(node, pids)
 
 
-def _contained(node: Node, container: str, docker: Docker) -> Target:
+def _refused(engines: Engines) -> str:
+    return f" ({'; '.join(engines.refused)})" if engines.refused else ""
+
+
+def _contained(node: Node, docker: Docker, container: Container) -> Target:
     """
-    A container by its processes where they can be seen from here; by what Docker says of it elsewhere (in a machine
-    of its own).
+    A container by its processes where they can be seen from here; by what its engine says of it elsewhere (in a
+    machine of its own).
     """
-    whole_id, pid = docker.first_process(container)
-    if not pid:
+    if not container.pid:
         raise MeasurementError(
-            f"{node.name}: expected the container {container} to run, found it stopped. Start it."
+            f"{node.name}: expected the container {container.name} to run, found it {container.state}. Start it."
         )
-    group = cgroup_of([pid])
-    # Inside a virtual machine the same number is another process, or none, of ours.
-    if group is not None and whole_id in str(group.folder):
-        return _running(node, (pid,))
-    return Target(name=node.name, category=node.category, container=container, docker=str(docker.socket_path))
+    here = _is_here(container)
+    target = _running(node, (container.pid,)) if here else Target(name=node.name, category=node.category)
+    return replace(target, container=container.id, docker=str(docker.socket_path))
+
+
+def _is_here(container: Container) -> bool:
+    """Whether the container's first process is ours to see: in a virtual machine its number is another one's here."""
+    if container_of(container.pid) == container.id:
+        return True
+    # Without root and version 2 of control groups its group does not tell of it.
+    try:
+        began_s = psutil.Process(container.pid).create_time()
+    except psutil.Error:
+        return False
+    return abs(began_s - container.started_s) < SAME_START_S
+
+
+def _children(pids: Iterable[int]) -> tuple[int, ...]:
+    try:
+        return tuple(sorted(child.pid for pid in pids for child in psutil.Process(pid).children()))
+    except psutil.Error:
+        return ()
 
 
 def _listeners(port: int) -> tuple[int, ...]:

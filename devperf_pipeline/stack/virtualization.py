@@ -40,7 +40,7 @@ def virtual_facts(
 
     `virtualization` is "none" on bare metal; the others are what this process sees. Limits of a container come first.
     """
-    facts = {"docker": _asked("docker", "version", "--format", "{{.Server.Version}}")}
+    facts = _engines()
     found = _colima()
     if found is not None:
         return facts | found
@@ -56,6 +56,16 @@ def virtual_facts(
         "vm_type": virtualization,
         "vm_rosetta": NONE,
     }
+
+
+def _engines() -> dict[str, str]:
+    """The versions of Docker and podman; podman may be what answers to Docker's own program."""
+    told = _asked(
+        "docker", "version", "--format", "{{(index .Server.Components 0).Name}}={{.Server.Version}}"
+    )
+    name, _, version = told.partition("=")
+    podman = version if name.startswith("Podman") else _asked("podman", "--version").split()[-1]
+    return {"docker": NONE if name.startswith("Podman") else version or NONE, "podman": podman}
 
 
 KEYS = (

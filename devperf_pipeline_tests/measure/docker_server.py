@@ -1,4 +1,4 @@
-"""A daemon on a Unix socket that answers as Docker's API is documented to."""
+"""A daemon on a Unix socket that answers as Docker's API is documented to, or as podman 4.3.1 did."""
 
 import json
 import socketserver
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 ID = "4c01db0b339c0123456789abcdef0123456789abcdef0123456789abcdef0123"
+STATS_OF = "stats?stream=false&one-shot=true"
 
 STATS: dict[str, Any] = {
     "read": "2026-11-25T03:15:00.000000000Z",
@@ -28,38 +29,104 @@ STATS: dict[str, Any] = {
             {"major": 8, "minor": 0, "op": "write", "value": 8192},
         ]
     },
-    "cpu_stats": {"cpu_usage": {"total_usage": 100_215_355_000}, "online_cpus": 4},
+    "cpu_stats": {
+        "cpu_usage": {"total_usage": 100_215_355_000},
+        "online_cpus": 4,
+        "throttling_data": {"periods": 400, "throttled_periods": 120, "throttled_time": 9_000_000_000},
+    },
 }
 
-CONTAINER: dict[str, Any] = {"Id": ID, "State": {"Status": "running", "Pid": 3_999_999, "OOMKilled": False}}
+PODMAN_STATS: dict[str, Any] = {
+    "read": "2026-12-01T09:44:57.736214189Z",
+    "preread": "0001-01-01T00:00:00Z",
+    "pids_stats": {"current": 5},
+    "blkio_stats": {"io_service_bytes_recursive": [], "io_serviced_recursive": None},
+    "num_procs": 0,
+    "storage_stats": {},
+    "cpu_stats": {
+        "cpu_usage": {
+            "total_usage": 766_788_594,
+            "percpu_usage": [57_006_045, 709_782_549],
+            "usage_in_kernelmode": 412_000_000,
+            "usage_in_usermode": 354_788_594,
+        },
+        "system_cpu_usage": 1_085_513_515_112,
+        "online_cpus": 2,
+        "cpu": 0,
+        "throttling_data": {"periods": 0, "throttled_periods": 0, "throttled_time": 0},
+    },
+    "memory_stats": {"usage": 4_550_656, "limit": 134_217_728},
+    "networks": {"network": {"rx_bytes": 4_447_532, "rx_packets": 0, "tx_bytes": 6_669_061, "tx_packets": 0}},
+}
+"""What podman said of a Redis that was throttled in 73 of 80 periods, and had received more than it sent."""
+
+CONTAINER: dict[str, Any] = {
+    "Id": ID,
+    "Name": "/dev-redis",
+    "Image": "sha256:f7ce82f8ef4e672c7ed22b90b4d8878e7ac1045d58e3ebd7d965222d766eb656",
+    "RestartCount": 0,
+    "State": {
+        "Status": "running",
+        "Paused": False,
+        "OOMKilled": False,
+        "Pid": 3_999_999,
+        "ExitCode": 0,
+        "StartedAt": "2026-12-01T09:44:48.400115341Z",
+        "Health": {"Status": "healthy"},
+    },
+    "Config": {"Image": "redis:7.4.1"},
+    "HostConfig": {
+        "NetworkMode": "bridge",
+        "RestartPolicy": {"Name": "unless-stopped", "MaximumRetryCount": 0},
+        "Memory": 67_108_864,
+        "NanoCpus": 250_000_000,
+        "CpuPeriod": 0,
+        "CpuQuota": 0,
+    },
+    "NetworkSettings": {
+        "Networks": {"dev_default": {"IPAddress": "172.28.0.11"}},
+        "Ports": {"6379/tcp": [{"HostIp": "127.0.0.1", "HostPort": "6379"}], "16379/tcp": None},
+    },
+}
 
 
-def answers(port: int = 6379) -> dict[str, Any]:
+def answers(port: int = 6379, *, container: Mapping[str, Any] = CONTAINER) -> dict[str, Any]:
     """One container called dev-redis that publishes a port."""
     listed = {
         "Id": ID,
         "Names": ["/dev-redis"],
         "Ports": [{"IP": "127.0.0.1", "PrivatePort": 6379, "PublicPort": port, "Type": "tcp"}],
     }
-    by_name = {"json": CONTAINER, "stats?stream=false&one-shot=true": STATS}
+    by_name = {"json": container, STATS_OF: STATS}
     return {
+        "/version": {"Version": "27.3.1", "Components": [{"Name": "Engine", "Version": "27.3.1"}]},
         "/containers/json": [listed],
         **{f"/containers/{name}/{what}": it for name in (ID, "dev-redis") for what, it in by_name.items()},
     }
 
 
+def podman_answers() -> dict[str, Any]:
+    """The same container as podman tells of it."""
+    version = {"Version": "4.3.1", "Components": [{"Name": "Podman Engine", "Version": "4.3.1"}]}
+    stats = {f"/containers/{name}/{STATS_OF}": PODMAN_STATS for name in (ID, "dev-redis")}
+    return {**answers(), **stats, "/version": version}
+
+
 class DockerServer(socketserver.ThreadingUnixStreamServer):
-    """Serves those answers by their paths, and 404 to all else, until the end of its context."""
+    """Serves those answers, or what they return, by their paths, and 404 to all else, until the end of its context."""
 
     daemon_threads = True
 
-    def __init__(self, path: Path, known: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, known: Mapping[str, Any], *, podman: bool = False) -> None:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                found = known.get(self.path)
+                told = known.get(self.path)
+                found = told() if callable(told) else told
                 body = json.dumps({"message": "no such container"} if found is None else found).encode()
                 self.send_response(404 if found is None else 200)
                 self.send_header("Content-Length", str(len(body)))
+                if podman:
+                    self.send_header("Libpod-Api-Version", "4.3.1")
                 self.end_headers()
                 self.wfile.write(body)
 

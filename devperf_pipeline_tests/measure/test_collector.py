@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -13,6 +14,7 @@ from devperf_pipeline.measure.collector import ANSWER_S, Sampler
 from devperf_pipeline.measure.collector_process import Purpose
 from devperf_pipeline.measure.service_processes import Target
 from devperf_pipeline.model import ResourceReading
+from devperf_pipeline_tests.measure.docker_server import ID, STATS, STATS_OF, DockerServer, answers
 
 BUSY = "import time\nends = time.process_time() + 30\nwhile time.process_time() < ends: time.sleep(0.001)"
 
@@ -112,6 +114,30 @@ class TestSampler:
 
         assert counted[0] is not None
         assert counted[0] - 1 == counted[1]
+
+    def test_a_container_is_not_counted_among_others(self, start: Start, tmp_path: Path) -> None:
+        """What a container uses that its engine tells of is used on this machine, and not by others too."""
+        path, known = tmp_path / "docker.sock", answers()
+
+        def stats() -> dict[str, Any]:
+            return STATS | {"cpu_stats": {"cpu_usage": {"total_usage": time.monotonic_ns()}}}
+
+        known[f"/containers/{ID}/{STATS_OF}"] = stats
+        with DockerServer(path, known):
+            sampler, kept = start(
+                Target(name="redis", category="caching", container=ID, docker=str(path)), interval_s=0.2
+            )
+            sampler.begin(Purpose(phase="idle"))
+            time.sleep(0.5)
+            sampler.end()
+        looks = {one.at_ns for one in kept}
+        found = [{one.service: one.cpu_percent or 0 for one in kept if one.at_ns == look} for look in looks]
+
+        assert found
+        for one in found:
+            others, host = one.pop("others"), one.pop("host")
+            assert one["redis"] > 50
+            assert max(0, host - sum(one.values())) == pytest.approx(others, abs=0.02)
 
     def test_only_between_begin_and_end(self, start: Start, busy: int) -> None:
         """Whoever is asked for is read, in each window again, and nobody in between."""

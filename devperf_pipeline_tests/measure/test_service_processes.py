@@ -1,6 +1,9 @@
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -8,7 +11,7 @@ import pytest
 
 from devperf_pipeline.measure.service_processes import targets
 from devperf_pipeline.model import Address, Companion, Service, Stack
-from devperf_pipeline_tests.measure.docker_server import ID, DockerServer, answers
+from devperf_pipeline_tests.measure.docker_server import CONTAINER, ID, DockerServer, answers
 
 
 @pytest.fixture(name="listening")
@@ -90,6 +93,51 @@ class TestServices:
             (one.name, one.pids, one.container, one.docker) for one in found
         ]
 
+    def test_a_container_whose_process_is_seen(
+        self, listening: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its processes are read here, whatever group they are in, if its first one began when the container did."""
+        path, mine = tmp_path / "docker.sock", psutil.Process()
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+        began = datetime.fromtimestamp(mine.create_time(), UTC).isoformat()
+        found: list[tuple[int, ...]] = []
+        for started in (began, "2026-01-01T00:00:00Z"):
+            state = CONTAINER["State"] | {"Pid": mine.pid, "StartedAt": started}
+            with DockerServer(path, answers(listening, container=CONTAINER | {"State": state})):
+                [target], _ = targets(stack(redis(listening)), NOBODY)
+            assert (ID, str(path)) == (target.container, target.docker)
+            found.append(target.pids)
+            path.unlink()
+
+        assert [(mine.pid,), ()] == found
+
+    @pytest.mark.parametrize("program", ["conmon", "slirp4netns", "pasta", "rootlessport"])
+    def test_what_forwards_to_a_container_is_not_it(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str
+    ) -> None:
+        """A program that holds the port of a container is named, and not measured in its place."""
+        monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+        script = tmp_path / program
+        script.symlink_to(sys.executable)
+        code = "import socket\ns = socket.create_server(('127.0.0.1', 0))\nprint(s.getsockname()[1], flush=True)\ninput()"
+        with subprocess.Popen(
+            [str(script), "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as forwarder:
+            assert forwarder.stdin is not None
+            assert forwarder.stdout is not None
+            port = int(forwarder.stdout.readline())
+            found, unseen = targets(stack(redis(port)), NOBODY)
+            forwarder.stdin.close()
+
+        assert ([], True) == (found, f"found {program}, which forwards" in unseen[0])
+
+    def test_an_engine_that_is_refused_is_said(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where nothing is seen at the port, an engine that is not asked is named."""
+        monkeypatch.setenv("DOCKER_HOST", "tcp://10.0.0.7:2375")
+        _, unseen = targets(stack(redis(9)), NOBODY)
+
+        assert "(the engine at tcp://10.0.0.7:2375 is not asked" in unseen[0]
+
     def test_docker_that_does_not_answer(
         self, listening: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -132,4 +180,4 @@ class TestCompanions:
 
         assert ["loki", "grafana"] == [why.partition(":")[0] for why in unseen]
         assert "a process called no-such-program" in unseen[0]
-        assert "found no Docker" in unseen[1]
+        assert "found neither" in unseen[1]

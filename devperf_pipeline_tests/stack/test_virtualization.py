@@ -21,12 +21,31 @@ def facts(virtualization: str, limits: Path) -> dict[str, str]:
     )
 
 
+def program(path: Path, answer: str) -> None:
+    path.write_text(f"#!/bin/sh\necho '{answer}'\n", encoding="utf-8")
+    path.chmod(0o755)
+
+
 class TestVirtualFacts:
     def test_bare_metal_has_none(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where nothing stands between, every fact says none."""
         monkeypatch.setenv("PATH", str(tmp_path))
 
-        assert dict.fromkeys(("docker", *KEYS), "none") == facts("none", tmp_path)
+        assert dict.fromkeys(("docker", "podman", *KEYS), "none") == facts("none", tmp_path)
+
+    def test_podman_that_answers_to_dockers_program(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What answers says which engine it is; its version is not taken for one of Docker's."""
+        monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+        found: list[tuple[str, str]] = []
+        for answer in ("Podman Engine=4.3.1", "Engine=27.3.1"):
+            program(tmp_path / "docker", answer)
+            program(tmp_path / "podman", "podman version 4.9.3")
+            told = facts("none", tmp_path)
+            found.append((told["docker"], told["podman"]))
+
+        assert [("none", "4.3.1"), ("27.3.1", "4.9.3")] == found
 
     @pytest.mark.parametrize(
         ("files", "cpus", "memory"),
