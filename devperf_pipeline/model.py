@@ -6,6 +6,7 @@ what came back (`Round`), and the run that holds it all together (`Baseline`).
 Times are integer nanoseconds, sizes are integer bytes.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
@@ -58,6 +59,21 @@ class Outcome(IntEnum):
 TOLERATED_FAILURES = 0.01
 """The share of calls that may fail (ERROR, TIMEOUT, LOST) in a benchmark that still says something."""
 
+
+LEAST_CALLS = 20
+"""A benchmark with fewer calls says nothing of the service."""
+
+OUTSIDE = 0.025
+"""The probability that a 95 % interval leaves beyond each of its two ends."""
+
+
+def calls_needed(share: float) -> int:
+    """From how many calls on a 95 % interval of a percentile exists: the first n for which share ^ n is below 0.025."""
+    return math.ceil(math.log(OUTSIDE) / math.log(share))
+
+
+P95_CALLS = calls_needed(0.95)
+"""So many calls a p95 needs: 72."""
 
 CLIENT_FULL = 0.9
 """A client whose process used this share of a core was the limit of what it measured, not the service."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from socket import socket
 
 from devperf_pipeline.errors import ServiceError, ServiceRefused, WrongAnswer
+from devperf_pipeline.measure.profile import Profile
 from devperf_pipeline.measure.steps import InFlightStep, Measurable
 from devperf_pipeline.model import Outcome
 from devperf_pipeline.services.operation import DEADLINE_S, Connection, Wire
@@ -20,6 +21,13 @@ USERS = (0, 50, 100, 150, 200)
 
 WARM_USERS = 25
 """So many are in flight and ended before anything is read: what is made once and kept is no memory per request."""
+
+
+LONGEST_S = 15.0
+"""What the answers of one service may take where a profile has a bound."""
+
+MEMORY = "memory per request"
+"""What is read while requests are in flight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +42,29 @@ class Request:
         return self.wire.sockets[self.wire.calls[0][0].socket]
 
 
-def plan(one: Measurable) -> InFlightStep | None:
-    """What is kept in flight at a service: the first of its operations that can be, if one can."""
+def plan(one: Measurable, profile: Profile) -> InFlightStep | str | None:
+    """What is kept in flight at a service: the first of its operations that can be, if one can, or why it is not."""
     held = next((operation for operation in one.operations if operation.held and operation.wire), None)
     if held is None:
         return None
-    return InFlightStep(service=one.service.name, operation=held, session=one.session, users=USERS)
+    step = InFlightStep(
+        service=one.service.name,
+        operation=held,
+        session=one.session,
+        users=USERS,
+        call_s=one.speed.call_s(held),
+    )
+    if profile.longest_s and seconds(step) > LONGEST_S:
+        return (
+            f"to answer {WARM_USERS + USERS[-1]} requests would take {seconds(step):.0f} s, and the profile "
+            f"{profile.name!r} has {LONGEST_S:.0f} s for that. A longer profile measures it"
+        )
+    return step
+
+
+def seconds(step: InFlightStep) -> float:
+    """What the calls of a step take when they end, one after the other."""
+    return (WARM_USERS + step.users[-1]) * step.call_s
 
 
 class Holder:

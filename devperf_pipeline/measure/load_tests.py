@@ -15,13 +15,14 @@ from functools import partial
 
 from devperf_pipeline.errors import ServiceRefused
 from devperf_pipeline.measure.collector_process import Purpose
+from devperf_pipeline.measure.engine import CALL_DEADLINE_S
 from devperf_pipeline.measure.plan import Plan
 from devperf_pipeline.measure.profile import Profile
 from devperf_pipeline.measure.progress import Watch
 from devperf_pipeline.measure.recorder import CAPACITY
 from devperf_pipeline.measure.run_context import RunContext
 from devperf_pipeline.measure.steps import BenchmarkStep, Measurable, SweepStep
-from devperf_pipeline.model import Benchmark, Load, Round, SustainedLoad
+from devperf_pipeline.model import LEAST_CALLS, Benchmark, Load, Round, Service, SustainedLoad
 from devperf_pipeline.services import CATALOGUE
 
 SWEEP = (1, 2, 5, 10, 20, 50, 100, 200)
@@ -37,6 +38,9 @@ API_CALLS = 60_000
 IDLE_CORE = 0.8
 """A core that was idle for this share of a window can take another engine process."""
 
+LONGEST_WAIT_S = CALL_DEADLINE_S / 2
+"""Where an answer should take longer with so many users, many would miss the deadline of a call."""
+
 FAILURES_IN_A_ROW = 2
 """After so many points without one whole window, more users would say nothing new."""
 
@@ -46,32 +50,71 @@ def plan(measurable: Sequence[Measurable], profile: Profile) -> list[SweepStep]:
     points = {one.service.name: _points(one, profile) for one in measurable}
     swept = sum(map(bool, points.values()))
     return [
-        SweepStep(
-            service=one.service,
-            points=found,
-            load_test=next(each for each in found if each.benchmark.load.users == LOAD_TEST_USERS),
-            budget_s=(profile.sweeps_budget_s or math.inf) / swept,
-        )
+        _fitted(one.service, found, (profile.sweeps_budget_s or math.inf) / swept, profile)
         for one in measurable
         if (found := points[one.service.name])
     ]
 
 
+def _fitted(
+    service: Service, points: Sequence[BenchmarkStep], budget_s: float, profile: Profile
+) -> SweepStep:
+    """The load test, and of the other points those that fit into the budget, fewest users first."""
+    left_out: dict[str, list[int]] = defaultdict(list)
+    taken: list[BenchmarkStep] = []
+    room_s = budget_s
+    # The load test is made wherever it can be, whatever it takes.
+    for point in sorted(points, key=lambda each: not is_load_test(each)):
+        if point.call_s > LONGEST_WAIT_S:
+            why = (
+                f"answers would take more than half of the {CALL_DEADLINE_S:.0f} s that a call is waited for"
+            )
+        elif not is_load_test(point) and point.cost.expected_s > room_s:
+            room_s = 0.0  # more users take no less
+            why = f"the profile {profile.name!r} has {budget_s:.0f} s for the sweep of a service; a longer one measures all"
+        else:
+            taken.append(point)
+            room_s -= 0.0 if is_load_test(point) else point.cost.expected_s
+            continue
+        left_out[why].append(point.benchmark.load.users)
+    return SweepStep(
+        service=service,
+        points=[point for point in points if point in taken],
+        left_out={_titled(users): why for why, users in left_out.items()},
+    )
+
+
+def is_load_test(point: BenchmarkStep) -> bool:
+    """Whether a point of a sweep is the load test."""
+    return point.benchmark.load.users == LOAD_TEST_USERS
+
+
+def _titled(users: Sequence[int]) -> str:
+    return f"sustained load of {', '.join(f'{each:,}' for each in sorted(users))} users"
+
+
 def _points(one: Measurable, profile: Profile) -> list[BenchmarkStep]:
     """
-    The windows of one service, users rising. Without a published number of calls a recorder's room ends them.
+    The windows of one service, users rising, each with time for enough calls. Without a published number of calls a
+    recorder's room ends them.
 
     A point that warmed up for longer than it measures would be one of warm-ups.
     """
     kind = CATALOGUE.get(one.service.kind)
+
+    def seconds(users: int, call_s: float) -> float:
+        usual_s = profile.load_test_s if users == LOAD_TEST_USERS else profile.sweep_s
+        return max(usual_s, round(LEAST_CALLS * call_s / users, 3))
+
     return [
         BenchmarkStep(
             benchmark=Benchmark(one.service.name, operation.name, Load(users, sustained=True), "engine"),
             operation=operation,
             session=one.session,
-            seconds=profile.load_test_s if users == LOAD_TEST_USERS else profile.sweep_s,
+            seconds=seconds(users, call_s := one.speed.call_s(operation, users)),
             warmup_s=min(profile.warmup_s, profile.sweep_s / 2),
             limit_calls=API_CALLS if kind and kind.role == "api" else CAPACITY,
+            call_s=call_s,
         )
         for operation in one.operations
         if operation.sustained and operation.wire is not None
@@ -85,18 +128,13 @@ def run(plan: Plan, context: RunContext) -> None:
     sweeps = [step for step in plan.sweeps if context.state.can_ask(step.service.name)]
     of = sum(len(step.points) for step in sweeps)
     watch = Watch(rounds=1, of=of, tell=context.reporter.progress, clock=context.clock)
-    left_out: dict[str, list[str]] = defaultdict(list)
     for step in sweeps:
         users = _sweep(step, plan, context, watch)
         if users:
-            left_out[", ".join(f"{each:,}" for each in users)].append(step.service.name)
+            why = f"{_titled(users)}: its sweep took longer than the {step.cost.expected_s:.0f} s that were planned"
+            context.state.note(step.service.name, why)
+            context.say(f"{step.service.name} was not measured under a {why}.")
         context.measurer.disconnect(step.service.name)
-    for users, names in left_out.items():
-        context.say(
-            f"No sustained load of {users} users was measured of {', '.join(names)}: the profile "
-            f"{plan.profile.name!r} has {sweeps[0].budget_s:.0f} s for the sweep of a service. "
-            "A longer profile measures all."
-        )
 
 
 def engines_after(found: SustainedLoad, room: Callable[[int], bool]) -> int:
@@ -107,12 +145,12 @@ def engines_after(found: SustainedLoad, room: Callable[[int], bool]) -> int:
 
 
 def _sweep(step: SweepStep, plan: Plan, context: RunContext, watch: Watch) -> list[int]:
-    """One service's sweep. Returns the users that the budget left out."""
-    engines, failures, ends = 1, 0, context.clock() + step.budget_s
+    """One service's sweep. Returns the users for whom no time was left."""
+    engines, failures, ends = 1, 0, context.clock() + plan.profile.longest_of(step.cost.expected_s)
     left_out: list[int] = []
     for place, point in enumerate(step.points):
         users = point.benchmark.load.users
-        if point is not step.load_test and context.clock() > ends:
+        if not is_load_test(point) and context.clock() > ends:
             left_out.append(users)
             watch.dropped(1)
             continue

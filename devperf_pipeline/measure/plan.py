@@ -47,7 +47,7 @@ def options_of(profile: str, stages: Mapping[Stage, tuple[str, ...]], seconds: f
     """
     found = profile_named(profile)
     return RunOptions(
-        profile=replace(found, seconds=seconds, budget_s=None) if seconds else found,
+        profile=replace(found, seconds=seconds, budget_s=None, longest_s=None) if seconds else found,
         services=tuple(dict.fromkeys(service for those in stages.values() for service in those)),
         stages={stage: those for stage, those in stages.items() if those},
     )
@@ -59,8 +59,9 @@ class Plan:
     Every step of a run, stage by stage, and the profile as it fits so many benchmarks.
 
     `objects` are those that the sessions create and remove, by service; the tools' are in their plans.
+    `asked_s` is what it took to ask everything that the plan is made of.
     `problems` says why a service is not measured. Each one that is has an entry in `unmeasurable`: which of its rows
-    have no benchmark, and why.
+    are not measured, or not all that could be measured of them, and why.
     """
 
     profile: Profile
@@ -73,6 +74,7 @@ class Plan:
     tools: Sequence[ToolPlan] = ()
     titles: Mapping[str, str] = field(default_factory=dict[str, str])
     objects: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    asked_s: float = 0.0
     problems: Mapping[str, str] = field(default_factory=dict[str, str])
     unmeasurable: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
 

@@ -1,6 +1,7 @@
 """How long is measured: quick, standard, full?"""
 
 import difflib
+import math
 from dataclasses import dataclass, replace
 
 from devperf_pipeline.errors import ConfigurationError
@@ -12,6 +13,9 @@ SHORTEST_S = 0.05
 WARMING_S = 0.2
 """What the first warm-up of a benchmark takes, on average."""
 
+OVERRUN = 1.2
+"""So many times what it should take a part of a run takes at most; what is then left of it is left out."""
+
 BETWEEN_S = 0.07
 """What a round takes beside its measured window: data made ready, a short warm-up, writing."""
 
@@ -22,7 +26,8 @@ class Profile:
     `rounds` windows of `seconds` for each benchmark, after a warm-up of at most `warmup_s`.
 
     Drivers get `driver_rounds`, where that says fewer. Where there is a `budget_s`, `seconds` is the most, and the
-    rounds of a large stack are shorter: see `fitted`.
+    rounds of a large stack are shorter: see `fitted`. A whole run is planned to take `longest_s` at most: rounds of
+    services that answer slowly get what is left of it.
     A load test lasts `load_test_s` at most; the other points of its sweep of users `sweep_s`. Where there is a
     `sweeps_budget_s` for all of them together, points that do not fit into a service's share are left out.
     What everything uses is read every `reading_s` (memory at most once a second), for `idle_s` while nothing is asked.
@@ -34,12 +39,17 @@ class Profile:
     warmup_s: float
     about: str
     budget_s: float | None = None
+    longest_s: float | None = None
     driver_rounds: int | None = None
     sweep_s: float = 0.3
     load_test_s: float = 1.5
     sweeps_budget_s: float | None = None
     idle_s: float = 5.0
     reading_s: float = 0.25
+
+    def longest_of(self, expected_s: float) -> float:
+        """How long a part of a run may take that was expected to take so long: for ever where nothing bounds the whole."""
+        return math.inf if self.longest_s is None else OVERRUN * expected_s
 
     def rounds_of(self, benchmark: Benchmark) -> int:
         """How many rounds a benchmark gets: what an application feels is told by fewer than what the service does."""
@@ -66,8 +76,9 @@ PROFILES = {
             seconds=0.2,
             warmup_s=0.3,
             budget_s=150,
+            longest_s=380,
             driver_rounds=3,
-            sweeps_budget_s=25,
+            sweeps_budget_s=40,
             about="a whole stack within five minutes, at most 1 s a benchmark",
         ),
         Profile(

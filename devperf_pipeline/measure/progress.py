@@ -23,8 +23,7 @@ class Progress:
     problem: str | None
 
     def __str__(self) -> str:
-        minutes, seconds = divmod(round(self.left_s), 60)
-        left = f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
+        left = spoken(self.left_s)
         said = self.problem.splitlines()[0] if self.problem else ""
         trouble = (
             f"  ({said if len(said) <= LONGEST_PROBLEM else said[: LONGEST_PROBLEM - 1] + '…'})"
@@ -35,6 +34,12 @@ class Progress:
             f"{100 * self.done // self.of:3} %  round {self.round_number} of {self.rounds}  {left:>12} to go"
             f"  {self.benchmark}{trouble}"
         )
+
+
+def spoken(seconds: float) -> str:
+    """A time as people say it: "5 min 02 s"."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
 class Watch:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from devperf_pipeline.measure.collector_process import Purpose
-from devperf_pipeline.measure.in_flight import sweep
+from devperf_pipeline.measure.in_flight import MEMORY, sweep
 from devperf_pipeline.measure.plan import Plan
 from devperf_pipeline.measure.run_context import RunContext
 
@@ -39,7 +39,7 @@ def run(plan: Plan, context: RunContext) -> None:
             context.pause(profile.reading_s * COVERED)
 
     def failed(service: str, error: Exception) -> None:
-        why = f"memory per request: {error}"
+        why = f"{MEMORY}: {error}"
         context.state.note(service, why)
         context.say(f"{service}: {why}")
 

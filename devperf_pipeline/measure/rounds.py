@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from statistics import mean
 from typing import Any
 
 from devperf_pipeline.errors import ServiceError
@@ -85,7 +86,7 @@ class Measurer:
         self._recorder.clear()
         piece = Slice()
         try:
-            prepared, warm = self._warm(step)
+            prepared, warm, rate = self._warm(step)
             rounds.append(ended("warmup", warm, warm.problem))
             began = time.time_ns()
             if warm.broken:
@@ -101,7 +102,7 @@ class Measurer:
                     piece = prepared.drive(window.limit_s, window.limit_calls, engines)
                     window = _as_driven(window, piece, gate.idle_cores(piece.elapsed_ns))
                 else:
-                    piece = prepared.drive(step.seconds, None, 1)
+                    piece = prepared.drive(step.stretched_s(rate), None, 1)
                 used_ns = time.process_time_ns() - used_ns
                 other_cpu = gate.end(piece.elapsed_ns, sum(piece.cpu_ns) if engines > 1 else 0)
             if piece.elapsed_ns:
@@ -128,8 +129,12 @@ class Measurer:
             for connection in self._users.pop(key):
                 connection.close()
 
-    def _warm(self, step: BenchmarkStep) -> tuple[_Prepared, Slice]:
-        """Prepare the calls and warm up: until steady the first time, one block in later rounds."""
+    def _warm(self, step: BenchmarkStep) -> tuple[_Prepared, Slice, float | None]:
+        """
+        Prepare the calls and warm up: until steady the first time, one block in later rounds.
+
+        Returns also how many calls a second were seen, if any were.
+        """
         benchmark, users = step.benchmark, step.benchmark.load.users
         rate = self._rates.get(benchmark.id)
         first_time = rate is None
@@ -138,12 +143,14 @@ class Measurer:
             prepared = self._prepare(step, step.prepared(None))
             give_up = time.monotonic() + step.warmup_s
             steadiness = Steadiness()
+            latencies: Sequence[int] = ()
             while time.monotonic() < give_up:
                 latencies = self._block(prepared, total, BLOCK_CALLS)
                 if total.broken or not len(latencies) or steadiness.add(latencies):
                     break
             if not step.operation.finite or total.problem:
-                return prepared, total
+                # The last block: what came before it was slower.
+                return prepared, total, users * 1e9 / mean(latencies) if len(latencies) else None
             rate = self._recorder.length / max(total.elapsed_ns, 1) * 1e9
         size = step.prepared(rate)
         prepared = self._prepare(step, size)
@@ -152,7 +159,7 @@ class Measurer:
             # The service may answer faster than when its rate was seen: most of what it consumes is the round's.
             calls = min(calls, users * size // 3)
         self._block(prepared, total, calls)
-        return prepared, total
+        return prepared, total, rate
 
     def _block(self, prepared: _Prepared, total: Slice, calls: int) -> Sequence[int]:
         """Make a block of calls and add it to the warm-up; returns their latencies."""

@@ -14,10 +14,12 @@ from dataclasses import replace
 from typing import TypeVar
 
 from devperf_pipeline.errors import ServiceError
-from devperf_pipeline.measure import in_flight, load_tests, resources, samples
-from devperf_pipeline.measure.plan import Plan, RunOptions, benchmarks
+from devperf_pipeline.measure import load_tests, resources, samples, speed
+from devperf_pipeline.measure.forecast import PREPARE_S, forecast
+from devperf_pipeline.measure.plan import Plan, RunOptions
+from devperf_pipeline.measure.planning import planned
 from devperf_pipeline.measure.run_context import RunContext, RunState
-from devperf_pipeline.measure.steps import Measurable, benchmark_step
+from devperf_pipeline.measure.steps import Measurable
 from devperf_pipeline.measure.tools import stage as tools
 from devperf_pipeline.model import Baseline, Service, Stack, Stage, Tool
 from devperf_pipeline.services import CATALOGUE
@@ -49,7 +51,7 @@ def measure(context: RunContext, options: RunOptions) -> Baseline:
 
     Raises `Cancelled` where somebody asked to stop. Rounds that were kept stay kept, clean-up was done.
     """
-    stack, state = context.stack, context.state
+    stack, state, began_s = context.stack, context.state, time.monotonic()
     with ExitStack() as at_the_end:
         sessions = _opened(stack, options, state, at_the_end)
         for session in sessions.values():
@@ -58,7 +60,9 @@ def measure(context: RunContext, options: RunOptions) -> Baseline:
         _each(sessions, state, lambda session: session.prepare())
         # Some servers know their own figures only seconds after their start, so the last thing before the plan.
         facts = _each(sessions, state, lambda session: session.facts())
-        plan = _planned(stack, options, sessions, state, absent=tools.find_tools()[1])
+        plan = _planned(
+            context.stack, options, sessions, state, absent=tools.find_tools()[1], began_s=began_s
+        )
         for service in plan.unmeasurable:
             state.states[service] = "measured"
             if unmeasurable := plan.unmeasurable[service]:
@@ -66,6 +70,8 @@ def measure(context: RunContext, options: RunOptions) -> Baseline:
         for service, became in state.states.items():
             if became == "failed":
                 context.say(f"{service} will not be measured: {state.reasons[service]}")
+        expected = forecast(plan)
+        context.say(f"Takes about {expected}.")
         now = time.time()
         baseline = Baseline(
             id=new_id(now),
@@ -91,13 +97,14 @@ def measure(context: RunContext, options: RunOptions) -> Baseline:
 
 def dry_run(stack: Stack, options: RunOptions) -> Plan:
     """The plan of a run: sessions are opened and say what they would do; no object is created, nothing is measured."""
-    state = RunState()
+    state, began_s = RunState(), time.monotonic()
     with ExitStack() as at_the_end:
         sessions = _opened(stack, options, state, at_the_end)
         _each(sessions, state, lambda session: session.assume())
         # Of a stack of ours a baseline gets the tools that are missing before it begins.
         absent = {} if stack.managed else tools.find_tools()[1]
-        return _planned(stack, options, sessions, state, absent=absent)
+        plan = _planned(stack, options, sessions, state, absent=absent, began_s=began_s)
+    return replace(plan, asked_s=plan.asked_s + PREPARE_S * len(plan.unmeasurable))
 
 
 def _planned(
@@ -107,42 +114,28 @@ def _planned(
     state: RunState,
     *,
     absent: Mapping[Tool, str],
+    began_s: float,
 ) -> Plan:
     """The plan, from what the sessions that are left say; `absent` are tools that will not be here, and why."""
-    told = _each(sessions, state, lambda session: (session.operations(), session.objects()))
-    measurable = [
-        Measurable(
-            service=stack.service(name), session=sessions[name], operations=operations, objects=objects
+
+    def told(session: Session) -> Measurable:
+        operations = session.operations()
+        return Measurable(
+            service=next(stack.service(name) for name, one in sessions.items() if one is session),
+            session=session,
+            operations=operations,
+            objects=session.objects(),
+            speed=speed.ask(session, operations),
         )
-        for name, (operations, objects) in told.items()
-    ]
-    found = [
-        (benchmark, operation, one.session)
-        for one in options.chosen("samples", measurable)
-        for benchmark, operation in benchmarks(one.service.name, one.operations)
-    ]
-    profile = options.profile.fitted(len(found))
-    return Plan(
-        profile=profile,
-        seed=options.seed,
-        stages=list(options.stages),
-        services=[service.name for service in options.wanted(stack)],
-        samples=[benchmark_step(*each, profile) for each in found],
-        in_flight=[*filter(None, map(in_flight.plan, options.chosen("resources", measurable)))],
-        sweeps=load_tests.plan(options.chosen("load_tests", measurable), profile),
-        tools=[
-            tools.plan(one, profile, absent, managed=stack.managed)
-            for one in options.chosen("tools", measurable)
-        ],
-        titles={
-            f"{one.service.name}/{operation.name}": operation.title
-            for one in measurable
-            for operation in one.operations
-        }
-        | tools.titles(options.chosen("tools", measurable)),
-        objects={one.service.name: one.objects for one in measurable},
+
+    measurable = [*_each(sessions, state, told).values()]
+    return planned(
+        stack,
+        options,
+        measurable,
+        absent=absent,
+        asked_s=time.monotonic() - began_s,
         problems=dict(state.reasons),
-        unmeasurable={one.service.name: one.session.unmeasurable for one in measurable},
     )
 
 

@@ -8,6 +8,7 @@ from devperf_pipeline.measure.plan import Plan, in_order
 from devperf_pipeline.measure.progress import Watch
 from devperf_pipeline.measure.relogin import Relogin, refused
 from devperf_pipeline.measure.run_context import RunContext
+from devperf_pipeline.measure.steps import called, together
 
 FAILURES_IN_A_ROW = 3
 """After so many rounds of a service failed one after another, the rest of its rounds is not tried."""
@@ -20,10 +21,17 @@ def run(plan: Plan, context: RunContext) -> None:
     watch = Watch(rounds=rounds, of=of, tell=context.reporter.progress, clock=context.clock)
     relogin = Relogin(context)
     failures: dict[str, int] = {}
+    late: dict[str, dict[str, int]] = {}
+    expected_s = together(step.cost for step in plan.samples).expected_s
+    ends = context.clock() + plan.profile.longest_of(expected_s)
     for number in range(1, rounds + 1):
         for step in in_order(plan.samples, plan.seed, number):
             service = step.benchmark.service
             if failures.get(service, 0) >= FAILURES_IN_A_ROW:
+                watch.dropped(1)
+                continue
+            if context.clock() > ends:
+                late.setdefault(service, {}).setdefault(called(step), number)
                 watch.dropped(1)
                 continue
             measured = context.measurer.measure(step, number)
@@ -39,3 +47,8 @@ def run(plan: Plan, context: RunContext) -> None:
                 known = context.state.reasons.get(service)
                 why = f"given up after {FAILURES_IN_A_ROW} rounds in a row failed: {last.problem}"
                 context.state.failed(service, f"{why}; {known}" if known else why)
+    for service, benchmarks in late.items():
+        named = ", ".join(f"{name} from round {number} on" for name, number in benchmarks.items())
+        why = f"rounds took longer than the {expected_s:.0f} s that were planned; left out were {named}"
+        context.state.note(service, why)
+        context.say(f"{service}: {why}.")

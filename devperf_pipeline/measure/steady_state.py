@@ -12,6 +12,7 @@ from statistics import median
 
 BLOCK_CALLS = 200
 BLOCK_S = 0.03
+BLOCKS = 3
 WITHIN = 1.05
 
 
@@ -30,8 +31,8 @@ class Steadiness:
     @property
     def reached(self) -> bool:
         """Whether the last three blocks agree and do not still fall."""
-        last = self._medians[-3:]
-        if len(last) < 3:
+        last = self._medians[-BLOCKS:]
+        if len(last) < BLOCKS:
             return False
         falling = last[0] > last[1] > last[2] and last[0] > last[2] * 1.01
         return max(last) <= WITHIN * min(last) and not falling

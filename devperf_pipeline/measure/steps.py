@@ -5,11 +5,12 @@ Each stage plans its steps once. The runner executes exactly these, and a dry ru
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from devperf_pipeline.measure.profile import BETWEEN_S, WARMING_S, Profile
-from devperf_pipeline.measure.steady_state import BLOCK_CALLS, BLOCK_S
+from devperf_pipeline.measure.speed import UNKNOWN, Speed
+from devperf_pipeline.measure.steady_state import BLOCK_CALLS, BLOCK_S, BLOCKS
 from devperf_pipeline.model import Benchmark, Service
 from devperf_pipeline.services.operation import Operation, Session
 
@@ -28,15 +29,25 @@ FIRST_CALLS = 4 * BLOCK_CALLS
 MARGIN = 1.5
 """How much more than expected is prepared where each call consumes something."""
 
+LONGEST_STRETCH_S = 1.0
+"""A round of calls that are slower than was planned with is made no longer than this."""
+
+LAST_CALL = 0.5
+"""A round ends with the call that is under way when its seconds are over: on average half of one later."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurable:
-    """A service that can be measured: as the stack describes it, its open session, and what that says it does there."""
+    """
+    A service that can be measured: as the stack describes it, its open session, what that says it does there, and how
+    fast it answers.
+    """
 
     service: Service
     session: Session
     operations: Sequence[Operation]
     objects: Sequence[str] = ()
+    speed: Speed = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +81,8 @@ class BenchmarkStep:
     A benchmark of the engine or the driver: so many `rounds`, each a window of `seconds`.
 
     The first warm-up lasts `warmup_s` at most. A sustained load has `limit_calls`, and ends after these or `seconds`.
+    A call should take `call_s` with so many users, and a reset `reset_s`. A round that has fewer than `least_calls` in
+    its seconds goes on for a while (see `stretched_s`).
     """
 
     benchmark: Benchmark
@@ -79,15 +92,27 @@ class BenchmarkStep:
     warmup_s: float
     rounds: int = 1
     limit_calls: int | None = None
+    least_calls: int = 0
+    call_s: float = 0.0
+    reset_s: float = 0.0
+
+    @property
+    def calls(self) -> float:
+        """How many calls a round should have."""
+        return self.benchmark.load.users * self.seconds / self.call_s if self.call_s else math.inf
 
     @property
     def cost(self) -> Cost:
         """What it takes. Every round has a block of calls before it, the first one a warm-up."""
-        measured_s = self.rounds * self.seconds
+        measured_s = self.rounds * (self.seconds + LAST_CALL * self.call_s)
+        # A block has one call at least.
+        block_s = max(BLOCK_S, self.call_s)
+        warming_s = max(WARMING_S, min(BLOCKS, math.ceil(self.warmup_s / block_s)) * block_s)
+        between_s = self.rounds * (BETWEEN_S + block_s - BLOCK_S + self.reset_s)
         return Cost(
-            measured_s=measured_s,
-            expected_s=WARMING_S + measured_s + self.rounds * BETWEEN_S,
-            longest_s=self.warmup_s + BLOCK_S + measured_s + self.rounds * (BLOCK_S + BETWEEN_S),
+            measured_s=self.rounds * self.seconds,
+            expected_s=warming_s + measured_s + between_s,
+            longest_s=self.warmup_s + block_s + measured_s + between_s + self.rounds * block_s,
             most_calls=self.limit_calls or self._most_consumed(),
         )
 
@@ -107,6 +132,11 @@ class BenchmarkStep:
             min(math.ceil(min(expected, operation.largest) / users), operation.largest // users),
         )
 
+    def stretched_s(self, rate: float | None) -> float:
+        """The seconds of a round, or what its least calls take at a rate that is lower than was planned with."""
+        needed_s = (self.least_calls - LAST_CALL) / rate if rate and self.least_calls else 0.0
+        return max(self.seconds, min(needed_s, LONGEST_STRETCH_S))
+
     def _most_consumed(self) -> int | None:
         """Calls are prepared for warm-up and round together; before the first round there is one more warm-up."""
         if not self.operation.finite:
@@ -120,24 +150,18 @@ class SweepStep:
     """
     The load tests of one service, users rising.
 
-    After `budget_s` seconds only the `load_test` among its points is still made.
+    Points that do not fit are `left_out`, by what they are called, with the reason; should others take longer than was
+    planned, the last ones are, too, but for the load test.
     """
 
     service: Service
     points: Sequence[BenchmarkStep]
-    load_test: BenchmarkStep
-    budget_s: float
+    left_out: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def cost(self) -> Cost:
-        """What it takes, as far as the budget goes."""
-        whole, last = together(point.cost for point in self.points), self.load_test.cost
-        return Cost(
-            measured_s=min(whole.measured_s, self.budget_s + last.measured_s),
-            expected_s=min(whole.expected_s, self.budget_s + last.expected_s),
-            longest_s=whole.longest_s,
-            most_calls=whole.most_calls,
-        )
+        """What it takes."""
+        return together(point.cost for point in self.points)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,17 +172,36 @@ class InFlightStep:
     operation: Operation
     session: Session
     users: Sequence[int]
+    call_s: float = 0.0
+
+
+def called(step: BenchmarkStep) -> str:
+    """A benchmark as people call it."""
+    users = step.benchmark.load.users
+    of = f"{users} users" if users > 1 else "by the driver" if step.benchmark.instrument == "driver" else ""
+    return f"{step.operation.title}{of and f' ({of})'}"
 
 
 def benchmark_step(
-    benchmark: Benchmark, operation: Operation, session: Session, profile: Profile
+    benchmark: Benchmark,
+    operation: Operation,
+    session: Session,
+    profile: Profile,
+    *,
+    speed: Speed = UNKNOWN,
+    calls: int = 0,
 ) -> BenchmarkStep:
-    """A benchmark of the interleaved rounds, as long as the profile says, or as the operation needs."""
+    """A benchmark of the interleaved rounds, as long as the profile says, or as so many calls in each need."""
+    users = benchmark.load.users
+    call_s = speed.call_s(operation, users)
     return BenchmarkStep(
         benchmark=benchmark,
         operation=operation,
         session=session,
         rounds=profile.rounds_of(benchmark),
-        seconds=max(profile.seconds, operation.least_s),
+        seconds=max(profile.seconds, round((calls - LAST_CALL) * call_s / users, 3)),
         warmup_s=profile.warmup_s,
+        least_calls=calls,
+        call_s=call_s,
+        reset_s=speed.reset_s(operation),
     )

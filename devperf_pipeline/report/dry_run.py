@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from devperf_pipeline.measure import resources
+from devperf_pipeline.measure.forecast import forecast
 from devperf_pipeline.measure.plan import Plan
 from devperf_pipeline.measure.recorder import CAPACITY
 from devperf_pipeline.measure.steps import BenchmarkStep, Cost, SweepStep, together
@@ -45,9 +45,8 @@ def would_start(stack: str, told: Mapping[str, Mapping[str, str]]) -> str:
 def _besides(plan: Plan) -> str:
     """What a run does besides its benchmarks, all services together, and how long everything takes."""
     sweeps, tools = together(step.cost for step in plan.sweeps), together(each.cost for each in plan.tools)
-    rest_s = resources.seconds(plan)
     parts: list[str] = []
-    if rest_s:
+    if "resources" in plan.stages:
         parts.append(f"{_time(plan.profile.idle_s)} in which nothing is asked")
     if plan.in_flight:
         users = max(step.users[-1] for step in plan.in_flight)
@@ -58,8 +57,7 @@ def _besides(plan: Plan) -> str:
         )
     if tools.measured_s:
         parts.append(f"reference tools ({_time(tools.measured_s)} and their start-ups)")
-    samples_s = together(step.cost for step in plan.samples).expected_s
-    whole = f"All of it takes about {_time(samples_s + rest_s + sweeps.expected_s + tools.expected_s)}."
+    whole = f"All of it takes about {forecast(plan)}."
     return f"Besides, not in these figures: {'; '.join(parts)}. {whole}" if parts else whole
 
 

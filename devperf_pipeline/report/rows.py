@@ -8,11 +8,10 @@ of a published baseline (`Cell`).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from devperf_pipeline.model import Instrument, ServiceState
+from devperf_pipeline.model import Instrument, ServiceState, calls_needed
 from devperf_pipeline.services import kind_of, role_of
 from devperf_pipeline.services import title_of as catalogue_title
 from devperf_pipeline.services.operation import FLOOR
-from devperf_pipeline.store.confidence import calls_needed
 
 ENOUGH_FOR_P95, ENOUGH_FOR_P99, ENOUGH_FOR_P999 = map(calls_needed, (0.95, 0.99, 0.999))
 """Below so many samples no two-sided 95 % interval of that percentile exists: a dash is the honest answer."""

@@ -118,7 +118,9 @@ class Operation:
     `reset(users, size)` is called before each round, untimed: it puts our data in the state that every round
     starts from, and for `finite` operations makes what `users` times `size` calls will consume.
     `largest` bounds `size`.
-    `least_s` is how long a round lasts at least: where a call takes tens of milliseconds, a short one says nothing.
+    `repeatable` operations change nothing and need nothing of ours: before anything is planned they are timed, also in
+    a dry run. What cannot be asked there takes as long as these, so many `round_trips`, or `took_s` where it is known to
+    take longer; `reset_trips` says how many `reset` makes.
     `sustained` operations are load tested, too: see `measure/load_tests.py`. Their calls are cycled.
     `held` ones can be kept in flight: the service begins to work on a call before its last byte came.
     """
@@ -131,7 +133,10 @@ class Operation:
     reset: Callable[[int, int], None] | None = None
     finite: bool = False
     largest: int = 100_000
-    least_s: float = 0.0
+    repeatable: bool = False
+    round_trips: int = 1
+    took_s: float = 0.0
+    reset_trips: int = 0
     sustained: bool = False
     held: bool = False
 
@@ -146,6 +151,7 @@ def floor(title: str, wire: Callable[[Any], Wire], driver: Callable[[Any], Drive
         title=title,
         wire=lambda connection, _user, _size: wire(connection),
         driver=lambda connection, _user, _size: driver(connection),
+        repeatable=True,
     )
 
 

@@ -11,21 +11,11 @@ import math
 from collections.abc import Sequence
 from functools import cache
 
-OUTSIDE = 0.025
-"""The probability that a 95 % interval leaves beyond each of its two ends."""
+from devperf_pipeline.model import OUTSIDE, P95_CALLS
 
 LEAST_ROUNDS = 3
 
 LARGEST_NS = 2**63 - 1
-
-
-def calls_needed(share: float) -> int:
-    """From how many calls on a 95 % interval of a percentile exists: the first n for which share ^ n is below 0.025."""
-    return math.ceil(math.log(OUTSIDE) / math.log(share))
-
-
-LEAST_SAMPLES = calls_needed(0.95)
-"""So many calls a p95 needs: 72."""
 
 
 def from_rounds(p95s_ns: Sequence[int]) -> tuple[int, int] | None:
@@ -83,7 +73,7 @@ def ranks(n: int) -> tuple[int, int] | None:
 
     The narrowest ranks with at most 2.5 % outside on each side; None below 72 samples.
     """
-    if n < LEAST_SAMPLES:
+    if n < P95_CALLS:
         return None
     share = 0.95
     # Terms more than 12 standard deviations away add up to less than a double can see.

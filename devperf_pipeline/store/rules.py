@@ -7,8 +7,9 @@ answers a question of a person.
 
 import duckdb
 
+from devperf_pipeline.model import OUTSIDE
 from devperf_pipeline.stack.host import WATCHED
-from devperf_pipeline.store.confidence import OUTSIDE, t_quantile
+from devperf_pipeline.store.confidence import t_quantile
 from devperf_pipeline.store.sql_files import statement
 from devperf_pipeline.store.summary import BUSY
 

@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from devperf_pipeline.errors import StoreError
-from devperf_pipeline.model import Baseline, Outcome, Phase
+from devperf_pipeline.model import P95_CALLS, Baseline, Outcome, Phase
 from devperf_pipeline.services.operation import FLOOR
 from devperf_pipeline.store import confidence
 from devperf_pipeline.store.parquet_rows import Row, ask_file
@@ -141,7 +141,7 @@ def _bound(
     wanted: dict[str, tuple[int, int]] = {}
     for row in percentiles:
         rounds = groups[row["benchmark"]]
-        enough = all(found["n"] >= confidence.LEAST_SAMPLES for found in rounds)
+        enough = all(found["n"] >= P95_CALLS for found in rounds)
         interval = confidence.from_rounds([found["p95_ns"] for found in rounds]) if enough else None
         row["p95_low_ns"], row["p95_high_ns"] = _possible(row, interval) if interval else (None, None)
         row["p95_bounds"] = "rounds" if interval else None

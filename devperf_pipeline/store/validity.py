@@ -7,9 +7,7 @@ Rules stand in the order of what they tell: the first that applies is the reason
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from devperf_pipeline.model import TOLERATED_FAILURES, Outcome
-
-LEAST_CALLS = 20
+from devperf_pipeline.model import LEAST_CALLS, TOLERATED_FAILURES, Outcome
 
 CLIENT_COST_NS = 25_000
 """

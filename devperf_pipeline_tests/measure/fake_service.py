@@ -27,9 +27,8 @@ class FakeSession(Session):
 
     exceptions: tuple[type[Exception], ...] = (OSError,)
 
-    def __init__(self, answer: Answer = echo, least_s: float = 0.0) -> None:
+    def __init__(self, answer: Answer = echo) -> None:
         super().__init__()
-        self.least_s = least_s
         self.server = LineServer(answer)
         self.history: list[str] = []
 
@@ -62,7 +61,6 @@ class FakeSession(Session):
                 users=(4,),
                 wire=self._wire,
                 driver=self._driver,
-                least_s=self.least_s,
             ),
         ]
 

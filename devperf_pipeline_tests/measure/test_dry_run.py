@@ -14,7 +14,7 @@ from devperf_pipeline.measure.profile import PROFILES, Profile
 from devperf_pipeline.measure.progress import Progress
 from devperf_pipeline.measure.run import dry_run, measure
 from devperf_pipeline.measure.run_context import Reporter, RunContext
-from devperf_pipeline.measure.steps import Measurable
+from devperf_pipeline.measure.steps import InFlightStep, Measurable
 from devperf_pipeline.measure.tools import stage
 from devperf_pipeline.measure.tools.steps import ToolPlan
 from devperf_pipeline.model import Address, Service, Stack, Stated
@@ -117,7 +117,9 @@ class TestStages:
                     seed=1,
                     stages=["resources", "load_tests", "tools"],
                     services=["gin"],
-                    in_flight=[*filter(None, [in_flight.plan(one)])],
+                    in_flight=[
+                        step for step in [in_flight.plan(one, quick)] if isinstance(step, InFlightStep)
+                    ],
                     sweeps=load_tests.plan([one], replace(quick, sweeps_budget_s=None)),
                     tools=[stage.plan(one, quick, {}, managed=False)],
                     objects={"gin": ()},

@@ -1,3 +1,4 @@
+import itertools
 import os
 import threading
 import time
@@ -93,6 +94,7 @@ def _sweep() -> Sweep:
             stack=stack,
             sink=sink,
             processes=more.pop("processes", {}),
+            clock=more.pop("clock", time.monotonic),
             reporter=Reporter(say=said.append, **more),
         )
         context.state.states[service.name] = "measured"
@@ -187,14 +189,26 @@ class TestRun:
     def test_what_does_not_fit_into_the_budget_is_left_out_and_named(
         self, sweep: Sweep, session: LoadedSession
     ) -> None:
-        """When a service's share of the time is used up only its load test is still made."""
+        """Where a service's share of the time has no room for its sweep, only its load test is made."""
         heard: list[Progress] = []
-        sink, said = sweep(session, replace(SHORT, sweeps_budget_s=1e-9), progress=heard.append)
+        profile = replace(SHORT, sweeps_budget_s=1e-9)
+        sink, _ = sweep(session, profile, progress=heard.append)
+        [step] = planned(A, session, profile).sweeps
 
         assert {100} == {one.benchmark.load.users for one in sink.rounds}
-        (line,) = said
-        assert line.startswith("No sustained load of 1, 2, 5, 10, 20, 50, 200 users was measured of a: ")
+        assert ["sustained load of 1, 2, 5, 10, 20, 50, 200 users"] == [*step.left_out]
         assert 1 == len(heard)
+
+    def test_what_takes_longer_than_planned_is_left_out_and_named(
+        self, sweep: Sweep, session: LoadedSession
+    ) -> None:
+        """A sweep that has used up its time ends with the load test, and says which points it has not."""
+        sink, said = sweep(session, replace(SHORT, longest_s=60.0), clock=itertools.count(step=2).__next__)
+
+        assert {1, 100} == {one.benchmark.load.users for one in sink.rounds}
+        assert ["a was not measured under a sustained load of 2, 5, 10, 20, 50, 200 users"] == [
+            line.partition(":")[0] for line in said
+        ]
 
     def test_a_hanging_server_does_not_hold_it(self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
         """A server that answers nothing costs the deadline of a call, once, and the sweep ends."""
@@ -213,7 +227,8 @@ class TestPlan:
         """In the full profile 100 users of an API make 60,000 calls or go on for 60 s; quicker ones are shorter."""
         api = Service(name="any", kind="fastapi")
         load_test = {
-            name: planned(api, session, profile).sweeps[0].load_test for name, profile in PROFILES.items()
+            name: next(filter(load_tests.is_load_test, planned(api, session, profile).sweeps[0].points))
+            for name, profile in PROFILES.items()
         }
 
         assert {60_000} == {step.limit_calls for step in load_test.values()}

@@ -3,6 +3,7 @@ import random
 
 import pytest
 
+from devperf_pipeline.model import calls_needed
 from devperf_pipeline.store import confidence
 
 
@@ -84,5 +85,5 @@ class TestCallsNeeded:
         self, share: float, expected: int
     ) -> None:
         """With one call fewer, the chance that all calls lie below the percentile must exceed 2.5 %."""
-        assert expected == confidence.calls_needed(share)
+        assert expected == calls_needed(share)
         assert share**expected < 0.025 <= share ** (expected - 1)

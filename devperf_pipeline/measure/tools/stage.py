@@ -15,11 +15,11 @@ from devperf_pipeline.local.install import find_server, how_to_get_tool
 from devperf_pipeline.measure.plan import Plan
 from devperf_pipeline.measure.profile import Profile
 from devperf_pipeline.measure.run_context import RunContext
-from devperf_pipeline.measure.steps import Measurable
+from devperf_pipeline.measure.steps import Measurable, together
 from devperf_pipeline.measure.tools import http_runs, pgbench_runs, redis_runs, sysbench_runs
 from devperf_pipeline.measure.tools.alternation import Turns
 from devperf_pipeline.measure.tools.execution import find_program
-from devperf_pipeline.measure.tools.steps import LENGTHS, Asked, Bench, ToolPlan, ToolStep
+from devperf_pipeline.measure.tools.steps import LENGTHS, Asked, Bench, ToolPlan, ToolStep, too_late
 from devperf_pipeline.model import Benchmark, Load, Tool
 from devperf_pipeline.services import CATALOGUE
 
@@ -66,6 +66,8 @@ def plan(one: Measurable, profile: Profile, absent: Mapping[Tool, str], *, manag
 def run(plan: Plan, context: RunContext) -> None:
     """Run every tool that is here against its services."""
     programs, _ = find_tools()
+    expected_s = together(each.cost for each in plan.tools).expected_s
+    ends = context.clock() + plan.profile.longest_of(expected_s)
     for asked in plan.tools:
         name, session = asked.service.name, asked.session
         tools = CATALOGUE[asked.service.kind].tools
@@ -80,7 +82,7 @@ def run(plan: Plan, context: RunContext) -> None:
                 if asked.guest:
                     turns = Turns(context, replace(bench, guest=stack.enter_context(session.guest())))
                 for step in asked.steps:
-                    turns.take(step)
+                    turns.take(step if context.clock() <= ends else too_late(step, expected_s))
             except (ServiceError, OSError, *session.exceptions) as error:
                 turns.not_run(Benchmark(name, "tools", Load(1), tools[0]), f"{type(error).__name__}: {error}")
             finally:

@@ -25,6 +25,7 @@ class Length:
 
     `block_calls` are those of each line of redis-benchmark's block; `api_tools` are those that ask APIs, and where
     `new_connections` ab asks once more with a connection for each call. A user makes `least_each` calls at least.
+    Turns that would take more than `longest_s` are left out.
     """
 
     seconds: float
@@ -34,6 +35,7 @@ class Length:
     api_tools: tuple[Tool, ...] = ("ab", "wrk", "h2load")
     new_connections: bool = True
     least_each: int = 3
+    longest_s: float | None = None
 
     def calls(self, rate: float, users: int) -> int:
         """How many calls a run of the usual length makes at that rate."""
@@ -57,6 +59,7 @@ LENGTHS: Mapping[str, Length] = {
         api_tools=("ab",),
         new_connections=False,
         least_each=2,
+        longest_s=30.0,
     ),
     "standard": Length(seconds=1.0, pairs=3, tpcb_s=10, block_calls=50_000),
     "full": Length(seconds=5.0, pairs=3, tpcb_s=60, block_calls=100_000),
@@ -156,6 +159,18 @@ class NotRun:
 ToolStep = ToolRun | Alternation | NotRun
 
 
+def too_late(step: ToolStep, expected_s: float) -> NotRun:
+    """The same step, left out because those before it took longer than all should."""
+    why = f"the tools took longer than the {expected_s:.0f} s that were planned"
+    match step:
+        case NotRun():
+            return step
+        case ToolRun():
+            return NotRun(benchmark=step.benchmark, why=why)
+        case Alternation():
+            return NotRun(benchmark=step.runs[0].benchmark, why=why)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolPlan:
     """What the tools do with one service. Where one needs a `guest`, it is let in while they run."""
@@ -234,20 +249,23 @@ class Asked:
         here: list[Tool] = [tool for tool in attempts if tool not in self.absent]
         if operation is None or not here:
             return
-        yield Alternation(
+        call_s = self.target.speed.call_s(operation, users)
+        turns = Alternation(
             engine=BenchmarkStep(
                 benchmark=Benchmark(self.target.service.name, name, Load(users), "engine"),
                 operation=operation,
                 session=self.target.session,
-                seconds=max(self.length.seconds, operation.least_s),
+                seconds=self.length.seconds,
                 warmup_s=self.warmup_s,
                 rounds=self.length.pairs + 1,
+                call_s=call_s,
+                reset_s=self.target.speed.reset_s(operation),
             ),
             runs=[
                 ToolRun(
                     benchmark=self.benchmark(name, users, tool),
                     attempt=attempts[tool],
-                    seconds=self.length.seconds,
+                    seconds=max(self.length.seconds, self.length.least_each * call_s),
                     most_calls=MOST_CALLS,
                     operation=operation,
                 )
@@ -255,3 +273,10 @@ class Asked:
             ],
             after=after,
         )
+        took_s = turns.cost.expected_s
+        if self.length.longest_s is None or took_s <= self.length.longest_s:
+            yield turns
+            return
+        for tool in here:
+            why = f"it would take {took_s:.0f} s, and this profile has {self.length.longest_s:.0f} s. A longer one measures it"
+            yield NotRun(benchmark=self.benchmark(name, users, tool), why=why)

@@ -6,10 +6,8 @@ What a right answer is, is learnt from the first one of each route: later ones m
 """
 
 import re
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -31,12 +29,6 @@ from devperf_pipeline.services.operation import Driver, Operation, Wire
 from devperf_pipeline.services.probe import probe, show
 from devperf_pipeline.services.reference_api import workload
 from devperf_pipeline.services.reference_api.answer_shape import told
-
-ENOUGH_CALLS = 25
-"""So many calls of a route a round has time for, as far as `LONGEST_LEAST_S` goes: three rounds have a p95's 72."""
-
-LONGEST_LEAST_S = 1.0
-"""A round of a route is made no longer than this: one that takes over 40 ms has fewer calls in a quick profile."""
 
 CONTRACT = {route.title: route.health for route in workload.routes(workload.Names(""))}
 """Routes that the reference APIs have, too, by title, and whether their answers say how dependencies are."""
@@ -135,14 +127,12 @@ class ApiSession(HttpSession[LearntRoute]):
 
     def _learn(self, route: LearntRoute) -> LearntRoute | str:
         """A route with what its first answers say, or what is wrong with them."""
-        learnt, took_s = route, list[float]()
+        learnt = route
         for number in range(2):
-            began = time.perf_counter()
             try:
                 answer = self._client.ask(route.method, route.target)
             except ServiceError as error:
                 return str(error)
-            took_s.append(time.perf_counter() - began)
             if limit := limited_by(answer):
                 return explained(PreflightWarning("limit", limit))
             if number == 0:
@@ -151,7 +141,7 @@ class ApiSession(HttpSession[LearntRoute]):
             # Whether a cache answered is asked later, with more than one look.
             if wrong := learnt.wrong(answer) or _wrong_end(answer):
                 return wrong
-        return replace(learnt, took_s=min(took_s))
+        return learnt
 
     def _wrong(self, row: LearntRoute) -> str | None:
         """What is wrong with a row that a cache stands before; the others were asked already."""
@@ -175,7 +165,7 @@ class ApiSession(HttpSession[LearntRoute]):
             driver=partial(self._driver, row),
             reset=(lambda _users, _size: self._fill_cache(row)) if row.cache == "asked" else None,
             sustained=self._is_first(row),
-            least_s=round(min(LONGEST_LEAST_S, ENOUGH_CALLS * row.took_s), 3),
+            repeatable=True,
         )
 
     def _wire(self, row: LearntRoute, connection: HttpConnection, _user: int, _size: int) -> Wire:

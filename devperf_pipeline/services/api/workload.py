@@ -49,11 +49,10 @@ def name_of(target: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearntRoute(HttpRoute):
-    """One path, and what its first answer taught: whether it had a body, which words stood in it, and how long it took."""
+    """One path, and what its first answer taught: whether it had a body, and which words stood in it."""
 
     had_body: bool = False
     forbidden: tuple[bytes, ...] = tuple(FAILURES)
-    took_s: float = 0.0
 
     def learn(self, answer: Answer) -> "LearntRoute":
         """The same, knowing its first good answer."""

@@ -38,9 +38,6 @@ from devperf_pipeline.services.reference_api.workload import (
 LOAD_TESTED = "get-health-all"
 """The operation that the tools of HTTP ask for."""
 
-AGGREGATE_S = 0.15
-"""How long a round of it lasts at least: it takes milliseconds, and APIs are ranked by its p95, which needs 72 calls."""
-
 
 def open_session(service: Service) -> "ReferenceApiSession":
     """A session with one reference API; raises a `ServiceError`."""
@@ -169,18 +166,22 @@ class ReferenceApiSession(HttpSession[Route]):
             self._asks = sorted(name for name, it in asked.items() if as_object(it).get("status") != "absent")
 
     def _operation(self, row: Route) -> Operation:
+        reset = self._reset_of(row)
         return Operation(
             name=row.name,
             title=row.title,
             wire=partial(self._wire, row),
             driver=partial(self._driver, row),
-            reset=self._reset_of(row),
+            reset=reset,
             # Many users at once ask as anybody would: where there is a cache, of what it has.
             sustained=row.sustained and row.cache != "passed",
             # Frameworks call the handler when the head is there, and it waits for the body. Where there is none, the
             # head is held: then a request costs its connection and what the parser keeps.
             held=row.method == "POST" and row.target.startswith(self._api.names.path),
-            least_s=AGGREGATE_S if row.name == LOAD_TESTED else 0.0,
+            repeatable=row.repeatable,
+            # What it deletes is stored before each call.
+            round_trips=2 if row.deletes else 1,
+            reset_trips=0 if reset is None else 1,
         )
 
     def _wire(self, route: Route, connection: HttpConnection, _user: int, _size: int) -> Wire:

@@ -187,19 +187,6 @@ class TestRightAnswers:
 
         assert {"GET"} == methods
 
-    def test_slow_routes_get_long_rounds(self) -> None:
-        """A round of a route that takes 20 ms has time for 25 calls, so that a baseline can tell a p95."""
-
-        def slow(request: Request) -> Reply:
-            time.sleep(0.02)
-            return shop(request)
-
-        with opened(slow, "/orders/7") as session:
-            session.prepare()
-            least_s = named(session, "route-orders-7").least_s
-
-        assert 0.5 <= least_s <= 1.0
-
 
 class TestWrongAnswers:
     @pytest.mark.parametrize(

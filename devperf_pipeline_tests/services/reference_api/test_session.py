@@ -9,15 +9,12 @@ from redis import Redis
 
 from devperf_pipeline.errors import ServiceUnreachable, WrongAnswer
 from devperf_pipeline.measure.engine import drive_one, driver_of
-from devperf_pipeline.measure.profile import PROFILES
 from devperf_pipeline.measure.recorder import Recorder
 from devperf_pipeline.model import Address, Outcome, Service, Stack
 from devperf_pipeline.services.http.client import HttpClient
 from devperf_pipeline.services.http.connection import HttpConnection
 from devperf_pipeline.services.operation import FLOOR, Operation
-from devperf_pipeline.services.reference_api import workload
 from devperf_pipeline.services.reference_api.session import ReferenceApiSession, open_session
-from devperf_pipeline.store.confidence import LEAST_SAMPLES
 from devperf_pipeline_tests.services.fake_apis import Reply, Request, foreign_api, serving
 from devperf_pipeline_tests.services.sessions import prepared_session, running
 
@@ -95,22 +92,6 @@ class TestOpenSession:
         """Another server is told from a reference API, and what it said is in the message."""
         with pytest.raises(WrongAnswer, match=r"expected FastAPI, code-first at 127\.0\.0\.1"):
             open_session(described(serve(said)))
-
-
-class TestRounds:
-    def test_that_of_the_ranking_is_long_enough_for_a_p95(self) -> None:
-        """An API that answers a hundred aggregates a second has 72 calls and more in five of its shortest rounds."""
-        api = workload.api("fastapi", {"framework": "FastAPI", "version": "1"})
-        session = ReferenceApiSession(described(Address("127.0.0.1", 1)), api)
-        session._rows = api.routes
-        session._floor.start()
-        try:
-            least = {operation.name: operation.least_s for operation in session.operations()}
-        finally:
-            session.close()
-
-        assert 100 * PROFILES["quick"].rounds * least.pop("get-health-all") >= LEAST_SAMPLES
-        assert {0.0} == set(least.values())
 
 
 class TestAssume:
