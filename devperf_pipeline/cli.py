@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -199,6 +199,7 @@ def doctor(stack: str, *, get: bool) -> None:
     """Say service by service whether it can be measured, what it is, and what would disturb a measurement."""
     from devperf_pipeline.local import lifecycle
     from devperf_pipeline.local.install import find_server, how_to_get, obtain
+    from devperf_pipeline.measure.containers import Containers
     from devperf_pipeline.report import terminal
     from devperf_pipeline.services.whole_stack import run_preflight
     from devperf_pipeline.stack.stack_file import load_stack
@@ -219,15 +220,22 @@ def doctor(stack: str, *, get: bool) -> None:
         click.echo(terminal.listing((name, [told]) for name, told in ways.items()))
         return
     checked = run_preflight(running)
-    click.echo(terminal.listing((one.service.name, list(_told(one))) for one in checked))
+    containers = Containers(running, {})
+    click.echo(
+        terminal.listing(
+            (one.service.name, list(_told(one, containers.facts(one.service.name)))) for one in checked
+        )
+    )
 
 
-def _told(checked: "PreflightResult") -> Iterator[str]:
-    """The lines of one service: what it is, the settings that matter, what would disturb a measurement."""
+def _told(checked: "PreflightResult", container: Mapping[str, str]) -> Iterator[str]:
+    """The lines of one service: what it is, the settings that matter, its container, what would disturb a measurement."""
     facts, where = checked.facts, ", ".join(map(str, checked.service.addresses))
     yield f"{facts.product} at {where}" if facts else str(checked.problem)
     if facts and facts.settings:
         yield ", ".join(f"{name}={value}" for name, value in facts.settings.items())
+    if container:
+        yield ", ".join(f"{name}={value}" for name, value in container.items())
     yield from (f"! {warning}" for warning in checked.warnings)
 
 

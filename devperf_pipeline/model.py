@@ -245,6 +245,10 @@ class Facts:
     version: str
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
 
+    def with_settings(self, more: Mapping[str, str]) -> "Facts":
+        """The same with more settings, such as those of the container that it runs in."""
+        return replace(self, settings={**self.settings, **more})
+
 
 @dataclass(frozen=True, slots=True)
 class Load:
@@ -342,6 +346,7 @@ class Round:
     `elapsed_ns` is the time the calls took together; throughput is calls / elapsed.
     `placement` says on which cores client and servers ran ("together:1", "apart:1|0", "free").
     `other_cpu` is the share (0 to 1) of all cores that other processes used meanwhile, None if unknown.
+    `throttling` is what CPU limits of the service did meanwhile, None where it has none that can be seen.
     `problem` is set where the round says nothing about the service ("connection lost after 12 calls").
     `sustained` says how a sustained load was driven; None for other loads and for warm-ups.
     """
@@ -356,6 +361,7 @@ class Round:
     outcome: Sequence[int]
     placement: str
     other_cpu: float | None = None
+    throttling: Throttling | None = None
     problem: str | None = None
     sustained: SustainedLoad | None = None
 

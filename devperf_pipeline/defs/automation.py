@@ -16,6 +16,7 @@ import dagster as dg
 from devperf_pipeline.defs.keys import Keys, digest
 from devperf_pipeline.errors import DevperfError, ServiceError
 from devperf_pipeline.local import lifecycle
+from devperf_pipeline.measure.containers import Containers
 from devperf_pipeline.model import Stack
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.credentials import with_credentials
@@ -77,6 +78,7 @@ def fingerprints(stack: Stack, folders: Folders) -> dict[str, str]:
 
 
 def _asked(stack: Stack) -> Iterable[tuple[str, object]]:
+    containers = Containers(stack, {})
     for service in with_credentials(stack).services:
         try:
             session = CATALOGUE[service.kind].open_session(service)
@@ -84,7 +86,8 @@ def _asked(stack: Stack) -> Iterable[tuple[str, object]]:
             continue
         try:
             facts = session.facts()
-            yield service.name, [facts.product, facts.version, dict(facts.settings)]
+            settings = {**facts.settings, **containers.facts(service.name)}
+            yield service.name, [facts.product, facts.version, settings]
         except (ServiceError, OSError, *session.exceptions):
             continue
         finally:

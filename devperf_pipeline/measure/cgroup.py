@@ -128,9 +128,11 @@ def cgroup_of(pids: Collection[int], *, mount: Path = MOUNT, proc: Path = PROC) 
 
     A group shared with whatever else its user started, such as a login session's, would tell of all of that.
     """
-    found = [_folders(pid, mount, proc) for pid in pids]
+    found = [_folders(str(pid), mount, proc) for pid in pids]
     if not found or not found[0] or any(folders != found[0] for folders in found):
         return None
+    if found[0] == _folders("self", mount, proc):
+        return None  # where we run in a container ourselves, it tells of us, too
     return Cgroup(found[0], min(pids), proc)
 
 
@@ -140,10 +142,10 @@ def container_of(pid: int, *, proc: Path = PROC) -> str | None:
     return found.group() if found else None
 
 
-def _folders(pid: int, mount: Path, proc: Path) -> dict[str, str]:
+def _folders(pid: str, mount: Path, proc: Path) -> dict[str, str]:
     """The folders of the process's own group that are there, by hierarchy."""
     found: dict[str, str] = {}
-    for line in _text(proc / str(pid) / "cgroup").splitlines():
+    for line in _text(proc / pid / "cgroup").splitlines():
         _, names, path = line.split(":", 2)
         # What a container divides itself into lies below the group that has its limits.
         path = re.sub(f"({ID.pattern}[^/]*)/.*", r"\1", path)

@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -18,8 +18,9 @@ from typing import Any
 from devperf_pipeline.errors import MeasurementError, StoreError
 from devperf_pipeline.local.process import small_environment
 from devperf_pipeline.measure.collector_process import Purpose
-from devperf_pipeline.measure.service_processes import Target, targets
-from devperf_pipeline.model import ResourceReading, Stack
+from devperf_pipeline.measure.containers import Containers
+from devperf_pipeline.measure.service_processes import Target
+from devperf_pipeline.model import ResourceReading
 
 ANSWER_S = 20.0
 """A process that does not get to answer in so long on a busy machine never will."""
@@ -37,14 +38,13 @@ class Collector:
 
     def __init__(
         self,
-        stack: Stack,
-        processes: Mapping[str, Sequence[int]],
+        containers: Containers,
         *,
         cores: Collection[int],
         keep: Callable[[Sequence[ResourceReading]], None],
         say: Callable[[str], None],
     ) -> None:
-        self._stack, self._processes = stack, processes
+        self._containers = containers
         self._cores, self._keep, self._say = cores, keep, say
         self.sampler: Sampler | None = None
 
@@ -76,10 +76,11 @@ class Collector:
 
     def _started(self, interval_s: float) -> "Sampler":
         if self.sampler is None:
-            found, unseen = targets(self._stack, self._processes)
-            for why in unseen:
+            for why in self._containers.unseen:
                 self._say(why)
-            self.sampler = Sampler(found, interval_s=interval_s, cores=self._cores, keep=self._keep)
+            self.sampler = Sampler(
+                self._containers.targets, interval_s=interval_s, cores=self._cores, keep=self._keep
+            )
         return self.sampler
 
     def _lost(self, error: MeasurementError) -> None:

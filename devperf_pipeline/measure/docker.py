@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ DEADLINE_S = 5.0
 SCHEME = "unix://"
 
 PODMAN = "podman"
+
+MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,29 @@ class Container:
     ports: tuple[int, ...]
     address: str | None
 
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What it is made of and may use, in words that can be compared later."""
+        memory = self.memory_limit_bytes
+        return {
+            "image": self.image,
+            "digest": self.digest,
+            "cpu limit": f"{self.cpu_limit:g} cores" if self.cpu_limit else "none",
+            "memory limit": f"{memory / MIB:g} MiB" if memory else "none",
+            "restart policy": self.restart_policy,
+            "network": self.network,
+            "health": self.health or "not checked",
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to a container, in its engine's word ("pause", "die"), and with which exit code."""
+
+    action: str
+    at_s: float
+    exit_code: int
+
 
 @dataclass(frozen=True, slots=True)
 class Docker:
@@ -174,15 +200,34 @@ class Docker:
             counted["periods"], counted.get("throttled_periods", 0), counted.get("throttled_time", 0)
         )
 
+    def events(self, container: str, since_s: float) -> list[Event]:
+        """What happened to the container of that id since a moment (seconds since 1970), in order."""
+        which = quote(json.dumps({"type": ["container"], "container": [container]}), safe="")
+        # Docker goes on telling unless an end is given; podman tells nothing where one is, and ends when told not to go on.
+        ends = "stream=false" if self.version()[0] == PODMAN else f"until={time.time():.6f}"
+        body, _ = self._answer(f"/events?since={int(since_s)}&{ends}&filters={which}")
+        try:
+            found = [_event(json.loads(line)) for line in body.splitlines() if line.strip()]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self._unexpected(f"what happened to {container}", repr(error)) from error
+        return [event for event in found if event.at_s > since_s]
+
     def _stats(self, name: str) -> tuple[dict[str, Any], bool]:
         """The statistics of a container, and whether it is podman that says so."""
-        found, headers = self._answer(f"/containers/{quote(name, safe='')}/stats?stream=false&one-shot=true")
-        return found, "Libpod-Api-Version" in headers
+        path = f"/containers/{quote(name, safe='')}/stats?stream=false&one-shot=true"
+        body, headers = self._answer(path)
+        return self._read(path, body), "Libpod-Api-Version" in headers
 
     def _ask(self, path: str) -> Any:
-        return self._answer(path)[0]
+        return self._read(path, self._answer(path)[0])
 
-    def _answer(self, path: str) -> tuple[Any, http.client.HTTPMessage]:
+    def _read(self, path: str, body: bytes) -> Any:
+        try:
+            return json.loads(body)
+        except ValueError as error:
+            raise self._unexpected(f"GET {path}", repr(error)) from error
+
+    def _answer(self, path: str) -> tuple[bytes, http.client.HTTPMessage]:
         connection = http.client.HTTPConnection("localhost", timeout=DEADLINE_S)
         try:
             connection.sock = socket.socket(socket.AF_UNIX)
@@ -191,19 +236,27 @@ class Docker:
             connection.request("GET", path)
             response = connection.getresponse()
             body = response.read()
-            if response.status != 200:
-                raise self._unexpected(f"GET {path}", f"status {response.status}: {body[:200]!r}")
-            return json.loads(body), response.headers
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, http.client.HTTPException) as error:
             raise self._unexpected(f"GET {path}", repr(error)) from error
         finally:
             connection.close()
+        if response.status != 200:
+            raise self._unexpected(f"GET {path}", f"status {response.status}: {body[:200]!r}")
+        return body, response.headers
 
     def _unexpected(self, asked: str, found: str) -> MeasurementError:
         return MeasurementError(
             f"Expected the container engine at {self.socket_path} to tell {asked}, found {found}. "
             "Is the container running, and may you use the socket?"
         )
+
+
+def _event(found: dict[str, Any]) -> Event:
+    about: dict[str, str] = (found.get("Actor") or {}).get("Attributes") or {}
+    code = about.get("exitCode") or about.get("containerExitCode") or "0"
+    return Event(
+        action=str(found.get("Action") or found["status"]), at_s=found["timeNano"] / 1e9, exit_code=int(code)
+    )
 
 
 def _container(found: dict[str, Any]) -> Container:

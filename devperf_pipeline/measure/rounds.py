@@ -19,7 +19,7 @@ from devperf_pipeline.measure.engine_processes import drive_shared
 from devperf_pipeline.measure.recorder import Recorder
 from devperf_pipeline.measure.steady_state import BLOCK_CALLS, BLOCK_S, Steadiness
 from devperf_pipeline.measure.steps import BenchmarkStep
-from devperf_pipeline.model import TOLERATED_FAILURES, Outcome, Phase, Round, SustainedLoad
+from devperf_pipeline.model import TOLERATED_FAILURES, Outcome, Phase, Round, SustainedLoad, Throttling
 from devperf_pipeline.services.operation import Connection, Driver
 
 Drive = Callable[[float, int | None, int], Slice]
@@ -37,8 +37,11 @@ class _Prepared:
 class Measurer:
     """Measures rounds: keeps the users' connections, the rates seen so far, and which benchmarks are warm."""
 
-    def __init__(self, placement: Placement) -> None:
-        self._placement = placement
+    def __init__(
+        self, placement: Placement, throttling: Callable[[str], Throttling | None] = lambda _: None
+    ) -> None:
+        """`throttling` says what the CPU limits of a service did so far; None where it has none."""
+        self._placement, self._throttling = placement, throttling
         self._recorder = Recorder()
         self._users: dict[tuple[str, str], list[Connection]] = {}
         self._rates: dict[str, float] = {}
@@ -65,7 +68,13 @@ class Measurer:
         began = time.time_ns()
         rounds: list[Round] = []
 
-        def ended(phase: Phase, piece: Slice, problem: str | None, other_cpu: float | None = None) -> Round:
+        def ended(
+            phase: Phase,
+            piece: Slice,
+            problem: str | None,
+            other_cpu: float | None = None,
+            throttling: Throttling | None = None,
+        ) -> Round:
             begin_ns, latency_ns, outcome = self._recorder.copy()
             self._recorder.clear()
             return Round(
@@ -79,6 +88,7 @@ class Measurer:
                 outcome=outcome,
                 placement=placement,
                 other_cpu=other_cpu,
+                throttling=throttling,
                 problem=problem,
                 sustained=window if phase == "measured" else None,
             )
@@ -95,6 +105,7 @@ class Measurer:
                 return [*rounds, ended("measured", piece, f"the warm-up ended early: {warm.problem}")]
             gate = LoadGate(self._placement)
             with around():
+                stopped = self._throttling(step.benchmark.service)
                 began = time.time_ns()
                 gate.begin()
                 used_ns = time.process_time_ns()
@@ -105,6 +116,7 @@ class Measurer:
                     piece = prepared.drive(step.stretched_s(rate), None, 1)
                 used_ns = time.process_time_ns() - used_ns
                 other_cpu = gate.end(piece.elapsed_ns, sum(piece.cpu_ns) if engines > 1 else 0)
+                throttling = _between(stopped, self._throttling(step.benchmark.service))
             if piece.elapsed_ns:
                 self._rates[step.benchmark.id] = self._recorder.length / piece.elapsed_ns * 1e9
                 self.client_share = used_ns / piece.elapsed_ns
@@ -115,7 +127,7 @@ class Measurer:
             )
             if piece.broken:
                 self.disconnect(step.benchmark.service)
-            rounds.append(ended("measured", piece, problem, other_cpu))
+            rounds.append(ended("measured", piece, problem, other_cpu, throttling))
         except (ServiceError, OSError, *step.session.exceptions) as error:
             self.disconnect(step.benchmark.service)
             if not rounds:
@@ -213,6 +225,13 @@ class Measurer:
         while len(kept) < step.benchmark.load.users:
             kept.append(step.session.connect())
         return kept
+
+
+def _between(before: Throttling | None, after: Throttling | None) -> Throttling | None:
+    """What was counted between two moments; None where a container began in between."""
+    if before is None or after is None or after.periods < before.periods:
+        return None
+    return after - before
 
 
 def _verify_one_of_many(kept: Any) -> str | None:

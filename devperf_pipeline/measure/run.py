@@ -18,6 +18,7 @@ from devperf_pipeline.measure import load_tests, resources, samples, speed
 from devperf_pipeline.measure.forecast import PREPARE_S, forecast
 from devperf_pipeline.measure.plan import Plan, RunOptions
 from devperf_pipeline.measure.planning import planned
+from devperf_pipeline.measure.recovery import Recovery
 from devperf_pipeline.measure.run_context import RunContext, RunState
 from devperf_pipeline.measure.steps import Measurable
 from devperf_pipeline.measure.tools import stage as tools
@@ -60,6 +61,7 @@ def measure(context: RunContext, options: RunOptions) -> Baseline:
         _each(sessions, state, lambda session: session.prepare())
         # Some servers know their own figures only seconds after their start, so the last thing before the plan.
         facts = _each(sessions, state, lambda session: session.facts())
+        facts = {name: told.with_settings(context.containers.facts(name)) for name, told in facts.items()}
         plan = _planned(
             context.stack, options, sessions, state, absent=tools.find_tools()[1], began_s=began_s
         )
@@ -85,9 +87,11 @@ def measure(context: RunContext, options: RunOptions) -> Baseline:
             operations=plan.titles,
         )
         context.sink.begin(baseline)
+        recovery = Recovery(context)
         for stage, run in STAGES.items():
             if stage in plan.stages:
                 run(plan, context)
+                recovery.look(sessions)
         ended = replace(
             baseline, ended_at_ns=time.time_ns(), states=dict(state.states), reasons=dict(state.reasons)
         )

@@ -12,6 +12,8 @@ from typing import Protocol
 
 from devperf_pipeline.errors import MeasurementError
 from devperf_pipeline.measure.collector import Collector
+from devperf_pipeline.measure.container_changes import ContainerChanges
+from devperf_pipeline.measure.containers import Containers
 from devperf_pipeline.measure.cpu_affinity import Placement
 from devperf_pipeline.measure.progress import Progress
 from devperf_pipeline.measure.rounds import Measurer
@@ -95,21 +97,25 @@ class RunContext:
     clock: Callable[[], float] = time.monotonic
     state: RunState = field(default_factory=RunState)
     placement: Placement = field(init=False)
+    containers: Containers = field(init=False)
+    container_changes: ContainerChanges = field(init=False)
     measurer: Measurer = field(init=False)
     collector: Collector = field(init=False)
 
     def __post_init__(self) -> None:
         placement = Placement([pid for pids in self.processes.values() for pid in pids])
+        containers = Containers(self.stack, self.processes)
         collector = Collector(
-            self.stack,
-            self.processes,
+            containers,
             cores=placement.spare,
             keep=self.sink.keep_resources,
             say=self.reporter.say,
         )
         for name, made in {
             "placement": placement,
-            "measurer": Measurer(placement),
+            "containers": containers,
+            "container_changes": ContainerChanges(containers),
+            "measurer": Measurer(placement, containers.throttling),
             "collector": collector,
         }.items():
             object.__setattr__(self, name, made)  # fixed from here on

@@ -6,6 +6,7 @@ Interleaved, in a seeded random order; each is kept the moment it ends. A servic
 
 from devperf_pipeline.measure.plan import Plan, in_order
 from devperf_pipeline.measure.progress import Watch
+from devperf_pipeline.measure.recovery import Recovery, interrupted
 from devperf_pipeline.measure.relogin import Relogin, refused
 from devperf_pipeline.measure.run_context import RunContext
 from devperf_pipeline.measure.steps import called, together
@@ -19,7 +20,7 @@ def run(plan: Plan, context: RunContext) -> None:
     rounds = plan.profile.rounds
     of = sum(step.rounds for step in plan.samples)
     watch = Watch(rounds=rounds, of=of, tell=context.reporter.progress, clock=context.clock)
-    relogin = Relogin(context)
+    relogin, recovery = Relogin(context), Recovery(context)
     failures: dict[str, int] = {}
     late: dict[str, dict[str, int]] = {}
     expected_s = together(step.cost for step in plan.samples).expected_s
@@ -27,7 +28,7 @@ def run(plan: Plan, context: RunContext) -> None:
     for number in range(1, rounds + 1):
         for step in in_order(plan.samples, plan.seed, number):
             service = step.benchmark.service
-            if failures.get(service, 0) >= FAILURES_IN_A_ROW:
+            if context.state.states.get(service) == "failed":
                 watch.dropped(1)
                 continue
             if context.clock() > ends:
@@ -38,6 +39,10 @@ def run(plan: Plan, context: RunContext) -> None:
             if refused(measured[-1]) and relogin.entered(service, step.session):
                 # Measured with a password that had been changed, it says nothing; once more with the one of now.
                 context.measurer.disconnect(service)
+                measured = context.measurer.measure(step, number)
+            ended = context.clock()
+            if interrupted(measured[-1]) and recovery.entered(service, step.session):
+                ends += context.clock() - ended  # to wait for a container costs no other service its rounds
                 measured = context.measurer.measure(step, number)
             last = context.keep(measured)
             failures[service] = 0 if last.latency_ns or not last.problem else failures.get(service, 0) + 1

@@ -71,6 +71,8 @@ class Row:
     p95_high_ns: int | None
     p95_bounds: str | None
     floor_p50_ns: int | None
+    periods: int | None
+    throttled_periods: int | None
     busy_rounds: int
     placement: str
     elapsed_ns: int | None
@@ -80,6 +82,11 @@ class Row:
     def is_floor(self) -> bool:
         """Whether it asked for nothing: what the instrument itself costs."""
         return self.operation == FLOOR
+
+    @property
+    def throttled(self) -> float | None:
+        """The share of the periods of its CPU limit in which the service was stopped; None where no limit is seen."""
+        return (self.throttled_periods or 0) / self.periods if self.periods else None
 
     @property
     def trusted_p95_ns(self) -> int | None:

@@ -115,6 +115,7 @@ def _table(service: str, lines: Sequence[tuple[Row, Row | None]], now_ns: int) -
         f"p50 ({unit})": time(lambda row: row.p50_ns),
         f"p95 ({unit}, bounds)": p95,
         f"p99 ({unit})": time(lambda row: row.trusted_p99_ns),
+        "throttled": lambda row, _: show.DASH if row.throttled is None else show.percent(row.throttled),
         f"p99.9 ({unit})": time(lambda row: row.trusted_p999_ns),
         f"max ({unit})": time(lambda row: row.max_ns),
     }
@@ -126,6 +127,8 @@ def _table(service: str, lines: Sequence[tuple[Row, Row | None]], now_ns: int) -
         f"driver p50 ({unit})": driver_p50,
         "age": lambda row, _: _age(row, now_ns),
     }
+    if not any(row.throttled for row, _ in lines):
+        del latency["throttled"]
     if all(driver is None for _, driver in lines):
         del origin[f"driver p50 ({unit})"]
     columns = name | (latency | rate if api else rate | latency) | origin

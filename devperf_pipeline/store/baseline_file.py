@@ -75,7 +75,7 @@ def _checked(baseline: Baseline, baseline_id: str) -> Baseline:
     return baseline
 
 
-ELSEWHERE = {"benchmark", "number", "sustained", "begin_ns", "latency_ns", "outcome"}
+ELSEWHERE = {"benchmark", "number", "sustained", "throttling", "begin_ns", "latency_ns", "outcome"}
 """The fields of a round that are samples, or are written down in another way."""
 
 
@@ -92,6 +92,7 @@ def round_to_json(measured: Round, end_sum_ns: int, latency_sum_ns: int) -> str:
             "instrument": benchmark.instrument,
             "round": measured.number,
             **{name: getattr(measured, name) for name in told},
+            **(asdict(measured.throttling) if measured.throttling else {}),
             "drive": asdict(measured.sustained) if measured.sustained else None,
             "calls": len(measured.latency_ns),
             "end_sum_ns": end_sum_ns,

@@ -5,7 +5,7 @@ Percentiles are exact: nearest rank over every call of the row, failed ones incl
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ from devperf_pipeline.store.validity import Evidence, why_invalid
 
 BUSY = 0.3
 """A machine of whose cores other processes used more than this share measures them too."""
+
+THROTTLING = ("periods", "throttled_periods", "throttled_ns")
+"""The columns of a round that say what a CPU limit did."""
 
 NAMES = ("baseline_id", "service", "operation", "benchmark", "instrument", "users", "load")
 """The columns that say which benchmark of which baseline a row is about."""
@@ -126,9 +129,16 @@ def _pool(rounds: Sequence[Row], found: Row | None, baseline: Baseline) -> Row:
         "valid": reason is None,
         "invalid_reason": reason,
         "placement": ", ".join(placements),
+        **{column: _sum(row.get(column) for row in rounds) for column in THROTTLING},
         "busy_rounds": sum((row["other_cpu"] or 0) > BUSY for row in rounds),
         "measured_at": max(row["began_at"] for row in rounds),
     }
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    """The sum of what is known, None where nothing is."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 def _bound(

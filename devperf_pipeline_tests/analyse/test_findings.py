@@ -209,6 +209,50 @@ class TestOverload:
         assert "overload" not in search(warehouse, run)
 
 
+class TestCpuLimit:
+    @pytest.mark.parametrize(("throttled", "status"), [(5, "open"), (4, "not found")])
+    def test_holds_where_it_stops_the_service(
+        self, warehouse: "Warehouse", throttled: int, status: str
+    ) -> None:
+        """From 5 % of the periods on; of a service the load that was stopped most is named, whatever its p99 says."""
+        run = warehouse.baseline(25)
+        warehouse.fact(run, "redis", "container cpu limit", "0.25 cores")
+        for users, stopped in ((1, 1), (10, throttled)):
+            warehouse.reading(run, "redis", "get", users=users, periods=100, throttled_periods=stopped)
+        found = search(warehouse, run)["cpu-limit"]
+
+        assert (status, 10) == (found.status, found.users)
+        assert (
+            f"the slowest calls are the CPU limit: 0.25 cores, throttled in {throttled} % of the periods"
+            == found.against
+        )
+
+    def test_p99_that_is_the_limit(self, warehouse: "Warehouse") -> None:
+        """A p99 far from the median is what the limit made of it."""
+        run = warehouse.baseline(25)
+        warehouse.reading(run, "redis", "set", periods=100, throttled_periods=31, p99_ns=81_000_000)
+
+        assert (
+            "p99 is the CPU limit: throttled in 31 % of the periods"
+            == search(warehouse, run)["cpu-limit"].against
+        )
+
+    def test_a_larger_limit_optimises(self, warehouse: "Warehouse") -> None:
+        """Where it stopped the service before, and stops it no more at any load, it is gone."""
+        before, now = warehouse.baseline(24), warehouse.baseline(25)
+        warehouse.reading(before, "redis", "set", periods=100, throttled_periods=31)
+        warehouse.reading(now, "redis", "get", periods=100, throttled_periods=0)
+
+        assert "optimised" == search(warehouse, now)["cpu-limit"].status
+
+    def test_without_a_limit_it_is_not_searched_for(self, warehouse: "Warehouse") -> None:
+        """What nobody limits is not stopped."""
+        run = warehouse.baseline(25)
+        warehouse.reading(run, "redis", "set")
+
+        assert "cpu-limit" not in search(warehouse, run)
+
+
 class TestVault:
     def test_says_what_vault_itself_takes(self, warehouse: "Warehouse") -> None:
         """What the route costs is not what Vault takes: the engine's reading of the same baseline stands beside it."""

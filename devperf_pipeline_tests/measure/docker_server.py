@@ -113,16 +113,20 @@ def podman_answers() -> dict[str, Any]:
 
 
 class DockerServer(socketserver.ThreadingUnixStreamServer):
-    """Serves those answers, or what they return, by their paths, and 404 to all else, until the end of its context."""
+    """
+    Serves those answers, or what they return, by their paths, with or without what is asked there, and 404 to all
+    else, until the end of its context. A string is sent as it is, all else as JSON.
+    """
 
     daemon_threads = True
 
     def __init__(self, path: Path, known: Mapping[str, Any], *, podman: bool = False) -> None:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                told = known.get(self.path)
+                told = known.get(self.path, known.get(self.path.partition("?")[0]))
                 found = told() if callable(told) else told
-                body = json.dumps({"message": "no such container"} if found is None else found).encode()
+                text = json.dumps({"message": "no such container"} if found is None else found)
+                body = (found if isinstance(found, str) else text).encode()
                 self.send_response(404 if found is None else 200)
                 self.send_header("Content-Length", str(len(body)))
                 if podman:

@@ -152,6 +152,12 @@ class TestVersion2:
 
         assert None is cgroup_of([7], mount=mount, proc=proc)
 
+    def test_the_container_that_we_are_in(self, mount: Path, proc: Path) -> None:
+        """Where we run beside the servers in one container, its group tells of us as well."""
+        write(proc, "self/cgroup", f"0::{DOCKER}\n")
+
+        assert None is cgroup_of([7], mount=mount, proc=proc)
+
     def test_one_that_is_gone_has_no_members(self, mount: Path) -> None:
         """A container that was removed is no error."""
         assert set() == Cgroup({"": str(mount / "gone")}, 7).members()

@@ -9,7 +9,7 @@ from devperf_pipeline.measure import engine
 from devperf_pipeline.measure.cpu_affinity import Placement
 from devperf_pipeline.measure.rounds import Measurer
 from devperf_pipeline.measure.steps import BenchmarkStep
-from devperf_pipeline.model import Benchmark, Load, Outcome, Round
+from devperf_pipeline.model import Benchmark, Load, Outcome, Round, Throttling
 from devperf_pipeline.services.operation import Wire
 from devperf_pipeline_tests.measure.fake_service import FakeConnection, FakeSession
 from devperf_pipeline_tests.measure.line_server import Answer, echo, wire
@@ -32,6 +32,34 @@ def measured(one: BenchmarkStep) -> list[Round]:
         return measurer.measure(one, 1)
     finally:
         measurer.disconnect()
+
+
+def test_what_a_cpu_limit_did_in_a_round() -> None:
+    """The difference of what was counted before and after the calls; nothing of a service without a limit."""
+    counted = itertools.count(3)
+
+    def throttling(_service: str) -> Throttling:
+        k = next(counted)
+        return Throttling(10 * k, k, 1_000 * k)
+
+    with FakeSession() as session:
+        found: list[Round] = []
+        for measurer in (Measurer(Placement(), throttling), Measurer(Placement())):
+            found.append(measurer.measure(step(session), 1)[-1])
+            measurer.disconnect()
+
+    assert [Throttling(10, 1, 1_000), None] == [one.throttling for one in found]
+
+
+def test_a_container_that_began_in_a_round_has_no_difference() -> None:
+    """Counters that fell say nothing of the round."""
+    counted = iter([Throttling(100, 50, 5_000), Throttling(3, 1, 10)])
+    with FakeSession() as session:
+        measurer = Measurer(Placement(), lambda _: next(counted))
+        last = measurer.measure(step(session), 1)[-1]
+        measurer.disconnect()
+
+    assert last.throttling is None
 
 
 def late(answers: int) -> Answer:

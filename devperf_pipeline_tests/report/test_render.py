@@ -67,6 +67,25 @@ class TestTables:
         expected = ["endpoint", "users", "p50 (ms)", "p95 (ms, bounds)", "p99 (ms)", "p99.9 (ms)", "max (ms)"]
         assert expected == head[:7]
 
+    def test_what_a_cpu_limit_did_stands_beside_p99(self, warehouse: "Warehouse") -> None:
+        """The column is there where a limit stopped the service, and then its finding and its explanation are."""
+        run = warehouse.baseline(25)
+        warehouse.service(run, "redis")
+        warehouse.reading(run, "redis", "get", periods=40, throttled_periods=10, p99_ns=81_000_000)
+        warehouse.reading(run, "redis", "set")
+        warehouse.service(run, "vault")
+        warehouse.reading(run, "vault", "read", periods=40, throttled_periods=0)
+        report = render(warehouse.folders).report
+        heads = [cells(line) for line in lines(report, "| operation |")]
+        rows = [cells(lines(report, f"| {title} |")[0]) for title in ("GET", "SET")]
+
+        assert ["throttled" in head for head in heads] == [True, False]
+        place = heads[0].index("throttled")
+        assert heads[0][place - 1].startswith("p99 (")
+        assert ["25 %", DASH] == [row[place] for row in rows]
+        assert lines(report, "p99 is the CPU limit: throttled in 25 % of the periods")
+        assert lines(report, "- *throttled* is the share of the periods")
+
     @pytest.mark.parametrize(
         ("n", "expected"),
         [

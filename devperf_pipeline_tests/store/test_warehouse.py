@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from devperf_pipeline.errors import StoreError
-from devperf_pipeline.model import Baseline, Benchmark, Load, Round
+from devperf_pipeline.model import Baseline, Benchmark, Load, Round, Throttling
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store import warehouse
 from devperf_pipeline.store.rules import RULE_TABLES
@@ -127,6 +127,26 @@ class TestBuild:
         )
         again = "select quantile_disc(latency_ns, 0.95) from samples group by baseline_id, benchmark order by baseline_id"
         assert ask(folders, again) == ask(folders, "select p95_ns from percentiles order by baseline_id")
+
+    def test_what_a_cpu_limit_did(self, folders: Folders, measure: Store, make_round: MakeRound) -> None:
+        """Each round has its own, the row the sum of those that know it; without a limit nothing is claimed."""
+        measure(
+            [
+                make_round(1, throttling=Throttling(4, 3, 200)),
+                make_round(2, throttling=Throttling(6, 0, 0)),
+                make_round(3),
+            ],
+            day=24,
+        )
+        measure([make_round(1)], day=25)
+        warehouse.build(folders)
+
+        assert [(4, 3, 200), (6, 0, 0), (None,) * 3, (None,) * 3] == ask(
+            folders, "select periods, throttled_periods, throttled_ns from rounds order by baseline_id, round"
+        )
+        assert [(10, 3, 200), (None,) * 3] == ask(
+            folders, "select periods, throttled_periods, throttled_ns from percentiles order by baseline_id"
+        )
 
     def test_begins_come_back(self, folders: Folders, measure: Store, make_round: MakeRound) -> None:
         """Calls must come back with the begin they had: long, overlapping, and in the order they were kept."""

@@ -60,7 +60,7 @@ def environment(report: "Report") -> Mapping[str, Any]:
 
 
 def how_to_read(report: "Report") -> Mapping[str, Any]:
-    """From how many calls on percentiles are told, where client and servers ran, and whether any bounds are too narrow."""
+    """From how many calls on percentiles are told, where client and servers ran, whether any bounds are too narrow, and any limit was met."""
     rows = [row for part in report.parts for row in part.rows]
     new = [row for part in report.parts for row in part.new]
     return {
@@ -69,6 +69,7 @@ def how_to_read(report: "Report") -> Mapping[str, Any]:
         "dagger": any(
             row.p95_bounds == "samples" and row.trusted_p95_ns and not row.is_floor for row in rows
         ),
+        "throttled": any(row.throttled for row in rows),
     }
 
 

@@ -28,7 +28,7 @@ def findings(report: "Report") -> Mapping[str, Any]:
     for finding, status in dict.fromkeys((one.finding, one.status) for one in shown):
         here = [one for one in shown if (one.finding, one.status) == (finding, status)]
         groups.append(
-            sorted(here, key=lambda one: (-one.impact_ns, one.ratio if finding in THROUGHPUT else 0))
+            sorted(here, key=lambda one: (-one.impact_ns, one.ratio if finding in THROUGHPUT else -one.ratio))
         )
     return {
         "throughput": THROUGHPUT,

@@ -33,6 +33,8 @@ select
     p.p95_high_ns::bigint as p95_high_ns,
     p.p95_bounds,
     p.floor_p50_ns::bigint as floor_p50_ns,
+    p.periods,
+    p.throttled_periods,
     p.busy_rounds,
     p.placement,
     l.elapsed_ns,

@@ -131,6 +131,23 @@ crowded as (
         end
     group by s.finding, s.baseline_id, s.service, s.operation, s.users
 ),
+-- Of each service the load that its CPU limit stopped most. How much it costs a call cannot be told: few calls stand
+-- still for long, and a user who waits for one makes no others.
+limited as (
+    select
+        p.baseline_id, p.service, p.operation, p.users,
+        case when p.p99_ns > 10 * p.p50_ns then 'p99 is the CPU limit: ' else 'the slowest calls are the CPU limit: ' end
+            || coalesce(i.value || ', ', '') || 'throttled in '
+            || round(100 * p.throttled_periods / p.periods)::integer || ' % of the periods' as against,
+        1 as rounds, p.p50_ns, 0 as impact_ns, 0 as low_ns, 0 as high_ns,
+        p.throttled_periods / p.periods as ratio, ratio as ratio_low, ratio as ratio_high,
+        ratio >= 0.05 as admitted
+    from percentiles as p
+    left join infrastructure as i
+        on i.baseline_id = p.baseline_id and i.service = p.service and i.key = 'container cpu limit'
+    where p.valid and p.instrument = 'engine' and p.periods >= 10
+    qualify row_number() over (partition by p.baseline_id, p.service order by ratio desc, p.users desc, p.operation) = 1
+),
 -- What Vault itself takes for a KV read: the rest of such a route is the work of the API.
 secrets as (
     select baseline_id, 'vault' as finding, median(p50_ns) as behind_ns
@@ -148,6 +165,7 @@ found as (
     where topic not like 'layer: %'
     union all by name select *, 'sequential-health' as finding from health
     union all by name select *, 'connection-per-request' as finding, true as admitted from connection
+    union all by name select *, 'cpu-limit' as finding from limited
     -- Where a full core says why, that is the finding.
     union all by name
     from crowded as c
@@ -162,9 +180,9 @@ judged as (
     select
         m.stack, m.machine, f.*, s.behind_ns, r.kind, r.title, r.rule, r.remedy, r.gain,
         case
-            when f.rounds < 3 and f.finding not in ('saturated-core', 'overload') then null
+            when f.rounds < 3 and f.finding not in ('saturated-core', 'overload', 'cpu-limit') then null
             when not f.admitted then false
-            when f.finding in ('saturated-core', 'overload') then true
+            when f.finding in ('saturated-core', 'overload', 'cpu-limit') then true
             when f.ratio_high < r.least_ratio or f.high_ns < r.least_ns then false
             when f.admitted is null then null
             when f.ratio_low >= r.least_ratio and f.low_ns >= r.least_ns then true
@@ -181,7 +199,11 @@ followed as (
         lag(case when told is not null then low_ns end ignore nulls) over since as before_low_ns,
         lag(case when told is not null then baseline_id end ignore nulls) over since as before_id
     from judged
-    window since as (partition by stack, machine, finding, service, operation, users order by baseline_id)
+    window since as (
+        partition by stack, machine, finding, service,
+            case when finding <> 'cpu-limit' then operation end, case when finding <> 'cpu-limit' then users end
+        order by baseline_id
+    )
 )
 select
     baseline_id, finding, kind, title, service, operation, users, against,
