@@ -24,7 +24,7 @@ UNWELL = ("error", "fail", "failed", "down", "degraded", "unhealthy")
 """What a `status` says where something is not well."""
 
 SECRETS = re.compile(
-    r"(?P<kept>://[^\s/@:]*:|bearer\s+|(?:password|passwd|pwd|secret|token|api[_-]?key)[\"']?\s*[=:]\s*[\"']?)"
+    r"(?P<kept>://[^\s/@:]*:(?=[^\s/@]*@)|bearer\s+|(?:password|passwd|pwd|secret|token|api[_-]?key)[\"']?\s*[=:]\s*[\"']?)"
     r"[^\s@\"',;&}]+",
     re.IGNORECASE,
 )
@@ -46,7 +46,7 @@ def reason_in(found: Mapping[str, Any]) -> str:
     said = [line for line in map(_one_line, _reasons(found)) if line]
     # "Cache unavailable", then "MOVED 12539 …": what a later one says again is no second reason.
     told = [line for place, line in enumerate(said) if not any(line in other for other in said[:place])]
-    return f": {': '.join(told)[:LONGEST]}" if told else ""
+    return f": {': '.join(told)[: 2 * LONGEST]}" if told else ""
 
 
 def unwell_in(found: Mapping[str, Any]) -> str | None:
@@ -91,7 +91,9 @@ def _reasons(found: object, depth: int = 0, *, whole: bool = False) -> Iterator[
 
 def _one_line(text: str) -> str:
     masked = SECRETS.sub(r"\g<kept>********", text[: 10 * LONGEST])
-    return " ".join(plain(masked, LONGEST).split())
+    line = " ".join(plain(masked, 10 * LONGEST).split())
+    # What was tried stands first, and what came in its way last.
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} … {line[-LONGEST // 2 + 3 :]}"
 
 
 def _objects(path: str, value: Any, depth: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -24,6 +24,14 @@ class TestReasonOf:
         """Each name and depth at which APIs say what was wrong is found."""
         assert f": {expected}" == said(body)
 
+    def test_a_long_one_keeps_its_end(self) -> None:
+        """What was tried stands first in a long message, and what came in its way last: both are kept."""
+        text = f"cannot read secret: {'x' * 500} GET http://vault:8200/v1/secret/data/x * permission denied"
+        found = said({"error": text})
+
+        assert found.startswith(": cannot read secret")
+        assert found.endswith("vault:8200/v1/secret/data/x * permission denied")
+
     @pytest.mark.parametrize("body", [{}, {"error": True}, {"result": 3}, ["error"], "error"])
     def test_none(self, body: object) -> None:
         """Where there is no reason, nothing is made up."""
@@ -33,7 +41,7 @@ class TestReasonOf:
         """A hostile reason is one line of bounded length without anything that a terminal would obey."""
         found = said({"error": "\x1b[31m\n\u202e| <b>" + "x" * 5_000, "details": {"error": "y" * 5_000}})
 
-        assert len(found) <= 210
+        assert len(found) <= 410
         assert found.isprintable()
 
     @pytest.mark.parametrize(
