@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from devperf_pipeline.measure import in_flight, resources
+from devperf_pipeline.measure.pacing import rounds_s
 from devperf_pipeline.measure.plan import Plan
 from devperf_pipeline.measure.progress import spoken
 from devperf_pipeline.measure.steps import together
@@ -54,7 +55,7 @@ def forecast(plan: Plan) -> Forecast:
             "asking and preparing": plan.asked_s + PREPARE_S * services,
             "at rest": resources.seconds(plan),
             "requests in flight": sum(map(in_flight.seconds, plan.in_flight)),
-            "rounds": together(step.cost for step in plan.samples).expected_s,
+            "rounds": rounds_s(plan.samples),
             "load tests": together(step.cost for step in plan.sweeps).expected_s,
             "tools": together(each.cost for each in plan.tools).expected_s,
             "cleaning": CLEAN_S * services,

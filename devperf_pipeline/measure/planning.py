@@ -10,6 +10,7 @@ from dataclasses import replace
 from devperf_pipeline.measure import in_flight, load_tests
 from devperf_pipeline.measure.budget import fitted
 from devperf_pipeline.measure.forecast import forecast
+from devperf_pipeline.measure.pacing import paced
 from devperf_pipeline.measure.plan import Plan, RunOptions, benchmarks
 from devperf_pipeline.measure.steps import InFlightStep, Measurable
 from devperf_pipeline.measure.tools import stage as tools
@@ -57,14 +58,22 @@ def planned(
         problems=problems,
         unmeasurable={one.service.name: one.session.unmeasurable for one in measurable},
     )
-    samples, left_out = fitted(asked, profile, besides_s=forecast(besides).whole_s)
+    besides_s = forecast(besides).whole_s
+    slow, late = paced([one for one in asked if one[1].pace], profile, besides_s=besides_s)
+    free, left_out = fitted([one for one in asked if not one[1].pace], profile, besides_s=besides_s)
     not_held = {name: {in_flight.MEMORY: why} for name, why in held.items() if isinstance(why, str)}
     not_swept = {step.service.name: step.left_out for step in besides.sweeps}
     return replace(
         besides,
-        samples=samples,
+        samples=[*free, *slow],
         unmeasurable={
-            name: {**known, **not_held.get(name, {}), **left_out.get(name, {}), **not_swept.get(name, {})}
+            name: {
+                **known,
+                **not_held.get(name, {}),
+                **left_out.get(name, {}),
+                **late.get(name, {}),
+                **not_swept.get(name, {}),
+            }
             for name, known in besides.unmeasurable.items()
         },
     )

@@ -14,7 +14,15 @@ from typing import Any
 
 from devperf_pipeline.errors import ServiceError
 from devperf_pipeline.measure.cpu_affinity import LoadGate, Placement
-from devperf_pipeline.measure.engine import Slice, User, Verify, drive_one, driver_of, first_wrong
+from devperf_pipeline.measure.engine import (
+    CALL_DEADLINE_S,
+    Slice,
+    User,
+    Verify,
+    drive_one,
+    driver_of,
+    first_wrong,
+)
 from devperf_pipeline.measure.engine_processes import drive_shared
 from devperf_pipeline.measure.recorder import Recorder
 from devperf_pipeline.measure.steady_state import BLOCK_CALLS, BLOCK_S, Steadiness
@@ -112,6 +120,8 @@ class Measurer:
                 if window:
                     piece = prepared.drive(window.limit_s, window.limit_calls, engines)
                     window = _as_driven(window, piece, gate.idle_cores(piece.elapsed_ns))
+                elif step.paced_calls:
+                    piece = prepared.drive(step.paced_calls * CALL_DEADLINE_S, step.paced_calls, 1)
                 else:
                     piece = prepared.drive(step.stretched_s(rate), None, 1)
                 used_ns = time.process_time_ns() - used_ns
@@ -151,6 +161,11 @@ class Measurer:
         rate = self._rates.get(benchmark.id)
         first_time = rate is None
         total = Slice()
+        if step.paced_calls:
+            prepared = self._prepare(step, step.prepared(rate))
+            if first_time:
+                self._block(prepared, total, 1)
+            return prepared, total, rate
         if first_time:
             prepared = self._prepare(step, step.prepared(None))
             give_up = time.monotonic() + step.warmup_s

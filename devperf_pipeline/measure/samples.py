@@ -4,12 +4,13 @@ How are all rounds of all benchmarks measured?
 Interleaved, in a seeded random order; each is kept the moment it ends. A service that fails costs its own rounds.
 """
 
+from devperf_pipeline.measure.pacing import due, rounds_s
 from devperf_pipeline.measure.plan import Plan, in_order
 from devperf_pipeline.measure.progress import Watch
 from devperf_pipeline.measure.recovery import Recovery, interrupted
 from devperf_pipeline.measure.relogin import Relogin, refused
 from devperf_pipeline.measure.run_context import RunContext
-from devperf_pipeline.measure.steps import called, together
+from devperf_pipeline.measure.steps import called
 
 FAILURES_IN_A_ROW = 3
 """After so many rounds of a service failed one after another, the rest of its rounds is not tried."""
@@ -23,19 +24,27 @@ def run(plan: Plan, context: RunContext) -> None:
     relogin, recovery = Relogin(context), Recovery(context)
     failures: dict[str, int] = {}
     late: dict[str, dict[str, int]] = {}
-    expected_s = together(step.cost for step in plan.samples).expected_s
+    expected_s = rounds_s(plan.samples)
     ends = context.clock() + plan.profile.longest_of(expected_s)
     for number in range(1, rounds + 1):
-        for step in in_order(plan.samples, plan.seed, number):
+        waiting = in_order(plan.samples, plan.seed, number)
+        while waiting:
+            step, wait_s = due(waiting)
+            if wait_s and context.clock() + wait_s <= ends:
+                context.pause(wait_s)
+                continue
+            waiting.remove(step)
             service = step.benchmark.service
             if context.state.states.get(service) == "failed":
                 watch.dropped(1)
                 continue
-            if context.clock() > ends:
+            if context.clock() + wait_s > ends:
                 late.setdefault(service, {}).setdefault(called(step), number)
                 watch.dropped(1)
                 continue
             measured = context.measurer.measure(step, number)
+            if step.operation.pace is not None:
+                step.operation.pace.note(sum(len(each.latency_ns) for each in measured))
             if refused(measured[-1]) and relogin.entered(service, step.session):
                 # Measured with a password that had been changed, it says nothing; once more with the one of now.
                 context.measurer.disconnect(service)

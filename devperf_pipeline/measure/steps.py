@@ -82,7 +82,8 @@ class BenchmarkStep:
 
     The first warm-up lasts `warmup_s` at most. A sustained load has `limit_calls`, and ends after these or `seconds`.
     A call should take `call_s` with so many users, and a reset `reset_s`. A round that has fewer than `least_calls` in
-    its seconds goes on for a while (see `stretched_s`).
+    its seconds goes on for a while (see `stretched_s`). One that a rate limit allows few calls has `paced_calls`, however
+    long these take, and a single call as its first warm-up.
     """
 
     benchmark: Benchmark
@@ -95,6 +96,7 @@ class BenchmarkStep:
     least_calls: int = 0
     call_s: float = 0.0
     reset_s: float = 0.0
+    paced_calls: int = 0
 
     @property
     def calls(self) -> float:
@@ -190,8 +192,13 @@ def benchmark_step(
     *,
     speed: Speed = UNKNOWN,
     calls: int = 0,
+    paced_calls: int = 0,
 ) -> BenchmarkStep:
-    """A benchmark of the interleaved rounds, as long as the profile says, or as so many calls in each need."""
+    """
+    A benchmark of the interleaved rounds, as long as the profile says, or as so many calls in each need.
+
+    For `paced_calls` see `BenchmarkStep`.
+    """
     users = benchmark.load.users
     call_s = speed.call_s(operation, users)
     return BenchmarkStep(
@@ -204,4 +211,5 @@ def benchmark_step(
         least_calls=calls,
         call_s=call_s,
         reset_s=speed.reset_s(operation),
+        paced_calls=paced_calls,
     )

@@ -9,7 +9,9 @@ A `Driver` is how an application would ask for it.
 `measure/` knows nothing else of any service.
 """
 
+import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -104,6 +106,28 @@ class Connection(Protocol):
         ...
 
 
+class Pace:
+    """
+    How a rate limit lets us ask: at most `calls` in any `seconds`, of all operations that share it.
+
+    Every call is noted, also those that nothing is measured of.
+    """
+
+    def __init__(self, calls: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.calls, self.seconds = calls, seconds
+        self._clock = clock
+        self._made = deque[float](maxlen=calls)
+
+    def note(self, calls: int = 1) -> None:
+        """So many calls were just made."""
+        self._made.extend([self._clock()] * min(calls, self.calls))
+
+    def wait_s(self, calls: int) -> float:
+        """How long to wait until so many more may be made: 0 if they may be now."""
+        over = len(self._made) + min(calls, self.calls) - self.calls
+        return max(0.0, self._made[over - 1] + self.seconds - self._clock()) if over > 0 else 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """
@@ -123,6 +147,7 @@ class Operation:
     take longer; `reset_trips` says how many `reset` makes.
     `sustained` operations are load tested, too: see `measure/load_tests.py`. Their calls are cycled.
     `held` ones can be kept in flight: the service begins to work on a call before its last byte came.
+    `pace` is set where a rate limit allows few calls: see `measure/pacing.py`.
     """
 
     name: str
@@ -139,6 +164,7 @@ class Operation:
     reset_trips: int = 0
     sustained: bool = False
     held: bool = False
+    pace: Pace | None = None
 
 
 FLOOR = "floor"

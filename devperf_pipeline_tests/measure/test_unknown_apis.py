@@ -1,6 +1,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from devperf_pipeline.store.samples import SampleStore
 from devperf_pipeline.store.validity import Evidence, why_invalid
 from devperf_pipeline_tests.services.fake_apis import (
     Api,
+    LimitingEach,
     Reply,
     Request,
     caching,
@@ -50,13 +51,13 @@ class Kept:
         pass
 
 
-def judged(api: Api) -> tuple[dict[str, str | None], Baseline]:
+def judged(api: Api, profile: Profile = PROFILE) -> tuple[dict[str, str | None], Baseline]:
     """Why each measured row of an API is no row, and the baseline as it ended."""
     kept = Kept()
     with serving(api) as address:
         service = Service(name="gin", kind="gin", addresses=(address,))
         stack = Stack(name="odd", path=Path("odd.toml"), managed=False, services=(service,))
-        baseline = measure(RunContext(stack=stack, sink=kept), RunOptions(profile=PROFILE, seed=1))
+        baseline = measure(RunContext(stack=stack, sink=kept), RunOptions(profile=profile, seed=1))
     rows: dict[str, list[Round]] = defaultdict(list)
     for each in kept.rounds:
         if each.phase == "measured" and each.benchmark.operation != "floor":
@@ -78,6 +79,16 @@ def evidence(rounds: list[Round]) -> Evidence:
 
 
 class TestLimited:
+    def test_one_that_tells_its_time_is_measured_at_its_pace(self) -> None:
+        """Every row of an API that lets 40 calls through in 2 s counts, and not one call of ours is refused."""
+        api = LimitingEach(foreign_api, allowed=40, seconds=2)
+        reasons, baseline = judged(api, replace(PROFILE, rounds=5))
+
+        assert 0 == api.refused
+        assert {None} == set(reasons.values())
+        assert {"gin/get-health/closed-1/engine", "gin/get-root/closed-1/engine"} <= reasons.keys()
+        assert "a rate limit allows 40 calls in 2 s" in baseline.reasons["gin"]
+
     @pytest.mark.parametrize(
         "refusal",
         [

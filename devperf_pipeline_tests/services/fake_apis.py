@@ -109,6 +109,31 @@ def limiting(api: Api, allowed: int, refusal: Reply, headers: Mapping[str, str] 
     return limited
 
 
+@dataclass(slots=True)
+class LimitingEach:
+    """An API that lets so many calls through in each window of time, says so in headers, and counts what it refuses."""
+
+    api: Api
+    allowed: int
+    seconds: int
+    refused: int = 0
+    _began: float = 0.0
+    _made: int = 0
+
+    def __call__(self, request: Request) -> Reply:
+        now = time.monotonic()
+        if now - self._began > self.seconds:
+            self._began, self._made = now, 0
+        self._made += 1
+        if self._made > self.allowed:
+            self.refused += 1
+            return 429, {"Retry-After": str(self.seconds)}, {"error": "Too Many Requests"}
+        status, own, body = self.api(request)
+        left = self.allowed - self._made
+        told = {"RateLimit-Policy": f"{self.allowed};w={self.seconds}", "RateLimit-Remaining": str(left)}
+        return status, {**own, **told}, body
+
+
 def caching(
     api: Api,
     *,

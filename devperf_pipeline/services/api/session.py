@@ -16,10 +16,10 @@ from devperf_pipeline.model import Facts, Service
 from devperf_pipeline.services.api.workload import LearntRoute, name_of
 from devperf_pipeline.services.http import protocol
 from devperf_pipeline.services.http.connection import HttpConnection
+from devperf_pipeline.services.http.limits import limit_told, limited_by, refused_by
 from devperf_pipeline.services.http.preflight import (
     PreflightWarning,
     explained,
-    limited_by,
     standing_before,
 )
 from devperf_pipeline.services.http.protocol import END, Answer, json_object
@@ -95,7 +95,8 @@ class ApiSession(HttpSession[LearntRoute]):
 
     def tool_scripts(self) -> Mapping[str, str]:
         """The path that is load tested, unless a cache is before it: tools cannot ask it to let them pass."""
-        return {row.name: row.target for row in self._rows if self._is_first(row) and not row.cache}
+        tested = (row for row in self._rows if self._is_first(row) and not row.cache)
+        return {row.name: row.target for row in tested if self._limit is None}
 
     def clean(self) -> None:
         """Stop our own server; in the API there is nothing of ours."""
@@ -123,7 +124,10 @@ class ApiSession(HttpSession[LearntRoute]):
                 self.unmeasurable[title] = found
             else:
                 learnt.append(found)
-        return self._measurable(learnt, standing_before(self._client, learnt, known=False), self._wrong)
+        if self._limit is None:
+            return self._measurable(learnt, standing_before(self._client, learnt, known=False), self._wrong)
+        self._note_limited(self._limit, [row.title for row in learnt])
+        return learnt
 
     def _learn(self, route: LearntRoute) -> LearntRoute | str:
         """A route with what its first answers say, or what is wrong with them."""
@@ -133,7 +137,8 @@ class ApiSession(HttpSession[LearntRoute]):
                 answer = self._client.ask(route.method, route.target)
             except ServiceError as error:
                 return str(error)
-            if limit := limited_by(answer):
+            self.keep_to(limit_told(answer))
+            if limit := refused_by(answer) if self._limit else limited_by(answer):
                 return explained(PreflightWarning("limit", limit))
             if number == 0:
                 learnt = route.learn(answer)

@@ -7,11 +7,13 @@ from devperf_pipeline.model import Address
 from devperf_pipeline.services.http import protocol
 from devperf_pipeline.services.http.connection import HttpConnection
 from devperf_pipeline.services.http.protocol import NONE, Answer
-from devperf_pipeline.services.operation import DEADLINE_S
+from devperf_pipeline.services.operation import DEADLINE_S, Pace
 
 
 class HttpClient:
-    """Requests on a kept connection. Every answer comes whole within its deadline."""
+    """Requests on a kept connection. Every answer comes whole within its deadline. `pace` hears of each, if one is set."""
+
+    pace: Pace | None = None
 
     def __init__(self, where: str, address: Address, *, remedy: str = "Look at its log.") -> None:
         self.where, self._address, self._remedy = where, address, remedy
@@ -28,6 +30,8 @@ class HttpClient:
     ) -> Answer:
         """Whatever is answered; raises a `ServiceError` where nothing is, or nothing of HTTP."""
         request = protocol.encode(method, target, str(self._address), body, headers=headers)
+        if self.pace is not None:
+            self.pace.note()
         try:
             answer = protocol.ask(self._connection.take_socket(self._address), request, deadline_s)
         except OSError as error:

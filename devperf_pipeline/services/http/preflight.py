@@ -2,7 +2,7 @@
 What would disturb a measurement of an API: do a rate limit or a cache answer in its place?
 
 Found by asking, before anything is measured: what headers say, and what answers of the same question have in common
-that they should not. A limit that says nothing until it is reached is found on every call (`protocol.check`).
+that they should not.
 """
 
 import json
@@ -16,13 +16,10 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 from devperf_pipeline.errors import ServiceError
-from devperf_pipeline.model import Outcome
 from devperf_pipeline.services.http.client import HttpClient
-from devperf_pipeline.services.http.protocol import NONE, PASSING, Answer, as_object, cached_by, outcome_of
+from devperf_pipeline.services.http.limits import limited_by
+from devperf_pipeline.services.http.protocol import NONE, PASSING, Answer, as_object, cached_by
 from devperf_pipeline.services.http.workload import HttpRoute
-
-ENOUGH_CALLS = 5_000
-"""A limit from here on is not refused at once: rounds may fit into it, and every call tells when they do not."""
 
 ASKED = 3
 """How often each way of asking is tried."""
@@ -39,8 +36,6 @@ CLIFF_NS = 2_000_000
 
 OLD_S = 2
 RECENT_S = 3_600
-LIMIT_HEADER = re.compile(r"ratelimit|(x-)?rate-?limit-(limit|policy)(-\w+)?")
-ALLOWED = re.compile(r"(?:(?<=q=)|(?<=r=)|(?<=limit=)|^)\d+")
 MOMENT = re.compile(r"time|now|date|^at$|checked|generated", re.IGNORECASE)
 OTHER_MOMENT = re.compile(
     r"start|boot|creat|built|build|since|expir|modif|updat|deploy|zone|out", re.IGNORECASE
@@ -65,20 +60,6 @@ class PreflightWarning:
     seen: str
     told: bool = False
     passable: bool = False
-
-
-def limited_by(answer: Answer) -> str | None:
-    """What an answer says of a rate limit that no benchmark fits into, or None."""
-    if outcome_of(answer.status, retry_after="retry-after" in answer.headers) is Outcome.LIMITED:
-        waits = answer.headers.get("retry-after")
-        when = f", Retry-After: {waits[:40]}" if waits else ""
-        return f"status {answer.status}{when}"
-    for name, value in answer.headers.items():
-        if LIMIT_HEADER.fullmatch(name):
-            allowed = [int(number) for number in ALLOWED.findall(value)]
-            if allowed and min(allowed) < ENOUGH_CALLS:
-                return f"{name}: {value[:60]}"
-    return None
 
 
 def declared_by(answer: Answer) -> str | None:

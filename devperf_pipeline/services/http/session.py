@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Generic, TypeVar
 
 from devperf_pipeline.errors import WrongAnswer
@@ -9,9 +10,10 @@ from devperf_pipeline.model import Service
 from devperf_pipeline.services.http.client import HttpClient
 from devperf_pipeline.services.http.connection import EXCEPTIONS, HttpConnection
 from devperf_pipeline.services.http.floor import Floor
+from devperf_pipeline.services.http.limits import Limit
 from devperf_pipeline.services.http.preflight import PASSING, PreflightWarning, rows_of
 from devperf_pipeline.services.http.workload import HttpRoute
-from devperf_pipeline.services.operation import Operation, Session
+from devperf_pipeline.services.operation import Operation, Pace, Session
 
 Row = TypeVar("Row", bound=HttpRoute)
 
@@ -27,10 +29,11 @@ class HttpSession(Session, Generic[Row]):
         self._client = HttpClient(service.where, service.address)
         self._floor = Floor()
         self._rows: Sequence[Row] = ()
+        self._limit: Limit | None = None
 
     def operations(self) -> Sequence[Operation]:
         """The floor and the rows that can be measured."""
-        return [self._floor.operation(), *map(self._operation, self._rows)]
+        return [self._floor.operation(), *(self._kept_to(self._operation(row)) for row in self._rows)]
 
     def connect(self) -> HttpConnection:
         return HttpConnection()
@@ -45,6 +48,31 @@ class HttpSession(Session, Generic[Row]):
 
     @abstractmethod
     def _operation(self, row: Row) -> Operation: ...
+
+    def keep_to(self, limit: Limit | None) -> None:
+        """Keep to a limit of the whole API from now on, if there is one: whatever this session asks counts."""
+        if limit is not None and self._limit is None:
+            self._limit, self._client.pace = limit, limit.pace()
+
+    def _pace_of(self, _title: str) -> Pace | None:
+        """The pace at which a row may be asked; None where nothing limits it."""
+        return self._client.pace
+
+    def _kept_to(self, operation: Operation) -> Operation:
+        """An operation as limits let it be measured: by the engine alone, and never by many users."""
+        pace = self._pace_of(operation.title)
+        if pace is None:
+            return operation
+        return replace(operation, pace=pace, driver=None, repeatable=False, sustained=False, held=False)
+
+    def _note_limited(self, limit: Limit, titles: Sequence[str]) -> None:
+        """Say of which rows a limit allows only few calls, and what it rules out."""
+        if titles:
+            self.unmeasurable[f"more than a few calls of {', '.join(titles)}"] = (
+                f"a rate limit allows {limit}"
+            )
+            if limit is self._limit:
+                self.unmeasurable["load tests, memory per request"] = f"a rate limit allows {limit}"
 
     def _measurable(
         self,

@@ -36,7 +36,12 @@ class OwnObjects:
         self._api, self._client = api, client
         self._caches = [service for service in behind if service.kind in CACHES]
         self._cache: KeyStore | None = None
-        self._stored = False
+        self._stored = self._looked = False
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether the API is asked nothing to have our key stored, as far as one knows."""
+        return self._cache is not None or (not self._looked and bool(self._caches))
 
     def names(self) -> Sequence[str]:
         """All of them, as `Session.objects` says it."""
@@ -45,6 +50,7 @@ class OwnObjects:
     def find_cache(self) -> None:
         """Find the service where the API keeps its keys: the one of which it answers with what was written there."""
         self.close()
+        self._looked = True
         for service in self._caches:
             with suppress(ServiceError):
                 cache = _opened(service)

@@ -13,6 +13,7 @@ from itertools import count
 from typing import Any
 from urllib.parse import quote
 
+from devperf_pipeline.services.http.limits import Limit, limit_in
 from devperf_pipeline.services.http.protocol import as_object
 from devperf_pipeline.services.operation import OUR_NAME
 from devperf_pipeline.services.reference_api.workload import (
@@ -57,10 +58,7 @@ def is_one(said: Mapping[str, Any]) -> bool:
 def api(service: str, said: Mapping[str, Any]) -> Api:
     """How this one is asked."""
     names, language = FirstNodeNames(service), str(said.get("language", "Python"))
-    refused = {PUBLISH: "it has no route that removes a queue, so what is published would stay in the broker"}
-    if limit := _limit_of_root(said):
-        refused["GET /"] = f"it is limited to {limit}, as the API says there: too few calls for a row"
-
+    limit = _limit_of_root(said)
     if language in BY_QUERY:
         store = f"{names.path}?value={quote(VALUE)}&ttl={SEED_TTL_S}", None
     else:
@@ -75,18 +73,21 @@ def api(service: str, said: Mapping[str, Any]) -> Api:
             "runtime": language[:200],
         },
         names=names,
-        routes=[route for route in _routes(names, language, store) if route.title not in refused],
+        routes=[*_routes(names, language, store)],
         store=store,
         drop=None,
         family="devstack-core",
-        refused=refused,
+        limits={"GET /": limit} if limit else {},
+        refused={
+            PUBLISH: "it has no route that removes a queue, so what is published would stay in the broker"
+        },
     )
 
 
-def _limit_of_root(said: Mapping[str, Any]) -> str | None:
+def _limit_of_root(said: Mapping[str, Any]) -> Limit | None:
     """The limit of `/` that only the two in Python have without saying so in a header."""
     limits = as_object(as_object(said.get("security")).get("rate_limiting"))
-    return str(limits["general_endpoints"])[:40] if "general_endpoints" in limits else None
+    return limit_in(str(limits.get("general_endpoints", "")))
 
 
 def _well(body: Mapping[str, Any]) -> bool:

@@ -15,15 +15,15 @@ from devperf_pipeline.model import Facts, Service
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.http import protocol
 from devperf_pipeline.services.http.connection import HttpConnection
+from devperf_pipeline.services.http.limits import limit_told, limited_by, refused_by
 from devperf_pipeline.services.http.preflight import (
     PreflightWarning,
     explained,
-    limited_by,
     standing_before,
 )
 from devperf_pipeline.services.http.protocol import Answer, as_object, json_object
 from devperf_pipeline.services.http.session import HttpSession, grouped
-from devperf_pipeline.services.operation import Driver, Operation, Wire
+from devperf_pipeline.services.operation import Driver, Operation, Pace, Wire
 from devperf_pipeline.services.probe import probe, show
 from devperf_pipeline.services.reference_api import devstack_core, workload
 from devperf_pipeline.services.reference_api.answer_shape import told
@@ -46,7 +46,7 @@ def open_session(service: Service) -> "ReferenceApiSession":
     received = probe(service, service.address, send=request, enough=protocol.complete)
     try:
         answer = protocol.parse(received)
-        if answer.status != 200 and (limit := limited_by(answer)):
+        if limit := refused_by(answer):
             raise ServiceRefused(
                 f"{service.where}: expected an answer to GET /, found a rate limit ({limit}). "
                 "Wait until it lets requests through again, or turn it off for the time of measuring."
@@ -58,7 +58,9 @@ def open_session(service: Service) -> "ReferenceApiSession":
             "Correct the address in the stack file, or look at what listens there."
         ) from error
     known = devstack_core if devstack_core.is_one(said) else workload
-    return ReferenceApiSession(service, known.api(service.name, said))
+    session = ReferenceApiSession(service, known.api(service.name, said))
+    session.keep_to(limit_told(answer))
+    return session
 
 
 class ReferenceApiSession(HttpSession[Route]):
@@ -69,6 +71,7 @@ class ReferenceApiSession(HttpSession[Route]):
         self._api = api
         self._own = OwnObjects(api, self._client, service.behind)
         self._asks: Sequence[str] = ()
+        self._paces = {title: limit.pace() for title, limit in api.limits.items()}
 
     def facts(self) -> Facts:
         """Framework, runtime and server, as the API gave them at `/`, and whom it asks for `/health/all`."""
@@ -111,18 +114,22 @@ class ReferenceApiSession(HttpSession[Route]):
 
     def preflight(self) -> Sequence[str]:
         """What would disturb a measurement. Nothing is made for it: routes that change something are not asked."""
-        found = {title: f"not measured: {why}" for title, why in self._api.refused.items()}
+        self.unmeasurable = {}
         before = self._standing_before()
+        refused: dict[str, str] = {}
         for route in filter(lambda route: route.repeatable, self._api.routes):
             if route.name in before:
-                found[route.title] = explained(before[route.name])
+                refused[route.title] = explained(before[route.name])
             elif wrong := self._wrong(route):
-                found[route.title] = f"not measured: {wrong}"
-        return grouped(found)
+                refused[route.title] = f"not measured: {wrong}"
+        self._note_limits([route.title for route in self._api.routes if route.title not in refused])
+        found = {title: f"not measured: {why}" for title, why in self._api.refused.items()}
+        return grouped({**self.unmeasurable, **refused, **found})
 
     def tool_scripts(self) -> Mapping[str, str]:
         """The path of the route that is load tested, unless a cache is before it. See `operation.Session`."""
-        return {row.name: row.target for row in self._rows if row.name == LOAD_TESTED and not row.cache}
+        tested = (row for row in self._rows if row.name == LOAD_TESTED and not row.cache)
+        return {row.name: row.target for row in tested if self._pace_of(row.title) is None}
 
     def clean(self) -> None:
         """Remove our key and our queue, as far as the API has a cache and a broker, and stop our own server."""
@@ -136,13 +143,26 @@ class ReferenceApiSession(HttpSession[Route]):
     def _choose_rows(self, wrong: Callable[[Route], str | None]) -> None:
         """Start our own server, which is the floor, and choose the rows of which nothing is `wrong`."""
         self._floor.start()
-        self.answers, self.unmeasurable = [], dict(self._api.refused)
+        self.answers, self.unmeasurable = [], {}
         self._rows = self._measurable(self._api.routes, self._standing_before(), wrong)
+        self._note_limits([row.title for row in self._rows])
+        self.unmeasurable |= self._api.refused
         self._refuse_none()
 
     def _standing_before(self) -> dict[str, PreflightWarning]:
         """What stands before the routes that can be asked as often as one likes, by their names."""
-        return standing_before(self._client, [route for route in self._api.routes if route.repeatable])
+        free = [route for route in self._api.routes if route.repeatable and not self._pace_of(route.title)]
+        return standing_before(self._client, free)
+
+    def _pace_of(self, title: str) -> Pace | None:
+        return self._paces.get(title) or super()._pace_of(title)
+
+    def _note_limits(self, titles: Sequence[str]) -> None:
+        """Say which of these rows a limit allows only few calls: one of the whole API, or one of their own."""
+        for title, limit in self._api.limits.items():
+            self._note_limited(limit, [title] if title in titles else [])
+        if self._limit is not None:
+            self._note_limited(self._limit, [title for title in titles if title not in self._api.limits])
 
     def _wrong(self, row: Route) -> str | None:
         """What is wrong with a route that is asked for the first time."""
@@ -150,11 +170,13 @@ class ReferenceApiSession(HttpSession[Route]):
         try:
             if reset is not None:
                 reset(1, 1)
+            if (own := self._paces.get(row.title)) is not None:
+                own.note()
             answer = self._client.ask(row.method, row.target, row.encoded_body, headers=row.headers)
         except ServiceError as error:
             return str(error)
         self.answers.append(told(row.title, answer, states=row.health, family=self._api.family))
-        if limit := limited_by(answer):
+        if limit := refused_by(answer) if self._pace_of(row.title) else limited_by(answer):
             return explained(PreflightWarning("limit", limit))
         if row.target.endswith("/health/all"):
             self._note_asked(answer)
@@ -167,6 +189,7 @@ class ReferenceApiSession(HttpSession[Route]):
 
     def _operation(self, row: Route) -> Operation:
         reset = self._reset_of(row)
+        own_trips = 0 if self._own.is_direct else 1
         return Operation(
             name=row.name,
             title=row.title,
@@ -180,8 +203,8 @@ class ReferenceApiSession(HttpSession[Route]):
             held=row.method == "POST" and row.target.startswith(self._api.names.path),
             repeatable=row.repeatable,
             # What it deletes is stored before each call.
-            round_trips=2 if row.deletes else 1,
-            reset_trips=0 if reset is None else 1,
+            round_trips=1 + own_trips if row.deletes else 1,
+            reset_trips=0 if reset is None else own_trips if self._api.names.key in row.target else 1,
         )
 
     def _wire(self, route: Route, connection: HttpConnection, _user: int, _size: int) -> Wire:

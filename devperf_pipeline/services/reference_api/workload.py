@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from devperf_pipeline.errors import WrongAnswer
 from devperf_pipeline.model import Outcome
+from devperf_pipeline.services.http.limits import Limit
 from devperf_pipeline.services.http.protocol import Answer, as_object, json_object
 from devperf_pipeline.services.http.reasons import reason_in, unwell_in
 from devperf_pipeline.services.http.workload import HttpRoute, Method, pointing
@@ -120,7 +121,7 @@ class Api:
 
     `facts` is what it says of itself; `store` is target and body of the request that stores our key;
     `drop` is what removes our queue, None where nothing does; `refused` says by title what is not measured and why.
-    For `family` see `model.RouteAnswer`.
+    For `family` see `model.RouteAnswer`. `limits` are those that no header tells, by the title of their row.
     """
 
     facts: Mapping[str, str]
@@ -129,6 +130,7 @@ class Api:
     store: tuple[str, bytes | None]
     drop: str | None
     family: str = ""
+    limits: Mapping[str, Limit] = field(default_factory=dict[str, Limit])
     refused: Mapping[str, str] = field(default_factory=dict[str, str])
 
 

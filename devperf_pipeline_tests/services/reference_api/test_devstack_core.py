@@ -4,10 +4,10 @@ from devperf_pipeline.errors import ServiceRefused
 from devperf_pipeline.measure.in_flight import Holder
 from devperf_pipeline.measure.steps import InFlightStep
 from devperf_pipeline.model import Outcome, Service
-from devperf_pipeline.services.operation import FLOOR
+from devperf_pipeline.services.operation import FLOOR, Connection, Operation
 from devperf_pipeline.services.reference_api.devstack_core import FIRST_NODE, PUBLISH, FirstNodeNames, api
 from devperf_pipeline.services.reference_api.session import open_session
-from devperf_pipeline_tests.services.calls import RIGHT, by_driver, by_engine, named
+from devperf_pipeline_tests.services.calls import RIGHT, Verdict, by_driver, by_engine, named
 from devperf_pipeline_tests.services.fake_apis import (
     DevstackCore,
     Reply,
@@ -34,6 +34,12 @@ ROWS = [
 ]
 
 
+def both(operation: Operation, connection: Connection) -> set[Verdict]:
+    """How calls ended by the engine, and by the driver where there is a row of it."""
+    by_both = by_engine(operation, [connection])
+    return {*by_both, *(by_driver(operation, [connection]) if operation.driver else [])}
+
+
 class TestNames:
     @pytest.mark.parametrize(
         "service", ["fastapi", "fastapi_api_first", "gin", "express", "actix", "typescript"]
@@ -57,18 +63,16 @@ class TestSession:
             verdicts = {}
             for operation in operations:
                 connection = session.connect()
-                verdicts[operation.title] = {
-                    *by_engine(operation, [connection]),
-                    *by_driver(operation, [connection]),
-                }
+                verdicts[operation.title] = both(operation, connection)
                 connection.close()
             facts = session.facts()
             session.clean()
             session.close()
 
-        rows = ROWS[1:] if language == "Python" else ROWS
-        assert {title: {RIGHT} for title in rows} == verdicts
-        assert {PUBLISH, *ROWS} - set(rows) == set(session.unmeasurable)
+        assert {title: {RIGHT} for title in ROWS} == verdicts
+        assert {PUBLISH, *(["more than a few calls of GET /"] if language == "Python" else [])} == set(
+            session.unmeasurable
+        )
         assert ("vault" if language == "Go" else "postgres, rabbitmq, vault") == facts.settings[
             "/health/all asks"
         ]
@@ -89,8 +93,7 @@ class TestSession:
             with prepared_session(session):
                 for operation in session.operations():
                     connection = session.connect()
-                    by_engine(operation, [connection])
-                    by_driver(operation, [connection])
+                    both(operation, connection)
                     connection.close()
 
         assert len(asked) <= 8
@@ -181,7 +184,7 @@ class TestSession:
             titles = {operation.title: operation for operation in session.operations()}
             connection = session.connect()
             verdicts = {
-                title: {*by_engine(titles[title], [connection]), *by_driver(titles[title], [connection])}
+                title: both(titles[title], connection)
                 for title in ("GET /health/all", "GET /health/all (cached)")
             }
             connection.close()
@@ -202,6 +205,21 @@ class TestSession:
 
         assert any("GET /health" in each and "a rate limit" in each and "100;w=60" in each for each in found)
         assert {} == behind.keys
+
+    def test_a_limit_of_one_route(self) -> None:
+        """A limit that an API tells in words holds its own route alone: that is measured at its pace, the others freely."""
+        with serving(DevstackCore("Python")) as address:
+            session = open_session(Service(name="fastapi", kind="fastapi", addresses=(address,)))
+            with prepared_session(session):
+                paced = [each.title for each in session.operations() if each.pace]
+                root = named(session, "get-root")
+
+        assert ["GET /"] == paced
+        assert (90, 60, None) == (root.pace and root.pace.calls, root.pace and root.pace.seconds, root.driver)
+        assert (
+            "a rate limit allows 100 calls in 60 s (100/minute)"
+            in session.unmeasurable["more than a few calls of GET /"]
+        )
 
     def test_degraded_with_success(self) -> None:
         """A health answer that says degraded with status 200 is no measurement, and says so."""
