@@ -455,6 +455,7 @@ class Baseline:
     Everything measured in one run on one infrastructure.
 
     `id` sorts by time: `20261125T031500Z-3f9a`.
+    `forecast_s` is how long it should take from its begin to its end, as was said when its rounds began.
     `host` and `facts` are what was found when it began; `states` and `reasons` are filled when it ended.
     `operations` maps `service/operation` to the title that people know it by.
     `answers` are those of each API's routes, by service: only who answers the same can be compared.
@@ -470,5 +471,6 @@ class Baseline:
     operations: Mapping[str, str] = field(default_factory=dict[str, str])
     answers: Mapping[str, Sequence[RouteAnswer]] = field(default_factory=dict[str, Sequence[RouteAnswer]])
     ended_at_ns: int | None = None
+    forecast_s: float | None = None
     states: Mapping[str, ServiceState] = field(default_factory=dict[str, ServiceState])
     reasons: Mapping[str, str] = field(default_factory=dict[str, str])

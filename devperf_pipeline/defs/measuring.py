@@ -8,7 +8,7 @@ A service that fails gets failed checks and no materialisation: its older sample
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from enum import Enum
 from functools import partial
 from typing import Any
@@ -23,7 +23,7 @@ from devperf_pipeline.defs.materialisations import hub, results
 from devperf_pipeline.errors import DevperfError, StoreError
 from devperf_pipeline.local import lifecycle
 from devperf_pipeline.local.lifecycle import standing
-from devperf_pipeline.measure.interrupts import interrupted_once
+from devperf_pipeline.measure.interrupts import TookTooLong, at_most, interrupted_once
 from devperf_pipeline.measure.lock import only_one
 from devperf_pipeline.measure.plan import options_of
 from devperf_pipeline.measure.profile import PROFILES
@@ -43,6 +43,9 @@ from devperf_pipeline.store.samples import SampleStore
 
 CLI_TAG = "devperf/pid"
 """Runs of the command line carry its process id: their progress goes to its terminal, and a dead one is noticed."""
+
+KEEPING_S = 3.0
+"""Who interrupts a run waits so long for the tables that have its rounds."""
 
 POOL = "measuring"
 """`dagster.yaml` lets one run of it be under way: the UI shows what a run waits for. The lock file holds beyond that."""
@@ -226,10 +229,16 @@ def _kept_when_interrupted(
     try:
         yield
     except (Cancelled, dg.DagsterExecutionInterruptedError):
-        with suppress(StoreError):
-            # The next baseline would do the same; a full disk must not hide why this one ended.
-            for message in (*store.recover(), *warehouse.build(folders).said):
-                say(message)
+        try:
+            with at_most(KEEPING_S):
+                for message in (*store.recover(), *warehouse.build(folders).said):
+                    say(message)
+        except TookTooLong:
+            say(
+                "What was measured is kept; the next baseline puts it into the tables, or at once: devperf rebuild"
+            )
+        except StoreError:
+            pass  # the next baseline would do the same; a full disk must not hide why this one ended
         raise
 
 

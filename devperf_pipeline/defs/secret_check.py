@@ -12,12 +12,16 @@ import dagster as dg
 
 from devperf_pipeline.defs.keys import Keys
 from devperf_pipeline.errors import DevperfError
+from devperf_pipeline.measure.interrupts import TookTooLong, at_most
 from devperf_pipeline.model import Baseline
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.secret import Secrets
 from devperf_pipeline.store.secret_search import Leak, Search, leaks
 
 CHECK = "no_secret_leaked"
+SEARCHING_S = 2.0
+"""Who interrupts a run waits so long for the search of what it wrote."""
+
 SHOWN = 20
 """So many places are named; the rest is counted."""
 
@@ -142,11 +146,14 @@ def tell_of_cut_short(
 ) -> None:
     """Say which secrets are in what a run wrote that ends before its check; nothing must hide why it ends."""
     try:
-        found = found_in(context.instance, context.run, folders)
+        with at_most(SEARCHING_S):
+            found = found_in(context.instance, context.run, folders)
         if found:
             raise failure(found)
     except dg.Failure as told:
         say(told.description or "")
+    except TookTooLong:
+        say("What this run wrote was not searched for secrets to the end; the next baseline does it.")
     except OSError as unread:
         say(f"What this run wrote could not be searched for secrets to the end: {unread}")
 

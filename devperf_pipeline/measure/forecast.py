@@ -25,14 +25,14 @@ TABLES_S = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """Seconds of each part of a run, in order. The last part comes when everything is measured."""
+    """Seconds of each part of a run, in order. The last two come when everything is measured."""
 
     parts: Mapping[str, float]
 
     @property
     def measuring_s(self) -> float:
-        """From the first question to the end of the baseline."""
-        return self.whole_s - self.parts[TABLES]
+        """From the first question until everything is measured."""
+        return self.whole_s - self.parts[CLEANING] - self.parts[TABLES]
 
     @property
     def whole_s(self) -> float:
@@ -44,6 +44,7 @@ class Forecast:
         return f"{spoken(self.whole_s)} ({parts})"
 
 
+CLEANING = "cleaning"
 TABLES = "tables and report"
 
 
@@ -58,7 +59,7 @@ def forecast(plan: Plan) -> Forecast:
             "rounds": rounds_s(plan.samples),
             "load tests": together(step.cost for step in plan.sweeps).expected_s,
             "tools": together(each.cost for each in plan.tools).expected_s,
-            "cleaning": CLEAN_S * services,
+            CLEANING: CLEAN_S * services,
             TABLES: TABLES_S,
         }
     )

@@ -50,6 +50,37 @@ def interrupted_once(raised: type[BaseException]) -> Iterator[None]:
             signal.signal(number, before[number])
 
 
+class TookTooLong(Exception):
+    """What was given some seconds did not end in them."""
+
+
+@contextlib.contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Raise `TookTooLong` where this takes longer, wherever it is then. In other threads than the main one it may."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    is_over = False
+
+    def over(_number: int, _frame: FrameType | None) -> None:
+        nonlocal is_over
+        is_over = True
+        raise TookTooLong
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_over:
+            raise
+        raise TookTooLong from error  # DuckDB ends a statement with an error of its own
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def no_more() -> None:
     """Hear no signal from here on: the work is stopped and tidied up, and the process is about to end."""
     for number in SIGNALS:

@@ -14,6 +14,7 @@ from contextlib import nullcontext
 from functools import partial
 
 from devperf_pipeline.errors import ServiceRefused
+from devperf_pipeline.measure import speed
 from devperf_pipeline.measure.collector_process import Purpose
 from devperf_pipeline.measure.engine import CALL_DEADLINE_S
 from devperf_pipeline.measure.plan import Plan
@@ -40,6 +41,14 @@ IDLE_CORE = 0.8
 
 LONGEST_WAIT_S = CALL_DEADLINE_S / 2
 """Where an answer should take longer with so many users, many would miss the deadline of a call."""
+
+HANG_S = 1.5
+"""A service that answers nothing for longer after its load tests hangs, and it is said."""
+
+LONGEST_HANG_S = 20.0
+"""So long it is waited for."""
+
+ASK_AGAIN_S = 0.5
 
 FAILURES_IN_A_ROW = 2
 """After so many points without one whole window, more users would say nothing new."""
@@ -135,6 +144,28 @@ def run(plan: Plan, context: RunContext) -> None:
             context.state.note(step.service.name, why)
             context.say(f"{step.service.name} was not measured under a {why}.")
         context.measurer.disconnect(step.service.name)
+        if step.points and context.state.can_ask(step.service.name):
+            _wait_for(step, context)
+
+
+def _wait_for(step: SweepStep, context: RunContext) -> None:
+    """Wait until a service answers again that hangs after its load tests, for `LONGEST_HANG_S`, and say so."""
+    asked, name, began = step.points[0], step.service.name, context.clock()
+    while not (answers := speed.answers(asked.session, asked.operation)):
+        if context.clock() - began > LONGEST_HANG_S:
+            break
+        context.pause(ASK_AGAIN_S)
+    hung_s = context.clock() - began
+    if not answers:
+        why = (
+            f"after its load tests it answered nothing for {hung_s:.0f} s, and was not waited for any longer"
+        )
+        context.state.note(name, why)
+        context.say(f"{name}: {why}.")
+    elif hung_s > HANG_S + speed.CALLS * asked.call_s:
+        context.say(
+            f"{name}: after its load tests it answered nothing for {hung_s:.0f} s, and was waited for."
+        )
 
 
 def engines_after(found: SustainedLoad, room: Callable[[int], bool]) -> int:

@@ -9,17 +9,20 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
+from types import TracebackType
 from typing import TypeVar
 
 from devperf_pipeline.errors import ServiceError
 from devperf_pipeline.measure import load_tests, resources, samples, speed
+from devperf_pipeline.measure.cleaning import clean_and_close
 from devperf_pipeline.measure.forecast import PREPARE_S, forecast
 from devperf_pipeline.measure.plan import Plan, RunOptions
 from devperf_pipeline.measure.planning import planned
 from devperf_pipeline.measure.recovery import Recovery
-from devperf_pipeline.measure.run_context import RunContext, RunState
+from devperf_pipeline.measure.run_context import Cancelled, RunContext, RunState
 from devperf_pipeline.measure.steps import Measurable
 from devperf_pipeline.measure.tools import stage as tools
 from devperf_pipeline.model import Baseline, Service, Stack, Stage, Tool
@@ -52,11 +55,10 @@ def measure(context: RunContext, options: RunOptions) -> Baseline:
 
     Raises `Cancelled` where somebody asked to stop. Rounds that were kept stay kept, clean-up was done.
     """
-    stack, state, began_s = context.stack, context.state, time.monotonic()
+    stack, state, began_s, began_at_s = context.stack, context.state, time.monotonic(), time.time()
     with ExitStack() as at_the_end:
-        sessions = _opened(stack, options, state, at_the_end)
-        for session in sessions.values():
-            at_the_end.callback(_clean, session)
+        sessions = _opened(stack, options, state)
+        at_the_end.push(partial(_clean_and_close, sessions, context))
         at_the_end.callback(context.close)
         _each(sessions, state, lambda session: session.prepare())
         # Some servers know their own figures only seconds after their start, so the last thing before the plan.
@@ -74,13 +76,13 @@ def measure(context: RunContext, options: RunOptions) -> Baseline:
                 context.say(f"{service} will not be measured: {state.reasons[service]}")
         expected = forecast(plan)
         context.say(f"Takes about {expected}.")
-        now = time.time()
         baseline = Baseline(
-            id=new_id(now),
+            id=new_id(began_at_s),
             stack=stack.name,
             profile=options.profile.name,
             seed=options.seed,
-            began_at_ns=int(now * 1e9),
+            began_at_ns=int(began_at_s * 1e9),
+            forecast_s=round(expected.measuring_s, 1),
             host=context.host,
             facts=facts,
             answers={name: sessions[name].answers for name in plan.unmeasurable if sessions[name].answers},
@@ -103,7 +105,9 @@ def dry_run(stack: Stack, options: RunOptions) -> Plan:
     """The plan of a run: sessions are opened and say what they would do; no object is created, nothing is measured."""
     state, began_s = RunState(), time.monotonic()
     with ExitStack() as at_the_end:
-        sessions = _opened(stack, options, state, at_the_end)
+        sessions = _opened(stack, options, state)
+        for session in sessions.values():
+            at_the_end.callback(session.close)
         _each(sessions, state, lambda session: session.assume())
         # Of a stack of ours a baseline gets the tools that are missing before it begins.
         absent = {} if stack.managed else tools.find_tools()[1]
@@ -143,7 +147,7 @@ def _planned(
     )
 
 
-def _opened(stack: Stack, options: RunOptions, state: RunState, at_the_end: ExitStack) -> dict[str, Session]:
+def _opened(stack: Stack, options: RunOptions, state: RunState) -> dict[str, Session]:
     """Open every service at the same time: several that do not answer cost one deadline, not one each."""
 
     def attempt(service: Service) -> Session | str:
@@ -165,7 +169,6 @@ def _opened(stack: Stack, options: RunOptions, state: RunState, at_the_end: Exit
         elif isinstance(session, str):
             state.failed(service.name, session)
         else:
-            at_the_end.callback(session.close)
             sessions[service.name] = session
     return sessions
 
@@ -185,7 +188,13 @@ def _each(
     return answers
 
 
-def _clean(session: Session) -> None:
-    """Remove our objects; where the service is gone there is nothing more that we could do, and the next run will."""
-    with suppress(ServiceError, OSError, *session.exceptions):
-        session.clean()
+def _clean_and_close(
+    sessions: Mapping[str, Session],
+    context: RunContext,
+    kind: type[BaseException] | None,
+    _error: BaseException | None,
+    _traceback: TracebackType | None,
+) -> None:
+    """Who interrupts or cancels a run waits for seconds; what else ends it leaves time to remove our objects."""
+    hurried = kind is not None and (issubclass(kind, Cancelled) or not issubclass(kind, Exception))
+    clean_and_close(sessions, stack=context.stack.name, say=context.say, hurried=hurried)

@@ -81,6 +81,17 @@ def ask(session: Session, operations: Sequence[Operation]) -> Speed:
         return UNKNOWN
 
 
+def answers(session: Session, operation: Operation) -> bool:
+    """Whether one user is answered within the deadline of a call, whatever the answer is."""
+    try:
+        with closing(_Asking(session)) as asking:
+            return asking.outcome(operation) is not Outcome.TIMEOUT
+    except TimeoutError:
+        return False
+    except (ServiceError, OSError, *session.exceptions):
+        return True
+
+
 class _Asking:
     """Asks by connections of its own."""
 
@@ -102,6 +113,12 @@ class _Asking:
             self.close()  # a late answer must not be taken for the next one
             return None
         return median(right[1:] or right) / 1e9
+
+    def outcome(self, operation: Operation) -> Outcome:
+        """How one call ends."""
+        [user] = self._users(operation, 1)
+        drive_one(driver_of(user.wire, finite=False), self._recorder, seconds=0.0, calls=1)
+        return Outcome(self._recorder.outcome[0])
 
     def waiting(self, operation: Operation, alone_s: float) -> float:
         """How much longer a call takes for each other user, as a share of one that is alone."""

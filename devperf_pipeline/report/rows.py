@@ -31,6 +31,7 @@ class Run:
     seed: int
     began_at_ns: int
     ended_at_ns: int | None
+    forecast_s: float | None
     state: str
     samples: int
     rounds: int

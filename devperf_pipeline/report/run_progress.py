@@ -6,10 +6,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from devperf_pipeline.measure.progress import Progress
+from devperf_pipeline.measure.progress import Progress, spoken
 from devperf_pipeline.report import format as show
 from devperf_pipeline.report.loaded import load
-from devperf_pipeline.report.rows import Part
+from devperf_pipeline.report.rows import Part, Run
 from devperf_pipeline.stack.folders import Folders
 
 LONGEST_REASON = 600
@@ -67,7 +67,7 @@ def ending(folders: Folders) -> Ending:
     folder = folders.samples / f"baseline_id={view.run.baseline_id}"
     lines = [
         "",
-        f"Baseline {view.run.baseline_id}",
+        f"Baseline {view.run.baseline_id}{_took(view.run)}",
         *map(_measured, measured),
         *(f"  {part.service:<17} {part.state or 'cut short'}: {_reason(part)}" for part in failed),
         *(
@@ -81,6 +81,14 @@ def ending(folders: Folders) -> Ending:
         f"  tables   {folders.warehouse}  (any DuckDB client, for example: from current)",
     ]
     return Ending("\n".join(lines), len(measured))
+
+
+def _took(run: Run) -> str:
+    """How long it took, and how long it should have."""
+    if run.ended_at_ns is None or run.forecast_s is None:
+        return ""
+    took_s = (run.ended_at_ns - run.began_at_ns) / 1e9
+    return f", measured in {spoken(took_s)} (forecast: {spoken(run.forecast_s)})"
 
 
 def _measured(part: Part) -> str:

@@ -235,6 +235,7 @@ def _baseline_rows(baseline: Baseline) -> list[Row]:
             "began_at": summary.moment(baseline.began_at_ns),
             "ended_at": None if ended is None else summary.moment(ended),
             "state": "interrupted" if ended is None else "complete",
+            "forecast_s": baseline.forecast_s,
             "schema_version": SCHEMA_VERSION,
         }
     ]

@@ -37,6 +37,14 @@ class TestFitted:
         assert {QUICK.seconds} == {step.seconds for step in steps}
         assert {} == left_out
 
+    def test_what_counts_in_the_rounds_of_the_profile_is_never_left_out(self) -> None:
+        """With no time left at all, whatever has its fewest calls in those rounds is measured in them."""
+        with FakeSession() as session:
+            steps, left_out = fitted(asked(session, "a", call_s=0.02), QUICK, besides_s=1e6)
+
+        assert {QUICK.seconds} == {step.seconds for step in steps}
+        assert {} == left_out
+
     @pytest.mark.parametrize("call_s", [0.025, 0.2, 1.0])
     def test_slow_operations_get_the_calls_that_they_need(self, call_s: float) -> None:
         """With time enough every round has calls for a median of its own, and all together for a p95."""

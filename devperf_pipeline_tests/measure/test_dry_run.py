@@ -1,6 +1,7 @@
 import pickle
 import subprocess
 import sys
+import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace
@@ -99,6 +100,30 @@ class TestPlan:
         executed = Counter(one.benchmark.id for one in sink.rounds if one.phase == "measured")
 
         assert {step.benchmark.id: step.rounds for step in plan.samples} == executed
+
+
+class TestSlowApi:
+    def test_what_has_no_time_is_left_out_of_both(self) -> None:
+        """Of an API that answers too slowly for a profile a dry run names what a run then leaves out, and does not make."""
+
+        def answering(request: Request) -> Reply:
+            time.sleep(0.1 if request.path == "/slow" else 0)
+            return 200, {}, {"path": request.path}
+
+        options = replace(SHORT, profile=replace(SHORT.profile, seconds=0.4, longest_s=1.0))
+        sink = ListSink()
+        with serving(answering) as address:
+            api = Service(name="api", kind="api", addresses=(address,), routes=("/fast", "/slow"))
+            stack = Stack(name="shop", path=Path("shop.toml"), managed=False, services=(api,))
+            plan = dry_run(stack, options)
+            baseline = measure(RunContext(stack=stack, sink=sink), options)
+        [(titles, _)] = plan.unmeasurable["api"].items()
+        measured = {one.benchmark.id for one in sink.rounds if one.phase == "measured"}
+
+        assert "GET /slow, GET /slow (by the driver)" == titles
+        assert baseline.reasons["api"].startswith(f"{titles}: 20 calls of each would take ")
+        assert {step.benchmark.id for step in plan.samples} == measured
+        assert {"floor", "route-fast"} == {step.operation.name for step in plan.samples}
 
 
 class TestStages:

@@ -3,9 +3,10 @@ import signal
 import threading
 from collections.abc import Iterator
 
+import duckdb
 import pytest
 
-from devperf_pipeline.measure.interrupts import SIGNALS, interrupted_once
+from devperf_pipeline.measure.interrupts import SIGNALS, TookTooLong, at_most, interrupted_once
 
 
 @pytest.fixture(autouse=True)
@@ -70,3 +71,20 @@ class TestInterruptedOnce:
         thread.join()
 
         assert [before] == seen
+
+
+class TestAtMost:
+    def test_what_takes_longer_is_cut_short(self) -> None:
+        """It ends where it is, also in the middle of a statement of DuckDB, and nothing is cut short afterwards."""
+        endless = "select max(hash(a.range, b.range)) from range(10000000) as a, range(1000000) as b"
+        with duckdb.connect() as con, pytest.raises(TookTooLong), at_most(0.2):
+            con.execute(endless)
+
+        assert (0.0, 0.0) == signal.getitimer(signal.ITIMER_REAL)
+
+    def test_what_ends_in_time_is_left_alone(self) -> None:
+        """Afterwards no clock runs on."""
+        with at_most(30):
+            pass
+
+        assert (0.0, 0.0) == signal.getitimer(signal.ITIMER_REAL)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 import psutil
@@ -206,20 +207,63 @@ class TestRun:
         sink, said = sweep(session, replace(SHORT, longest_s=60.0), clock=itertools.count(step=2).__next__)
 
         assert {1, 100} == {one.benchmark.load.users for one in sink.rounds}
-        assert ["a was not measured under a sustained load of 2, 5, 10, 20, 50, 200 users"] == [
-            line.partition(":")[0] for line in said
-        ]
+        assert (
+            "a was not measured under a sustained load of 2, 5, 10, 20, 50, 200 users"
+            == said[0].partition(":")[0]
+        )
+
+    def test_a_server_that_hangs_afterwards_is_waited_for(self, sweep: Sweep) -> None:
+        """What many users have left behind ends before anything else is asked of the service, and it is said."""
+        hangs = threading.Event()
+
+        def hanging(connection: socket, line: bytes, number: int) -> bool:
+            if hangs.is_set():
+                time.sleep(load_tests.HANG_S + 0.5)
+                hangs.clear()
+            return echo(connection, line, number)
+
+        def last(progress: Progress) -> None:
+            if progress.done == progress.of:
+                hangs.set()
+
+        with LoadedSession(hanging) as session:
+            _, said = sweep(session, progress=last)
+
+        (line,) = said
+        assert line.startswith("a: after its load tests it answered nothing for ")
+        assert line.endswith("and was waited for.")
+
+    def test_a_server_that_hangs_for_good_is_not_waited_for(
+        self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Waiting has an end, and the service's reason says what was seen."""
+        monkeypatch.setattr("devperf_pipeline.measure.engine.CALL_DEADLINE_S", 0.3)
+        monkeypatch.setattr(load_tests, "LONGEST_HANG_S", 0.5)
+        hangs = threading.Event()
+
+        def hanging(connection: socket, line: bytes, number: int) -> bool:
+            return hangs.is_set() or echo(connection, line, number)
+
+        def last(progress: Progress) -> None:
+            if progress.done == progress.of:
+                hangs.set()
+
+        with LoadedSession(hanging) as session:
+            _, said = sweep(session, progress=last)
+
+        assert ["and was not waited for any longer."] == [line.partition(" s, ")[2] for line in said]
 
     def test_a_hanging_server_does_not_hold_it(self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
         """A server that answers nothing costs the deadline of a call, once, and the sweep ends."""
         monkeypatch.setattr("devperf_pipeline.measure.engine.CALL_DEADLINE_S", 0.5)
+        monkeypatch.setattr(load_tests, "LONGEST_HANG_S", 0.5)
         with LoadedSession(lambda connection, line, number: True) as session:
             began = time.monotonic()
             sink, said = sweep(session)
 
         assert time.monotonic() - began < 10
         assert "the warm-up ended early" in str(sink.rounds[-1].problem)
-        assert 1 == len(said)
+        assert 2 == len(said)
 
 
 class TestPlan:

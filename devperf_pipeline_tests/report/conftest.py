@@ -27,8 +27,8 @@ create table calls (
 
 
 RUN = Run(
-    baseline_id="b", stack="local", profile="quick", seed=1, began_at_ns=0, ended_at_ns=1, state="complete",
-    samples=0, rounds=0, benchmarks=0, calls=0, newest=True,
+    baseline_id="b", stack="local", profile="quick", seed=1, began_at_ns=0, ended_at_ns=1, forecast_s=None,
+    state="complete", samples=0, rounds=0, benchmarks=0, calls=0, newest=True,
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ select
     seed,
     epoch_ns(began_at) as began_at_ns,
     epoch_ns(ended_at) as ended_at_ns,
+    forecast_s,
     state,
     samples,
     rounds,
