@@ -3,8 +3,8 @@ PROFILE ?= quick
 PORT ?= 3000
 UV = $(shell command -v uv || echo .uv/bin/uv)
 RUN = UV="$(UV)" $(UV) run --frozen
-# One process for whatever measures or starts something, another for all else.
-PYTEST = pytest -n 2
+# Two processes, each with servers and a lock of its own; a file is run by one of them.
+PYTEST = pytest -n 2 --dist loadfile
 
 .PHONY: help baseline ui test check unit servers bench docs up down install
 help:  ## say what can be made

@@ -65,7 +65,11 @@ def main() -> None:
 @STACK
 @click.option("--profile", default="quick", show_default=True, help=f"How long: {', '.join(PROFILES)}.")
 @click.option("--service", "services", multiple=True, help="Measure only this service; may be repeated.")
-@click.option("--seconds", type=float, help="Seconds of each round, in the place of the profile's.")
+@click.option(
+    "--seconds",
+    type=float,
+    help="Seconds of each round, in the place of the profile's; its other lengths in proportion.",
+)
 @click.option(
     "--dry-run",
     is_flag=True,

@@ -1,13 +1,9 @@
-"""What do tests share: one local stack of real servers for the whole session, and the order in which they run."""
+"""What do the tests of one process share: a local stack of real servers, a lock; and in which order do they run?"""
 
 import signal
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
-from typing import Any
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
 from devperf_pipeline.local.install import find_server
 from devperf_pipeline.local.lifecycle import down, up
@@ -19,34 +15,17 @@ from devperf_pipeline.stack.stack_file import load_stack
 # A suite that was started in the background ignores Ctrl-C, and so would the servers and tests that are to hear it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-HERE = Path(__file__).parent
 
-APART = {"analyse", "report", "stack", "store", "test_architecture.py", "test_docs.py", "test_model.py"}
-"""Whose tests measure nothing and, but for those marked `servers`, start nothing: it does not matter what runs beside them."""
-
-
-class OneSerialProcess(LoadScopeScheduling):
-    """Of several processes one runs whatever measures or starts something, in turn; the others run all else by file."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        file = HERE.parent / nodeid.partition("::")[0]
-        apart = file.relative_to(HERE).parts[0] in APART and "mark.servers" not in _text(file)
-        return str(file) if apart else "serial"
-
-
-@cache
-def _text(file: Path) -> str:
-    return file.read_text(encoding="utf-8")
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneSerialProcess:
-    """How `-n 2` shares tests out."""
-    return OneSerialProcess(config, log)
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that start servers come first: the many short ones fill up what time is left beside them."""
+    slow = {item.path for item in items if item.get_closest_marker("servers")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_lock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The session and its processes hold a lock of their own: neither a baseline nor another suite is waited for."""
+    """Each process of the tests holds a lock of its own: neither a baseline nor another process is waited for."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DEVPERF_LOCK", str(tmp_path_factory.mktemp("lock") / "measuring.lock"))
         yield

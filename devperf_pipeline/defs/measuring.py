@@ -66,7 +66,11 @@ class MeasureConfig(dg.Config):
         default=ProfileName.quick,
         description="; ".join(f"{profile.name}: {profile.about}" for profile in PROFILES.values()),
     )
-    seconds: float = Field(default=0, ge=0, description="Seconds of each round; 0 takes the profile's.")
+    seconds: float = Field(
+        default=0,
+        ge=0,
+        description="Seconds of each round, the profile's other lengths in proportion; 0 takes the profile's.",
+    )
 
 
 ABOUT: Mapping[Stage, str] = {

@@ -7,7 +7,7 @@ One plan, two uses: `run.measure` executes it, `run.dry_run` returns it to be pr
 import random
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from devperf_pipeline.measure.profile import Profile, profile_named
 from devperf_pipeline.measure.steps import BenchmarkStep, InFlightStep, Measurable, SweepStep
@@ -43,11 +43,12 @@ def options_of(profile: str, stages: Mapping[Stage, tuple[str, ...]], seconds: f
     """
     The options that these words say; raises a `ConfigurationError` where there is no such profile.
 
-    `stages` says what is done with which services, `seconds` how long each round lasts (0: as the profile says).
+    `stages` says what is done with which services, `seconds` how long each round lasts, all else in proportion
+    (0: as the profile says).
     """
     found = profile_named(profile)
     return RunOptions(
-        profile=replace(found, seconds=seconds, budget_s=None, longest_s=None) if seconds else found,
+        profile=found.scaled(seconds) if seconds else found,
         services=tuple(dict.fromkeys(service for those in stages.values() for service in those)),
         stages={stage: those for stage, those in stages.items() if those},
     )

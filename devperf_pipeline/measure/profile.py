@@ -56,6 +56,23 @@ class Profile:
         fewer = self.driver_rounds if benchmark.instrument == "driver" else None
         return self.rounds if fewer is None else min(self.rounds, fewer)
 
+    def scaled(self, seconds: float) -> "Profile":
+        """The profile with rounds of so many seconds, every other length in proportion, and no budget."""
+        share = seconds / self.seconds
+        idle_s = self.idle_s * share
+        return replace(
+            self,
+            seconds=seconds,
+            warmup_s=self.warmup_s * share,
+            budget_s=None,
+            longest_s=None,
+            sweep_s=self.sweep_s * share,
+            load_test_s=self.load_test_s * share,
+            sweeps_budget_s=None,
+            idle_s=idle_s,
+            reading_s=min(self.reading_s, idle_s / 5),
+        )
+
     def fitted(self, benchmarks: int) -> "Profile":
         """
         The profile with rounds so short that so many benchmarks are measured within the budget, but not shorter

@@ -28,6 +28,21 @@ class TestProfiles:
         assert quick.seconds > quick.fitted(150).seconds > quick.fitted(200).seconds
         assert SHORTEST_S == quick.fitted(1_000).seconds
 
+    def test_seconds_of_a_round_scale_the_whole_profile(self) -> None:
+        """Rounds of a tenth make the warm-up, the load tests and the time at rest a tenth, too, and leave out no point."""
+        quick = PROFILES["quick"]
+        tenth = quick.scaled(quick.seconds / 10)
+        for told, whole in (
+            (tenth.seconds, quick.seconds),
+            (tenth.warmup_s, quick.warmup_s),
+            (tenth.load_test_s, quick.load_test_s),
+            (tenth.sweep_s, quick.sweep_s),
+            (tenth.idle_s, quick.idle_s),
+        ):
+            assert whole / 10 == pytest.approx(told)
+        assert (None, None, None) == (tenth.budget_s, tenth.longest_s, tenth.sweeps_budget_s)
+        assert tenth.rounds == quick.rounds
+
     def test_full_is_sixty_seconds_a_benchmark_however_many(self) -> None:
         """Only the quick profile has a budget."""
         full = PROFILES["full"].fitted(500)
