@@ -14,6 +14,8 @@ from devperf_pipeline.stack.stack_file import load_stack
 
 # A suite that was started in the background ignores Ctrl-C, and so would the servers and tests that are to hear it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# One that is told to end stops its servers first.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)

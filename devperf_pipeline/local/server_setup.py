@@ -7,6 +7,7 @@ import os
 import random
 import secrets
 import socket
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -239,7 +240,7 @@ def setting(value: str | int | bool) -> str:
 
 def free_port(*, above: int = 0) -> int:
     """
-    A loopback port that nobody listens on and that this process has not given away; `above` it another one too.
+    A loopback port that nobody listens on and no process of ours has given away; `above` it another one too.
 
     Raises:
         ServiceMissing: every port that was tried is taken.
@@ -249,7 +250,7 @@ def free_port(*, above: int = 0) -> int:
         for _ in range(200):
             port = random.choice(PORTS)  # noqa: S311 - a port is no secret
             wanted = [port, port + above] if above else [port]
-            if _given.isdisjoint(wanted) and all(map(_is_free, wanted)):
+            if _given.isdisjoint(wanted) and all(map(_is_free, wanted)) and all(map(_reserve, wanted)):
                 _given.update(wanted)
                 return port
     raise ServiceMissing(
@@ -263,6 +264,20 @@ def _is_free(port: int) -> bool:
         probe.bind((LOOPBACK, port))
         return True
     return False
+
+
+def _reserve(port: int) -> bool:
+    """Whether no other process of ours gave the port away. Until this one ends, none will: its server may not listen yet."""
+    if sys.platform != "linux":
+        return True
+    name = socket.socket(socket.AF_UNIX)
+    try:
+        name.bind(f"\0devperf-port-{port}")
+    except OSError:
+        name.close()
+        return False
+    name.detach()  # the kernel frees it when this process ends
+    return True
 
 
 def ask_http(
