@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 Tool = Literal["ab", "wrk", "h2load", "pgbench", "redis-benchmark", "sysbench"]
 """Reference tools: second instruments, by the names of their programs."""
@@ -135,6 +135,48 @@ Kept = Literal["username", "password", "database"]
 """What of a service a Vault may keep."""
 
 
+Value = str | int | float | bool | None
+"""What a placeholder of an operation may hold."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Values:
+    """What one placeholder of an operation may hold: what the stack file lists, or what a query returns."""
+
+    listed: Sequence[Value] = ()
+    query: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What the stack file says a right answer is: how many rows, at least and at most; what it contains; its status."""
+
+    rows: tuple[int, int] | None = None
+    contains: str = ""
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnOperation:
+    """
+    One operation that the stack file describes.
+
+    `name` is the operation in ids of benchmarks; it carries a digest of what is asked, so a changed question has a
+    history of its own. `asked` is what is asked, in the words of the service's kind ("sql", "command", "path"), and
+    `values` what its placeholders hold: "id" for "{id}", "1" for the first one of a statement.
+    `users` are the user counts that it is measured with. `where` is the file and its line.
+    """
+
+    name: str
+    title: str
+    where: str
+    asked: Mapping[str, Any] = field(repr=False)
+    values: Mapping[str, Values] = field(default_factory=dict[str, Values], repr=False)
+    users: tuple[int, ...] = (1,)
+    writes: bool = False
+    expected: Expectation = field(default_factory=Expectation)
+
+
 ROUTED = "api"
 """The kind of service whose routes the stack file names; what others are asked is known."""
 
@@ -153,7 +195,8 @@ class Service:
     `kind` names the module of `services/` that knows it; `name` is what every table calls it.
     `settings` are the server's own settings, in its own words ("shared_buffers").
     `kept` says what has to be read from a Vault before the service can be entered, `password_file` which file holds
-    its password or token. `routes` are the paths that an API is asked of which nothing else is known.
+    its password or token. `routes` are the paths that an API is asked of which nothing else is known, `own_operations`
+    what the stack file has it asked beside.
     `behind` are those of its `needs` that can be entered, known from when a session is opened.
     """
 
@@ -167,6 +210,7 @@ class Service:
     kept: Mapping[Kept, VaultField] = field(default_factory=dict[Kept, VaultField])
     password_file: Path | None = None
     routes: tuple[str, ...] = ()
+    own_operations: tuple[OwnOperation, ...] = ()
     behind: tuple["Service", ...] = ()
 
     @property

@@ -51,7 +51,7 @@ class Measurer:
         """`throttling` says what the CPU limits of a service did so far; None where it has none."""
         self._placement, self._throttling = placement, throttling
         self._recorder = Recorder()
-        self._users: dict[tuple[str, str], list[Connection]] = {}
+        self._users: dict[tuple[str, str, Callable[[], Connection] | None], list[Connection]] = {}
         self._rates: dict[str, float] = {}
         self.client_share: float | None = None
         """The share of one core that this process used in the last measured slice."""
@@ -236,9 +236,10 @@ class Measurer:
         return _Prepared(drive, driver.verify)
 
     def _connections(self, step: BenchmarkStep) -> list[Connection]:
-        kept = self._users.setdefault((step.benchmark.service, step.benchmark.instrument), [])
+        own = step.operation.connect
+        kept = self._users.setdefault((step.benchmark.service, step.benchmark.instrument, own), [])
         while len(kept) < step.benchmark.load.users:
-            kept.append(step.session.connect())
+            kept.append(own() if own else step.session.connect())
         return kept
 
 

@@ -28,6 +28,7 @@ from devperf_pipeline.measure.tools import stage as tools
 from devperf_pipeline.model import Baseline, Service, Stack, Stage, Tool
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.operation import Session
+from devperf_pipeline.services.own_operations import learnt
 
 Answer = TypeVar("Answer")
 
@@ -127,9 +128,10 @@ def _planned(
     """The plan, from what the sessions that are left say; `absent` are tools that will not be here, and why."""
 
     def told(session: Session) -> Measurable:
-        operations = session.operations()
+        service = next(stack.service(name) for name, one in sessions.items() if one is session)
+        operations = [*session.operations(), *learnt(session, service)]
         return Measurable(
-            service=next(stack.service(name) for name, one in sessions.items() if one is session),
+            service=service,
             session=session,
             operations=operations,
             objects=session.objects(),

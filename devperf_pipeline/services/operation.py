@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from socket import socket
 from typing import Any, NamedTuple, Protocol
 
-from devperf_pipeline.model import Facts, Outcome, RouteAnswer, Service
+from devperf_pipeline.model import Facts, Outcome, OwnOperation, RouteAnswer, Service
 
 OUR_NAME = "devperf"
 """Every object we create in a service carries this name; nothing else is touched."""
@@ -148,6 +148,8 @@ class Operation:
     `sustained` operations are load tested, too: see `measure/load_tests.py`. Their calls are cycled.
     `held` ones can be kept in flight: the service begins to work on a call before its last byte came.
     `pace` is set where a rate limit allows few calls: see `measure/pacing.py`.
+    `connect` makes a connection of one user that others do not use: of those that have the same one each user has one.
+    `plan` is how the service says that it answers, where it explains that; nothing that was asked stands in it.
     """
 
     name: str
@@ -165,6 +167,17 @@ class Operation:
     sustained: bool = False
     held: bool = False
     pace: Pace | None = None
+    connect: "Callable[[], Connection] | None" = None
+    plan: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstAnswer:
+    """What an operation of one's own was answered once: in lines for people, how many rows, how long it took."""
+
+    lines: Sequence[str]
+    took_ns: int
+    rows: int | None = None
 
 
 FLOOR = "floor"
@@ -261,6 +274,23 @@ class Session(ABC):
     @abstractmethod
     def close(self) -> None:
         """End the session; never raises."""
+
+    def own_operation(self, own: OwnOperation) -> Operation:
+        """
+        An operation that the stack file describes, asked so far that it can be measured and its answers be judged.
+
+        Nothing is changed by asking. Kinds that `stack/own_operations.py` has a table for give it. Valid without
+        `prepare`.
+
+        Raises:
+            ServiceError: it cannot be asked, as the service says itself.
+
+        """
+        raise NotImplementedError(f"{type(self).__name__} is asked nothing of one's own")
+
+    def first_answer(self, own: OwnOperation) -> FirstAnswer:
+        """Ask such an operation once; raises as `own_operation`."""
+        raise NotImplementedError(f"{type(self).__name__} is asked nothing of one's own")
 
     def tool_scripts(self) -> Mapping[str, str]:
         """

@@ -13,6 +13,7 @@ from devperf_pipeline.errors import ServiceError
 from devperf_pipeline.model import Facts, Service, Stack
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.operation import Session
+from devperf_pipeline.services.own_operations import learnt
 
 T = TypeVar("T")
 
@@ -31,13 +32,27 @@ def run_preflight(stack: Stack) -> Sequence[PreflightResult]:
     """Every service of a running stack, in its order, all asked at the same time. Nothing is created for it."""
 
     def one(service: Service) -> PreflightResult:
-        found = _asked(stack, service, lambda session: (session.facts(), session.preflight()))
+        found = _asked(
+            stack,
+            service,
+            lambda session: (session.facts(), [*session.preflight(), *_own_mistakes(session, service)]),
+        )
         if isinstance(found, str):
             return PreflightResult(service=service, problem=found)
         return PreflightResult(service=service, facts=found[0], warnings=found[1])
 
     with ThreadPoolExecutor(max_workers=len(stack.services)) as pool:
         return list(pool.map(one, stack.services))
+
+
+def _own_mistakes(session: Session, service: Service) -> Iterator[str]:
+    """Which operations of the stack file cannot be measured, and why."""
+    if service.own_operations:
+        session.assume()
+        learnt(session, service)
+        for own in service.own_operations:
+            if own.title in session.unmeasurable:
+                yield f"not measured: {own.title}: {session.unmeasurable[own.title]}"
 
 
 def clean(stack: Stack) -> Iterator[tuple[str, str | None]]:

@@ -27,6 +27,7 @@ from devperf_pipeline.model import (
     is_routed,
 )
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.own_operations import own_operations
 from devperf_pipeline.stack.source import Source, nearest, shown
 from devperf_pipeline.stack.stack_file_schema import (
     CompanionTable,
@@ -154,7 +155,13 @@ def _service(
         own = f" or, where there are several, [services.{ROUTED}_<name>]" if found.kind == ROUTED else ""
         expected = f"the service to be called by its kind, [services.{found.kind}]{own}"
         source.complain(keys, expected, repr(name))
-    service = Service(name=name, kind=found.kind, settings=dict(found.settings), needs=tuple(found.needs))
+    service = Service(
+        name=name,
+        kind=found.kind,
+        settings=dict(found.settings),
+        needs=tuple(found.needs),
+        own_operations=own_operations(source, keys, found.kind, found.operations),
+    )
     match found:
         case RoutedService():
             return replace(service, addresses=(found.address,), routes=tuple(found.routes))

@@ -24,7 +24,7 @@ from pydantic import (
 
 from devperf_pipeline.model import ROUTED, Address
 from devperf_pipeline.stack.private_folders import NAME
-from devperf_pipeline.stack.source import Source, nearest, shown
+from devperf_pipeline.stack.source import Keys, Source, nearest, shown
 
 MOST_ROUTES = 20
 LONGEST_ROUTE = 200
@@ -213,6 +213,9 @@ class ManagedService(Table):
         default={}, description="a table whose values are text on one line, a number or true or false"
     )
     needs: list[str] = Field(default=[], description="a list of names of services")
+    operations: list[Any] = Field(
+        default=[], description="tables: write [[services.<name>.operations]] for each"
+    )
     refused = {
         **dict.fromkeys(
             ("address", "addresses", "database", "username", "password"),
@@ -314,7 +317,7 @@ class StackTable(Table):
 T = TypeVar("T", bound=Table)
 
 
-def checked(source: Source, model: type[T], found: Any, at: tuple[str, ...] = ()) -> T:
+def checked(source: Source, model: type[T], found: Any, at: Keys = ()) -> T:
     """
     A table of the file, at these keys, as its class.
 
@@ -337,7 +340,7 @@ def checked(source: Source, model: type[T], found: Any, at: tuple[str, ...] = ()
         key = problem["loc"][-1]
         source.complain(keys, f"the key '{key}' ({expected})", "none", f"Add it to {source.path.name}.")
     if problem["type"] == "model_type" and not problem["loc"]:
-        expected = f"a table [{'.'.join(at)}]"
+        expected = f"a table [{'.'.join(map(str, at))}]"
     found = shown(problem["input"]) if problem["input"] not in ({}, []) else "none"
     return source.complain(keys, expected, "something else" if is_secret else found)
 

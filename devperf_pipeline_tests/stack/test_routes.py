@@ -116,7 +116,7 @@ class TestRoutes:
         found = complaint(tmp_path, f'{VISITED}{key} = "x"\n')
 
         assert found.startswith(
-            f"it.toml, line 8: services.api.{key}: expected one of kind, settings, needs, address, routes, "
+            f"it.toml, line 8: services.api.{key}: expected one of kind, settings, needs, operations, address, routes, "
         )
 
     def test_cannot_be_started(self, tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ class TestComplaints:
                 'kind = "pgb',
                 'kidn = "pgb',
                 (
-                    "line 12: services.pgbouncer.kidn: expected one of kind, settings, needs, found 'kidn'. "
+                    "line 12: services.pgbouncer.kidn: expected one of kind, settings, needs, operations, found 'kidn'. "
                     "Did you mean 'kind'?"
                 ),
             ),
@@ -174,7 +174,7 @@ class TestComplaints:
                 'needs = ["postgresql"]',
                 'address = "127.0.0.1:6432"',
                 (
-                    "line 13: services.pgbouncer.address: expected one of kind, settings, needs, found 'address'. "
+                    "line 13: services.pgbouncer.address: expected one of kind, settings, needs, operations, found 'address'. "
                     "A managed stack chooses addresses and passwords itself; managed = false measures a running one."
                 ),
             ),

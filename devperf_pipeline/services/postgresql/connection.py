@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
+from psycopg.abc import AdaptContext
 
 from devperf_pipeline.errors import ServiceError, ServiceRefused, ServiceUnreachable, WrongAnswer
 from devperf_pipeline.model import Outcome, Service
-from devperf_pipeline.services.database.workload import Arguments
 from devperf_pipeline.services.operation import DEADLINE_S, OUR_NAME
 from devperf_pipeline.services.postgresql import protocol
 from devperf_pipeline.services.probe import greeting_in_http, growing, not_in_time, translated
@@ -20,8 +20,10 @@ from devperf_pipeline.services.probe import greeting_in_http, growing, not_in_ti
 class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
     """A connection on which every wait ends; psycopg alone would wait for a silent server for ever."""
 
-    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = DEADLINE_S) -> Any:
-        return super().wait(gen, interval, timeout)
+    deadline_s = DEADLINE_S
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        return super().wait(gen, interval, self.deadline_s if timeout is None else timeout)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,7 +50,9 @@ class PostgresConnection:
             self.driver.close()
 
 
-def driver_to(service: Service, database: str | None) -> BoundedConnection:
+def driver_to(
+    service: Service, database: str | None, adapters: AdaptContext | None = None
+) -> BoundedConnection:
     """A connection of the driver to one database, authenticated; raises a `psycopg.Error`."""
     who = service.credentials
     return BoundedConnection.connect(
@@ -65,6 +69,7 @@ def driver_to(service: Service, database: str | None) -> BoundedConnection:
         client_encoding="utf8",
         application_name=OUR_NAME,
         options="",
+        context=adapters,
     )
 
 
@@ -125,13 +130,18 @@ def failure_of(driver: BoundedConnection) -> Callable[[Exception], int]:
     return failure
 
 
-def name_of(text: str, arguments: Arguments, connection: PostgresConnection) -> str:
-    """The name of a statement on this connection, parsed if it was not yet; raises a `ServiceError`."""
+def name_of(text: str, connection: PostgresConnection, parse: Callable[[str], bytes]) -> str:
+    """
+    The name of a statement on this connection, parsed if it was not yet; `parse` encodes that, given its name.
+
+    Raises:
+        ServiceError: the server does not parse it.
+
+    """
     if text not in connection.names:
         name = f"{OUR_NAME}_{len(connection.names)}"
-        parse = protocol.parse(name, text, arguments) + protocol.SYNC
         try:
-            replies = growing(connection.socket, parse)
+            replies = growing(connection.socket, parse(name) + protocol.SYNC)
             whole = next(reply for reply in replies if protocol.complete(reply))
         except OSError as error:
             raise ServiceUnreachable(

@@ -5,6 +5,7 @@ Protocol 3.0. A message is a type byte, four bytes of length, a body.
 A reply is checked after each call by a few bytes (the tag of CommandComplete), and read in full where it is kept.
 """
 
+import re
 import struct
 from collections.abc import Callable, Iterator, Sequence
 
@@ -14,7 +15,11 @@ from devperf_pipeline.services.database.workload import Arguments, Statement, wh
 INT4, TEXT = 23, 25
 """Object ids of the two types that our arguments and columns have."""
 
+IN_TEXT, BINARY = 0, 1
+
+EXECUTE = b"E\x00\x00\x00\x09\x00\x00\x00\x00\x00"
 SYNC = b"S\x00\x00\x00\x04"
+COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
 EMPTY_QUERY = b"Q\x00\x00\x00\x05\x00"
 READY = b"Z\x00\x00\x00\x05"
 """ReadyForQuery but for its last byte, the state of the transaction."""
@@ -32,19 +37,31 @@ def parse(name: str, text: str, arguments: Arguments) -> bytes:
     types = [INT4 if isinstance(argument, int) else TEXT for argument in arguments]
     for number in range(1, len(types) + 1):
         text = text.replace("%s", f"${number}", 1)
+    return parse_own(name, text, types)
+
+
+def parse_own(name: str, text: str, types: Sequence[int] = ()) -> bytes:
+    """Parse: give a statement as it is to the server, which knows the types of its placeholders where none are given."""
     body = name.encode() + b"\x00" + text.encode() + b"\x00"
     return _message(b"P", body + struct.pack(f"!h{len(types)}i", len(types), *types))
 
 
 def execute(name: str, arguments: Arguments) -> bytes:
     """Bind, Execute and Sync in one: run a parsed statement; arguments and result in binary."""
-    values: list[bytes] = []
-    for argument in arguments:
-        value = struct.pack("!i", argument) if isinstance(argument, int) else argument.encode()
-        values.append(struct.pack("!i", len(value)) + value)
-    bound = struct.pack("!hhh", 1, 1, len(values)) + b"".join(values) + b"\x00\x01\x00\x01"
-    bind = _message(b"B", b"\x00" + name.encode() + b"\x00" + bound)
-    return bind + b"E\x00\x00\x00\x09\x00\x00\x00\x00\x00" + SYNC
+    values = [struct.pack("!i", each) if isinstance(each, int) else each.encode() for each in arguments]
+    return _bind(name, values, BINARY) + EXECUTE + SYNC
+
+
+def execute_own(name: str, arguments: Sequence[str | None]) -> bytes:
+    """Bind and Execute: run a parsed statement; arguments and result in text."""
+    return _bind(name, [None if each is None else each.encode() for each in arguments], IN_TEXT) + EXECUTE
+
+
+def _bind(name: str, values: Sequence[bytes | None], form: int) -> bytes:
+    lengths = [(-1 if value is None else len(value), value or b"") for value in values]
+    bound = b"".join(struct.pack("!i", length) + value for length, value in lengths)
+    bound = struct.pack("!hhh", 1, form, len(values)) + bound + struct.pack("!hh", 1, form)
+    return _message(b"B", b"\x00" + name.encode() + b"\x00" + bound)
 
 
 def complete(buffer: bytes) -> bool:
@@ -54,6 +71,41 @@ def complete(buffer: bytes) -> bool:
     None of our values holds a Z, so nothing inside of a reply looks like its end.
     """
     return buffer[-6:-1] == READY
+
+
+ENDS = re.compile(
+    rb"C\x00\x00\x00.[A-Z ]+(?:\d+ )?(\d+)?\x00Z\x00\x00\x00\x05(?:I|TC\x00\x00\x00\x0bCOMMIT\x00Z\x00\x00\x00\x05I)\Z",
+    re.DOTALL,
+)
+"""How a whole reply to a statement of others ends that did what it should: its tag, with how many rows it was."""
+
+LONGEST_END = 96
+
+
+def complete_own(buffer: bytes) -> bool:
+    """
+    Whether the reply to a statement of others is whole: it ends with ReadyForQuery, outside of any transaction.
+
+    Their values may hold anything, so that a piece of a reply may end like a whole one; but in text no value holds a
+    zero byte, and so none holds a tag and its end. Any other end is read in full.
+    """
+    if buffer[-6:] != READY + b"I":
+        return False
+    return ENDS.search(buffer[-LONGEST_END:]) is not None or _is_whole(buffer)
+
+
+def _is_whole(buffer: bytes) -> bool:
+    try:
+        *_, (kind, _) = messages(buffer)
+    except ValueError:
+        return False
+    return kind == b"Z"
+
+
+def counted(reply: bytes) -> int | None:
+    """How many rows a whole reply to a statement of others returned or changed (-1: it does not say), None if it failed."""
+    found = ENDS.search(reply[-LONGEST_END:])
+    return found and int(found[1] or -1)
 
 
 def messages(reply: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -119,6 +171,40 @@ def checker(tags: Sequence[bytes]) -> Callable[[list[bytes]], int]:
         return Outcome.OK
 
     return check
+
+
+def own_checker(right: Callable[[int], bool], contains: bytes) -> Callable[[list[bytes]], int]:
+    """A check of the reply to a statement of others: no error, a right number of rows, these bytes somewhere in it."""
+
+    def check(replies: list[bytes]) -> int:
+        count = counted(replies[0])
+        if count is None:
+            return what_failed(replies, error_of)
+        return Outcome.OK if right(count) and contains in replies[0] else Outcome.WRONG
+
+    return check
+
+
+def own_verifier(
+    wrong: Callable[[int, bool], str | None], columns: int, contains: bytes
+) -> Callable[[list[bytes]], str | None]:
+    """A full reading of the reply: besides, it has as many rows as it says, each of so many columns."""
+
+    def verify(replies: list[bytes]) -> str | None:
+        try:
+            if (problem := error_of(replies[0])) is not None:
+                return problem
+            widths = [int.from_bytes(body[:2]) for kind, body in messages(replies[0]) if kind == b"D"]
+        except ValueError as error:
+            return f"the reply cannot be read: {error}"
+        count = counted(replies[0])
+        if count is None or (columns and count != len(widths)):
+            return f"{len(widths)} rows where the server says {count}"
+        if set(widths) - {columns}:
+            return f"a row of {max(set(widths) - {columns})} columns instead of {columns}"
+        return wrong(count, contains in replies[0])
+
+    return verify
 
 
 def check_nothing(replies: list[bytes]) -> int:

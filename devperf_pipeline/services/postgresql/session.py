@@ -5,14 +5,17 @@ psycopg connects, authenticates, seeds and verifies; the engine then uses the sa
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import psycopg
 
-from devperf_pipeline.model import Facts, Service
+from devperf_pipeline.model import Facts, OwnOperation, Service
+from devperf_pipeline.services.database.own_operations import Trial, first_answer, learn
 from devperf_pipeline.services.database.session import DatabaseSession
-from devperf_pipeline.services.operation import DEADLINE_S, OUR_NAME, Operation
-from devperf_pipeline.services.postgresql import preflight
+from devperf_pipeline.services.operation import DEADLINE_S, OUR_NAME, FirstAnswer, Operation
+from devperf_pipeline.services.postgresql import own_operations, preflight
 from devperf_pipeline.services.postgresql.cleanup import OwnSchema
 from devperf_pipeline.services.postgresql.connection import (
     BoundedConnection,
@@ -100,9 +103,34 @@ class PostgresSession(DatabaseSession[PostgresConnection]):
     def operations(self) -> Sequence[Operation]:
         return Workload(self._space.quoted, self._pooled).operations(self._space.fill)
 
+    def own_operation(self, own: OwnOperation) -> Operation:
+        learnt = learn(own, self._trying)
+        return Operation(
+            name=own.name,
+            title=own.title,
+            users=tuple(number for number in own.users if number != 1),
+            wire=partial(own_operations.wire, learnt, pooled=self._pooled),
+            driver=partial(own_operations.driver, learnt, pooled=self._pooled),
+            connect=self._connect_writing if own.writes else self._connect_reading,
+            plan=learnt.plan,
+            took_s=learnt.took_s,
+        )
+
+    def first_answer(self, own: OwnOperation) -> FirstAnswer:
+        return first_answer(own, self._trying)
+
     def tool_scripts(self) -> Mapping[str, str]:
         """The published operations as scripts of pgbench, in our schema. See `operation.Session`."""
         return {recipe.name: recipe.script(self._space.quoted) for recipe in RECIPES}
+
+    def _trying(self, own: OwnOperation, writes: bool) -> AbstractContextManager[Trial]:
+        return own_operations.trying(self._service, own, writes)
+
+    def _connect_reading(self) -> PostgresConnection:
+        return own_operations.connect_own(self._service, writes=False)
+
+    def _connect_writing(self) -> PostgresConnection:
+        return own_operations.connect_own(self._service, writes=True)
 
     def _live(self) -> BoundedConnection:
         """Our own connection, made again if it broke or was left in the middle of something."""

@@ -39,7 +39,8 @@ class Workload:
             return protocol.parse("", text, arguments) + protocol.execute("", arguments)
 
         def named(text: str, arguments: Arguments) -> bytes:
-            return protocol.execute(name_of(text, arguments, connection), arguments)
+            name = name_of(text, connection, lambda name: protocol.parse(name, text, arguments))
+            return protocol.execute(name, arguments)
 
         encode = unnamed if self.pooled else named
         return Wire(
