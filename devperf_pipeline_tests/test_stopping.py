@@ -3,6 +3,8 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +17,14 @@ from devperf_pipeline.model import Stack
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.store.warehouse import build
 from devperf_pipeline_tests import external_stack
+from devperf_pipeline_tests.services.fake_apis import DevstackCore, Reply, Request, serving
 
 pytestmark = pytest.mark.servers
 
 LARGEST_FILE = 2 * 2**20
+
+LONGEST_HANG_S = 80.0
+"""Whoever waited for such an answer would be far beyond the seconds that ending takes."""
 
 
 @pytest.fixture(name="folders")
@@ -125,6 +131,42 @@ class TestStopping:
         assert 0 == running.returncode, said
         assert [("interrupted", True), ("complete", True)] == baselines(folders)
         assert [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE] == runs
+
+
+class TestSlowApi:
+    def test_an_api_that_hangs_holds_nobody_who_asks_to_stop(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where an API answers nothing any more, SIGTERM ends its baseline all the same, and says what may be left there."""
+        monkeypatch.setenv("DEVPERF_ROOT", str(tmp_path))
+        monkeypatch.setenv("DAGSTER_HOME", str(Folders(tmp_path).dagster_home))
+        hangs, over = threading.Event(), threading.Event()
+
+        def hanging(request: Request) -> Reply:
+            if hangs.is_set():
+                over.wait(LONGEST_HANG_S)
+            return api(request)
+
+        api = DevstackCore("Go")
+        with serving(hanging) as address:
+            Folders(tmp_path).stacks.mkdir()
+            (Folders(tmp_path).stacks / "external.toml").write_text(
+                f'name = "external"\nmanaged = false\n[services.gin]\nkind = "gin"\naddress = "{address}"\n',
+                encoding="utf-8",
+            )
+            with begin(0.05) as running:
+                said = first_round(running)
+                hangs.set()
+                asked_at = time.monotonic()
+                os.killpg(running.pid, signal.SIGTERM)
+                said += running.communicate(timeout=120)[0]
+                took_s = time.monotonic() - asked_at
+            over.set()
+
+        assert 130 == running.returncode
+        assert "Traceback" not in said
+        assert "gin: what is ours could not be removed: " in said
+        assert took_s < LONGEST_HANG_S / 2
 
 
 class TestFull:

@@ -64,6 +64,15 @@ class Slice:
     cpu_ns: list[int] = field(default_factory=list[int])
     """CPU time that the loop took, of each process that had one."""
 
+    def join(self, more: "Slice") -> None:
+        """Go on with another slice of the same calls."""
+        self.elapsed_ns += more.elapsed_ns
+        self.replies += more.replies
+        self.refused = self.refused if more.refused is None else more.refused
+        self.raised, self.problem, self.broken = more.raised or self.raised, more.problem, more.broken
+        # A process has a number of its own only where several share a slice.
+        self.cpu_ns = [sum(self.cpu_ns) + sum(more.cpu_ns)]
+
 
 def first_wrong(piece: Slice, verify: Verify) -> str | None:
     """What is wrong with the first kept reply that is."""

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from statistics import mean
 from typing import Any
 
 from devperf_pipeline.errors import ServiceError
@@ -29,6 +28,9 @@ from devperf_pipeline.measure.steady_state import BLOCK_CALLS, BLOCK_S, Steadine
 from devperf_pipeline.measure.steps import BenchmarkStep
 from devperf_pipeline.model import TOLERATED_FAILURES, Outcome, Phase, Round, SustainedLoad, Throttling
 from devperf_pipeline.services.operation import Connection, Driver
+
+LONGEST_STRETCH_S = 1.0
+"""So long a round goes on that has fewer calls than it needs: they are slower than was planned with."""
 
 Drive = Callable[[float, int | None, int], Slice]
 """Makes the prepared calls of all users, for so many seconds or calls, by so many engine processes."""
@@ -104,7 +106,7 @@ class Measurer:
         self._recorder.clear()
         piece = Slice()
         try:
-            prepared, warm, rate = self._warm(step)
+            prepared, warm = self._warm(step)
             rounds.append(ended("warmup", warm, warm.problem))
             began = time.time_ns()
             if warm.broken:
@@ -123,7 +125,10 @@ class Measurer:
                 elif step.paced_calls:
                     piece = prepared.drive(step.paced_calls * CALL_DEADLINE_S, step.paced_calls, 1)
                 else:
-                    piece = prepared.drive(step.stretched_s(rate), None, 1)
+                    piece = prepared.drive(step.seconds, None, 1)
+                    missing = step.least_calls - self._recorder.length
+                    if missing > 0 and piece.problem is None:
+                        piece.join(prepared.drive(LONGEST_STRETCH_S, missing, 1))
                 used_ns = time.process_time_ns() - used_ns
                 other_cpu = gate.end(piece.elapsed_ns, sum(piece.cpu_ns) if engines > 1 else 0)
                 throttling = _between(stopped, self._throttling(step.benchmark.service))
@@ -151,12 +156,8 @@ class Measurer:
             for connection in self._users.pop(key):
                 connection.close()
 
-    def _warm(self, step: BenchmarkStep) -> tuple[_Prepared, Slice, float | None]:
-        """
-        Prepare the calls and warm up: until steady the first time, one block in later rounds.
-
-        Returns also how many calls a second were seen, if any were.
-        """
+    def _warm(self, step: BenchmarkStep) -> tuple[_Prepared, Slice]:
+        """Prepare the calls and warm up: until steady the first time, one block in later rounds."""
         benchmark, users = step.benchmark, step.benchmark.load.users
         rate = self._rates.get(benchmark.id)
         first_time = rate is None
@@ -165,19 +166,17 @@ class Measurer:
             prepared = self._prepare(step, step.prepared(rate))
             if first_time:
                 self._block(prepared, total, 1)
-            return prepared, total, rate
+            return prepared, total
         if first_time:
             prepared = self._prepare(step, step.prepared(None))
             give_up = time.monotonic() + step.warmup_s
             steadiness = Steadiness()
-            latencies: Sequence[int] = ()
             while time.monotonic() < give_up:
                 latencies = self._block(prepared, total, BLOCK_CALLS)
                 if total.broken or not len(latencies) or steadiness.add(latencies):
                     break
             if not step.operation.finite or total.problem:
-                # The last block: what came before it was slower.
-                return prepared, total, users * 1e9 / mean(latencies) if len(latencies) else None
+                return prepared, total
             rate = self._recorder.length / max(total.elapsed_ns, 1) * 1e9
         size = step.prepared(rate)
         prepared = self._prepare(step, size)
@@ -186,7 +185,7 @@ class Measurer:
             # The service may answer faster than when its rate was seen: most of what it consumes is the round's.
             calls = min(calls, users * size // 3)
         self._block(prepared, total, calls)
-        return prepared, total, rate
+        return prepared, total
 
     def _block(self, prepared: _Prepared, total: Slice, calls: int) -> Sequence[int]:
         """Make a block of calls and add it to the warm-up; returns their latencies."""

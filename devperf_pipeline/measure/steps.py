@@ -29,9 +29,6 @@ FIRST_CALLS = 4 * BLOCK_CALLS
 MARGIN = 1.5
 """How much more than expected is prepared where each call consumes something."""
 
-LONGEST_STRETCH_S = 1.0
-"""A round of calls that are slower than was planned with is made no longer than this."""
-
 LAST_CALL = 0.5
 """A round ends with the call that is under way when its seconds are over: on average half of one later."""
 
@@ -82,7 +79,7 @@ class BenchmarkStep:
 
     The first warm-up lasts `warmup_s` at most. A sustained load has `limit_calls`, and ends after these or `seconds`.
     A call should take `call_s` with so many users, and a reset `reset_s`. A round that has fewer than `least_calls` in
-    its seconds goes on for a while (see `stretched_s`). One that a rate limit allows few calls has `paced_calls`, however
+    its seconds goes on for a while. One that a rate limit allows few calls has `paced_calls`, however
     long these take, and a single call as its first warm-up.
     """
 
@@ -133,11 +130,6 @@ class BenchmarkStep:
             LEAST_PREPARED,
             min(math.ceil(min(expected, operation.largest) / users), operation.largest // users),
         )
-
-    def stretched_s(self, rate: float | None) -> float:
-        """The seconds of a round, or what its least calls take at a rate that is lower than was planned with."""
-        needed_s = (self.least_calls - LAST_CALL) / rate if rate and self.least_calls else 0.0
-        return max(self.seconds, min(needed_s, LONGEST_STRETCH_S))
 
     def _most_consumed(self) -> int | None:
         """Calls are prepared for warm-up and round together; before the first round there is one more warm-up."""
