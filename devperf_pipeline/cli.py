@@ -147,7 +147,8 @@ def up(stack: str) -> None:
 
     folders = Folders.find()
     described = load_stack(stack, folders, CATALOGUE)
-    obtain(described, say)
+    if described.managed:
+        obtain(described, say)
     started = lifecycle.running(described, folders) or lifecycle.up(described, folders, say)
     click.echo(terminal.listing((service.name, [_where(started, service)]) for service in started.services))
 

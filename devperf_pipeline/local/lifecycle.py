@@ -13,7 +13,7 @@ from threading import Event
 from typing import Any
 
 from devperf_pipeline.errors import ConfigurationError
-from devperf_pipeline.local import process, process_record
+from devperf_pipeline.local import compose, process, process_record
 from devperf_pipeline.local.build import files
 from devperf_pipeline.local.install import find_server
 from devperf_pipeline.local.launch import start_all
@@ -26,6 +26,9 @@ from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.private_folders import stack_folder
 
 RECORD = "record.json"
+
+COMPOSED = "compose"
+"""The file in the private folder of a stack whose containers we started: it names the compose file."""
 
 
 def up(stack: Stack, folders: Folders, say: Callable[[str], None] = print) -> Stack:
@@ -40,10 +43,7 @@ def up(stack: Stack, folders: Folders, say: Callable[[str], None] = print) -> St
 
     """
     if not stack.managed:
-        raise ConfigurationError(
-            f"Expected a stack that this project starts; {stack.path} says managed = false. "
-            "Start its services yourself; the baseline measures them where they run."
-        )
+        return _up_in_containers(stack, folders, say)
     with private_folders.held(stack.name, folders):
         found = running(stack, folders)
         if found and not found.missing:
@@ -66,6 +66,23 @@ def up(stack: Stack, folders: Folders, say: Callable[[str], None] = print) -> St
         return _as_it_runs(stack, started)
 
 
+def _up_in_containers(stack: Stack, folders: Folders, say: Callable[[str], None]) -> Stack:
+    """The same for a stack that somebody else manages, with the compose file beside its stack file."""
+    file = compose.file_of(stack)
+    if file is None:
+        raise ConfigurationError(
+            f"Expected a stack that this project starts; {stack.path} says managed = false, and no "
+            f"{stack.path.with_suffix('.yaml').name} lies beside it for compose. Start its services yourself; the "
+            "baseline measures them where they run."
+        )
+    command = compose.command_for(file)
+    with private_folders.held(stack.name, folders):
+        private_folders.make_private(stack_folder(stack.name, folders))
+        (stack_folder(stack.name, folders) / COMPOSED).write_text(str(file), encoding="utf-8")
+        compose.up(stack, file, command, say)
+    return with_credentials(stack)
+
+
 @contextmanager
 def standing(
     stack: Stack, folders: Folders, say: Callable[[str], None], *, only: Collection[str] = ()
@@ -76,14 +93,15 @@ def standing(
     Where it has to be started and only some services are wanted, those and what they need are started.
 
     A stack that this project does not manage is handed on as it is described, with the credentials that a Vault
-    keeps for it.
+    keeps for it. One of containers is started with the compose file beside it where nothing of it runs.
     """
-    found = as_it_is(stack, folders)
+    composed = compose.file_of(stack) is not None and not compose.runs(stack)
+    found = None if composed else as_it_is(stack, folders)
     if found is not None:
         yield found
         return
     try:
-        yield up(with_needs(stack, only) if only else stack, folders, say)
+        yield up(with_needs(stack, only) if only and stack.managed else stack, folders, say)
     finally:
         down(stack.name, folders, lambda _: None)
 
@@ -108,6 +126,13 @@ def down(stack_name: str, folders: Folders, say: Callable[[str], None] = print) 
     Safe to call at any time: when nothing runs, and after a run that was killed.
     """
     with private_folders.held(stack_name, folders):
+        composed = stack_folder(stack_name, folders) / COMPOSED
+        if composed.is_file():
+            compose.down(Path(composed.read_text(encoding="utf-8")))
+            composed.unlink()
+            _clear(stack_name, folders)
+            say(f"Removed the containers of {stack_name}.")
+            return [stack_name]
         found = process_record.read(_record_path(stack_name, folders))
         ran = [] if found is None else [one.service for one in found.processes if process.find(one)]
         ended = _clear(stack_name, folders)

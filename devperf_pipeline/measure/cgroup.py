@@ -85,10 +85,8 @@ class Cgroup:
         return None
 
     def throttling(self) -> Throttling | None:
-        """What its CPU limit did to it since it began; None without a limit."""
-        if self.cpu_limit() is None:
-            return None
-        found = self._fields("cpu", "cpu.stat") or self._fields(UNIFIED, "cpu.stat")
+        """What a CPU limit did to it since it began: one file is read; None where nobody counts that."""
+        found = self._fields("cpu" if "cpu" in self.folders else UNIFIED, "cpu.stat")
         throttled_ns = found.get("throttled_time", found.get("throttled_usec", 0) * 1000)
         if not {"nr_periods", "nr_throttled"} <= found.keys():
             return None

@@ -117,7 +117,7 @@ class ContainerChanges:
         elif now.state == "paused":
             yield change("is paused")
         elif now.state != "running":
-            yield change(f"is {now.state}{_end(now, events)}")
+            yield change(f"does not run any more ({now.state}){_end(now, events)}")
         for begin_s, seconds in _pauses(events):
             yield change(f"was paused at {_at(begin_s)} for {seconds:.1f} s")
         if now.ports and now.ports != before.ports:

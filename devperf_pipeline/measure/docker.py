@@ -26,7 +26,7 @@ DEADLINE_S = 5.0
 
 SCHEME = "unix://"
 
-PODMAN = "podman"
+PODMAN, PODMAN_HEADER = "podman", "Libpod-Api-Version"
 
 MIB = 1 << 20
 
@@ -152,12 +152,13 @@ class Docker:
 
     def version(self) -> tuple[str, str]:
         """Which engine it is, "docker" or "podman", and its version."""
-        found = self._ask("/version")
+        # Asked for /version podman asks each of its own programs first, which takes seconds.
+        podman = self._answer("/_ping")[1].get(PODMAN_HEADER)
+        if podman:
+            return PODMAN, podman
         try:
-            parts = [str(part["Name"]) for part in found.get("Components") or ()]
-            podman = any(name.startswith("Podman") for name in parts)
-            return PODMAN if podman else "docker", str(found["Version"])
-        except (KeyError, TypeError, AttributeError) as error:
+            return "docker", str(self._ask("/version")["Version"])
+        except (KeyError, TypeError) as error:
             raise self._unexpected("its version", repr(error)) from error
 
     def at_port(self, port: int) -> Container | None:
@@ -204,7 +205,8 @@ class Docker:
         """What happened to the container of that id since a moment (seconds since 1970), in order."""
         which = quote(json.dumps({"type": ["container"], "container": [container]}), safe="")
         # Docker goes on telling unless an end is given; podman tells nothing where one is, and ends when told not to go on.
-        ends = "stream=false" if self.version()[0] == PODMAN else f"until={time.time():.6f}"
+        podman = PODMAN_HEADER in self._answer("/_ping")[1]
+        ends = "stream=false" if podman else f"until={time.time():.6f}"
         body, _ = self._answer(f"/events?since={int(since_s)}&{ends}&filters={which}")
         try:
             found = [_event(json.loads(line)) for line in body.splitlines() if line.strip()]
@@ -216,7 +218,7 @@ class Docker:
         """The statistics of a container, and whether it is podman that says so."""
         path = f"/containers/{quote(name, safe='')}/stats?stream=false&one-shot=true"
         body, headers = self._answer(path)
-        return self._read(path, body), "Libpod-Api-Version" in headers
+        return self._read(path, body), PODMAN_HEADER in headers
 
     def _ask(self, path: str) -> Any:
         return self._read(path, self._answer(path)[0])

@@ -217,15 +217,22 @@ class TestCpuLimit:
         """From 5 % of the periods on; of a service the load that was stopped most is named, whatever its p99 says."""
         run = warehouse.baseline(25)
         warehouse.fact(run, "redis", "container cpu limit", "0.25 cores")
-        for users, stopped in ((1, 1), (10, throttled)):
-            warehouse.reading(run, "redis", "get", users=users, periods=100, throttled_periods=stopped)
+        for users, stopped in ((1, 0), (10, throttled)):
+            warehouse.reading(run, "redis", "get", users=users, periods=50, throttled_periods=stopped)
         found = search(warehouse, run)["cpu-limit"]
 
         assert (status, 10) == (found.status, found.users)
         assert (
-            f"the slowest calls are the CPU limit: 0.25 cores, throttled in {throttled} % of the periods"
+            f"the slowest calls are the CPU limit: 0.25 cores, throttled in {2 * throttled} % of the periods"
             == found.against
         )
+
+    def test_few_periods_tell_nothing(self, warehouse: "Warehouse") -> None:
+        """Of less than a second of work nobody can tell what share of it was stopped."""
+        run = warehouse.baseline(25)
+        warehouse.reading(run, "redis", "get", periods=9, throttled_periods=9)
+
+        assert "cpu-limit" not in search(warehouse, run)
 
     def test_p99_that_is_the_limit(self, warehouse: "Warehouse") -> None:
         """A p99 far from the median is what the limit made of it."""

@@ -99,6 +99,7 @@ def answers(port: int = 6379, *, container: Mapping[str, Any] = CONTAINER) -> di
     }
     by_name = {"json": container, STATS_OF: STATS}
     return {
+        "/_ping": "OK",
         "/version": {"Version": "27.3.1", "Components": [{"Name": "Engine", "Version": "27.3.1"}]},
         "/containers/json": [listed],
         **{f"/containers/{name}/{what}": it for name in (ID, "dev-redis") for what, it in by_name.items()},
@@ -107,9 +108,8 @@ def answers(port: int = 6379, *, container: Mapping[str, Any] = CONTAINER) -> di
 
 def podman_answers() -> dict[str, Any]:
     """The same container as podman tells of it."""
-    version = {"Version": "4.3.1", "Components": [{"Name": "Podman Engine", "Version": "4.3.1"}]}
     stats = {f"/containers/{name}/{STATS_OF}": PODMAN_STATS for name in (ID, "dev-redis")}
-    return {**answers(), **stats, "/version": version}
+    return {**answers(), **stats}
 
 
 class DockerServer(socketserver.ThreadingUnixStreamServer):

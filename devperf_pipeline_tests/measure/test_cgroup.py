@@ -192,7 +192,7 @@ class TestBothVersions:
         group = cgroup_of([7], mount=hybrid, proc=proc)
 
         assert group is not None
-        assert (None, None, None) == (group.cpu_limit(), group.throttling(), group.memory_limit_bytes())
+        assert (None, None) == (group.cpu_limit(), group.memory_limit_bytes())
 
     def test_bytes_of_its_disks(self, hybrid: Path, proc: Path) -> None:
         """Of every device, where the group counts them."""

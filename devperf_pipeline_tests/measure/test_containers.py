@@ -110,14 +110,14 @@ class TestContainerChanges:
             (
                 changed(State={"Status": "exited", "ExitCode": 137, "Pid": 0}),
                 (
-                    "is exited: it was killed (exit code 137), which is also how the kernel ends what exceeds its "
+                    "does not run any more (exited): it was killed (exit code 137), which is also how the kernel ends what exceeds its "
                     "memory limit of 64 MiB"
                 ),
                 False,
             ),
             (
                 changed(State={"Status": "exited", "ExitCode": 137, "Pid": 0, "OOMKilled": True}),
-                "is exited: it was killed for exceeding its memory limit of 64 MiB",
+                "does not run any more (exited): it was killed for exceeding its memory limit of 64 MiB",
                 False,
             ),
             (

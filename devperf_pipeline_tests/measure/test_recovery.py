@@ -90,7 +90,7 @@ class TestRecovery:
 
         assert "measured" == baseline.states["fake"]
         assert baseline.reasons["fake"].startswith(
-            "fake: its container dev-redis is exited after it ended with exit code 1."
+            "fake: its container dev-redis does not run any more (exited) after it ended with exit code 1."
         )
         assert {None} == {one.problem for one in sink.rounds if one.phase == "measured"}
         assert 1 == session.history.count("renew")

@@ -37,7 +37,7 @@ from (
             'the best throughput, with more users too',
             []),
         ('cpu-limit', 'bottleneck', 'The CPU limit stops the service',
-            'in at least 5 % of the periods of its CPU limit (100 ms each, usually) the service had used up what it may, and was stopped until the next began',
+            'in at least 5 % of all periods of its CPU limit (100 ms each, usually) the service had used up what it may, and was stopped until the next began',
             0.05, 0,
             'Give the container more CPU (cpus in its compose file), or leave the limit away where the service may have what is free.',
             'the calls that stand still until the next period begins: the slowest ones',
