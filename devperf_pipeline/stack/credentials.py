@@ -9,6 +9,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from devperf_pipeline.model import Credentials, Kept, Service, Stack, VaultField
 ANSWER_S = 3.0
 LARGEST_ANSWER_BYTES = 1_000_000
 APPROLE_LOGIN = "auth/approle/login"
+REVOKE_SELF = "auth/token/revoke-self"
 
 
 def with_credentials(stack: Stack) -> Stack:
@@ -40,6 +42,8 @@ def with_credentials(stack: Stack) -> Stack:
         except ServiceError as error:
             services.append(service)
             missing[service.name] = f"{service.name}: {error}"
+    if vault:
+        vault.leave()
     return replace(stack, services=tuple(services), missing=missing, entered_with=vault.used if vault else {})
 
 
@@ -71,6 +75,7 @@ class Reader:
         except ServiceError as error:
             raise type(error)(f"{name}: {error}") from error
         finally:
+            vault.leave()
             number = len(self.used)
             self.used.update({f"{what} ({number})": secret for what, secret in vault.used.items()})
         if found.credentials is not None:
@@ -102,6 +107,13 @@ class CredentialVault:
             self._token = None
             status, answer = self._asked(wanted, self._entered())
         return _field(wanted, self._data(wanted, status, answer))
+
+    def leave(self) -> None:
+        """Have a token ended that a login of ours made: else it and its lease stay in the Vault for their whole time."""
+        if self._token is not None and self.login.role_id_file is not None:
+            with suppress(ServiceError):
+                self._ask("POST", REVOKE_SELF, {}, token=self._token)
+            self._token = None
 
     def _entered(self) -> str:
         """The token. A login that failed is not tried again for the next service."""

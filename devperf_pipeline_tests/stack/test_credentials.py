@@ -127,9 +127,10 @@ class TestLoggingIn:
         assert told.heard == [("GET secret/data/postgres", "t-env", None)]
 
     def test_by_approle(self, tmp_path: Path) -> None:
-        """The two files log in, without their line breaks, once for all services."""
+        """The two files log in, without their line breaks, once for all services; nothing of the login is left."""
         answers: dict[str, Answer | list[Answer]] = {
             "POST auth/approle/login": (200, {"auth": {"client_token": "t-role"}}),
+            "POST auth/token/revoke-self": (204, {}),
             "GET secret/data/postgres": version_2(password="p"),
         }
         text = TEXT.replace('"literal"', '{{ vault = "secret/data/postgres" }}')
@@ -139,6 +140,7 @@ class TestLoggingIn:
             ("POST auth/approle/login", "", {"role_id": "role", "secret_id": "secret"}),
             ("GET secret/data/postgres", "t-role", None),
             ("GET secret/data/postgres", "t-role", None),
+            ("POST auth/token/revoke-self", "t-role", {}),
         ]
 
     def test_again_when_the_token_has_ended(self, tmp_path: Path) -> None:
@@ -153,7 +155,7 @@ class TestLoggingIn:
         with vault_that_says(answers) as told:
             found = with_credentials(described(tmp_path, TEXT, told.address, APPROLE))
         assert found.missing == {}
-        assert ["", "old", "", "new"] == [token for _, token, _ in told.heard]
+        assert ["", "old", "", "new", "new"] == [token for _, token, _ in told.heard]
 
 
 class TestRefusals:
