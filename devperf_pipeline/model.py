@@ -503,6 +503,7 @@ class Baseline:
     `host` and `facts` are what was found when it began; `states` and `reasons` are filled when it ended.
     `operations` maps `service/operation` to the title that people know it by.
     `answers` are those of each API's routes, by service: only who answers the same can be compared.
+    `refused` says by service which rows it does not let be measured, and why; `services` are those of the stack file.
     """
 
     id: str
@@ -514,6 +515,8 @@ class Baseline:
     facts: Mapping[str, Facts]
     operations: Mapping[str, str] = field(default_factory=dict[str, str])
     answers: Mapping[str, Sequence[RouteAnswer]] = field(default_factory=dict[str, Sequence[RouteAnswer]])
+    refused: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
+    services: Sequence[str] = ()
     ended_at_ns: int | None = None
     forecast_s: float | None = None
     states: Mapping[str, ServiceState] = field(default_factory=dict[str, ServiceState])

@@ -243,6 +243,8 @@ def _baseline_rows(baseline: Baseline) -> list[Row]:
 
 def _facts(baseline: Baseline) -> list[Row]:
     found: dict[str, Mapping[str, str]] = {"host": baseline.host}
+    if baseline.services:
+        found["stack"] = {"services": ", ".join(baseline.services)}
     for service, facts in baseline.facts.items():
         found[service] = {**facts.settings, "product": facts.product, "version": facts.version}
     return [
@@ -288,6 +290,14 @@ def _answers(baseline: Baseline) -> list[Row]:
     return rows
 
 
+def _refused_rows(baseline: Baseline) -> list[Row]:
+    return [
+        {"baseline_id": baseline.id, "service": service, "title": title, "reason": why}
+        for service, told in baseline.refused.items()
+        for title, why in told.items()
+    ]
+
+
 @cache
 def _problem(route: str, status: int, shape: str) -> str | None:
     """What of an answer is not as the contract says; most baselines have the same answers, so each is asked once."""
@@ -300,5 +310,6 @@ DESCRIBED: Mapping[str, Callable[[Baseline], list[Row]]] = {
     "infrastructure": _facts,
     "services": _services,
     "answers": _answers,
+    "refused_rows": _refused_rows,
 }
 """The tables that are made from the descriptions of baselines, and a baseline's rows of each."""

@@ -39,6 +39,7 @@ TABLES = (
     "infrastructure",
     "services",
     "answers",
+    "refused_rows",
     "rounds",
     "percentiles",
     "load_tests",

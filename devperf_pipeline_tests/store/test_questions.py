@@ -283,6 +283,35 @@ class TestCoverage:
             folders, asked, metric="rank"
         )
 
+    def test_what_a_service_does_not_answer_has_no_cell(self, folders: Folders, measure: Measure) -> None:
+        """A row that its service refused does not apply, for that row's own reason; nor does one of no service there."""
+        refused = {
+            "GET /": "expected status 200, found 503: no vhost",
+            "load tests, memory per request": "100 in 60 s",
+        }
+        measure([], refused={"express": refused}, services=["express"], states={"express": "measured"})
+        warehouse.build(folders)
+        found = {
+            (table, row): (applies, reason)
+            for table, row, applies, reason in ask(
+                folders,
+                "select table_name, row_name, applies, reason from coverage "
+                "where subject in ('express', 'redis') and metric <> 'rank'",
+            )
+        }
+
+        assert found["api-latency/express", "GET /"] == (
+            False,
+            "express does not let it be measured: expected status 200, found 503: no vhost",
+        )
+        assert found["load-test/express", "GET /health/all"] == (
+            False,
+            "express does not let it be measured: 100 in 60 s",
+        )
+        assert found["api-latency/memory-per-request", "express"][0] is False
+        assert found["operations/redis", "SET"] == (False, "the stack has no redis")
+        assert found["api-latency/express", "GET /health"][0] is True
+
     def test_cpu_of_too_few_readings_is_a_doubt(self, folders: Folders, run: Callable[..., Baseline]) -> None:
         """CPU of one or two readings is doubted, memory is not."""
         measured = run(25)

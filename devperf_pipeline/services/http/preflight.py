@@ -66,8 +66,14 @@ def declared_by(answer: Answer) -> str | None:
     """What an answer says of being kept for a while, unless it says as well that no cache had it."""
     headers = answer.headers
     kept = re.search(r"max-age=[1-9]\d*", headers.get("cache-control", ""))
-    missed = any("cache" in name and "miss" in value.lower() for name, value in headers.items())
-    return f"cache-control: {kept[0]}, with an etag" if kept and "etag" in headers and not missed else None
+    if kept and "etag" in headers and not missed_by(headers):
+        return f"cache-control: {kept[0]}, with an etag"
+    return None
+
+
+def missed_by(headers: Mapping[str, str]) -> bool:
+    """Whether a cache says that it did not answer."""
+    return any("cache" in name and "miss" in value.lower() for name, value in headers.items())
 
 
 @dataclass(slots=True)
@@ -96,7 +102,8 @@ class Trial:
             if seen := cached_by(answer.headers):
                 passed = all(cached_by(self.ask("", PASSING).headers) is None for _ in range(2))
                 return PreflightWarning("cache", seen, told=True, passable=passed)
-        if any(answer.status != 200 for answer in self.plain):
+        # A cache that tells needs no other question, and would keep the answer to each that we make up.
+        if any(answer.status != 200 or missed_by(answer.headers) for answer in self.plain):
             return None
         return self._contrast() or (self._repeated() or self._declared() if self.known else None)
 

@@ -51,6 +51,23 @@ filled as (
         m.kind is not null as is_known,
         exists (from measured as o where o.kind = c.kind and o.name = c.name) as is_measured,
         s.service is not null as asked,
+        -- A service that is not in the stack, or does not let a row be measured, has no cell here.
+        c.service || ' does not let it be measured: ' || (
+            select any_value(r.reason)
+            from refused_rows as r
+            where r.baseline_id = c.baseline_id and r.service = c.service and (
+                c.kind in ('benchmark', 'load_test') and r.title = c.row_name
+                or c.kind = 'load_test' and (r.title = 'GET /health/all' or r.title like '%load tests%')
+                or c.kind = 'memory' and r.title like '%memory per request%'
+            )
+        ) as refused,
+        case
+            when c.kind in ('benchmark', 'load_test', 'tool', 'memory') and exists (
+                from infrastructure as i
+                where i.baseline_id = c.baseline_id and i.service = 'stack' and i.key = 'services'
+                    and not list_contains(string_split(i.value, ', '), c.service)
+            ) then 'the stack has no ' || c.service
+        end as elsewhere,
         s.state,
         s.reason as not_measured
     from named as c
@@ -65,12 +82,17 @@ select
     unit,
     published,
     measured,
-    kind <> 'absent' and (otherwise is null or measured is not null or (kind = 'fact' and not is_known)) as applies,
+    kind <> 'absent' and (
+        measured is not null
+        or coalesce(elsewhere, refused) is null and (otherwise is null or (kind = 'fact' and not is_known))
+    ) as applies,
     case
         when measured is not null then said
         when kind = 'absent' then otherwise
         when baseline_id is null then 'nothing is measured yet; measure the stack: devperf baseline'
         when otherwise is not null and (kind <> 'fact' or is_known) then otherwise
+        when elsewhere is not null then elsewhere
+        when refused is not null then refused
         when said is not null then said
         when service not in ('host', 'stack') and kind <> 'finding' and not asked
             then service || ' was not asked for in this baseline; measure the whole stack: devperf baseline'

@@ -155,6 +155,19 @@ class TestCaches:
         seen = seen_at(caching(foreign_api, key=lambda request: request.path, tells=True))
         assert "x-fastapi-cache: HIT" in seen[HEALTH]
 
+    def test_that_say_they_missed(self) -> None:
+        """A cache that tells is asked nothing made up: it would keep each such answer for its whole time."""
+        asked: list[str] = []
+
+        def noting(request: Request) -> Reply:
+            asked.append(request.target)
+            return foreign_api(request)
+
+        seen = seen_at(caching(noting, key=lambda _: None, tells=True))
+
+        assert HEALTH not in seen
+        assert [] == [target for target in asked if "devperf=" in target]
+
     @pytest.mark.parametrize(
         ("headers", "expected"),
         [
