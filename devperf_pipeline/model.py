@@ -79,16 +79,64 @@ CLIENT_FULL = 0.9
 """A client whose process used this share of a core was the limit of what it measured, not the service."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a service listens: a loopback host and a port."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """
+    How connections to a service are encrypted.
 
-    host: str
-    port: int
+    `ca` is who must have signed its certificate (None: one whom this system trusts), `server_name` whom it must be
+    for ("": the host of the address); `verify` is False where neither is checked. `certificate` and `key` are what
+    we show in return. `where` is the place in the stack file that says so.
+    """
+
+    where: str
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    server_name: str = ""
+    verify: bool = True
 
     def __str__(self) -> str:
+        """What stands in reports: nothing of what the files hold, and not where they lie."""
+        said = (
+            "on, the certificate checked"
+            if self.verify
+            else "on, the certificate NOT checked (verify = false)"
+        )
+        return f"{said}, with a client certificate" if self.certificate else said
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """
+    Where a service listens: a loopback host and a port, or the path of a unix socket and no port.
+
+    `tls` says how connections are encrypted; None: they are not.
+    """
+
+    host: str
+    port: int = 0
+    tls: Tls | None = field(default=None, compare=False, repr=False)
+
+    def __str__(self) -> str:
+        if self.is_unix:
+            return f"unix:{self.host}"
         # As in a URL: the colons of IPv6 are not those before the port.
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_unix(self) -> bool:
+        return self.host.startswith("/")
+
+    @property
+    def url(self) -> str:
+        """How clients of HTTP are told of it."""
+        return f"{'https' if self.tls else 'http'}://{self}"
+
+    @property
+    def called(self) -> str:
+        """What requests call it in their header Host."""
+        return f"{self.tls.server_name}:{self.port}" if self.tls and self.tls.server_name else str(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +179,16 @@ class VaultLogin:
     secret_id_file: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What every request to an API carries. `value` is a secret, `prefix` is none ("Bearer ")."""
+
+    prefix: str = ""
+    value: str = field(default="", repr=False)
+
+
 Kept = Literal["username", "password", "database"]
-"""What of a service a Vault may keep."""
+"""What of a service a Vault may keep, beside headers."""
 
 
 Value = str | int | float | bool | None
@@ -194,9 +250,9 @@ class Service:
 
     `kind` names the module of `services/` that knows it; `name` is what every table calls it.
     `settings` are the server's own settings, in its own words ("shared_buffers").
-    `kept` says what has to be read from a Vault before the service can be entered, `password_file` which file holds
-    its password or token. `routes` are the paths that an API is asked of which nothing else is known, `own_operations`
-    what the stack file has it asked beside.
+    `kept` says what has to be read from a Vault before the service can be entered, `files` what from a file: by what
+    it is ("password", "headers.Authorization"). `routes` are the paths that an API is asked of which nothing else is
+    known, `own_operations` what the stack file has it asked beside, `headers` what every request to an API carries.
     `behind` are those of its `needs` that can be entered, known from when a session is opened.
     """
 
@@ -207,16 +263,22 @@ class Service:
     database: str | None = None
     settings: Mapping[str, str | int | bool] = field(default_factory=dict[str, str | int | bool])
     needs: tuple[str, ...] = ()
-    kept: Mapping[Kept, VaultField] = field(default_factory=dict[Kept, VaultField])
-    password_file: Path | None = None
+    kept: Mapping[str, VaultField] = field(default_factory=dict[str, VaultField])
+    files: Mapping[str, Path] = field(default_factory=dict[str, Path])
     routes: tuple[str, ...] = ()
     own_operations: tuple[OwnOperation, ...] = ()
     behind: tuple["Service", ...] = ()
+    headers: Mapping[str, Header] = field(default_factory=dict[str, Header])
 
     @property
     def address(self) -> Address:
         """Where the service is asked first."""
         return self.addresses[0]
+
+    @property
+    def sent(self) -> Mapping[str, str]:
+        """The headers as they are sent."""
+        return {name: header.prefix + header.value for name, header in self.headers.items()}
 
     @property
     def where(self) -> str:

@@ -18,7 +18,7 @@ from devperf_pipeline.errors import DevperfError, ServiceError
 from devperf_pipeline.local import lifecycle
 from devperf_pipeline.measure.containers import Containers
 from devperf_pipeline.model import Stack
-from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.services import CATALOGUE, as_reached
 from devperf_pipeline.stack.credentials import with_credentials
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.host import WATCHED, host_facts
@@ -85,7 +85,7 @@ def _asked(stack: Stack) -> Iterable[tuple[str, object]]:
         except ServiceError:
             continue
         try:
-            facts = session.facts()
+            facts = as_reached(service, session.facts())
             settings = {**facts.settings, **containers.facts(service.name)}
             yield service.name, [facts.product, facts.version, settings]
         except (ServiceError, OSError, *session.exceptions):

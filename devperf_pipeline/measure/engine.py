@@ -4,19 +4,22 @@ How are calls made, and where is the clock?
 Two loops, and nothing else in this project reads the clock of a call:
 `drive_one` for one user, who waits in the kernel for each answer, through prepared bytes or through a driver;
 `drive_many` for many users of prepared bytes, on one epoll (on one poll where the system has no epoll: macOS).
-Neither knows any protocol.
+Neither knows any protocol, nor whether a socket encrypts: one that does gives a whole record (16 KiB at most) to
+whoever takes as much as these do, so nothing that epoll cannot see is left in it.
 
 A call ends after its deadline whatever the server does: sockets wait in slices of a second, so a signal is
 answered within one.
 """
 
 import gc
+import os
 import select
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +33,9 @@ LARGEST_REPLY_BYTES = 64 * 2**20
 CHUNK_BYTES = 256 * 1024
 ERRORS_IN_A_ROW = 200
 """After so many failed calls in a row the rest of a slice would say nothing new."""
+
+NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+"""What a socket raises that has nothing to give or take: a plain one, and one that encrypts."""
 
 OK = int(Outcome.OK)
 clock = time.perf_counter_ns
@@ -84,7 +90,9 @@ def blocking(sockets: Sequence[socket.socket]) -> None:
     """Let the kernel wait: blocking sockets whose receive gives up after a slice, without a poll before each call."""
     timeout = struct.pack("ll", int(SLICE_S), int(SLICE_S % 1 * 1e6))
     for sock in sockets:
-        sock.setblocking(True)
+        # Python takes them for nonblocking: of TLS it would go on waiting when the kernel has given up.
+        sock.setblocking(False)
+        os.set_blocking(sock.fileno(), True)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
 
@@ -100,7 +108,7 @@ def receive_rest(sock: socket.socket, start: bytes, complete: Callable[[bytes], 
             raise CallLost(f"the reply grew past {LARGEST_REPLY_BYTES // 2**20} MiB")
         try:
             chunk = sock.recv(CHUNK_BYTES)
-        except BlockingIOError:
+        except NOTHING_YET:
             continue
         if not chunk:
             raise CallLost("the server closed the connection")
@@ -116,7 +124,7 @@ def exchange(sockets: Sequence[socket.socket], call: tuple[Step, ...]) -> list[b
         sock.sendall(data)
         try:
             reply = sock.recv(CHUNK_BYTES)
-        except BlockingIOError:
+        except NOTHING_YET:
             reply = b""
         else:
             if not reply:
@@ -313,7 +321,7 @@ def drive_many(  # one piece on purpose: in a loop of microseconds a function ca
                     user, sock = by_fd[fd]
                     try:
                         data = sock.recv(CHUNK_BYTES)
-                    except BlockingIOError:
+                    except NOTHING_YET:
                         continue
                     except OSError as error:
                         data, result.problem = b"", str(error)
@@ -404,7 +412,12 @@ def _record_unanswered(users: Sequence[User], recorder: Recorder, n: int, now: i
 
 def send_all(sock: socket.socket, data: bytes) -> None:
     """Send on a nonblocking socket; what the kernel does not take at once is rare and waited for."""
-    sent = sock.send(data)
+    try:
+        sent = sock.send(data)
+    except NOTHING_YET:
+        sent = 0
     while sent < len(data):
-        select.select((), (sock,), (), SLICE_S)
-        sent += sock.send(data[sent:])
+        if not select.select((), (sock,), (), SLICE_S)[1]:
+            raise BlockingIOError("the server takes no more")
+        with suppress(*NOTHING_YET):
+            sent += sock.send(data[sent:])

@@ -15,6 +15,7 @@ from devperf_pipeline.measure.profile import Profile
 from devperf_pipeline.measure.steps import InFlightStep, Measurable
 from devperf_pipeline.model import Outcome
 from devperf_pipeline.services.operation import DEADLINE_S, Connection, Wire
+from devperf_pipeline.services.probe import unread
 
 USERS = (0, 50, 100, 150, 200)
 """How many requests are in flight at each step: enough steps for a line that no single one decides."""
@@ -103,7 +104,8 @@ class Holder:
         poll = select.poll()  # select() itself ends at 1,024 descriptors
         for request in self._held:
             poll.register(request.socket, select.POLLIN)
-        ended = len(poll.poll(0))
+        readable = {fd for fd, _ in poll.poll(0)}
+        ended = sum(r.socket.fileno() in readable and unread(r.socket) for r in self._held)
         if ended:
             raise ServiceRefused(
                 f"expected {len(self._held)} requests to wait for their last byte, found {ended} answered or closed "

@@ -40,9 +40,9 @@ class Relogin:
         self._read_at_s[service] = now
         try:
             found = context.reread(service)
-            if found is None or found.credentials == last.credentials:
+            if found is None or (found.credentials, found.headers) == (last.credentials, last.headers):
                 return False
-            found = replace(last, credentials=found.credentials)
+            found = replace(last, credentials=found.credentials, headers=found.headers)
             session.renew(found)
         except (ServiceError, OSError, *session.exceptions) as error:
             context.state.reasons[service] = (

@@ -26,7 +26,7 @@ from devperf_pipeline.measure.run_context import Cancelled, RunContext, RunState
 from devperf_pipeline.measure.steps import Measurable
 from devperf_pipeline.measure.tools import stage as tools
 from devperf_pipeline.model import Baseline, Service, Stack, Stage, Tool
-from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.services import CATALOGUE, as_reached
 from devperf_pipeline.services.operation import Session
 from devperf_pipeline.services.own_operations import learnt
 
@@ -64,7 +64,10 @@ def measure(context: RunContext, options: RunOptions) -> Baseline:
         _each(sessions, state, lambda session: session.prepare())
         # Some servers know their own figures only seconds after their start, so the last thing before the plan.
         facts = _each(sessions, state, lambda session: session.facts())
-        facts = {name: told.with_settings(context.containers.facts(name)) for name, told in facts.items()}
+        facts = {
+            name: as_reached(context.stack.service(name), told).with_settings(context.containers.facts(name))
+            for name, told in facts.items()
+        }
         plan = _planned(
             context.stack, options, sessions, state, absent=tools.find_tools()[1], began_s=began_s
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 
-from devperf_pipeline.model import ROUTED, Service, Tool, is_routed
+from devperf_pipeline.model import ROUTED, Facts, Service, Tool, is_routed
 from devperf_pipeline.services.operation import Session
 
 
@@ -93,3 +93,12 @@ def role_of(service: str) -> str:
     """What a service is for ("api", "database"); empty where nobody knows its kind."""
     kind = kind_of(service)
     return kind.role if kind else ""
+
+
+def as_reached(service: Service, facts: Facts) -> Facts:
+    """What a service says of itself, and how we reach it: figures of another way there say something else."""
+    address = service.address
+    if address.tls is None and not address.is_unix:
+        return facts
+    way = {"tls": str(address.tls)} if address.tls else {"connections": "by a unix socket"}
+    return facts.with_settings(way)

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from devperf_pipeline.errors import ServiceError
 from devperf_pipeline.model import Facts, Service, Stack
-from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.services import CATALOGUE, as_reached
 from devperf_pipeline.services.operation import Session
 from devperf_pipeline.services.own_operations import learnt
 
@@ -35,7 +35,10 @@ def run_preflight(stack: Stack) -> Sequence[PreflightResult]:
         found = _asked(
             stack,
             service,
-            lambda session: (session.facts(), [*session.preflight(), *_own_mistakes(session, service)]),
+            lambda session: (
+                as_reached(service, session.facts()),
+                [*session.preflight(), *_own_mistakes(session, service)],
+            ),
         )
         if isinstance(found, str):
             return PreflightResult(service=service, problem=found)

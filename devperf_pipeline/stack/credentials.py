@@ -18,9 +18,13 @@ from urllib.parse import quote
 import hvac
 import requests
 from hvac.adapters import RawAdapter
+from requests.adapters import HTTPAdapter
 
 from devperf_pipeline.errors import ServiceError, ServiceRefused, ServiceUnreachable, WrongAnswer
-from devperf_pipeline.model import Credentials, Kept, Service, Stack, VaultField, VaultLogin
+from devperf_pipeline.model import Address, Credentials, Service, Stack, Tls, VaultField, VaultLogin
+from devperf_pipeline.stack.connection_schema import SENDABLE, wrong_value
+from devperf_pipeline.stack.secret import header_secrets
+from devperf_pipeline.stack.tls import context, refusal
 
 ANSWER_S = 3.0
 LARGEST_ANSWER_BYTES = 1_000_000
@@ -78,6 +82,9 @@ class Reader:
             vault.leave()
             number = len(self.used)
             self.used.update({f"{what} ({number})": secret for what, secret in vault.used.items()})
+        self.used.update(
+            {f"{what} ({len(self.used)})": value for what, value in header_secrets(found).items()}
+        )
         if found.credentials is not None:
             self.used[f"the password of {name} ({len(self.used)})"] = found.credentials.password
         return found
@@ -206,11 +213,9 @@ class CredentialVault:
         self, method: str, path: str, body: Mapping[str, str] | None = None, *, token: str = ""
     ) -> tuple[int, dict[str, Any]]:
         address = self.login.address
-        with requests.Session() as session:
-            # No proxy of the environment on the way to loopback.
-            session.trust_env = False
+        with session_to(address) as session:
             client = hvac.Client(
-                url=f"http://{address}",
+                url=address.url,
                 # An empty token is one: without any hvac would look for one in the environment and at home.
                 token=token,
                 timeout=ANSWER_S,  # pyright: ignore[reportArgumentType] - seconds, of which requests takes parts, too
@@ -226,6 +231,8 @@ class CredentialVault:
                 with answer:
                     found = json.loads(_body(answer) or b"{}")
             except OSError as error:
+                if refused := refusal(self.login.where, address, error):
+                    raise refused from error
                 # What requests and urllib3 say of it begins with their own names.
                 reason = error.__cause__ or error
                 while reason.__context__ is not None:
@@ -244,19 +251,54 @@ class CredentialVault:
 
     def _no_vault(self, found: str) -> str:
         return (
-            f"{self.login.where}: expected a Vault at {self.login.address} (http, without TLS), found {found}. "
-            "Correct its address."
+            f"{self.login.where}: expected a Vault at {self.login.address.url}, found {found}. "
+            "Correct its address, or what it says of tls."
         )
 
 
+class _TlsAdapter(HTTPAdapter):
+    """Lets `requests` connect as the stack file says, and not as it would by itself."""
+
+    def __init__(self, tls: Tls) -> None:
+        self._context = context(tls)
+        super().__init__()
+
+    def init_poolmanager(self, *given: Any, **more: Any) -> None:
+        super().init_poolmanager(*given, **more, ssl_context=self._context)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Nothing is added to the context."""
+
+    def build_connection_pool_key_attributes(
+        self, request: Any, verify: Any, cert: Any = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The host alone: what `requests` would check is in the context."""
+        return super().build_connection_pool_key_attributes(request, verify, cert)[0], {}
+
+
+def session_to(address: Address) -> requests.Session:
+    """A session of `requests` for one address: without a proxy of the environment, encrypted where it says so."""
+    session = requests.Session()
+    session.trust_env = False
+    if address.tls:
+        session.mount("https://", _TlsAdapter(address.tls))
+    return session
+
+
 def _filled(service: Service, vault: CredentialVault | None) -> Service:
-    read: dict[Kept, str] = {}
+    read: dict[str, str] = {}
     if vault is not None:
         read = {name: vault.read(where) for name, where in service.kept.items()}
-    if service.password_file is not None:
-        read["password"] = _content("its password", service.password_file)
+    for name, path in service.files.items():
+        read[name] = _content(f"its {name}", path)
     if not read:
         return service
+    headers = {
+        name: replace(
+            header, value=_sendable_header(service, name, read.get(f"headers.{name}", header.value))
+        )
+        for name, header in service.headers.items()
+    }
     known = service.credentials
     username = read.get("username", known.username if known else "")
     password = read.get("password", known.password if known else "")
@@ -265,8 +307,15 @@ def _filled(service: Service, vault: CredentialVault | None) -> Service:
         credentials=Credentials(username, password) if username or password else None,
         database=read.get("database", service.database),
         kept={},
-        password_file=None,
+        files={},
+        headers=headers,
     )
+
+
+def _sendable_header(service: Service, name: str, value: str) -> str:
+    if wrong := wrong_value(value):
+        raise WrongAnswer(f"services.{service.name}.headers.{name}: expected {SENDABLE}, found {wrong}.")
+    return value
 
 
 def _field(wanted: VaultField, data: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, quote_plus
 
-from devperf_pipeline.model import Stack
+from devperf_pipeline.model import Service, Stack
 
 SHORTEST = 6
 """Shorter secrets are not sought: letters that few stand somewhere by chance."""
@@ -26,6 +26,7 @@ ORDINARY = (
     "database",
     "credentials",
     "localhost",
+    "application/json",
 )
 """Words that we write ourselves: a password that is part of one is no secret that could be found."""
 
@@ -53,12 +54,22 @@ def secrets_of(stack: Stack, others: Mapping[str, str]) -> Secrets:
         for service in stack.services
         if service.credentials is not None and service.credentials.password
     }
+    for service in stack.services:
+        held |= header_secrets(service)
     held |= {**stack.entered_with, **others}
     public = _public(stack)
     unsought = {name: why for name, value in held.items() if (why := _unfindable(value, public))}
     return Secrets(
         tuple(Secret(name, value) for name, value in held.items() if name not in unsought), unsought
     )
+
+
+def header_secrets(service: Service) -> dict[str, str]:
+    """What the headers of requests to a service carry, under names that may be told."""
+    held = {f"the header {name} of {service.name}": one.value for name, one in service.headers.items()}
+    # Of "Bearer abc", written as one text, abc is sought, too.
+    words = {f"the end of {what}": value.rpartition(" ")[2] for what, value in held.items() if " " in value}
+    return {what: value for what, value in (held | words).items() if value}
 
 
 def bare(data: bytes) -> bytes:

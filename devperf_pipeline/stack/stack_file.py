@@ -5,7 +5,6 @@ Every complaint names the file, the line, what was expected, what was found, and
 Nothing but the file is read here: what a Vault or a file keeps is fetched when it is needed.
 """
 
-import os
 import re
 import tomllib
 from collections.abc import Collection
@@ -26,15 +25,16 @@ from devperf_pipeline.model import (
     VaultLogin,
     is_routed,
 )
+from devperf_pipeline.stack.connection_keys import from_environment, reached, seen_from, with_headers
+from devperf_pipeline.stack.connection_schema import REFERENCE_APIS
 from devperf_pipeline.stack.folders import Folders
+from devperf_pipeline.stack.kept_values import InEnvironment, InFile, InVault
 from devperf_pipeline.stack.own_operations import own_operations
 from devperf_pipeline.stack.source import Source, nearest, shown
 from devperf_pipeline.stack.stack_file_schema import (
     CompanionTable,
-    InEnvironment,
-    InFile,
-    InVault,
     ManagedService,
+    ReferenceApi,
     RoutedService,
     RunningService,
     StackTable,
@@ -145,7 +145,9 @@ def _service(
             repr(ROUTED),
             "Such an API is measured where it runs: managed = false, with its address and routes.",
         )
-    model = ManagedService if managed else RoutedService if kind == ROUTED else RunningService
+    model = ManagedService if managed else RunningService
+    if not managed and kind in (ROUTED, *REFERENCE_APIS):
+        model = RoutedService if kind == ROUTED else ReferenceApi
     found = checked(source, model, table, keys)
     if found.kind not in kinds:
         expected = f"one of {', '.join(sorted(kinds))}"
@@ -164,14 +166,19 @@ def _service(
     )
     match found:
         case RoutedService():
-            return replace(service, addresses=(found.address,), routes=tuple(found.routes))
+            addresses = reached(source, keys, found.kind, (found.address,), found.tls)
+            service = replace(service, addresses=addresses, routes=tuple(found.routes))
+            return with_headers(source, keys, service, found.headers, secrets=secrets)
         case RunningService():
-            return replace(
+            addresses = (found.address,) if found.address else tuple(found.addresses)
+            service = replace(
                 service,
-                addresses=(found.address,) if found.address else tuple(found.addresses),
+                addresses=reached(source, keys, found.kind, addresses, found.tls),
                 database=found.database if isinstance(found.database, str) and found.database else None,
                 **_credentials(source, keys, found, secrets=secrets),
             )
+            headers = found.headers if isinstance(found, ReferenceApi) else {}
+            return with_headers(source, keys, service, headers, secrets=secrets)
         case _:
             return service
 
@@ -190,27 +197,24 @@ def _credentials(
     username = found.username if isinstance(found.username, str) else ""
     password = found.password if isinstance(found.password, str) else ""
     if secrets and isinstance(found.password, InEnvironment):
-        variable = found.password.env
-        if variable not in os.environ:
-            expected = f"the environment variable {variable} to hold it"
-            source.complain((*keys, "password"), expected, "no such variable", "Set it.")
-        password = os.environ[variable]
-    file = found.password.file if isinstance(found.password, InFile) else ""
+        password = from_environment(source, (*keys, "password"), found.password)
     return {
         "kept": kept,
         "credentials": Credentials(username, password) if username or password else None,
-        "password_file": _seen_from(source, file),
+        "files": {"password": seen_from(source, found.password.file)}
+        if isinstance(found.password, InFile)
+        else {},
     }
 
 
 def _login(source: Source, found: VaultTable) -> VaultLogin:
     return VaultLogin(
-        address=found.address,
+        address=reached(source, ("vault",), "vault", (found.address,), found.tls)[0],
         where=f"{source.place(('vault',))}: [vault]",
         token_variable=found.token.env if found.token else None,
-        token_file=_seen_from(source, found.token_file),
-        role_id_file=_seen_from(source, found.role_id_file),
-        secret_id_file=_seen_from(source, found.secret_id_file),
+        token_file=_file(source, found.token_file),
+        role_id_file=_file(source, found.role_id_file),
+        secret_id_file=_file(source, found.secret_id_file),
     )
 
 
@@ -234,9 +238,8 @@ def _companion(source: Source, name: str, table: Any, services: Collection[str])
     )
 
 
-def _seen_from(source: Source, path: str) -> Path | None:
-    """A path of the file, seen from its folder; `~` is the home folder."""
-    return source.path.parent / Path(path).expanduser() if path else None
+def _file(source: Source, path: str) -> Path | None:
+    return seen_from(source, path) if path else None
 
 
 def _check_needs(source: Source, services: tuple[Service, ...]) -> None:

@@ -5,26 +5,17 @@ A field's description is what a message says was expected; values of a field tha
 """
 
 import re
-import socket
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_address
 from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    PlainValidator,
-    Tag,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from devperf_pipeline.model import ROUTED, Address
+from devperf_pipeline.model import ROUTED
+from devperf_pipeline.stack.connection_schema import HeadersKey, Loopback, TlsKey
+from devperf_pipeline.stack.kept_values import InEnvironment, Secret, TextOrKept
 from devperf_pipeline.stack.private_folders import NAME
 from devperf_pipeline.stack.source import Keys, Source, nearest, shown
+from devperf_pipeline.stack.tables import OneLine, PathText, Table, Text, Wrong, one_line
 
 MOST_ROUTES = 20
 LONGEST_ROUTE = 200
@@ -41,59 +32,10 @@ CATEGORIES = (
 """The groups of the published table, and one for all else."""
 
 
-V = TypeVar("V", bound=str | int | bool)
-
-
-class Wrong(ValueError):
-    """What is wrong with a value, or with what its table has under a key."""
-
-    def __init__(self, expected: str, found: str, advice: str = "", *, key: str = "") -> None:
-        super().__init__(expected)
-        self.expected, self.found, self.advice = expected, found, advice
-        self.keys = (key,) if key else ()
-
-
 def _name_of_stack(name: str) -> str:
     if not NAME.fullmatch(name):
         raise Wrong("at most 40 lower-case letters, digits, - and _", shown(name))
     return name
-
-
-def _loopback(text: Any) -> Address:
-    """Load goes to this machine only: whoever points it elsewhere by mistake would attack somebody."""
-    if isinstance(text, str):
-        # Whoever pastes a URL may have pasted a password with it: no message repeats that.
-        text = re.sub(r".*@", "********@", text, flags=re.DOTALL)
-    match = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\s]+):(\d{1,9})", text) if isinstance(text, str) else None
-    if match is None:
-        raise Wrong('an address as "127.0.0.1:5432"', shown(text))
-    host, port = match[1].strip("[]"), int(match[2])
-    if not 1 <= port <= 65_535:
-        raise Wrong("a port between 1 and 65535", str(port))
-    try:
-        # The name localhost may be given to another machine.
-        found = [host] if host != "localhost" else [each[4][0] for each in socket.getaddrinfo(host, None)]
-        is_loopback = all(ip_address(each).is_loopback for each in found)
-    except (ValueError, OSError):
-        is_loopback = False
-    if not is_loopback:
-        raise Wrong(
-            "a loopback address (127.0.0.1, localhost)", repr(host), "Load goes to this machine only."
-        )
-    return Address(host, port)
-
-
-def _one_line(value: V) -> V:
-    if "\n" in str(value):
-        raise Wrong("text on one line", shown(value))
-    return value
-
-
-def _vault_path(text: str) -> str:
-    path = text.strip("/").removeprefix("v1/")
-    if not path.isascii() or not path.isprintable() or not path or set(path) & set(" ?#%"):
-        raise Wrong('a path such as "secret/data/postgres"', shown(path))
-    return path
 
 
 def _route(path: str) -> str:
@@ -141,94 +83,33 @@ def _category(text: str) -> str:
     return text
 
 
-class Table(BaseModel):
-    """A table of a stack file: its keys are the fields of the class, and no others."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
-    refused: ClassVar[Mapping[str, str]] = {}
-    """Keys that tables like this one have elsewhere, with what is said of them here."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def check_keys(cls, found: Any) -> Any:
-        """Refuse keys that are not known, with the nearest one that is: before a missing one is complained of."""
-        for key in found if isinstance(found, dict) else ():
-            if key not in cls.model_fields:
-                valid = list(cls.model_fields)
-                advice = cls.refused.get(key) or nearest(key, valid)
-                raise Wrong(f"one of {', '.join(valid)}", repr(key), advice, key=key)
-        return found
-
-
-Text = Annotated[str, Field(description="text in quotes")]
-PathText = Annotated[str, Field(description="a path in quotes")]
-OneLine = Annotated[str, AfterValidator(_one_line)]
-Loopback = Annotated[Address, PlainValidator(_loopback)]
-
-
-class InVault(Table):
-    """A value that a Vault keeps."""
-
-    vault: Annotated[PathText, AfterValidator(_vault_path)]
-    field: Text = ""
-
-
-class InEnvironment(Table):
-    """A secret that an environment variable holds."""
-
-    env: str = Field(description="the name of an environment variable")
-
-
-class InFile(Table):
-    """A secret that a file holds, seen from the stack file's folder."""
-
-    file: PathText
-
-
-def _form(value: Any) -> str | None:
-    """Which of these a value is; None: none of them."""
-    if isinstance(value, str):
-        return "<text>"
-    return next(
-        (f"<{key}>" for key in ("env", "file", "vault") if isinstance(value, dict) and key in value), None
-    )
-
-
-_TEXT = Annotated[str, Tag("<text>")]
-_KEPT = Annotated[InVault, Tag("<vault>")]
-_OTHER = Annotated[InEnvironment, Tag("<env>")] | Annotated[InFile, Tag("<file>")]
-TextOrKept = Annotated[
-    _TEXT | _KEPT,
-    Discriminator(_form),
-    Field(description='text in quotes, or {vault = "secret/data/…", field = "…"}'),
-]
-Secret = Annotated[_TEXT | _KEPT | _OTHER, Discriminator(_form)]
-
-
 class ManagedService(Table):
     """[services.<name>] of a stack that this project starts."""
 
     kind: Text
-    settings: dict[OneLine, Annotated[str | int | bool, AfterValidator(_one_line)]] = Field(
+    settings: dict[OneLine, Annotated[str | int | bool, AfterValidator(one_line)]] = Field(
         default={}, description="a table whose values are text on one line, a number or true or false"
     )
     needs: list[str] = Field(default=[], description="a list of names of services")
     operations: list[Any] = Field(
         default=[], description="tables: write [[services.<name>.operations]] for each"
     )
-    refused = {
+    refused: ClassVar[Mapping[str, str]] = {
         **dict.fromkeys(
             ("address", "addresses", "database", "username", "password"),
             "A managed stack chooses addresses and passwords itself; managed = false measures a running one.",
         ),
         "routes": f"Only [services.{ROUTED}] has routes: what the other kinds are asked is known.",
+        **dict.fromkeys(
+            ("tls", "headers"), "What this project starts answers without: managed = false measures others."
+        ),
     }
 
 
 class RunningService(ManagedService):
     """[services.<name>] of a stack that runs already."""
 
-    address: Annotated[Address | None, PlainValidator(_loopback)] = None
+    address: Loopback | None = None
     addresses: list[Loopback] = Field(default=[], description='a list of addresses as "127.0.0.1:5432"')
     database: TextOrKept = ""
     username: TextOrKept = ""
@@ -239,7 +120,11 @@ class RunningService(ManagedService):
             'text in quotes, {env = "NAME"}, {file = "~/…"} or {vault = "secret/data/…", field = "password"}'
         ),
     )
-    refused = {"routes": ManagedService.refused["routes"]}
+    tls: TlsKey = False
+    refused: ClassVar[Mapping[str, str]] = {
+        "routes": ManagedService.refused["routes"],
+        "headers": "Only requests to APIs carry headers of yours.",
+    }
 
     @model_validator(mode="after")
     def check_addresses(self) -> "RunningService":
@@ -254,6 +139,13 @@ class RunningService(ManagedService):
         return self
 
 
+class ReferenceApi(RunningService):
+    """[services.<name>] of a reference API that runs already."""
+
+    headers: HeadersKey = Field(default={})
+    refused: ClassVar[Mapping[str, str]] = {"routes": ManagedService.refused["routes"]}
+
+
 class RoutedService(ManagedService):
     """[services.api] and [services.api_<name>]: an API of which nothing is known but the routes named here."""
 
@@ -261,7 +153,9 @@ class RoutedService(ManagedService):
     routes: Annotated[list[Annotated[str, AfterValidator(_route)]], AfterValidator(_routes)] = Field(
         description='a list of paths in quotes, such as ["/orders/7", "/health"]'
     )
-    refused = {}
+    tls: TlsKey = False
+    headers: HeadersKey = Field(default={})
+    refused: ClassVar[Mapping[str, str]] = {}
 
 
 class VaultTable(Table):
@@ -274,11 +168,13 @@ class VaultTable(Table):
     token_file: PathText = ""
     role_id_file: PathText = ""
     secret_id_file: PathText = ""
+    tls: TlsKey = False
 
     @model_validator(mode="after")
     def check_ways(self) -> "VaultTable":
         """Exactly one way in."""
-        said = [key for key in type(self).model_fields if key in self.model_fields_set and key != "address"]
+        ways = [key for key in type(self).model_fields if key not in ("address", "tls")]
+        said = [key for key in ways if key in self.model_fields_set]
         if said not in (["token"], ["token_file"], ["role_id_file", "secret_id_file"]):
             raise Wrong(
                 "exactly one way in: token, token_file, or role_id_file with secret_id_file",

@@ -1,6 +1,7 @@
 """A real server on loopback that speaks lines: the smallest protocol that can go wrong in every way."""
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -20,10 +21,12 @@ def echo(connection: socket.socket, line: bytes, number: int) -> bool:
 
 
 class LineServer:
-    """Serves each connection in a thread of its own until `close`."""
+    """Serves each connection in a thread of its own until `close`; `tls` are contexts of server and clients."""
 
-    def __init__(self, answer: Answer = echo) -> None:
-        self._answer = answer
+    def __init__(
+        self, answer: Answer = echo, tls: tuple[ssl.SSLContext, ssl.SSLContext] | None = None
+    ) -> None:
+        self._answer, self._tls = answer, tls
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
         self.lines = 0
@@ -32,6 +35,8 @@ class LineServer:
     def connect(self) -> socket.socket:
         sock = socket.create_connection(self._listener.getsockname(), timeout=5)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._tls:
+            sock = self._tls[1].wrap_socket(sock, server_hostname="localhost")
         self._open.append(sock)
         return sock
 
@@ -51,6 +56,8 @@ class LineServer:
 
     def _serve(self, connection: socket.socket) -> None:
         number = 0
+        if self._tls:
+            connection = self._tls[0].wrap_socket(connection, server_side=True)
         with connection, suppress(OSError):
             for line in connection.makefile("rb"):
                 self.lines += 1

@@ -260,7 +260,7 @@ class TestRefusals:
         """A server of another kind is told from a Vault."""
         with greeting_server(b"-ERR unknown command\r\n") as address:
             found = with_credentials(described(tmp_path, TEXT, address))
-        assert f"expected a Vault at {address} (http, without TLS)" in found.missing["postgresql"]
+        assert f"expected a Vault at http://{address}," in found.missing["postgresql"]
 
     @pytest.mark.parametrize(
         ("part", "expected"), [(b" ", "no whole answer within"), (b" " * 100_000, "no answer in JSON")]
@@ -324,7 +324,7 @@ class TestComplaints:
                 TOKEN_FILE,
                 'token_fil = "x"',
                 (
-                    "line 6: vault.token_fil: expected one of address, token, token_file, role_id_file, secret_id_file, "
+                    "line 6: vault.token_fil: expected one of address, token, token_file, role_id_file, secret_id_file, tls, "
                     "found 'token_fil'. Did you mean 'token_file'?"
                 ),
             ),

@@ -92,7 +92,7 @@ class TestStackThatRuns:
         path = tmp_path / "home.toml"
         path.write_text(VISITED.replace('"p\\"ss %:/#"', '{ file = "secrets/cache" }'))
         service = load_stack(str(path), Folders(tmp_path), CATALOGUE).service("redis")
-        assert tmp_path / "secrets" / "cache" == service.password_file
+        assert {"password": tmp_path / "secrets" / "cache"} == service.files
         assert service.credentials is None or not service.credentials.password
 
     def test_names_the_variable_that_is_not_set(self, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from pathlib import PurePath
 
 from devperf_pipeline.measure.tools import pgbench
 from devperf_pipeline.measure.tools.execution import Finished, ToolFailed
@@ -123,7 +124,11 @@ def _forget_logs(bench: Bench) -> None:
 
 def _where(service: Service) -> list[str]:
     user = ["-U", service.credentials.username] if service.credentials else []
-    return ["-h", service.address.host, "-p", str(service.address.port), *user, service.database or OUR_NAME]
+    host, port = service.address.host, str(service.address.port)
+    if service.address.is_unix:
+        path = PurePath(host)
+        host, port = str(path.parent), path.suffix[1:]
+    return ["-h", host, "-p", port, *user, service.database or OUR_NAME]
 
 
 def _environment(service: Service) -> dict[str, str]:

@@ -76,7 +76,8 @@ def _run(bench: Bench, calls: int, more: list[str]) -> tuple[list[Result], Finis
     finished = bench.run(
         "redis-benchmark",
         [
-            *("-h", address.host, "-p", address.port, *cluster, "--user", bench.guest, "-a", "any"),
+            *(("-s", address.host) if address.is_unix else ("-h", address.host, "-p", address.port)),
+            *(*cluster, "--user", bench.guest, "-a", "any"),
             *("-c", USERS, "-n", calls, "--csv", *more),
         ],
         expected_s=lines * calls / SLOWEST_PER_S,

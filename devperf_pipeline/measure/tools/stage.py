@@ -20,7 +20,7 @@ from devperf_pipeline.measure.tools import http_runs, pgbench_runs, redis_runs, 
 from devperf_pipeline.measure.tools.alternation import Turns
 from devperf_pipeline.measure.tools.execution import find_program
 from devperf_pipeline.measure.tools.steps import LENGTHS, Asked, Bench, ToolPlan, ToolStep, too_late
-from devperf_pipeline.model import Benchmark, Load, Tool
+from devperf_pipeline.model import Benchmark, Load, Service, Tool
 from devperf_pipeline.services import CATALOGUE
 
 RUNS: Mapping[Tool, Callable[[Asked], Iterator[ToolStep]]] = {
@@ -55,12 +55,25 @@ WARMUP_S = 0.3
 def plan(one: Measurable, profile: Profile, absent: Mapping[Tool, str], *, managed: bool) -> ToolPlan:
     """What the tools do with one service; `absent` are those that are not here, and how to get each."""
     length = LENGTHS.get(profile.name, LENGTHS["quick"])
+    if why := _kept_out(one.service):
+        absent = dict.fromkeys(CATALOGUE[one.service.kind].tools, why)
     asked = Asked(
         target=one, managed=managed, length=length, warmup_s=min(profile.warmup_s, WARMUP_S), absent=absent
     )
     planners = dict.fromkeys(RUNS[tool] for tool in CATALOGUE[one.service.kind].tools)
     steps = [step for planner in planners for step in planner(asked)]
     return ToolPlan(service=one.service, session=one.session, length=length, steps=steps)
+
+
+def _kept_out(service: Service) -> str | None:
+    """Why no tool asks a service, where none does."""
+    if service.headers:
+        return "requests to it carry headers, which tools take on their command line, where everybody can read them"
+    return (
+        "tools are run without TLS alone: they check certificates in ways of their own, or not at all"
+        if service.address.tls
+        else None
+    )
 
 
 def run(plan: Plan, context: RunContext) -> None:

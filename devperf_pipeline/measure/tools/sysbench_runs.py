@@ -10,7 +10,7 @@ from devperf_pipeline.measure.tools.execution import Finished, ToolFailed
 from devperf_pipeline.measure.tools.result import Result
 from devperf_pipeline.measure.tools.steps import Asked, Bench, Length, ToolRun, ToolStep
 from devperf_pipeline.measure.tools.text import Text
-from devperf_pipeline.model import Service
+from devperf_pipeline.model import Address, Service
 from devperf_pipeline.services.operation import OUR_NAME
 
 USERS = 10
@@ -93,8 +93,7 @@ def options(service: Service, more: list[str], *, users: int = USERS) -> list[st
     who = service.credentials
     said = [
         "db-driver=mysql",
-        f"mysql-host={service.address.host}",
-        f"mysql-port={service.address.port}",
+        *_where(service.address),
         f"mysql-db={OUR_NAME}",
         f"threads={users}",
         "histogram=on",
@@ -102,6 +101,12 @@ def options(service: Service, more: list[str], *, users: int = USERS) -> list[st
         *more,
     ]
     return [f"--{option}" for option in said]
+
+
+def _where(address: Address) -> list[str]:
+    if address.is_unix:
+        return [f"mysql-socket={address.host}"]
+    return [f"mysql-host={address.host}", f"mysql-port={address.port}"]
 
 
 def environment(service: Service) -> dict[str, str]:

@@ -36,7 +36,7 @@ CONTRACT = {route.title: route.health for route in workload.routes(workload.Name
 
 def open_session(service: Service) -> "ApiSession":
     """A session with an API; raises a `ServiceError`."""
-    request = protocol.encode("GET", service.routes[0], str(service.address))
+    request = protocol.encode("GET", service.routes[0], service.address.called, headers=service.sent)
     received = probe(service, service.address, send=request, enough=lambda so_far: END in so_far)
     version = re.match(rb"HTTP/1\.([01]) \d{3}[ \r\n]", received)
     if version is None:

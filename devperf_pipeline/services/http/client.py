@@ -8,6 +8,7 @@ from devperf_pipeline.services.http import protocol
 from devperf_pipeline.services.http.connection import HttpConnection
 from devperf_pipeline.services.http.protocol import NONE, Answer
 from devperf_pipeline.services.operation import DEADLINE_S, Pace
+from devperf_pipeline.stack.tls import refusal
 
 
 class HttpClient:
@@ -15,8 +16,16 @@ class HttpClient:
 
     pace: Pace | None = None
 
-    def __init__(self, where: str, address: Address, *, remedy: str = "Look at its log.") -> None:
-        self.where, self._address, self._remedy = where, address, remedy
+    def __init__(
+        self,
+        where: str,
+        address: Address,
+        *,
+        headers: Mapping[str, str] = NONE,
+        remedy: str = "Look at its log.",
+    ) -> None:
+        self.where, self.headers = where, headers
+        self._address, self._remedy = address, remedy
         self._connection = HttpConnection()
 
     def ask(
@@ -29,7 +38,8 @@ class HttpClient:
         deadline_s: float = DEADLINE_S,
     ) -> Answer:
         """Whatever is answered; raises a `ServiceError` where nothing is, or nothing of HTTP."""
-        request = protocol.encode(method, target, str(self._address), body, headers=headers)
+        sent = {**self.headers, **headers}
+        request = protocol.encode(method, target, self._address.called, body, headers=sent)
         if self.pace is not None:
             self.pace.note()
         try:
@@ -37,6 +47,8 @@ class HttpClient:
         except OSError as error:
             # What comes late must not be taken for the next answer.
             self.close()
+            if refused := refusal(self.where, self._address, error):
+                raise refused from error
             raise ServiceUnreachable(
                 f"{self.where} does not answer {method} {target} ({error}). {self._remedy}"
             ) from error

@@ -1,7 +1,7 @@
 """How does one user of an HTTP service stay connected, and what do the driver's responses and errors mean?"""
 
-import select
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
 
@@ -9,8 +9,10 @@ import httpx
 
 from devperf_pipeline.model import Address, Outcome
 from devperf_pipeline.services.http import protocol
-from devperf_pipeline.services.http.protocol import Answer
+from devperf_pipeline.services.http.protocol import NONE, Answer
 from devperf_pipeline.services.operation import DEADLINE_S
+from devperf_pipeline.services.probe import opened, unread
+from devperf_pipeline.stack.tls import context
 
 EXCEPTIONS: tuple[type[Exception], ...] = (httpx.HTTPError, OSError)
 
@@ -22,10 +24,12 @@ class HttpConnection:
     """
     One user's kept connections: sockets for the engine, clients for the driver, each made when first needed.
 
-    There is one of each for each address: the service's, and that of the server that gives the floor.
+    There is one of each for each address: the service's, and that of the server that gives the floor. `headers` are
+    what requests to an address carry beside the usual; nobody else gets them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, headers: Mapping[Address, Mapping[str, str]] | None = None) -> None:
+        self._headers = headers or {}
         self._sockets: dict[Address, socket.socket] = {}
         self._clients: dict[Address, httpx.Client] = {}
 
@@ -37,24 +41,26 @@ class HttpConnection:
         """
         kept = self._sockets.get(address)
         if kept is not None:
-            readable, _, _ = select.select([kept], [], [], 0)
-            if not readable:
+            if not unread(kept):
                 return kept
             kept.close()
-        made = socket.create_connection((address.host, address.port), timeout=DEADLINE_S)
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._sockets[address] = made
+        made = self._sockets[address] = opened(address)
         return made
+
+    def headers(self, address: Address) -> Mapping[str, str]:
+        """What every request to that address carries beside the usual."""
+        return self._headers.get(address, NONE)
 
     def client(self, address: Address) -> httpx.Client:
         """The driver, with a connection that it keeps."""
         if address not in self._clients:
             client = httpx.Client(
-                base_url=f"http://{address}",
+                base_url=address.url,
+                verify=context(address.tls) if address.tls else False,
                 timeout=2 * DEADLINE_S,
                 limits=httpx.Limits(max_connections=1, keepalive_expiry=None),
                 # The engine asks for no compression either: what would differ is how an answer is packed.
-                headers={"Accept-Encoding": "identity"},
+                headers={"Accept-Encoding": "identity", "Host": address.called, **self.headers(address)},
                 # A proxy that the environment names is for the world outside.
                 trust_env=False,
             )

@@ -40,7 +40,7 @@ class Floor:
     def operation(self) -> Operation:
         """An empty 200, on the cores of this process."""
         server = self.server
-        request = protocol.encode("GET", "/", str(server.address))
+        request = protocol.encode("GET", "/", server.address.called)
 
         def wire(connection: HttpConnection) -> Wire:
             server.stand_with_us()

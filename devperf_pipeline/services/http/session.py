@@ -26,7 +26,7 @@ class HttpSession(Session, Generic[Row]):
     def __init__(self, service: Service) -> None:
         super().__init__()
         self._service = service
-        self._client = HttpClient(service.where, service.address)
+        self._client = HttpClient(service.where, service.address, headers=service.sent)
         self._floor = Floor()
         self._rows: Sequence[Row] = ()
         self._limit: Limit | None = None
@@ -36,10 +36,11 @@ class HttpSession(Session, Generic[Row]):
         return [self._floor.operation(), *(self._kept_to(self._operation(row)) for row in self._rows)]
 
     def connect(self) -> HttpConnection:
-        return HttpConnection()
+        return HttpConnection({self._service.address: self._service.sent})
 
     def renew(self, service: Service) -> None:
-        """There are no credentials."""
+        """Its headers are all there is of credentials."""
+        self._client.headers = service.sent
         self._service = service
 
     def close(self) -> None:

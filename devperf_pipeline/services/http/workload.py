@@ -55,7 +55,8 @@ class HttpRoute(ABC):
         before: Callable[[], None] | None = None,
     ) -> Wire:
         """One user's calls by the engine. For `before` see `operation.Wire`."""
-        request = protocol.encode(self.method, self.target, str(address), body, headers=self.headers)
+        headers = {**connection.headers(address), **self.headers}
+        request = protocol.encode(self.method, self.target, address.called, body, headers=headers)
         return Wire(
             sockets=[connection.take_socket(address)],
             calls=[(Step(request, protocol.complete),)],

@@ -1,6 +1,7 @@
 """How is one connection to MongoDB made, shared between driver and engine, and what do its errors mean?"""
 
 import socket
+import ssl
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from devperf_pipeline.errors import ServiceError, ServiceRefused
 from devperf_pipeline.model import Outcome, Service
 from devperf_pipeline.services.operation import DEADLINE_S, OUR_NAME
 from devperf_pipeline.services.probe import not_in_time, translated
+from devperf_pipeline.stack.tls import context
 
 REFUSED = {13, 18}
 """Error codes: Unauthorized, AuthenticationFailed."""
@@ -29,7 +31,7 @@ Ours = Database[dict[str, Any]]
 
 @dataclass(slots=True, kw_only=True)
 class MongodbConnection:
-    """One user's connection: the driver's client, and a second handle on its only socket for the engine."""
+    """One user's connection: the driver's client, and a handle on its only socket for the engine."""
 
     client: Client
     socket: socket.socket
@@ -45,9 +47,9 @@ class MongodbConnection:
 
     def close(self) -> None:
         """End it; never raises."""
-        self.socket.close()
         with suppress(PyMongoError, OSError):
             self.client.close()
+        self.socket.close()
 
 
 def connect(service: Service) -> MongodbConnection:
@@ -59,10 +61,13 @@ def connect(service: Service) -> MongodbConnection:
         else {}
     )
     client: Client | None = None
+    address = service.address
     try:
         client = Client(
-            host=service.address.host,
-            port=service.address.port,
+            # Without its port, in the brackets that IPv6 has in a URL.
+            host=str(address).rpartition(":")[0],
+            port=address.port,
+            connect=False,
             directConnection=True,
             appname=OUR_NAME,
             # One socket, which the engine takes over.
@@ -77,8 +82,13 @@ def connect(service: Service) -> MongodbConnection:
             heartbeatFrequencyMS=3_600_000,
             **login,
         )
+        if address.tls:
+            _encrypt(client, context(address.tls))
         client.admin.command("ping")
-        return MongodbConnection(client=client, socket=_socket_of(client, service).dup())
+        own = _socket_of(client, service)
+        # Of an encrypted one there can be one handle alone.
+        handle = own if isinstance(own, ssl.SSLSocket) else own.dup()
+        return MongodbConnection(client=client, socket=handle)
     except PyMongoError as error:
         if client:
             client.close()
@@ -90,6 +100,19 @@ def connect(service: Service) -> MongodbConnection:
             f"{service.where}: expected a user name and a password that can be sent, found an "
             "empty one, or letters that SCRAM forbids. Correct username and password in the stack file."
         ) from None  # the driver's text may show them
+
+
+def _encrypt(client: Client, made: ssl.SSLContext) -> None:
+    """
+    Have the driver's connections encrypted by that context.
+
+    The driver takes paths alone: no name of the server, and the key in one file with the certificate.
+    """
+    options = client.options.pool_options
+    name = "_PoolOptions__ssl_context"
+    if name not in dir(options):
+        raise InvalidOperation(f"the context of pymongo {pymongo.version} is not where it was")
+    setattr(options, name, made)
 
 
 def _socket_of(client: Any, service: Service) -> socket.socket:

@@ -1,6 +1,7 @@
 """How is one connection to MySQL made, shared between driver and engine, and what do its errors mean?"""
 
 import socket
+import ssl
 import struct
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
@@ -10,13 +11,19 @@ import pymysql
 from pymysql.cursors import Cursor
 
 from devperf_pipeline.errors import ServiceError, ServiceRefused, ServiceUnreachable, WrongAnswer
-from devperf_pipeline.model import Outcome, Service
+from devperf_pipeline.model import Outcome, Service, Tls
 from devperf_pipeline.services.mysql import protocol
 from devperf_pipeline.services.operation import DEADLINE_S, OUR_NAME
-from devperf_pipeline.services.probe import greeting_in_http, growing, not_in_time, translated
+from devperf_pipeline.services.probe import greeting_in_http, growing, not_in_time, tls_only, translated
+from devperf_pipeline.stack.tls import context, refusal, speaks_plainly
 
 LOST = {0, 1053, 1927, 2006, 2013, 2055}
 """Error codes after which a connection is gone: shutdown, killed, gone away, lost."""
+
+DENIED = 1045
+
+NO_TLS = 2026
+"""The driver's own code where a server cannot encrypt."""
 
 TOO_MANY = {1040, 1129, 1203, 1226}
 
@@ -24,7 +31,7 @@ TOO_MANY = {1040, 1129, 1203, 1226}
 @dataclass(slots=True, kw_only=True)
 class MysqlConnection:
     """
-    One user's connection: the driver's, and a second handle on its socket for the engine.
+    One user's connection: the driver's, and a handle on its socket for the engine.
 
     `where` is what messages call the server; `numbers` are the statements that were prepared on it, by text.
     """
@@ -40,27 +47,16 @@ class MysqlConnection:
 
     def close(self) -> None:
         """End it; never raises."""
-        self.socket.close()
         with suppress(pymysql.Error):
             self.driver.close()
+        self.socket.close()
 
 
 def connect(service: Service) -> MysqlConnection:
     """A new connection, authenticated; raises a `ServiceError`."""
-    who = service.credentials
+    tls = service.address.tls
     try:
-        driver = pymysql.connect(
-            host=service.address.host,
-            port=service.address.port,
-            user=who.username if who else "",
-            password=who.password.encode() if who else b"",  # the driver would encode it as Latin-1
-            charset="utf8mb4",
-            autocommit=True,
-            connect_timeout=int(DEADLINE_S),
-            read_timeout=int(DEADLINE_S),
-            write_timeout=int(DEADLINE_S),
-            ssl_disabled=True,  # the engine cannot take over an encrypted socket
-        )
+        driver = _driver_to(service, context(tls) if tls else None)
     except pymysql.Error as error:
         raise _explanation(service, error) from error
     except (ValueError, IndexError, struct.error) as error:  # a greeting that only begins like one
@@ -70,7 +66,37 @@ def connect(service: Service) -> MysqlConnection:
             f"{service.where} asks for a way to log in that the driver does not have: {error}. "
             f"Install what it names, or let this user log in by mysql_native_password."
         ) from error
-    return MysqlConnection(where=service.where, driver=driver, socket=_socket_of(driver).dup())
+    own = _socket_of(driver)
+    # Of an encrypted one there can be one handle alone.
+    handle = own if isinstance(own, ssl.SSLSocket) else own.dup()
+    return MysqlConnection(where=service.where, driver=driver, socket=handle)
+
+
+def _driver_to(service: Service, encrypted: ssl.SSLContext | None) -> "pymysql.Connection[Cursor]":
+    who, address = service.credentials, service.address
+    return pymysql.connect(
+        host="localhost" if address.is_unix else address.host,
+        port=address.port,
+        unix_socket=address.host if address.is_unix else None,
+        user=who.username if who else "",
+        password=who.password.encode() if who else b"",  # the driver would encode it as Latin-1
+        charset="utf8mb4",
+        autocommit=True,
+        connect_timeout=int(DEADLINE_S),
+        read_timeout=int(DEADLINE_S),
+        write_timeout=int(DEADLINE_S),
+        ssl=encrypted,
+        ssl_disabled=encrypted is None,
+    )
+
+
+def _enters_by_tls(service: Service) -> bool:
+    """Whether TLS is all that is wrong: MariaDB says of it no more than that access is denied."""
+    try:
+        _driver_to(service, context(Tls(where="", verify=False))).close()
+    except (pymysql.Error, RuntimeError, ValueError):
+        return False
+    return True
 
 
 def _socket_of(driver: Any) -> socket.socket:
@@ -92,6 +118,22 @@ def explained(service: Service) -> AbstractContextManager[None]:
 
 def _explanation(service: Service, error: pymysql.Error) -> ServiceError:
     """The driver's error in our words. The driver's text never holds a password."""
+    return _about_tls(service, error) or _about_all_else(service, error)
+
+
+def _about_tls(service: Service, error: pymysql.Error) -> ServiceError | None:
+    address = service.address
+    if address.tls and error.args[:1] == (NO_TLS,):
+        return ServiceRefused(f"{service.where}: {speaks_plainly(address.tls)}")
+    is_plain = address.tls is None and not address.is_unix
+    if is_plain and (
+        "insecure transport" in str(error) or (error.args[:1] == (DENIED,) and _enters_by_tls(service))
+    ):
+        return tls_only(service, address)
+    return refusal(service.where, address, error)
+
+
+def _about_all_else(service: Service, error: pymysql.Error) -> ServiceError:
     where = service.where
     code = error.args[0] if error.args and isinstance(error.args[0], int) else None
     said = str(error.args[-1]) if error.args else type(error).__name__

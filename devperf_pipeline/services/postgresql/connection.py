@@ -4,17 +4,29 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 from typing import Any
 
 import psycopg
 from psycopg.abc import AdaptContext
 
 from devperf_pipeline.errors import ServiceError, ServiceRefused, ServiceUnreachable, WrongAnswer
-from devperf_pipeline.model import Outcome, Service
+from devperf_pipeline.model import Address, Outcome, Service
 from devperf_pipeline.services.operation import DEADLINE_S, OUR_NAME
 from devperf_pipeline.services.postgresql import protocol
-from devperf_pipeline.services.probe import greeting_in_http, growing, not_in_time, translated
+from devperf_pipeline.services.probe import (
+    greeting_in_http,
+    growing,
+    not_in_time,
+    opened,
+    tls_only,
+    translated,
+)
+from devperf_pipeline.stack.tls import context, refusal, speaks_plainly, trusted
+
+SSL_REQUEST = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"
+"""What a client sends that wants to encrypt; S is yes."""
 
 
 class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
@@ -56,21 +68,39 @@ def driver_to(
     """A connection of the driver to one database, authenticated; raises a `psycopg.Error`."""
     who = service.credentials
     return BoundedConnection.connect(
-        host=service.address.host,
-        port=service.address.port,
+        **where_and_how(service.address),
         user=who.username if who else None,
         password=who.password if who else None,
         dbname=database,
         autocommit=True,
         prepare_threshold=None,
         connect_timeout=int(DEADLINE_S),
-        sslmode="disable",  # the engine cannot take over an encrypted socket
         gssencmode="disable",
         client_encoding="utf8",
         application_name=OUR_NAME,
         options="",
         context=adapters,
     )
+
+
+def where_and_how(address: Address) -> dict[str, Any]:
+    """The parameters of libpq for an address: where it is, and how connections are encrypted."""
+    if address.is_unix:
+        path = PurePath(address.host)
+        return {"host": str(path.parent), "port": path.suffix[1:], "sslmode": "disable"}
+    port, tls = str(address.port), address.tls
+    if tls is None:
+        return {"host": address.host, "port": port, "sslmode": "disable"}
+    found = {"host": tls.server_name or address.host, "port": port, "sslcertmode": "disable"}
+    if tls.server_name:
+        found["hostaddr"] = str(socket.getaddrinfo(address.host, None)[0][4][0])
+    if tls.certificate:
+        key = tls.key or tls.certificate
+        found |= {"sslcertmode": "require", "sslcert": str(tls.certificate), "sslkey": str(key)}
+    if tls.verify:
+        return found | {"sslmode": "verify-full", "sslrootcert": str(tls.ca or trusted())}
+    # By itself it would look for a file in the home folder, and check against that.
+    return found | {"sslmode": "require", "sslrootcert": f"{os.devnull}/none"}
 
 
 def connect(service: Service) -> PostgresConnection:
@@ -93,6 +123,23 @@ def explained(service: Service) -> AbstractContextManager[None]:
 
 def _explanation(service: Service, error: psycopg.Error) -> ServiceError:
     """The driver's error in our words. The driver's text never holds a password."""
+    return _about_tls(service, error) or _about_all_else(service, error)
+
+
+def _about_tls(service: Service, error: psycopg.Error) -> ServiceError | None:
+    address, where, said = service.address, service.where, " ".join(str(error).split())
+    if address.tls and not error.sqlstate and "FATAL:" not in said:
+        if "does not support SSL" in said:
+            return ServiceRefused(f"{where}: {speaks_plainly(address.tls)}")
+        if "SSL" in said or "certificate" in said:
+            # libpq does not say what is wrong with a certificate; Python does.
+            return _handshake_refused(service) or ServiceRefused(
+                f"{where} should let us in by TLS, but libpq says: {said}. Look at {address.tls.where}."
+            )
+    return tls_only(service, address) if "no encryption" in said or "SSL required" in said else None
+
+
+def _about_all_else(service: Service, error: psycopg.Error) -> ServiceError:
     where, said = service.where, " ".join(str(error).split())
     user = service.credentials.username if service.credentials else "no user"
     state = error.sqlstate or ""
@@ -115,6 +162,20 @@ def _explanation(service: Service, error: psycopg.Error) -> ServiceError:
             f"Correct host and port in the stack file."
         )
     return not_in_time(service, said)
+
+
+def _handshake_refused(service: Service) -> ServiceError | None:
+    """Why a handshake with the server fails, where it does."""
+    address = service.address
+    assert address.tls is not None
+    try:
+        with opened(replace(address, tls=None)) as plain:
+            plain.sendall(SSL_REQUEST)
+            if plain.recv(1) == b"S":
+                context(address.tls).wrap_socket(plain, server_hostname=address.host).close()
+    except (OSError, ServiceError) as error:
+        return error if isinstance(error, ServiceError) else refusal(service.where, address, error)
+    return None
 
 
 def failure_of(driver: BoundedConnection) -> Callable[[Exception], int]:

@@ -6,6 +6,7 @@ psycopg connects, authenticates, seeds and verifies; the engine then uses the sa
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -42,6 +43,8 @@ SETTINGS = (
     "ssl",
 )
 POOL_SETTINGS = ("pool_mode", "default_pool_size", "max_client_conn", "server_reset_query", "server_lifetime")
+
+LIBPQ = "libpq keeps an encrypted socket to itself: over TLS the driver is the instrument, with one user"
 
 NO_POOLER = "no PgBouncer that can be seen"
 """What a server stands behind that was taken for a pooled one."""
@@ -101,11 +104,20 @@ class PostgresSession(DatabaseSession[PostgresConnection]):
         ]
 
     def operations(self) -> Sequence[Operation]:
-        return Workload(self._space.quoted, self._pooled).operations(self._space.fill)
+        found = Workload(self._space.quoted, self._pooled).operations(self._space.fill)
+        if self._service.address.tls is None:
+            return found
+        self.unmeasurable["All of it by the engine, and so with several users"] = LIBPQ
+        return [*map(self._as_reached, found)]
+
+    def _as_reached(self, operation: Operation) -> Operation:
+        """The operation as far as it can be measured: without the engine, where libpq keeps the socket."""
+        encrypted = self._service.address.tls is not None
+        return replace(operation, wire=None, users=(), sustained=False) if encrypted else operation
 
     def own_operation(self, own: OwnOperation) -> Operation:
         learnt = learn(own, self._trying)
-        return Operation(
+        operation = Operation(
             name=own.name,
             title=own.title,
             users=tuple(number for number in own.users if number != 1),
@@ -115,6 +127,7 @@ class PostgresSession(DatabaseSession[PostgresConnection]):
             plan=learnt.plan,
             took_s=learnt.took_s,
         )
+        return self._as_reached(operation)
 
     def first_answer(self, own: OwnOperation) -> FirstAnswer:
         return first_answer(own, self._trying)

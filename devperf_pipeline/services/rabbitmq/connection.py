@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import ssl
 from contextlib import suppress
 from typing import Any
 
@@ -26,6 +27,7 @@ from devperf_pipeline.errors import ServiceError, ServiceRefused, ServiceUnreach
 from devperf_pipeline.model import Credentials, Outcome, Service
 from devperf_pipeline.services.operation import DEADLINE_S
 from devperf_pipeline.services.probe import hung_up_after
+from devperf_pipeline.stack.tls import context, refusal
 
 MARK = "devperf_pipeline"
 """What our connections, our vhost and our queues carry."""
@@ -39,8 +41,9 @@ class RabbitConnection:
     def __init__(self, connection: pika.BlockingConnection) -> None:
         self._connection = connection
         self._drivers = _socket_of(connection)
-        # One open connection under two descriptors: shutting it down ends what the driver waits for, too.
-        self.socket = self._drivers.dup()
+        # One open connection, mostly under two descriptors: shutting it down ends what the driver waits for, too.
+        encrypts = isinstance(self._drivers, ssl.SSLSocket)
+        self.socket = self._drivers if encrypts else self._drivers.dup()
         self._channel: Any = None
 
     def fresh_channel(self, *, confirm: bool = False) -> Any:
@@ -59,6 +62,12 @@ class RabbitConnection:
                 self._channel.confirm_delivery()
         return self._channel
 
+    def send(self, data: bytes) -> None:
+        """Send past the driver, which finds its socket as it left it."""
+        self.socket.settimeout(DEADLINE_S)
+        self.socket.sendall(data)
+        self._drivers.setblocking(False)
+
     def close(self) -> None:
         """End it."""
         with suppress(*EXCEPTIONS), hung_up_after(self.socket, 1):
@@ -76,9 +85,11 @@ def connect(service: Service, vhost: str) -> RabbitConnection:
     # The driver logs a traceback for every failed connection; ours is one sentence.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
     credentials = service.credentials or Credentials("guest", "guest")
+    address = service.address
     parameters = pika.ConnectionParameters(
-        host=service.address.host,
-        port=service.address.port,
+        host=address.host,
+        port=address.port,
+        ssl_options=pika.SSLOptions(context(address.tls), address.host) if address.tls else None,
         virtual_host=vhost,
         credentials=pika.PlainCredentials(credentials.username, credentials.password),
         heartbeat=0,
@@ -97,6 +108,8 @@ def connect(service: Service, vhost: str) -> RabbitConnection:
 def explanation(service: Service, error: Exception) -> ServiceError:
     """The error of ours for an error of the driver, in the broker's own words."""
     where = service.where
+    if refused := refusal(where, service.address, error):
+        return refused
     match error:
         case ProbableAuthenticationError() | AuthenticationError() | ProbableAccessDeniedError():
             return ServiceRefused(

@@ -128,9 +128,8 @@ class RabbitSession(Session):
                     channel.queue_declare(queue, durable=True, arguments=arguments)
                 message = protocol.publish(channel.channel_number, queue, body_of(1), persistent=True)
                 # Straight to the socket, without confirms: the count tells whether all arrived.
-                filler.socket.settimeout(DEADLINE_S)
                 for sent in range(0, size, FILL_CHUNK):
-                    filler.socket.sendall(message * min(FILL_CHUNK, size - sent))
+                    filler.send(message * min(FILL_CHUNK, size - sent))
             for queue in queues if size else ():
                 self._await_messages(filler, channel, queue, size)
         except EXCEPTIONS as error:

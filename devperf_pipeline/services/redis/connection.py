@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import redis
-from redis import Redis
+from redis import Connection, ConnectionPool, Redis, SSLConnection, UnixDomainSocketConnection
 from redis.backoff import NoBackoff
 from redis.exceptions import (
     AskError,
@@ -28,10 +28,11 @@ from devperf_pipeline.errors import (
     ServiceUnreachable,
     WrongAnswer,
 )
-from devperf_pipeline.model import Address, Facts, Outcome, Service
+from devperf_pipeline.model import Address, Facts, Outcome, Service, Tls
 from devperf_pipeline.services.operation import DEADLINE_S
 from devperf_pipeline.services.probe import probe, show
 from devperf_pipeline.services.redis import protocol
+from devperf_pipeline.stack.tls import context, refusal
 
 EXCEPTIONS: tuple[type[Exception], ...] = (RedisError, RedisClusterException, OSError)
 
@@ -79,10 +80,30 @@ def connect_node(service: Service, address: Address, *, expected: bool = True) -
         )
     if not expected:
         _probe(service, address)
-    client = Redis(host=address.host, port=address.port, db=int(number), **client_options(service))
+    client = Redis(connection_pool=_pool(address, db=int(number), **client_options(service)))
     with explained(service, address, on_error=client.close):
         asked(client, "PING")
     return client
+
+
+def _pool(address: Address, **options: Any) -> ConnectionPool:
+    """Connections to one address, as it says that they are made."""
+    if address.is_unix:
+        del options["socket_connect_timeout"]
+        return ConnectionPool(UnixDomainSocketConnection, path=address.host, **options)  # pyright: ignore[reportArgumentType] - the driver's own annotation is narrower than what it does
+    kind = encrypted(address.tls) if address.tls else Connection
+    return ConnectionPool(connection_class=kind, host=address.host, port=address.port, **options)
+
+
+def encrypted(tls: Tls) -> type[SSLConnection]:
+    """The driver's connections over TLS, as the stack file says; by itself the driver adds this system's CAs."""
+    made = context(tls)
+
+    class Encrypted(SSLConnection):
+        def _wrap_socket_with_ssl(self, sock: Any) -> Any:
+            return made.wrap_socket(sock, server_hostname=self.host)
+
+    return Encrypted
 
 
 def _probe(service: Service, address: Address) -> None:
@@ -154,6 +175,10 @@ def explained(
 def explanation(service: Service, address: Address, error: BaseException) -> ServiceError:
     """The error of ours for an error of the driver, in the server's own words."""
     where = f"{service.name} at {address}"
+    return refusal(where, address, error) or _explanation(service, where, error)
+
+
+def _explanation(service: Service, where: str, error: BaseException) -> ServiceError:
     said = str(error).rstrip(".")
     if service.credentials and service.credentials.password:
         # A server that does not know AUTH repeats the words that it was sent.

@@ -6,8 +6,9 @@ A user has one socket for each node that serves slots; its keys are spread over 
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
+from typing import Any
 
-from redis import Redis, RedisCluster
+from redis import ConnectionPool, Redis, RedisCluster
 from redis.cluster import ClusterNode
 
 from devperf_pipeline.model import Address, Facts, Service
@@ -18,6 +19,7 @@ from devperf_pipeline.services.redis.connection import (
     client_options,
     close_all,
     connect_node,
+    encrypted,
     explained,
     node_facts,
 )
@@ -100,5 +102,19 @@ class RedisClusterSession(RedisSession):
                 # Our redirects are asked for: the map is not stale, and reading it again after every fifth one
                 # would be timed as part of them.
                 reinitialize_steps=0,
+                **self._encrypted(),
                 **client_options(self._service),
             )
+
+    def _encrypted(self) -> dict[str, Any]:
+        """What makes the driver's own connections ours: it lets one say that only beside a URL."""
+        address = self._service.address
+        if address.tls is None:
+            return {}
+        kind = encrypted(address.tls)
+
+        def pool(**given: Any) -> ConnectionPool:
+            given["connection_class"] = kind
+            return ConnectionPool(**given)
+
+        return {"url": f"rediss://{address}", "connection_pool_class": pool}

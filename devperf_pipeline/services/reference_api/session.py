@@ -42,7 +42,7 @@ LOAD_TESTED = "get-health-all"
 def open_session(service: Service) -> "ReferenceApiSession":
     """A session with one reference API; raises a `ServiceError`."""
     title = CATALOGUE[service.kind].title
-    request = protocol.encode("GET", "/", str(service.address))
+    request = protocol.encode("GET", "/", service.address.called, headers=service.sent)
     received = probe(service, service.address, send=request, enough=protocol.complete)
     try:
         answer = protocol.parse(received)

@@ -68,7 +68,7 @@ class VaultApi:
 
     def ready(self) -> None:
         """Make sure that an unsealed, active Vault answers here, and that it knows our token; raises a `ServiceError`."""
-        request = protocol.encode("GET", "/v1/sys/health", str(self._service.address))
+        request = protocol.encode("GET", "/v1/sys/health", self._service.address.called)
         received = probe(self._service, self._service.address, send=request, enough=protocol.complete)
         try:
             answer = protocol.parse(received)
@@ -77,7 +77,7 @@ class VaultApi:
         except (WrongAnswer, KeyError) as error:
             raise WrongAnswer(
                 f"{self.where}: expected a Vault, which answers sys/health with its state, found {show(received)}. "
-                "Correct the address in the stack file (http, without TLS), or look at what listens there."
+                "Correct the address in the stack file (its key tls says whether by https), or look at what listens there."
             ) from error
         if not initialized:
             raise ServiceRefused(

@@ -9,6 +9,7 @@ from hvac.exceptions import RateLimitExceeded, VaultError
 from devperf_pipeline.model import Address, Outcome
 from devperf_pipeline.services.http.connection import HttpConnection
 from devperf_pipeline.services.operation import DEADLINE_S
+from devperf_pipeline.stack.credentials import session_to
 
 EXCEPTIONS: tuple[type[Exception], ...] = (VaultError, OSError)
 """What the driver raises; the errors of requests, which it uses, are OSErrors."""
@@ -28,12 +29,10 @@ class VaultConnection(HttpConnection):
         """The driver, with a connection that it keeps."""
         key = (address, token)
         if key not in self._drivers:
-            session = requests.Session()
-            # A proxy that the environment names is for the world outside.
-            session.trust_env = False
+            session = session_to(address)
             # An empty token is one: without any the driver would look for one in the environment and at home.
             self._drivers[key] = hvac.Client(
-                url=f"http://{address}",
+                url=address.url,
                 token=token,
                 timeout=int(2 * DEADLINE_S),
                 session=session,

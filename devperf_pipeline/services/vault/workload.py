@@ -220,7 +220,9 @@ def operation(question: Question, address: Address, api: VaultApi, objects: Vaul
         for call in range(min(size, question.cycle)):
             path, body = question.asked(user, call)
             text = None if body is None else json.dumps(body, separators=(",", ":")).encode()
-            prepared.append(protocol.encode(question.method, f"/v1{path}", str(address), text, headers=given))
+            prepared.append(
+                protocol.encode(question.method, f"/v1{path}", address.called, text, headers=given)
+            )
         calls = [(Step(data, protocol.complete),) for data in prepared]
         return Wire(
             sockets=[connection.take_socket(address)],
