@@ -4,6 +4,9 @@ How are all rounds of all benchmarks measured?
 Interleaved, in a seeded random order; each is kept the moment it ends. A service that fails costs its own rounds.
 """
 
+from collections import defaultdict
+from collections.abc import Mapping
+
 from devperf_pipeline.measure.pacing import due, rounds_s
 from devperf_pipeline.measure.plan import Plan, in_order
 from devperf_pipeline.measure.progress import Watch
@@ -62,7 +65,18 @@ def run(plan: Plan, context: RunContext) -> None:
                 why = f"given up after {FAILURES_IN_A_ROW} rounds in a row failed: {last.problem}"
                 context.state.failed(service, f"{why}; {known}" if known else why)
     for service, benchmarks in late.items():
-        named = ", ".join(f"{name} from round {number} on" for name, number in benchmarks.items())
-        why = f"rounds took longer than the {expected_s:.0f} s that were planned; left out were {named}"
+        of_service = sum(step.benchmark.service == service for step in plan.samples)
+        why = f"rounds took longer than the {expected_s:.0f} s that were planned; left out were {_named(benchmarks, of_service)}"
         context.state.note(service, why)
         context.say(f"{service}: {why}.")
+
+
+def _named(late: Mapping[str, int], of_service: int) -> str:
+    """The rounds that were left out: of each benchmark of a service those from the one of that number on."""
+    by_round: dict[int, list[str]] = defaultdict(list)
+    for name, number in late.items():
+        by_round[number].append(name)
+    return ", ".join(
+        f"rounds from {number} on of {'all benchmarks' if len(names) == of_service else ', '.join(names)}"
+        for number, names in sorted(by_round.items())
+    )

@@ -1,5 +1,7 @@
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from socket import socket
 from typing import Any
@@ -105,6 +107,24 @@ class TestMeasure:
 
         assert 5 * 3 == len(calls)
         assert min(calls) >= LEAST_CALLS
+
+    def test_rounds_that_take_longer_than_planned_are_left_out_and_named(
+        self, sessions: dict[str, FakeSession]
+    ) -> None:
+        """A run that has used up the time of its rounds ends them, and says which have not been measured of what."""
+        sessions["a"] = FakeSession()
+        sink, clock = ListSink(), itertools.count(step=1)
+        profile = replace(SHORT, longest_s=60.0)
+        context = RunContext(stack=stack("a"), sink=sink, clock=lambda: next(clock))
+        baseline = measure(context, RunOptions(profile=profile, seed=1))
+        measured = {one.benchmark.id for one in sink.rounds if one.phase == "measured"}
+
+        assert 0 < len(measured) < 5
+        assert "measured" == baseline.states["a"]
+        why = baseline.reasons["a"]
+        assert why.startswith("rounds took longer than the ")
+        assert "left out were rounds from 1 on of " in why
+        assert "rounds from 2 on of " in why
 
     def test_rounds_of_services_are_interleaved(self, sessions: dict[str, FakeSession]) -> None:
         """The first round of every service comes before the second round of any."""
