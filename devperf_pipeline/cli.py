@@ -233,6 +233,37 @@ def doctor(stack: str, *, get: bool) -> None:
     )
 
 
+@main.command(name="try")
+@STACK
+@click.argument("title")
+@command
+def try_once(stack: str, title: str) -> None:
+    """Ask an operation of the stack file once, by its title: show the answer, its rows and its time. It changes nothing."""
+    from devperf_pipeline.local import lifecycle
+    from devperf_pipeline.report.format import duration
+    from devperf_pipeline.services.whole_stack import ask_once
+    from devperf_pipeline.stack.stack_file import load_stack
+
+    folders = Folders.find()
+    described = load_stack(stack, folders, CATALOGUE)
+    running = lifecycle.as_it_is(described, folders)
+    if running is None:
+        raise ConfigurationError(f"{described.name} does not run. Start it first: devperf up --stack {stack}")
+    refused = 0
+    for service, own, answer in ask_once(running, title):
+        click.echo(f"{service.name}: {own.title} ({own.where})")
+        if isinstance(answer, str):
+            refused += 1
+            click.echo(f"  {answer}")
+            continue
+        for line in answer.lines:
+            click.echo(f"  {line}")
+        rows = "" if answer.rows is None else f"{answer.rows:,} row{'s' * (answer.rows != 1)} in "
+        click.echo(f"  {rows}{duration(answer.took_ns)}")
+    if refused:
+        raise MeasurementError("it is not answered; the lines above say why")
+
+
 def _told(checked: "PreflightResult", container: Mapping[str, str]) -> Iterator[str]:
     """The lines of one service: what it is, the settings that matter, its container, what would disturb a measurement."""
     facts, where = checked.facts, ", ".join(map(str, checked.service.addresses))

@@ -34,6 +34,7 @@ def mysql(service: Service) -> "pymysql.Connection[Cursor]":
         port=service.address.port,
         user=service.credentials.username,
         password=service.credentials.password.encode(),
+        database=service.database,
         charset="utf8mb4",
         autocommit=True,
     )

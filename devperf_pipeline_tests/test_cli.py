@@ -223,3 +223,34 @@ class TestRebuild:
         assert (0, True) == (during.exit_code, still_there)
         assert "is being measured" in during.output
         assert (0, False) == (after.exit_code, incoming.exists())
+
+
+class TestTry:
+    OWN = (
+        EXTERNAL
+        + """
+[[services.{kind}.operations]]
+title = "orders of a customer"
+sql = "select 1"
+"""
+    )
+
+    def test_names_the_nearest_title(self, root: Path) -> None:
+        """A title that no operation has is told with those that there are, and the one most like it."""
+        describe(root, self.OWN.format(kind="postgresql", port=1))
+        status, said = devperf("try", "--stack", "external", "order of a customer")
+
+        assert 1 == status
+        assert "expected the title of one of its operations (orders of a customer), found 'order of a" in said
+        assert "Did you mean 'orders of a customer'?" in said
+
+    def test_says_where_it_has_no_answer(self, root: Path) -> None:
+        """What cannot be asked is told with the place of the operation, and the command fails."""
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            port = closed.getsockname()[1]
+        describe(root, self.OWN.format(kind="postgresql", port=port))
+        status, said = devperf("try", "--stack", "external", "orders of a customer")
+
+        assert 1 == status
+        assert f"postgresql: orders of a customer ({root}/stacks/external.toml, line 11)" in said
+        assert "found none" in said or "should answer" in said

@@ -131,6 +131,19 @@ class TestStacks:
 
         assert ("/orders/7", "/orders?limit=10", "/health") == service.routes
 
+    def test_its_own_operations_are_described_as_they_must_be(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The stack file that is shown for one's own statements is read without a complaint."""
+        monkeypatch.setenv("SHOP_PASSWORD", "secret")
+        [block] = [
+            text for text in re.findall(r"```toml\n(.*?)```", STACKS, re.DOTALL) if "operations]]" in text
+        ]
+        (tmp_path / "shop.toml").write_text(block, encoding="utf-8")
+        service = load_stack(str(tmp_path / "shop.toml"), Folders(tmp_path), CATALOGUE).service("postgresql")
+
+        assert ["orders of a customer", "add a visit"] == [own.title for own in service.own_operations]
+
 
 class TestArchitecture:
     def test_names_only_what_exists(self) -> None:

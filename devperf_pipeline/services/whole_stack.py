@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from devperf_pipeline.errors import ServiceError
-from devperf_pipeline.model import Facts, Service, Stack
+from devperf_pipeline.errors import ConfigurationError, ServiceError
+from devperf_pipeline.model import Facts, OwnOperation, Service, Stack
 from devperf_pipeline.services import CATALOGUE, as_reached
-from devperf_pipeline.services.operation import Session
+from devperf_pipeline.services.operation import FirstAnswer, Session
 from devperf_pipeline.services.own_operations import learnt
+from devperf_pipeline.stack.source import nearest, shown
 
 T = TypeVar("T")
 
@@ -56,6 +57,37 @@ def _own_mistakes(session: Session, service: Service) -> Iterator[str]:
         for own in service.own_operations:
             if own.title in session.unmeasurable:
                 yield f"not measured: {own.title}: {session.unmeasurable[own.title]}"
+
+
+def ask_once(stack: Stack, title: str) -> Iterator[tuple[Service, OwnOperation, FirstAnswer | str]]:
+    """
+    Ask what the stack file describes under that title, once of each service that has it.
+
+    Yields:
+        The service, the operation, and its first answer, or why it has none.
+
+    Raises:
+        ConfigurationError: no operation has that title.
+
+    """
+    found = [(service, own) for service in stack.services for own in service.own_operations]
+    titles = [own.title for _, own in found]
+    if title not in titles:
+        meant = nearest(title, titles)
+        raise ConfigurationError(
+            f"{stack.path}: expected the title of one of its operations ({', '.join(titles) or 'it has none'}), "
+            f"found {shown(title)}.{meant and ' ' + meant}"
+        )
+    for service, own in found:
+        if own.title == title:
+            yield service, own, _asked(stack, service, lambda session, own=own: _answer(session, own))
+
+
+def _answer(session: Session, own: OwnOperation) -> FirstAnswer | str:
+    try:
+        return session.first_answer(own)
+    except ServiceError as error:
+        return " ".join(str(error).split())
 
 
 def clean(stack: Stack) -> Iterator[tuple[str, str | None]]:

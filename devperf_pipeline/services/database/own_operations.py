@@ -10,11 +10,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
+from typing import Any
 
 from devperf_pipeline.errors import WrongAnswer
 from devperf_pipeline.model import Outcome, OwnOperation, Value
 from devperf_pipeline.services.database.workload import Result
-from devperf_pipeline.services.operation import FirstAnswer
+from devperf_pipeline.services.operation import Connection, Driver, FirstAnswer, Operation, Wire
 from devperf_pipeline.services.own_operations import Choices, choices, drawn
 
 DEADLINE_S = 10.0
@@ -25,6 +26,7 @@ LEARNING_S = 1.0
 """So many answers are looked at before anything is measured, or fewer, when these seconds are over."""
 
 LARGEST_ANSWER_BYTES = 64 * 2**20
+LONGEST_PLAN = 1_000
 SHOWN_ROWS = 10
 LONGEST_CELL = 40
 
@@ -87,6 +89,26 @@ class Learnt:
     def calls(self, user: int, size: int) -> Sequence[tuple[Value, ...]]:
         """The arguments of a user's calls."""
         return drawn(self.own, self.among, user, size)
+
+    def operation(
+        self,
+        *,
+        wire: Callable[[Any, int, int], Wire],
+        driver: Callable[[Any, int, int], Driver],
+        connect: Callable[[], Connection],
+    ) -> Operation:
+        """The operation, given how one database prepares a user's calls, and how it is entered."""
+        own = self.own
+        return Operation(
+            name=own.name,
+            title=own.title,
+            users=tuple(number for number in own.users if number != 1),
+            wire=wire,
+            driver=driver,
+            connect=connect,
+            plan=self.plan,
+            took_s=self.took_s,
+        )
 
     def right(self, count: int) -> bool:
         """Whether an answer of so many rows is right."""
@@ -179,10 +201,7 @@ def _first(own: OwnOperation, trial: Trial, arguments: Sequence[Value]) -> tuple
     header, rows, changed = trial.answer(arguments)
     if not header:
         if not own.writes:
-            raise WrongAnswer(
-                "expected a statement that returns rows, found one that returns none. "
-                "Write writes = true where it is meant to change something."
-            )
+            raise no_rows()
         took_ns = time.perf_counter_ns() - began_ns
         return 0, FirstAnswer(lines=(), rows=changed, took_ns=took_ns), not own.expected.contains
     shown: list[Row] = [header]
@@ -202,6 +221,14 @@ def _first(own: OwnOperation, trial: Trial, arguments: Sequence[Value]) -> tuple
     took_ns = time.perf_counter_ns() - began_ns
     lines = [" | ".join(plain("NULL" if cell is None else cell) for cell in row) for row in shown]
     return len(header), FirstAnswer(lines=lines, rows=count, took_ns=took_ns), contains
+
+
+def no_rows() -> WrongAnswer:
+    """What is said of a statement that returns no rows and may change nothing."""
+    return WrongAnswer(
+        "expected a statement that returns rows, found one that returns none. "
+        "Write writes = true where it is meant to change something."
+    )
 
 
 def plain(text: str) -> str:

@@ -52,11 +52,17 @@ class MysqlConnection:
         self.socket.close()
 
 
-def connect(service: Service) -> MysqlConnection:
-    """A new connection, authenticated; raises a `ServiceError`."""
+def connect(
+    service: Service, *, deadline_s: float = DEADLINE_S, conversions: dict[Any, Any] | None = None
+) -> MysqlConnection:
+    """
+    A new connection, authenticated; raises a `ServiceError`.
+
+    An answer may take `deadline_s`; `conversions` are those of the driver in the place of its own.
+    """
     tls = service.address.tls
     try:
-        driver = _driver_to(service, context(tls) if tls else None)
+        driver = _driver_to(service, context(tls) if tls else None, deadline_s, conversions)
     except pymysql.Error as error:
         raise _explanation(service, error) from error
     except (ValueError, IndexError, struct.error) as error:  # a greeting that only begins like one
@@ -72,7 +78,12 @@ def connect(service: Service) -> MysqlConnection:
     return MysqlConnection(where=service.where, driver=driver, socket=handle)
 
 
-def _driver_to(service: Service, encrypted: ssl.SSLContext | None) -> "pymysql.Connection[Cursor]":
+def _driver_to(
+    service: Service,
+    encrypted: ssl.SSLContext | None,
+    deadline_s: float = DEADLINE_S,
+    conversions: dict[Any, Any] | None = None,
+) -> "pymysql.Connection[Cursor]":
     who, address = service.credentials, service.address
     return pymysql.connect(
         host="localhost" if address.is_unix else address.host,
@@ -83,8 +94,9 @@ def _driver_to(service: Service, encrypted: ssl.SSLContext | None) -> "pymysql.C
         charset="utf8mb4",
         autocommit=True,
         connect_timeout=int(DEADLINE_S),
-        read_timeout=int(DEADLINE_S),
+        read_timeout=int(deadline_s),
         write_timeout=int(DEADLINE_S),
+        conv=conversions,
         ssl=encrypted,
         ssl_disabled=encrypted is None,
     )
@@ -168,21 +180,33 @@ def failure(error: Exception) -> int:
 def number_of(text: str, connection: MysqlConnection) -> int:
     """The number of a statement on this connection, prepared if it was not yet; raises a `ServiceError`."""
     if text not in connection.numbers:
-        command = protocol.command(protocol.PREPARE, text.replace("%s", "?").encode())
-        reply = b""
         try:
-            for reply in growing(connection.socket, command):
-                number, whole = protocol.prepared(reply)
-                if whole:
-                    connection.numbers[text] = number
-                    break
-        except OSError as error:
-            raise ServiceUnreachable(
-                f"{connection.where} should have prepared a statement, but: {error}. Look at the server's log."
-            ) from error
-        except ValueError as error:
-            said = protocol.error_of(reply) or str(error)
+            connection.numbers[text] = protocol.prepared(prepare(text, connection))[0]
+        except pymysql.Error as error:
             raise WrongAnswer(
-                f"{connection.where} should have prepared {text!r} and said: {said}. Is its database still there?"
+                f"{connection.where} should have prepared {text!r} and said: {error}. Is its database still there?"
             ) from error
     return connection.numbers[text]
+
+
+def prepare(text: str, connection: MysqlConnection) -> bytes:
+    """
+    The whole reply to a PREPARE.
+
+    Raises:
+        ServiceUnreachable: nothing came in time.
+        pymysql.Error: what the server says, as the driver raises it.
+
+    """
+    reply = b""
+    try:
+        for reply in growing(connection.socket, protocol.command(protocol.PREPARE, text.encode())):
+            if protocol.prepared(reply)[1]:
+                break
+    except OSError as error:
+        raise ServiceUnreachable(
+            f"{connection.where} should have prepared a statement, but: {error}. Look at the server's log."
+        ) from error
+    except ValueError:
+        pymysql.err.raise_mysql_exception(reply[4:])
+    return reply

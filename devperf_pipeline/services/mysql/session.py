@@ -5,18 +5,21 @@ pymysql connects, authenticates, seeds and verifies; the engine then uses the sa
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import pymysql
 
-from devperf_pipeline.model import Facts, Service
+from devperf_pipeline.model import Facts, OwnOperation, Service
+from devperf_pipeline.services.database.own_operations import Trial, first_answer, learn
 from devperf_pipeline.services.database.session import DatabaseSession
 from devperf_pipeline.services.database.workload import SELECT_BY_KEY
-from devperf_pipeline.services.mysql import preflight
+from devperf_pipeline.services.mysql import own_operations, preflight
 from devperf_pipeline.services.mysql.cleanup import OwnDatabase
 from devperf_pipeline.services.mysql.connection import MysqlConnection, connect, explained
 from devperf_pipeline.services.mysql.workload import operations
-from devperf_pipeline.services.operation import OUR_NAME, Operation
+from devperf_pipeline.services.operation import OUR_NAME, FirstAnswer, Operation
 
 SETTINGS = (
     "innodb_buffer_pool_size",
@@ -76,10 +79,30 @@ class MysqlSession(DatabaseSession[MysqlConnection]):
     def operations(self) -> Sequence[Operation]:
         return operations(self._space.fill)
 
+    def own_operation(self, own: OwnOperation) -> Operation:
+        learnt = learn(own, self._trying)
+        return learnt.operation(
+            wire=partial(own_operations.wire, learnt),
+            driver=partial(own_operations.driver, learnt),
+            connect=self._connect_writing if own.writes else self._connect_reading,
+        )
+
+    def first_answer(self, own: OwnOperation) -> FirstAnswer:
+        return first_answer(own, self._trying)
+
     def tool_scripts(self) -> Mapping[str, str]:
         """The statement that sysbench asks for, in our database. See `operation.Session`."""
         [text] = SELECT_BY_KEY.texts(OUR_NAME)
         return {SELECT_BY_KEY.name: text.replace("%s", "?")}
+
+    def _trying(self, own: OwnOperation, writes: bool) -> AbstractContextManager[Trial]:
+        return own_operations.trying(self._service, own, writes)
+
+    def _connect_reading(self) -> MysqlConnection:
+        return own_operations.connect_own(self._service, writes=False)
+
+    def _connect_writing(self) -> MysqlConnection:
+        return own_operations.connect_own(self._service, writes=True)
 
     def _rows(self, query: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         if not self._own.driver.open:

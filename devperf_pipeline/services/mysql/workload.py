@@ -28,7 +28,7 @@ def _wire(recipe: SqlRecipe, connection: MysqlConnection, user: int, size: int) 
     def encode(text: str, arguments: Arguments) -> bytes:
         if text in {"BEGIN", "COMMIT"}:
             return protocol.command(protocol.QUERY, text.encode())
-        return protocol.execute(number_of(text, connection), arguments)
+        return protocol.execute(number_of(text.replace("%s", "?"), connection), arguments)
 
     return Wire(
         sockets=(connection.socket,),

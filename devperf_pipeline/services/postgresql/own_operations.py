@@ -23,7 +23,7 @@ from psycopg.types.string import StrDumperUnknown, TextLoader
 
 from devperf_pipeline.errors import ServiceUnreachable, WrongAnswer
 from devperf_pipeline.model import OwnOperation, Service, Value
-from devperf_pipeline.services.database.own_operations import DEADLINE_S, Learnt, Row, Trial
+from devperf_pipeline.services.database.own_operations import DEADLINE_S, LONGEST_PLAN, Learnt, Row, Trial
 from devperf_pipeline.services.database.workload import Result
 from devperf_pipeline.services.operation import Driver, Step, Wire
 from devperf_pipeline.services.postgresql import protocol
@@ -39,8 +39,6 @@ from devperf_pipeline.stack.own_operations import MOST_VALUES
 
 CHUNK_ROWS = 500
 """So many rows of a first answer are in memory at once."""
-
-LONGEST_PLAN = 1_000
 
 TEXTS = AdaptersMap()
 """Every value in text as the server writes it, of whatever type it is."""

@@ -117,15 +117,10 @@ class PostgresSession(DatabaseSession[PostgresConnection]):
 
     def own_operation(self, own: OwnOperation) -> Operation:
         learnt = learn(own, self._trying)
-        operation = Operation(
-            name=own.name,
-            title=own.title,
-            users=tuple(number for number in own.users if number != 1),
+        operation = learnt.operation(
             wire=partial(own_operations.wire, learnt, pooled=self._pooled),
             driver=partial(own_operations.driver, learnt, pooled=self._pooled),
             connect=self._connect_writing if own.writes else self._connect_reading,
-            plan=learnt.plan,
-            took_s=learnt.took_s,
         )
         return self._as_reached(operation)
 

@@ -14,8 +14,7 @@ from devperf_pipeline_tests.administrators import ask
 from devperf_pipeline_tests.services.calls import RIGHT, by_driver, by_engine
 from devperf_pipeline_tests.services.sessions import running
 
-KINDS = ("postgresql", "pgbouncer")
-PLACEHOLDERS = {"postgresql": "$1", "pgbouncer": "$1"}
+KINDS = ("postgresql", "pgbouncer", "mysql")
 CALLS = 30
 
 
@@ -35,7 +34,8 @@ def _service(running_stack: Stack, request: pytest.FixtureRequest) -> Iterator[S
     """A server that holds somebody's tables: goods of 300 rows, and a log that is empty."""
     service = running(running_stack, request.param)
     behind = running(running_stack, "mysql" if service.kind == "mysql" else "postgresql")
-    ask(behind, "CREATE TABLE own_goods (id INT PRIMARY KEY, name VARCHAR(100), price INT)")
+    charset = "CHARSET utf8mb4" if service.kind == "mysql" else ""
+    ask(behind, f"CREATE TABLE own_goods (id INT PRIMARY KEY, name VARCHAR(100), price INT) {charset}")
     ask(behind, "CREATE TABLE own_log (id INT)")
     rows = ", ".join(f"({number}, 'good {number}', {number * 3})" for number in range(1, 301))
     ask(behind, f"INSERT INTO own_goods VALUES {rows}")  # noqa: S608 - our own rows
@@ -70,7 +70,7 @@ def _refusal(service: Service, session: Session) -> Refusal:
 
 def in_words(service: Service, sql: str) -> str:
     """A statement with the placeholders of that server."""
-    return sql if PLACEHOLDERS[service.kind] == "$1" else sql.replace("$1", "?").replace("$2", "?")
+    return re.sub(r"\$\d", "?", sql) if service.kind == "mysql" else sql
 
 
 def verdicts(operation: Operation, users: int = 2, calls: int = CALLS) -> set[Any]:
@@ -137,7 +137,7 @@ class TestAnswers:
 
     def test_name_the_plan_without_what_was_asked(self, service: Service, session: Session) -> None:
         """How the server answers is told, without the values of the statement."""
-        sql = "select id from own_goods where id = $1 and name <> 's3cret'"
+        sql = "select id from own_goods where price = $1 and name <> 's3cret'"
         plan = session.own_operation(own(in_words(service, sql), [987_654])).plan
 
         assert plan is not None
@@ -289,3 +289,26 @@ class TestReadOnly:
         """What begins or ends transactions, copies, or is several, is not measured even where it may write."""
         assert refusal(sql, writes=True)
         assert [(300,)] == ask(service, "select count(*) from own_goods")
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("service", ["mysql"], indirect=True)
+class TestReadOnlyMysql:
+    @pytest.mark.parametrize(
+        ("sql", "said"),
+        [
+            ("set session transaction read write", "found one that returns none"),
+            ("set statement tx_read_only = 0 for insert into own_log values (6) returning id", "."),
+            ("set statement tx_read_only = 0 for select 1", "EXPLAIN"),
+            ("select name from own_goods into outfile '/tmp/own_goods'", "found one that returns none"),
+            ("begin not atomic set session transaction read write; delete from own_goods; end", "."),
+            ("commit", "found one that returns none"),
+            ("select * from own_goods for update", "READ ONLY transaction"),
+        ],
+    )
+    def test_cannot_be_turned_off(self, refusal: Refusal, service: Service, sql: str, said: str) -> None:
+        """No statement that does not say that it writes gets out of the read-only session."""
+        assert said in refusal(sql)
+        assert [(300, 0)] == ask(
+            service, "select (select count(*) from own_goods), (select count(*) from own_log where id = 6)"
+        )

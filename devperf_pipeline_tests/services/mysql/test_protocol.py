@@ -161,3 +161,46 @@ class TestVerify:
         """A write is right with one row changed."""
         assert verifier(UPDATE.statements)([OK]) is None
         assert verifier(UPDATE.statements)([PONG]) == "0 rows changed instead of 1"
+
+
+def result(rows: int) -> bytes:
+    """A binary result whose rows look like the end of one."""
+    end = b"\xfe\x00\x00\x02\x00"
+    row = b"\x00\x00\x05\x00\x00\x00" + end
+    return reply(b"\x02", b"\x03def", b"\x03def", end, *[row] * rows, end)
+
+
+class TestOwn:
+    @pytest.mark.parametrize("rows", [0, 1, 254, 255, 256, 511])
+    def test_a_result_is_whole_at_its_end_alone(self, rows: int) -> None:
+        """Whatever its rows hold and however many there are, no piece of a result is taken for all of it."""
+        whole, ends = result(rows), wire.Ends()
+        pieces = [
+            whole[:size] for size in {*range(0, len(whole), 15), *range(max(0, len(whole) - 40), len(whole))}
+        ]
+
+        assert rows == wire.rows_in(whole)
+        assert ends.complete(whole)
+        assert ends.complete(whole)
+        assert [] == [piece for piece in pieces if wire.Ends().complete(piece)]
+
+    @pytest.mark.parametrize(
+        ("rows", "right"), [(0, False), (1, True), (255, True), (256, True), (257, True)]
+    )
+    def test_no_rows_are_told_from_many(self, rows: int, right: bool) -> None:
+        """Where rows must come, none is wrong and 256 are right."""
+        check = wire.own_checker(lambda count: count >= 1, 1, 2**63, b"")
+
+        assert (Outcome.OK if right else Outcome.WRONG) == check([result(rows)])
+
+    def test_arguments_are_sent_as_what_they_are(self) -> None:
+        """A mask of nulls, the type of each argument, and the values of those that are there."""
+        sent = wire.execute_own(7, [None, 5, "\u00fc", 2.5, 2**63])
+
+        assert sent.endswith(
+            b"\x01\x01\x06\x00\x08\x00\xfd\x00\x05\x00\x08\x80"
+            + (5).to_bytes(8, "little")
+            + b"\x02\xc3\xbc"
+            + b"\x00\x00\x00\x00\x00\x00\x04\x40"
+            + (2**63).to_bytes(8, "little")
+        )
