@@ -7,7 +7,7 @@ Times are integer nanoseconds, sizes are integer bytes.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
@@ -237,10 +237,18 @@ ROUTED = "api"
 """The kind of service whose routes the stack file names; what others are asked is known."""
 
 
-def is_routed(service: str) -> bool:
-    """Whether a service of that name is of that kind, of which a stack may have several: "api", "api_orders"."""
-    prefix, _, own = service.partition("_")
-    return prefix == ROUTED and (service == ROUTED or bool(own))
+def kind_named(service: str, kinds: Iterable[str]) -> str | None:
+    """
+    Which of these kinds a service's name says, or None: a name is the kind, or the kind followed by `_name`.
+
+    Of several that fit it is the longest: "redis_cluster" is no Redis called "cluster".
+    """
+    fitting = [
+        kind
+        for kind in kinds
+        if service == kind or (service.startswith(f"{kind}_") and service[len(kind) + 1 :])
+    ]
+    return max(fitting, key=len, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,5 @@
 # What a token has to be allowed so that every operation of Vault can be measured and everything made for it removed.
+# A service that is not called `vault` alone has other names: devperf_vault_team-kv for [services.vault_team].
 # vault policy write devperf-measure docs/vault-policy.hcl && vault token create -policy=devperf-measure
 
 # Two mounts of our own, removed afterwards.

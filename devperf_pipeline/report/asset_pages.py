@@ -127,7 +127,7 @@ def _load_tests(view: "Report", baseline_id: str, service: str) -> Page:
             trend["knee, users"] = float(one["knee_users"])
             trend["knee, calls/s"] = float(one["knee_throughput_per_s"])
     panel = markdown(
-        drawn("Throughput and p95, from one user to most", "sweep", sweep(tests, small=True)),
+        drawn("Throughput and p95, from one user to most", "sweep", sweep(tests, view.colours, small=True)),
         *(
             f"From how many users on more of them only wait longer: {sentence('knee', view, one)}."
             for one in knees
@@ -237,7 +237,7 @@ def comparison_page(view: "Report") -> Page:
         ],
         panel=markdown(
             body("changes", view),
-            drawn("p50 over baselines", "history", history(view.history, small=True)),
+            drawn("p50 over baselines", "history", history(view.history, view.colours, small=True)),
             "Medians of one user, the quickest and the slowest operation of each service:",
             Lines(headline(view)),
             "Baselines:",

@@ -9,12 +9,13 @@ import base64
 import io
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from devperf_pipeline.report.format import throughput
-from devperf_pipeline.services import CATALOGUE
+from devperf_pipeline.services import CATALOGUE, kind_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,23 +33,19 @@ COLOURS = (
 """Mid-tones that keep apart from each other, from white and from black."""
 
 
-def colour_of(service: str) -> str:
-    """The colour of a service: the same in every picture, unless there another has it already."""
-    # Of APIs with names of their own, those that differ by one letter or number, as versions do, differ in colour.
-    place = list(CATALOGUE).index(service) if service in CATALOGUE else sum(service.encode())
-    return COLOURS[place % len(COLOURS)]
-
-
-def colours_of(services: Iterable[str]) -> dict[str, str]:
+def colours_of(services: Iterable[str]) -> Mapping[str, str]:
     """
-    The colours of services that are drawn across each other: their own, or where another one has that already the next
-    that is free. A service of the catalogue keeps its own.
+    The colour of each service of a stack, the same in all pictures of it.
+
+    One that is called by its kind alone has the kind's; every other one the next after it that fewest have.
     """
+    kinds = list(CATALOGUE)
     chosen: dict[str, str] = {}
     for service in sorted(services, key=lambda name: (name not in CATALOGUE, name)):
-        own = COLOURS.index(colour_of(service))
-        in_turn = [*COLOURS[own:], *COLOURS[:own]]
-        chosen[service] = next((one for one in in_turn if one not in chosen.values()), in_turn[0])
+        kind = kind_of(service)
+        own = kinds.index(kind.name) % len(COLOURS) if kind else 0
+        taken = Counter(chosen.values())
+        chosen[service] = min((*COLOURS[own:], *COLOURS[:own]), key=lambda colour: taken[colour])
     return chosen
 
 

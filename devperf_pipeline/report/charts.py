@@ -15,7 +15,7 @@ from devperf_pipeline.report.chart_style import (
     INK,
     WIDTH,
     beside,
-    colour_of,
+    colours_of,
     figure_of,
     line_key,
     svg_of,
@@ -90,6 +90,7 @@ def overview(parts: Sequence[Part], *, small: bool = False) -> str | None:
 
     SVG, or None where nothing valid was ever measured. `small` fits a dialog of 450 pixels.
     """
+    colours = colours_of(part.service for part in parts)
     groups = [(part, [line for line in drawn(part) if line.users == 1]) for part in parts]
     groups = [(part, lines) for part, lines in groups if lines]
     if not groups:
@@ -101,7 +102,7 @@ def overview(parts: Sequence[Part], *, small: bool = False) -> str | None:
         y = 0.0
         ticks: dict[float, str] = {}
         for part, lines in groups:
-            colour = colour_of(part.service)
+            colour = colours[part.service]
             beside(
                 axes, y, label(part.title, 40), x=-0.005, ha="right", color=colour, weight="bold", fontsize=9
             )

@@ -2,7 +2,7 @@
 How do implementations, loads and baselines look beside each other?
 
 Ranking with intervals, throughput and latency over users, a load test over its time, a benchmark over baselines.
-A service has the same colour in all of them.
+A service has the same colour in all of them: see `Report.colours`.
 """
 
 import math
@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from devperf_pipeline.report.chart_style import (
     beside,
-    colour_of,
-    colours_of,
     column,
     date_axis,
     figure_of,
@@ -37,7 +35,7 @@ _S_NS = 1_000_000_000
 _MIB = 1 << 20
 
 
-def ranking_bars(places: "Sequence[Reading]") -> str | None:
+def ranking_bars(places: "Sequence[Reading]", colours: Mapping[str, str]) -> str | None:
     """One bar an implementation up to its p95, with the bounds of p95 as a line, p50 as a dot; None with fewer than two."""
     if len(places) < 2:
         return None
@@ -47,7 +45,7 @@ def ranking_bars(places: "Sequence[Reading]") -> str | None:
         scale, unit = (1e6, "ms") if furthest >= 1e6 else (1e3, "µs")
         for y, place in enumerate(places):
             axes.barh(
-                [y], [(place.p95_ns or 0) / scale], color=colour_of(place.service), height=0.58, alpha=0.75
+                [y], [(place.p95_ns or 0) / scale], color=colours[place.service], height=0.58, alpha=0.75
             )
             if place.p95_low_ns is not None and place.p95_high_ns is not None:
                 ends = [place.p95_low_ns / scale, place.p95_high_ns / scale]
@@ -72,7 +70,9 @@ def ranking_bars(places: "Sequence[Reading]") -> str | None:
         return svg_of(figure)
 
 
-def sweep(tests: Sequence[Mapping[str, Any]], *, small: bool = False) -> str | None:
+def sweep(
+    tests: Sequence[Mapping[str, Any]], colours: Mapping[str, str], *, small: bool = False
+) -> str | None:
     """
     Throughput and p95 over the number of users, one line a service; a column for the APIs, one for the others.
 
@@ -98,7 +98,6 @@ def sweep(tests: Sequence[Mapping[str, Any]], *, small: bool = False) -> str | N
         for place, (title, chosen) in enumerate(panels.items()):
             row, at = divmod(place, across)
             above, below = grid[2 * row, at], grid[2 * row + 1, at]
-            colours = colours_of({points[0]["service"] for points in chosen})
             for points in chosen:
                 service, name = points[0]["service"], points[0]["title"] or points[0]["operation"]
                 style: dict[str, Any] = {
@@ -125,7 +124,11 @@ def sweep(tests: Sequence[Mapping[str, Any]], *, small: bool = False) -> str | N
 
 
 def timeline(
-    service: str, users: int, latency: Sequence[Mapping[str, Any]], use: Sequence[Mapping[str, Any]]
+    service: str,
+    users: int,
+    latency: Sequence[Mapping[str, Any]],
+    use: Sequence[Mapping[str, Any]],
+    colour: str,
 ) -> str | None:
     """
     One load test over its time: p50 and p95 of each piece of it, below them CPU and memory of the service.
@@ -135,7 +138,6 @@ def timeline(
     if len(latency) < 2 or len(use) < 2:
         return None
     began_ns = min(latency[0]["at_ns"], use[0]["at_ns"])
-    colour = colour_of(service)
     with figure_of(380) as figure:
         above, middle, below = figure.subplots(3, 1, sharex=True, height_ratios=(2, 1.2, 1))
         at = column(latency, "at_ns", _S_NS, began_ns)
@@ -157,7 +159,9 @@ def timeline(
         return svg_of(figure)
 
 
-def history(rows: Sequence[Mapping[str, Any]], *, small: bool = False) -> str | None:
+def history(
+    rows: Sequence[Mapping[str, Any]], colours: Mapping[str, str], *, small: bool = False
+) -> str | None:
     """
     The p50 of one benchmark of each service over baselines, with the bounds of its p95 as a band.
 
@@ -174,7 +178,7 @@ def history(rows: Sequence[Mapping[str, Any]], *, small: bool = False) -> str | 
     with figure_of(150 * down + 20, small=small) as figure:
         grid = figure.subplots(down, columns, squeeze=False, sharex=True)
         for axes, (service, points) in zip(grid.flat, series.items(), strict=False):
-            colour = colour_of(service)
+            colour = colours[service]
             axes.plot(
                 _dates(points),
                 column(points, "p50_ns"),

@@ -81,7 +81,7 @@ def _text(entry: Entry, report: "Report", charts: dict[str, Chart]) -> str:
 
 
 def _baselines(report: "Report") -> Mapping[str, Any]:
-    svg = comparison_charts.history(report.history)
+    svg = comparison_charts.history(report.history, report.colours)
     return {"chart": drawn("p50 over baselines, one benchmark of each service", "history", svg)}
 
 

@@ -23,6 +23,7 @@ from devperf_pipeline.analyse.judgements import (
     rankings,
 )
 from devperf_pipeline.errors import StoreError
+from devperf_pipeline.report.chart_style import colours_of
 from devperf_pipeline.report.rows import Cell, Part, Row, Run, shown, title_of
 from devperf_pipeline.services import place_of
 from devperf_pipeline.stack.folders import Folders
@@ -120,6 +121,11 @@ class Report:
             )
             for name in names
         ]
+
+    @cached_property
+    def colours(self) -> Mapping[str, str]:
+        """The colour of each service of the stack in all pictures."""
+        return colours_of(part.service for part in self.parts)
 
     def part(self, service: str) -> Part | None:
         """One service of the stack; None where the stack never had it."""

@@ -128,6 +128,12 @@ class Part:
         return [row for row in self.rows if row.is_new]
 
     @property
+    def kind(self) -> str:
+        """Its kind, "" where nobody knows it."""
+        kind = kind_of(self.service)
+        return kind.name if kind else ""
+
+    @property
     def title(self) -> str:
         """How people call it: the catalogue's title, or the name in the stack file."""
         return catalogue_title(self.service)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 
-from devperf_pipeline.model import ROUTED, Facts, Service, Tool, is_routed
+from devperf_pipeline.model import ROUTED, Facts, Service, Tool, kind_named
 from devperf_pipeline.services.operation import Session
 
 
@@ -18,6 +18,7 @@ class Kind:
     """
     One kind of system: how people call it, what it is for, how Dagster draws it.
 
+    Where a stack has several, each is called `short` (or `title`) with its own name: "Redis sessions".
     `tools` can measure it, too; `load_tested` kinds have a sustained operation; its folder is `folder`, or its name.
     """
 
@@ -28,6 +29,7 @@ class Kind:
     tools: tuple[Tool, ...] = ()
     load_tested: bool = False
     folder: str = ""
+    short: str = ""
 
     @property
     def open_session(self) -> Callable[[Service], Session]:
@@ -48,20 +50,36 @@ CATALOGUE: dict[str, Kind] = {
             "postgres",
             ("pgbench",),
             folder="postgresql",
+            short="PgBouncer",
         ),
         Kind("mysql", "MySQL", "database", "mysql", ("sysbench",)),
         Kind("mongodb", "MongoDB", "database", "mongodb"),
-        Kind("redis", "Redis, one node", "cache", "redis", ("redis-benchmark",), load_tested=True),
-        Kind("redis_cluster", "Redis, three-node cluster", "cache", "redis", ("redis-benchmark",)),
+        Kind(
+            "redis",
+            "Redis, one node",
+            "cache",
+            "redis",
+            ("redis-benchmark",),
+            load_tested=True,
+            short="Redis",
+        ),
+        Kind(
+            "redis_cluster",
+            "Redis, three-node cluster",
+            "cache",
+            "redis",
+            ("redis-benchmark",),
+            short="Redis cluster",
+        ),
         Kind("rabbitmq", "RabbitMQ", "queue", "rabbitmq", load_tested=True),
         Kind("vault", "Vault", "secrets", "vault"),
-        _api("fastapi", "FastAPI, code-first", icon="python"),
-        _api("fastapi_api_first", "FastAPI, API-first", icon="python"),
+        _api("fastapi", "FastAPI, code-first", icon="python", short="FastAPI"),
+        _api("fastapi_api_first", "FastAPI, API-first", icon="python", short="FastAPI API-first"),
         _api("gin", "Gin", icon="go"),
         _api("express", "Express", icon="javascript"),
         _api("actix", "Actix Web", icon="rust"),
-        _api("typescript", "TypeScript, API-first", icon="javascript"),
-        _api(ROUTED, "Your API", folder="api"),
+        _api("typescript", "TypeScript, API-first", icon="javascript", short="TypeScript"),
+        _api(ROUTED, "Your API", folder="api", short="API"),
     )
 }
 
@@ -70,11 +88,13 @@ def kind_of(service: str) -> Kind | None:
     """
     The kind of a service, which its name says; None for what is in no catalogue, such as a companion of a stack.
 
-    A stack may have several APIs of its own, and each is called by its own name.
+    Of several of a kind each has a title of its own.
     """
-    if is_routed(service) and service != ROUTED:
-        return replace(CATALOGUE[ROUTED], title=f"API {service.removeprefix(f'{ROUTED}_')}")
-    return CATALOGUE.get(service)
+    name = kind_named(service, CATALOGUE)
+    if name is None or name == service:
+        return CATALOGUE.get(service)
+    kind = CATALOGUE[name]
+    return replace(kind, title=f"{kind.short or kind.title} {service.removeprefix(f'{name}_')}")
 
 
 def place_of(service: str) -> tuple[int, str]:

@@ -23,6 +23,15 @@ from devperf_pipeline.model import Facts, Outcome, OwnOperation, RouteAnswer, Se
 OUR_NAME = "devperf"
 """Every object we create in a service carries this name; nothing else is touched."""
 
+
+def own_name(service: Service) -> str:
+    """
+    What is ours there is called: "devperf"; "devperf_redis_sessions" of a service that is not called by its kind alone,
+    since two of a kind may be on one server.
+    """
+    return OUR_NAME if service.name == service.kind else f"{OUR_NAME}_{service.name}"
+
+
 DEADLINE_S = 3.0
 """How long a connection may take to be made, and a set-up statement to be answered."""
 

@@ -23,7 +23,7 @@ from devperf_pipeline.model import (
     Stack,
     VaultField,
     VaultLogin,
-    is_routed,
+    kind_named,
 )
 from devperf_pipeline.stack.connection_keys import from_environment, reached, seen_from, with_headers
 from devperf_pipeline.stack.connection_schema import REFERENCE_APIS
@@ -152,11 +152,19 @@ def _service(
     if found.kind not in kinds:
         expected = f"one of {', '.join(sorted(kinds))}"
         source.complain((*keys, "kind"), expected, shown(found.kind), nearest(found.kind, kinds))
-    if name != found.kind and not (found.kind == ROUTED and is_routed(name)):
-        # Assets, tables and reports have one place for each kind; another name would never be measured.
-        own = f" or, where there are several, [services.{ROUTED}_<name>]" if found.kind == ROUTED else ""
-        expected = f"the service to be called by its kind, [services.{found.kind}]{own}"
-        source.complain(keys, expected, repr(name))
+    if (said := kind_named(name, kinds)) != found.kind:
+        # Tables, rules and reports know a service's kind by its name.
+        names = (f"{found.kind}_{own}" for own in (name.removeprefix(said or "").strip("_"), "second"))
+        example = next(
+            each for each in names if kind_named(each, kinds) == found.kind and SERVICE_NAME.fullmatch(each)
+        )
+        source.complain(
+            keys,
+            f"the service to be called by its kind, [services.{found.kind}] or, where there are several, "
+            f"[services.{found.kind}_<name>]",
+            f"{name!r}, which says that its kind is {said!r}" if said else repr(name),
+            f"Call it [services.{example}].",
+        )
     service = Service(
         name=name,
         kind=found.kind,

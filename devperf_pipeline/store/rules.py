@@ -8,6 +8,7 @@ answers a question of a person.
 import duckdb
 
 from devperf_pipeline.model import OUTSIDE
+from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.stack.host import WATCHED
 from devperf_pipeline.store.confidence import t_quantile
 from devperf_pipeline.store.sql_files import statement
@@ -17,6 +18,7 @@ MOST_REPEATS = 20
 """`table_levels.sql` learns from as many baselines, so no more quantiles are needed."""
 
 RULES = (
+    "macro_kind_of",
     "macro_calls_needed",
     "macro_is_busy",
     "macro_assumed_floor",
@@ -32,6 +34,7 @@ RULES = (
     "macro_rankings_of",
     "table_rankings",
     "table_rules",
+    "view_partners",
     "view_differences",
     "view_agreements",
     "table_findings",
@@ -44,7 +47,11 @@ PARAMETERS = {
     "table_levels": {"t": [t_quantile(freedom) for freedom in range(1, MOST_REPEATS)]},
 }
 
-NUMBERS = {"$outside": str(OUTSIDE), "$busy": str(BUSY)}
+CONSTANTS = {
+    "$outside": str(OUTSIDE),
+    "$busy": str(BUSY),
+    "$kinds": "|".join(sorted(CATALOGUE, key=len, reverse=True)),  # the longest that fits comes first
+}
 """What stands in macros, which take no parameters."""
 
 RULE_MACROS = ("comparisons_of", "rankings_of")
@@ -62,7 +69,11 @@ def add_rules(con: duckdb.DuckDBPyConnection) -> None:
 
     """
     for name in RULES:
-        text = statement(name)
-        for placeholder, number in NUMBERS.items():
-            text = text.replace(placeholder, number)
-        con.execute(text, PARAMETERS.get(name))
+        con.execute(with_constants(statement(name)), PARAMETERS.get(name))
+
+
+def with_constants(text: str) -> str:
+    """A rule's statement with what stands in macros in its place."""
+    for placeholder, constant in CONSTANTS.items():
+        text = text.replace(placeholder, constant)
+    return text

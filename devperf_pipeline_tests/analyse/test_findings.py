@@ -109,6 +109,50 @@ class TestSequentialHealth:
         assert ("optimised", before) == (found.status, found.against_baseline_id)
 
 
+class TestSeveralOfAKind:
+    def found(self, warehouse: "Warehouse", *services: str) -> dict[str, str | None]:
+        """Each service that was found to cost more than another, and which other: so many µs by their order."""
+        run = warehouse.baseline(25)
+        for place, service in enumerate(services, 1):
+            operation = (
+                "get-examples-database-postgres-query" if service.startswith("api") else "select-by-key"
+            )
+            warehouse.measured(run, service, operation, rounds(*[100 * place] * 3))
+            warehouse.measured(run, service, "floor", rounds(10, 10, 10))
+        with connect(warehouse.folders) as con:
+            return dict(
+                con.execute(
+                    "select service, against_service from differences where service <> against_service"
+                ).fetchall()
+            )
+
+    def test_one_of_the_same_name_is_the_other(self, warehouse: "Warehouse") -> None:
+        """A PgBouncer and an API are set against the PostgreSQL of their own name, else the one called by its kind alone."""
+        assert {
+            "pgbouncer_b": "postgresql_b",
+            "pgbouncer": "postgresql",
+            "api_b": "postgresql_b",
+            "api_c": "postgresql",
+        } == self.found(
+            warehouse,
+            "postgresql",
+            "postgresql_a",
+            "postgresql_b",
+            "pgbouncer_b",
+            "pgbouncer",
+            "api_b",
+            "api_c",
+        )
+
+    def test_the_only_one_is_the_other(self, warehouse: "Warehouse") -> None:
+        """Whatever it is called, a service that is alone of its kind is the one that others work with."""
+        assert {"pgbouncer": "postgresql_b"} == self.found(warehouse, "postgresql_b", "pgbouncer")
+
+    def test_nobody_knows_which(self, warehouse: "Warehouse") -> None:
+        """Of several that could be meant none is taken: what it costs would be plausible and false."""
+        assert {} == self.found(warehouse, "postgresql_a", "postgresql_b", "pgbouncer")
+
+
 class TestConnectionPerRequest:
     def test_holds_where_a_route_takes_a_millisecond_more(self, warehouse: "Warehouse") -> None:
         """What neither the framework nor the query takes is the connection."""

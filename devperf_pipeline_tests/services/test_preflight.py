@@ -99,7 +99,7 @@ class TestMysql:
     def test_grants(self, grants: list[str], missing: list[str] | None) -> None:
         """A privilege counts where it holds for our database; what a role gives cannot be seen."""
         needed = ["CREATE", "DROP", "SELECT", "INSERT", "UPDATE", "DELETE"]
-        assert (needed if missing is None else missing) == missing_grants(grants)
+        assert (needed if missing is None else missing) == missing_grants(grants, "devperf")
 
     def test_what_a_server_says(self) -> None:
         """Durability that is turned off, a cache and a read-only server are named."""
@@ -111,7 +111,7 @@ class TestMysql:
             "query_cache_type": "ON",
             "max_connections": "100",
         }
-        found = list(of_mysql(variables, 5, ["GRANT ALL PRIVILEGES ON *.* TO `root`@`%`"]))
+        found = list(of_mysql(variables, 5, ["GRANT ALL PRIVILEGES ON *.* TO `root`@`%`"], "devperf"))
         assert [
             "it takes no writes",
             "innodb_flush_log_at_trx_commit is 2",

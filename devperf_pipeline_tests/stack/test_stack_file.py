@@ -49,12 +49,34 @@ class TestLocalStack:
 
 
 class TestNames:
-    def test_a_service_is_called_by_its_kind(self, tmp_path: Path) -> None:
-        """Another name has no asset and would never be measured: it is refused, not passed over."""
-        said = complaint(tmp_path, VISITED.replace("services.redis", "services.cache"))
+    @pytest.mark.parametrize(
+        ("name", "kind", "expected"),
+        [
+            ("cache", "redis", "'cache'. Call it [services.redis_cache]."),
+            ("api_2", "gin", "'api_2', which says that its kind is 'api'. Call it [services.gin_2]."),
+            (
+                "redis_cluster",
+                "redis",
+                "'redis_cluster', which says that its kind is 'redis_cluster'. Call it [services.redis_second].",
+            ),
+            ("cluster", "redis", "'cluster'. Call it [services.redis_second]."),
+            (
+                "fastapi_api_first",
+                "fastapi",
+                "'fastapi_api_first', which says that its kind is 'fastapi_api_first'. Call it [services.fastapi_second].",
+            ),
+            ("a" * 38, "redis", f"'{'a' * 38}'. Call it [services.redis_second]."),
+        ],
+    )
+    def test_say_the_kind(self, tmp_path: Path, name: str, kind: str, expected: str) -> None:
+        """Tables and reports know a service by its name: one that does not say its kind is refused, with what would."""
+        said = complaint(
+            tmp_path, VISITED.replace("services.redis", f"services.{name}").replace('"redis"', f'"{kind}"')
+        )
+        told = f"[services.{kind}] or, where there are several, [services.{kind}_<name>]"
         assert (
-            "it.toml, line 4: services.cache: expected the service to be called by its kind, [services.redis], "
-            "found 'cache'." == said
+            f"it.toml, line 4: services.{name}: expected the service to be called by its kind, {told}, found {expected}"
+            == said
         )
 
 

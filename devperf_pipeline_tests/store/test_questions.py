@@ -223,6 +223,39 @@ class TestCoverage:
         )
         assert None not in {reason for _, reason in said.values()}
 
+    @pytest.mark.parametrize(
+        ("services", "chosen"),
+        [(("gin_b", "gin", "gin_a"), "gin"), (("gin_b", "gin_a", "express"), "gin_a")],
+    )
+    def test_of_several_of_a_kind_one_stands_there(
+        self,
+        folders: Folders,
+        measure: Measure,
+        make_round: MakeRound,
+        services: tuple[str, ...],
+        chosen: str,
+    ) -> None:
+        """Beside a published service stands ours that is called by its kind alone, or else the first by name."""
+        rounds = [
+            make_round(
+                1,
+                [place * 100_000 + call for call in range(400)],
+                benchmark=Benchmark(name, "get-health-all", Load(1), "engine"),
+                elapsed_ns=400 * place * 100_000 + 400_000,
+            )
+            for place, name in enumerate(services, 1)
+        ]
+        measure(rounds, facts={name: Facts(product="Gin", version="1") for name in services})
+        warehouse.build(folders)
+        [[name, p95_ms]] = ask(
+            folders,
+            "select name, value from coverage_of((select max(baseline_id) from baselines))"
+            " where table_name = 'api-latency/gin' and row_name = 'GET /health/all' and metric = 'p95'",
+        )
+
+        assert f"{chosen}/get-health-all/closed-1/engine" == name
+        assert (services.index(chosen) + 1) / 10 == pytest.approx(p95_ms, rel=0.01)
+
     def test_is_of_the_newest_baseline(self, folders: Folders, run: Callable[..., Baseline]) -> None:
         """`coverage` is of the newest baseline; `coverage_of` of the one that is named."""
         older, newer = run(24), run(25, 2.0)

@@ -11,7 +11,7 @@ from devperf_pipeline.measure.tools.result import Result
 from devperf_pipeline.measure.tools.steps import Asked, Bench, Length, ToolRun, ToolStep
 from devperf_pipeline.measure.tools.text import Text
 from devperf_pipeline.model import Address, Service
-from devperf_pipeline.services.operation import OUR_NAME
+from devperf_pipeline.services.operation import own_name
 
 USERS = 10
 
@@ -44,7 +44,7 @@ def plan(asked: Asked) -> Iterator[ToolStep]:
             benchmark=asked.benchmark(POINT_SELECT_NAME, USERS, "sysbench"),
             attempt=_point_select,
             seconds=_whole_seconds(asked.length),
-            objects=[f"tables {OUR_NAME}.{TABLES}"],
+            objects=[f"tables {own_name(asked.target.service)}.{TABLES}"],
         )
     for name, statement in asked.target.session.tool_scripts().items():
         yield from asked.turns(name, USERS, {"sysbench": partial(_script, name=name, statement=statement)})
@@ -94,7 +94,7 @@ def options(service: Service, more: list[str], *, users: int = USERS) -> list[st
     said = [
         "db-driver=mysql",
         *_where(service.address),
-        f"mysql-db={OUR_NAME}",
+        f"mysql-db={own_name(service)}",
         f"threads={users}",
         "histogram=on",
         *([f"mysql-user={who.username}"] if who else []),

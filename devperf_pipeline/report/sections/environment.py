@@ -79,7 +79,7 @@ def tuning(report: "Report") -> Mapping[str, Any]:
         "rows": [
             (part.title, setting, _setting(part.settings[setting]), _setting(target))
             for part in report.parts
-            for setting, target in TARGETS.get(part.service, {}).items()
+            for setting, target in TARGETS.get(part.kind, {}).items()
             if setting in part.settings
         ]
     }

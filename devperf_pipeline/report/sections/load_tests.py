@@ -29,7 +29,9 @@ def load_tests(report: "Report") -> Mapping[str, Any]:
     for one in tests:
         if one["valid"] and one["busy_rounds"]:
             busy.setdefault(one["service"], []).append(show.count(one["users"]))
-    chart = drawn("Throughput and p95, from one user to most", "sweep", comparison_charts.sweep(tests))
+    chart = drawn(
+        "Throughput and p95, from one user to most", "sweep", comparison_charts.sweep(tests, report.colours)
+    )
     return {
         "tests": tests,
         "longest": longest(tests),
@@ -84,7 +86,11 @@ def _courses(report: "Report") -> Sequence[Chart]:
         bucket_ns = max(_BUCKET_NS, one["elapsed_ns"] // _BUCKETS)
         latency, use = report.course(one, bucket_ns)
         svg = comparison_charts.timeline(
-            one["service"], one["users"], before_the_end(latency, one, bucket_ns), use
+            one["service"],
+            one["users"],
+            before_the_end(latency, one, bucket_ns),
+            use,
+            report.colours[one["service"]],
         )
         about = f"Latency and use of {report.title_of(one['service'])} over its load test"
         found += [Chart(about, f"load-{one['service']}", svg)] if svg else []

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from devperf_pipeline.analyse.judgements import Contradiction
-from devperf_pipeline.model import is_routed
+from devperf_pipeline.model import ROUTED
 from devperf_pipeline.report import format as show
 from devperf_pipeline.services import kind_of
 
@@ -73,7 +73,7 @@ def notes(report: "Report") -> Mapping[str, Any]:
 
 def _is_unpublished(report: "Report") -> bool:
     """Whether the stack is nothing but APIs of which nobody else has published anything."""
-    return bool(report.parts) and all(is_routed(part.service) for part in report.parts)
+    return {part.kind for part in report.parts} == {ROUTED}
 
 
 def _row_name(report: "Report", cell: "Cell") -> str:

@@ -47,7 +47,7 @@ def ranking(report: "Report") -> Mapping[str, Any]:
     """The places on every route, that of the headline first, and who is left out and why."""
     first = headline(report.rankings)
     routes = sorted((one for one in report.rankings if len(one.places) > 1), key=lambda one: one is not first)
-    svg = comparison_charts.ranking_bars(first.places) if first else None
+    svg = comparison_charts.ranking_bars(first.places, report.colours) if first else None
     return {
         "chart": drawn(f"p95 of {first.route}, each implementation", "ranking", svg) if first else None,
         "most": max((len(one.places) for one in routes), default=0),

@@ -8,7 +8,6 @@ from devperf_pipeline.model import Service
 from devperf_pipeline.services.database.cleanup import OwnSpace
 from devperf_pipeline.services.mongodb.connection import MongodbConnection, explained
 from devperf_pipeline.services.mongodb.workload import COLLECTIONS
-from devperf_pipeline.services.operation import OUR_NAME
 
 MARKER = "made_by_devperf_for_measuring"
 """The empty collection that tells our database from one that only has the same name."""
@@ -24,7 +23,7 @@ class OwnDatabase(OwnSpace):
 
     @property
     def named(self) -> str:
-        return f"database {OUR_NAME}"
+        return f"database {self.connection.database}"
 
     def found(self) -> bool | None:
         with explained(self.service):
@@ -50,4 +49,4 @@ class OwnDatabase(OwnSpace):
 
     def drop(self) -> None:
         with explained(self.service):
-            self.connection.client.drop_database(OUR_NAME)
+            self.connection.client.drop_database(self.connection.database)

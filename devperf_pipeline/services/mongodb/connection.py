@@ -18,7 +18,7 @@ from pymongo.synchronous.database import Database
 
 from devperf_pipeline.errors import ServiceError, ServiceRefused
 from devperf_pipeline.model import Outcome, Service
-from devperf_pipeline.services.operation import DEADLINE_S, OUR_NAME
+from devperf_pipeline.services.operation import DEADLINE_S, OUR_NAME, own_name
 from devperf_pipeline.services.probe import not_in_time, translated
 from devperf_pipeline.stack.tls import context
 
@@ -31,15 +31,20 @@ Ours = Database[dict[str, Any]]
 
 @dataclass(slots=True, kw_only=True)
 class MongodbConnection:
-    """One user's connection: the driver's client, and a handle on its only socket for the engine."""
+    """
+    One user's connection: the driver's client, and a handle on its only socket for the engine.
+
+    `database` is what ours is called.
+    """
 
     client: Client
     socket: socket.socket
+    database: str
 
     @property
     def ours(self) -> Ours:
         """Our database, by the driver."""
-        return self.client[OUR_NAME]
+        return self.client[self.database]
 
     def give_back(self) -> None:
         """Leave the socket as pymongo needs it; the engine may have made it blocking."""
@@ -88,7 +93,7 @@ def connect(service: Service) -> MongodbConnection:
         own = _socket_of(client, service)
         # Of an encrypted one there can be one handle alone.
         handle = own if isinstance(own, ssl.SSLSocket) else own.dup()
-        return MongodbConnection(client=client, socket=handle)
+        return MongodbConnection(client=client, socket=handle, database=own_name(service))
     except PyMongoError as error:
         if client:
             client.close()
@@ -140,7 +145,7 @@ def _explanation(service: Service, error: PyMongoError) -> ServiceError:
         return ServiceRefused(
             f"{where} should let {user} in and do as asked, but said: {error.code} {said}. Check user, password and "
             f"the database that the user is defined in (`database`, now {service.database or 'admin'!r}) in the stack "
-            f"file; the user needs the role dbOwner on {OUR_NAME}."
+            f"file; the user needs the role dbOwner on {own_name(service)}."
         )
     return ServiceRefused(f"{where} should do as asked, but said: {said}. Look at the server's log.")
 

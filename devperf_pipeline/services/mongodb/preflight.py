@@ -3,22 +3,25 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from devperf_pipeline.services.operation import OUR_NAME
-
 CONNECTIONS = 20
 """Our users, the driver's, the session's own, and some to spare."""
 
-ENOUGH: Sequence[frozenset[tuple[str, str]]] = (
-    frozenset({("dbOwner", OUR_NAME)}),
-    frozenset({("readWrite", OUR_NAME), ("dbAdmin", OUR_NAME)}),
-    frozenset({("readWriteAnyDatabase", "admin"), ("dbAdminAnyDatabase", "admin")}),
-    frozenset({("root", "admin")}),
-)
-"""Roles, each with the database that it is of; any of these sets lets us make, fill and drop our database."""
+
+def enough(database: str) -> Sequence[frozenset[tuple[str, str]]]:
+    """Roles, each with the database that it is of; any of these sets lets us make, fill and drop that database."""
+    return (
+        frozenset({("dbOwner", database)}),
+        frozenset({("readWrite", database), ("dbAdmin", database)}),
+        frozenset({("readWriteAnyDatabase", "admin"), ("dbAdminAnyDatabase", "admin")}),
+        frozenset({("root", "admin")}),
+    )
 
 
 def of_server(
-    hello: Mapping[str, Any], connections: Mapping[str, Any], roles: Sequence[Mapping[str, Any]]
+    hello: Mapping[str, Any],
+    connections: Mapping[str, Any],
+    roles: Sequence[Mapping[str, Any]],
+    database: str,
 ) -> Iterator[str]:
     """
     One sentence each; nothing is asked here and nothing created.
@@ -27,6 +30,7 @@ def of_server(
         hello: the answer to `hello`.
         connections: the part `connections` of `serverStatus`; 0 available means that the server does not count them.
         roles: those of our user, as `connectionStatus` tells them; none where the server lets everybody in.
+        database: what ours is called.
 
     """
     if not hello.get("isWritablePrimary", True) or hello.get("readOnly"):
@@ -35,6 +39,6 @@ def of_server(
     if 0 < free < CONNECTIONS:
         yield f"few connections are left: {free}, and we take up to {CONNECTIONS}"
     ours = {(str(role.get("role")), str(role.get("db"))) for role in roles}
-    if ours and not any(enough <= ours for enough in ENOUGH):
-        found = ", ".join(sorted(f"{role} on {database}" for role, database in ours))
-        yield f"a missing privilege, perhaps: expected the role dbOwner on {OUR_NAME}, found {found}"
+    if ours and not any(each <= ours for each in enough(database)):
+        found = ", ".join(sorted(f"{role} on {where}" for role, where in ours))
+        yield f"a missing privilege, perhaps: expected the role dbOwner on {database}, found {found}"

@@ -13,7 +13,6 @@ import bson
 from bson.errors import BSONError
 
 from devperf_pipeline.model import Outcome
-from devperf_pipeline.services.operation import OUR_NAME
 
 OP_MSG = 2013
 BODY = 21
@@ -37,7 +36,7 @@ Answer = tuple[int, Sequence[Document]]
 """How many documents came back or were changed, and those that came back."""
 
 
-def encode(command: Document, database: str = OUR_NAME) -> bytes:
+def encode(command: Document, database: str) -> bytes:
     """The message that carries a command to a database."""
     body = bson.encode({**command, "$db": database})
     return struct.pack("<iiiiIB", BODY + len(body), 1, 0, OP_MSG, 0, 0) + body

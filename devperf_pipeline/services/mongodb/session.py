@@ -77,7 +77,8 @@ class MongodbSession(DatabaseSession[MongodbConnection]):
     def preflight(self) -> Sequence[str]:
         told = self._asked("connectionStatus").get("authInfo", {}).get("authenticatedUserRoles", [])
         connections = self._asked("serverStatus").get("connections", {})
-        return [*of_server(self._asked("hello"), connections, told), *self._space.taken()]
+        ours = self._own.database
+        return [*of_server(self._asked("hello"), connections, told, ours), *self._space.taken()]
 
     def operations(self) -> Sequence[Operation]:
         return operations(self._fill)

@@ -229,7 +229,7 @@ def _wire(recipe: DocumentRecipe, connection: MongodbConnection, user: int, size
     return Wire(
         sockets=(connection.socket,),
         calls=[
-            (Step(protocol.encode(recipe.command(arguments)), protocol.complete),)
+            (Step(protocol.encode(recipe.command(arguments), connection.database), protocol.complete),)
             for arguments in recipe.every_call(user, size)
         ],
         check=protocol.checker(recipe.count, recipe.mark),
@@ -257,7 +257,7 @@ def _driver(recipe: DocumentRecipe, connection: MongodbConnection, user: int, si
 
 
 def _floor_wire(connection: MongodbConnection) -> Wire:
-    ping = protocol.encode({"ping": 1})
+    ping = protocol.encode({"ping": 1}, connection.database)
     return Wire(
         sockets=(connection.socket,),
         calls=((Step(ping, protocol.complete),),),

@@ -6,7 +6,6 @@ from typing import Any
 
 from devperf_pipeline.services.database import seed
 from devperf_pipeline.services.database.cleanup import OwnSpace
-from devperf_pipeline.services.operation import OUR_NAME
 
 MARKER = "made_by_devperf_for_measuring"
 """The empty table that tells our database from one that only has the same name."""
@@ -31,29 +30,30 @@ FILL = """
 class OwnDatabase(OwnSpace):
     """Our database; `ask` runs a statement, with its arguments, and returns the rows."""
 
+    name: str
     ask: Callable[..., list[tuple[Any, ...]]]
     mark = f"hold our table {MARKER}"
 
     @property
     def named(self) -> str:
-        return f"database {OUR_NAME}"
+        return f"database {self.name}"
 
     def found(self) -> bool | None:
-        if not self.ask("SELECT 1 FROM information_schema.schemata WHERE schema_name = %s", [OUR_NAME]):
+        if not self.ask("SELECT 1 FROM information_schema.schemata WHERE schema_name = %s", [self.name]):
             return None
         marker = "SELECT 1 FROM information_schema.tables WHERE table_schema = %s AND table_name = %s"
-        return bool(self.ask(marker, [OUR_NAME, MARKER]))
+        return bool(self.ask(marker, [self.name, MARKER]))
 
     def make(self) -> None:
-        self.ask(f"CREATE DATABASE {OUR_NAME}")
-        self.ask(f"CREATE TABLE {OUR_NAME}.{MARKER} (nothing INT)")
+        self.ask(f"CREATE DATABASE {self.name}")
+        self.ask(f"CREATE TABLE {self.name}.{MARKER} (nothing INT)")
         for table in seed.ITEM_TABLES:
-            self.ask(ITEMS.format(table=f"{OUR_NAME}.{table}"))
+            self.ask(ITEMS.format(table=f"{self.name}.{table}"))
             self.fill(table, seed.ROWS)
 
     def fill(self, table: str, rows: int) -> None:
         """Let a table hold the rows 1 to `rows`, and no others; numbers are made of as many digits as they need."""
-        name = f"{OUR_NAME}.{table}"
+        name = f"{self.name}.{table}"
         self.ask(f"TRUNCATE TABLE {name}")
         if rows:
             digits = range(len(str(rows)))
@@ -63,4 +63,4 @@ class OwnDatabase(OwnSpace):
         self.ask(f"ANALYZE TABLE {name}")
 
     def drop(self) -> None:
-        self.ask(f"DROP DATABASE {OUR_NAME}")
+        self.ask(f"DROP DATABASE {self.name}")

@@ -13,7 +13,7 @@ from pymysql.cursors import Cursor
 from devperf_pipeline.errors import ServiceError, ServiceRefused, ServiceUnreachable, WrongAnswer
 from devperf_pipeline.model import Outcome, Service, Tls
 from devperf_pipeline.services.mysql import protocol
-from devperf_pipeline.services.operation import DEADLINE_S, OUR_NAME
+from devperf_pipeline.services.operation import DEADLINE_S, own_name
 from devperf_pipeline.services.probe import greeting_in_http, growing, not_in_time, tls_only, translated
 from devperf_pipeline.stack.tls import context, refusal, speaks_plainly
 
@@ -165,7 +165,7 @@ def _about_all_else(service: Service, error: pymysql.Error) -> ServiceError:
         )
     return ServiceRefused(
         f"{where} should let {user} in and do as asked, but said: {code} {said}. Check user, password and "
-        f"privileges (it needs GRANT ALL ON {OUR_NAME}.*) in the stack file and on the server."
+        f"privileges (it needs GRANT ALL ON {own_name(service)}.*) in the stack file and on the server."
     )
 
 

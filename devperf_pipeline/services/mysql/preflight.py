@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from devperf_pipeline.services.database.workload import few_connections
-from devperf_pipeline.services.operation import OUR_NAME
 
 ASKED = """
     SHOW GLOBAL VARIABLES WHERE Variable_name IN ('read_only', 'super_read_only', 'max_connections',
@@ -17,10 +16,12 @@ NEEDED = ("CREATE", "DROP", "SELECT", "INSERT", "UPDATE", "DELETE")
 GRANT = re.compile(r"GRANT (?P<what>.+?) ON (?P<on>\S+) TO ", re.IGNORECASE)
 
 
-def of_server(variables: Mapping[str, str], connected: int, grants: Sequence[str]) -> Iterator[str]:
-    """What variables, the number of connections, and the lines of SHOW GRANTS tell."""
-    if missing := missing_grants(grants):
-        yield f"missing privilege: {', '.join(missing)} on {OUR_NAME}.*. Run: GRANT {', '.join(NEEDED)} ON {OUR_NAME}.* TO …"
+def of_server(
+    variables: Mapping[str, str], connected: int, grants: Sequence[str], ours: str
+) -> Iterator[str]:
+    """What variables, the number of connections, and the lines of SHOW GRANTS tell; `ours` is our database."""
+    if missing := missing_grants(grants, ours):
+        yield f"missing privilege: {', '.join(missing)} on {ours}.*. Run: GRANT {', '.join(NEEDED)} ON {ours}.* TO …"
     if "ON" in {variables.get("read_only"), variables.get("super_read_only")}:
         yield "it takes no writes: read_only is on"
     if variables.get("innodb_flush_log_at_trx_commit") not in {"1", None}:
@@ -35,7 +36,7 @@ def of_server(variables: Mapping[str, str], connected: int, grants: Sequence[str
     yield from few_connections(int(variables.get("max_connections", "0")) - connected)
 
 
-def missing_grants(grants: Sequence[str]) -> list[str]:
+def missing_grants(grants: Sequence[str], ours: str) -> list[str]:
     """
     Which of the privileges that we need no line of SHOW GRANTS gives on our database.
 
@@ -49,6 +50,6 @@ def missing_grants(grants: Sequence[str]) -> list[str]:
         database = found["on"].partition(".")[0].strip("`")
         # % and _ are patterns there, unless escaped.
         pattern = database.replace("\\_", "_").replace("%", "*")
-        if fnmatchcase(OUR_NAME, pattern) and found["on"].endswith(".*"):
+        if fnmatchcase(ours, pattern) and found["on"].endswith(".*"):
             given |= {part.strip().upper() for part in found["what"].split(",")}
     return [] if "ALL PRIVILEGES" in given else [name for name in NEEDED if name not in given]

@@ -19,7 +19,7 @@ from devperf_pipeline.services.mysql import own_operations, preflight
 from devperf_pipeline.services.mysql.cleanup import OwnDatabase
 from devperf_pipeline.services.mysql.connection import MysqlConnection, connect, explained
 from devperf_pipeline.services.mysql.workload import operations
-from devperf_pipeline.services.operation import OUR_NAME, FirstAnswer, Operation
+from devperf_pipeline.services.operation import FirstAnswer, Operation, own_name
 
 SETTINGS = (
     "innodb_buffer_pool_size",
@@ -50,7 +50,7 @@ class MysqlSession(DatabaseSession[MysqlConnection]):
 
     @property
     def _space(self) -> OwnDatabase:
-        return OwnDatabase(self._rows)
+        return OwnDatabase(own_name(self._service), self._rows)
 
     def facts(self) -> Facts:
         """What truly runs there: MariaDB answers in the place of MySQL, and is named so."""
@@ -74,10 +74,10 @@ class MysqlSession(DatabaseSession[MysqlConnection]):
         connected = int(self._rows("SHOW GLOBAL STATUS LIKE 'Threads_connected'")[0][1])
         grants = [row[0] for row in self._rows("SHOW GRANTS")]
         variables = dict(self._rows(preflight.ASKED))
-        return [*preflight.of_server(variables, connected, grants), *self._space.taken()]
+        return [*preflight.of_server(variables, connected, grants, self._space.name), *self._space.taken()]
 
     def operations(self) -> Sequence[Operation]:
-        return operations(self._space.fill)
+        return operations(self._space.name, self._space.fill)
 
     def own_operation(self, own: OwnOperation) -> Operation:
         learnt = learn(own, self._trying)
@@ -92,7 +92,7 @@ class MysqlSession(DatabaseSession[MysqlConnection]):
 
     def tool_scripts(self) -> Mapping[str, str]:
         """The statement that sysbench asks for, in our database. See `operation.Session`."""
-        [text] = SELECT_BY_KEY.texts(OUR_NAME)
+        [text] = SELECT_BY_KEY.texts(self._space.name)
         return {SELECT_BY_KEY.name: text.replace("%s", "?")}
 
     def _trying(self, own: OwnOperation, writes: bool) -> AbstractContextManager[Trial]:

@@ -6,6 +6,7 @@ Each statement is prepared once, a call of the engine executes it by its number.
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 import pymysql
 
@@ -13,18 +14,19 @@ from devperf_pipeline.model import Outcome
 from devperf_pipeline.services.database.workload import RECIPES, Arguments, Result, SqlRecipe
 from devperf_pipeline.services.mysql import protocol
 from devperf_pipeline.services.mysql.connection import MysqlConnection, failure, number_of
-from devperf_pipeline.services.operation import OUR_NAME, Driver, Operation, Step, Wire, floor
+from devperf_pipeline.services.operation import Driver, Operation, Step, Wire, floor
 
 
-def operations(fill: Callable[[str, int], None]) -> Sequence[Operation]:
-    """The floor and the six published operations."""
+def operations(database: str, fill: Callable[[str, int], None]) -> Sequence[Operation]:
+    """The floor and the six published operations, in our database."""
+    wire, driver = partial(_wire, database), partial(_driver, database)
     return (
         floor("COM_PING", _floor_wire, _floor_driver),
-        *(recipe.operation(wire=_wire, driver=_driver, fill=fill) for recipe in RECIPES),
+        *(recipe.operation(wire=wire, driver=driver, fill=fill) for recipe in RECIPES),
     )
 
 
-def _wire(recipe: SqlRecipe, connection: MysqlConnection, user: int, size: int) -> Wire:
+def _wire(database: str, recipe: SqlRecipe, connection: MysqlConnection, user: int, size: int) -> Wire:
     def encode(text: str, arguments: Arguments) -> bytes:
         if text in {"BEGIN", "COMMIT"}:
             return protocol.command(protocol.QUERY, text.encode())
@@ -32,16 +34,16 @@ def _wire(recipe: SqlRecipe, connection: MysqlConnection, user: int, size: int) 
 
     return Wire(
         sockets=(connection.socket,),
-        calls=recipe.steps(recipe.texts(OUR_NAME), user, size, encode, protocol.complete),
+        calls=recipe.steps(recipe.texts(database), user, size, encode, protocol.complete),
         check=protocol.checker(recipe.exchanges),
         verify=protocol.verifier(recipe.exchanges),
     )
 
 
-def _driver(recipe: SqlRecipe, connection: MysqlConnection, user: int, size: int) -> Driver:
+def _driver(database: str, recipe: SqlRecipe, connection: MysqlConnection, user: int, size: int) -> Driver:
     """One user's calls through pymysql, which quotes the arguments into the text of each call."""
     connection.give_back()
-    texts = [statement.text.replace("{space}", OUR_NAME) for statement in recipe.statements]
+    texts = [statement.text.replace("{space}", database) for statement in recipe.statements]
     calls = [list(zip(texts, call, strict=True)) for call in recipe.every_call(user, size)]
     driver, count = connection.driver, len(calls)
 

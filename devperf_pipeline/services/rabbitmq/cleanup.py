@@ -10,13 +10,17 @@ from urllib.parse import quote
 
 from devperf_pipeline.errors import ServiceRefused
 from devperf_pipeline.model import Service
-from devperf_pipeline.services.operation import OUR_NAME
+from devperf_pipeline.services.operation import own_name
 from devperf_pipeline.services.rabbitmq.connection import MARK
 from devperf_pipeline.services.rabbitmq.management import Management
 
 
 class OwnVhost:
-    """Where our queues are: `name` is a vhost of our own (`created`), or one that is shared."""
+    """
+    Where our queues are: `name` is a vhost of our own (`created`), or one that is shared.
+
+    `ours` is what our vhost is called, and what the names of our queues begin with.
+    """
 
     def __init__(self, service: Service, management: Management) -> None:
         self._service, self._management = service, management
@@ -28,11 +32,12 @@ class OwnVhost:
                 f"{management.where}: user {management.username!r} may not create a vhost of its own. "
                 "Give it the tag 'administrator', or name a vhost that it may use as database in the stack file."
             )
-        self.name = OUR_NAME if self.created else service.database or ""
+        self.ours = own_name(service)
+        self.name = self.ours if self.created else service.database or ""
 
     def is_foreign(self) -> bool:
         """Whether a vhost of our name exists that we did not make."""
-        status, vhost = self._management.ask("GET", f"/vhosts/{OUR_NAME}")
+        status, vhost = self._management.ask("GET", f"/vhosts/{self.ours}")
         return status == 200 and vhost.get("description") != MARK
 
     def claim(self) -> None:
@@ -47,26 +52,26 @@ class OwnVhost:
         if not self.created:
             if foreign := self._queues():
                 raise ServiceRefused(
-                    f"{self._service.name}: expected no queue {OUR_NAME}.* in vhost {self.name!r}, found "
+                    f"{self._service.name}: expected no queue {self.ours}.* in vhost {self.name!r}, found "
                     f"{foreign[0]['name']!r}, which this project did not make. Rename or remove it."
                 )
             return
         if self.is_foreign():
             raise ServiceRefused(
-                f"{self._service.name}: a vhost {OUR_NAME!r} exists that this project did not make (its description is "
+                f"{self._service.name}: a vhost {self.ours!r} exists that this project did not make (its description is "
                 f"not {MARK!r}). Rename or remove it."
             )
-        self._management.do("PUT", f"/vhosts/{OUR_NAME}", {"description": MARK})
+        self._management.do("PUT", f"/vhosts/{self.ours}", {"description": MARK})
         everything = {"configure": ".*", "write": ".*", "read": ".*"}
         user = quote(self._management.username, safe="")
-        self._management.do("PUT", f"/permissions/{OUR_NAME}/{user}", everything)
+        self._management.do("PUT", f"/permissions/{self.ours}/{user}", everything)
 
     def remove(self) -> None:
         """Remove our vhost, or our queues in a shared one. What has not our mark stays."""
         if self.created:
-            status, vhost = self._management.ask("GET", f"/vhosts/{OUR_NAME}")
+            status, vhost = self._management.ask("GET", f"/vhosts/{self.ours}")
             if status == 200 and vhost.get("description") == MARK:
-                self._management.do("DELETE", f"/vhosts/{OUR_NAME}")
+                self._management.do("DELETE", f"/vhosts/{self.ours}")
             return
         for queue in self._queues():
             if MARK in queue.get("arguments", {}).values():
@@ -76,4 +81,4 @@ class OwnVhost:
     def _queues(self) -> list[dict[str, Any]]:
         path = f"/queues/{quote(self.name, safe='')}?columns=name,arguments"
         queues: list[dict[str, Any]] = self._management.do("GET", path)
-        return [queue for queue in queues if queue["name"].startswith(f"{OUR_NAME}.")]
+        return [queue for queue in queues if queue["name"].startswith(f"{self.ours}.")]

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from devperf_pipeline.errors import ServiceRefused
-from devperf_pipeline.services.operation import OUR_NAME
 from devperf_pipeline.services.rabbitmq.cleanup import OwnVhost
 from devperf_pipeline.services.rabbitmq.management import Management
 
@@ -30,4 +29,4 @@ def of_broker(management: Management, vhost: OwnVhost) -> Iterator[str]:
     if not vhost.created:
         yield f"our user may not create a vhost: its queues lie in {vhost.name!r}, whose policies hold for them too"
     elif vhost.is_foreign():
-        yield f"a vhost {OUR_NAME!r} exists that this project did not make: rename it"
+        yield f"a vhost {vhost.ours!r} exists that this project did not make: rename it"

@@ -76,7 +76,7 @@ class RabbitSession(Session):
         """A vhost of our own where we may make one, and a queue for each user of each operation."""
         own = [f"vhost {self._vhost.name}"] if self._vhost.created else []
         names = [operation.name for operation in self.operations() if operation.name != FLOOR]
-        return [*own, *(f"queue {queue_of(name, 0)[:-1]}*" for name in names)]
+        return [*own, *(f"queue {queue_of(self._vhost.ours, name, 0)[:-1]}*" for name in names)]
 
     def preflight(self) -> Sequence[str]:
         found = list(of_broker(self._management, self._vhost))
@@ -94,7 +94,7 @@ class RabbitSession(Session):
         self._filler = self.connect()
 
     def operations(self) -> Sequence[Operation]:
-        return operations(self._fill)
+        return operations(self._vhost.ours, self._fill)
 
     def connect(self) -> RabbitConnection:
         return connect(self._service, self._vhost.name)
@@ -121,7 +121,7 @@ class RabbitSession(Session):
         self._management.refuse_alarms(patience_s=DEADLINE_S)
         try:
             channel = filler.fresh_channel()
-            queues = [queue_of(operation, user) for user in range(users)]
+            queues = [queue_of(self._vhost.ours, operation, user) for user in range(users)]
             for queue in queues:
                 with hung_up_after(filler.socket):
                     channel.queue_delete(queue)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pika
 
-from devperf_pipeline.services.operation import OUR_NAME, Driver, Operation, Step, Wire, floor
+from devperf_pipeline.services.operation import Driver, Operation, Step, Wire, floor
 from devperf_pipeline.services.rabbitmq import protocol
 from devperf_pipeline.services.rabbitmq.connection import EXCEPTIONS, RabbitConnection, failure
 
@@ -29,32 +29,36 @@ def body_of(kib: int) -> bytes:
     return bytes(range(256)) * 4 * kib
 
 
-def queue_of(operation: str, user: int) -> str:
+def queue_of(ours: str, operation: str, user: int) -> str:
     """The queue of one user of one operation."""
-    return f"{OUR_NAME}.{operation}.{user}"
+    return f"{ours}.{operation}.{user}"
 
 
-def operations(fill: Fill) -> Sequence[Operation]:
-    """The floor, publishing and consuming."""
+def operations(ours: str, fill: Fill) -> Sequence[Operation]:
+    """The floor, publishing and consuming; the names of our queues begin with `ours`."""
     return [
         floor("channel.flow", _floor_wire, _floor_driver),
-        *(_publish(kib, fill, persistent=persistent) for kib in (1, 10) for persistent in (False, True)),
-        *(_consume(how, fill) for how in ("no", "auto", "manual")),
+        *(
+            _publish(ours, kib, fill, persistent=persistent)
+            for kib in (1, 10)
+            for persistent in (False, True)
+        ),
+        *(_consume(ours, how, fill) for how in ("no", "auto", "manual")),
     ]
 
 
-def _publish(kib: int, fill: Fill, *, persistent: bool) -> Operation:
+def _publish(ours: str, kib: int, fill: Fill, *, persistent: bool) -> Operation:
     name = f"publish-{kib}kb{'-persistent' if persistent else ''}"
     body = body_of(kib)
     properties = pika.BasicProperties(delivery_mode=2 if persistent else 1)
 
     def wire(connection: RabbitConnection, user: int, _size: int) -> Wire:
         number = connection.fresh_channel(confirm=True).channel_number
-        data = protocol.publish(number, queue_of(name, user), body, persistent=persistent)
+        data = protocol.publish(number, queue_of(ours, name, user), body, persistent=persistent)
         return _wire(connection, [data], protocol.ACK, _unconfirmed)
 
     def driver(connection: RabbitConnection, user: int, _size: int) -> Driver:
-        channel, queue = connection.fresh_channel(confirm=True), queue_of(name, user)
+        channel, queue = connection.fresh_channel(confirm=True), queue_of(ours, name, user)
         return _driver(
             # Raises unless it was confirmed.
             lambda _call: channel.basic_publish("", queue, body, properties, mandatory=True),
@@ -72,18 +76,18 @@ def _publish(kib: int, fill: Fill, *, persistent: bool) -> Operation:
     )
 
 
-def _consume(how: str, fill: Fill) -> Operation:
+def _consume(ours: str, how: str, fill: Fill) -> Operation:
     name = f"consume-{how}-ack"
 
     def wire(connection: RabbitConnection, user: int, size: int) -> Wire:
         number = connection.fresh_channel().channel_number
-        get = protocol.get(number, queue_of(name, user), no_ack=how == "auto")
+        get = protocol.get(number, queue_of(ours, name, user), no_ack=how == "auto")
         # On a fresh channel the k-th message has tag k: its ack travels with the next get.
         acks = (protocol.ack(number, call) if how == "manual" and call else b"" for call in range(size))
         return _wire(connection, [ack + get for ack in acks], protocol.GET_OK, _wrong_message)
 
     def driver(connection: RabbitConnection, user: int, size: int) -> Driver:
-        channel, queue = connection.fresh_channel(), queue_of(name, user)
+        channel, queue = connection.fresh_channel(), queue_of(ours, name, user)
 
         def get(_call: int) -> Any:
             return channel.basic_get(queue, auto_ack=how == "auto")

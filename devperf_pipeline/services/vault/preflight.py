@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from devperf_pipeline.services.operation import OUR_NAME
-from devperf_pipeline.services.vault.cleanup import MARK, NOTE, OWN_KV, PKI, VaultObjects
+from devperf_pipeline.services.vault.cleanup import MARK, NOTE, VaultObjects
 from devperf_pipeline.services.vault.client import VaultApi
 
 SHORT_LIFE_S = 600
@@ -13,22 +12,22 @@ SHORT_LIFE_S = 600
 def of_token(api: VaultApi, objects: VaultObjects) -> Iterator[str]:
     """One sentence each; nothing is created."""
     if not objects.own_kv:
-        yield f"our token may not mount a KV of our own: the folder {objects.kv}/{OUR_NAME}/ is used"
-        yield from _of_folder(api, objects.kv)
+        yield f"our token may not mount a KV of our own: the folder {objects.kv}/{objects.own.folder}/ is used"
+        yield from _of_folder(api, objects.kv, objects.own.folder)
     for what, why in objects.unmade().items():
         yield f"{what} are not measured: missing privilege, {why}"
     life_s = int(api.lookup().get("ttl") or 0)
     if 0 < life_s < SHORT_LIFE_S:
         yield f"our token ends in {life_s} s, perhaps before the baseline does: log in again"
-    for mount in (PKI, OWN_KV):
+    for mount in (objects.own.pki, objects.own.kv):
         if objects.may[f"sys/mounts/{mount}"] and objects.description(mount) not in {None, MARK}:
             yield f"a mount {mount}/ exists that this project did not make: move it"
 
 
-def _of_folder(api: VaultApi, kv: str) -> Iterator[str]:
+def _of_folder(api: VaultApi, kv: str, folder: str) -> Iterator[str]:
     needed = {
-        f"{kv}/data/{OUR_NAME}/{NOTE}": ("create", "update", "read"),
-        f"{kv}/metadata/{OUR_NAME}/{NOTE}": ("list", "delete"),
+        f"{kv}/data/{folder}/{NOTE}": ("create", "update", "read"),
+        f"{kv}/metadata/{folder}/{NOTE}": ("list", "delete"),
     }
     found = api.do("POST", "/sys/capabilities-self", {"paths": list(needed)})
     for place, wanted in needed.items():

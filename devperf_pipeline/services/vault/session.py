@@ -80,7 +80,9 @@ class VaultSession(Session):
         self._objects.claim()
         absent = self._objects.absent
         self.unmeasurable = {
-            each.title: absent[each.needs] for each in questions(self._objects.kv) if each.needs in absent
+            each.title: absent[each.needs]
+            for each in questions(self._objects.kv, self._objects.own)
+            if each.needs in absent
         }
 
     def operations(self) -> Sequence[Operation]:
@@ -89,7 +91,7 @@ class VaultSession(Session):
             floor_of(self._floor),
             *(
                 operation(each, self._service.address, self._api, self._objects)
-                for each in questions(self._objects.kv)
+                for each in questions(self._objects.kv, self._objects.own)
                 if each.needs not in self._objects.absent
             ),
         ]

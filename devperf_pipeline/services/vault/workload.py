@@ -16,13 +16,9 @@ from devperf_pipeline.services.vault.cleanup import (
     DOMAIN,
     KEPT,
     KEY_TYPE,
-    OUR_NAME,
-    PKI,
-    POLICY,
-    ROLE,
     TOKEN_TTL_S,
+    OwnNames,
     VaultObjects,
-    kept,
     secret_of,
 )
 from devperf_pipeline.services.vault.client import VaultApi
@@ -57,7 +53,7 @@ class Question:
     `says` are bytes that are in every right answer, looked at on every call; `right` judges the part of the decoded
     answer that is `inside` these fields, where `expected` is, and `found` tells what is there instead.
     `cycle` is after how many calls the same is asked again. An `open` question needs no token; what else one `needs`
-    beside a KV mount is as in `PLACES`. `took_s` is as in `Operation`.
+    beside a KV mount is as in `OwnNames.places`. `took_s` is as in `Operation`.
     """
 
     name: str
@@ -82,18 +78,18 @@ class Question:
         return None if self.right(said) else f"expected {self.expected}, found {self.found(said)}"
 
 
-def questions(kv: str) -> Sequence[Question]:
-    """The published rows, in their order."""
+def questions(kv: str, own: OwnNames) -> Sequence[Question]:
+    """The published rows, in their order; secrets are in the mount `kv`."""
     issued = {"common_name": f"service.{DOMAIN}", "ttl": "1h"}
-    wanted = {"policies": [POLICY], "ttl": f"{TOKEN_TTL_S}s"}
+    wanted = {"policies": [own.policy], "ttl": f"{TOKEN_TTL_S}s"}
     return (
         Question(
             name="kv-read",
             title="KV read (secret/data/*)",
             method="GET",
-            asked=lambda user, call: (f"/{kv}/data/{kept(_spread(user, call))}", None),
+            asked=lambda user, call: (f"/{kv}/data/{own.kept(_spread(user, call))}", None),
             ask=lambda vault, user, call: vault.secrets.kv.v2.read_secret_version(
-                kept(_spread(user, call)), mount_point=kv, raise_on_deleted_version=True
+                own.kept(_spread(user, call)), mount_point=kv, raise_on_deleted_version=True
             ),
             says=b'"password":"',
             inside=("data", "data"),
@@ -106,11 +102,11 @@ def questions(kv: str) -> Sequence[Question]:
             title="KV write (secret/data/*)",
             method="POST",
             asked=lambda user, call: (
-                f"/{kv}/data/{_written(user, call)}",
+                f"/{kv}/data/{_written(own, user, call)}",
                 {"data": secret_of(_spread(user, call))},
             ),
             ask=lambda vault, user, call: vault.secrets.kv.v2.create_or_update_secret(
-                _written(user, call), secret_of(_spread(user, call)), mount_point=kv
+                _written(own, user, call), secret_of(_spread(user, call)), mount_point=kv
             ),
             says=b'"version":',
             expected="the version that was written",
@@ -121,9 +117,9 @@ def questions(kv: str) -> Sequence[Question]:
             name="kv-list",
             title="KV list",
             method="LIST",
-            asked=lambda _user, _call: (f"/{kv}/metadata/{OUR_NAME}/kept", None),
+            asked=lambda _user, _call: (f"/{kv}/metadata/{own.folder}/kept", None),
             ask=lambda vault, _user, _call: vault.secrets.kv.v2.list_secrets(
-                f"{OUR_NAME}/kept", mount_point=kv
+                f"{own.folder}/kept", mount_point=kv
             ),
             says=f'"{KEPT - 1:03d}"'.encode(),
             expected=f"our {KEPT} keys",
@@ -134,9 +130,9 @@ def questions(kv: str) -> Sequence[Question]:
             name="pki-issue",
             title="Certificate issue (PKI)",
             method="POST",
-            asked=lambda _user, _call: (f"/{PKI}/issue/{ROLE}", issued),
+            asked=lambda _user, _call: (f"/{own.pki}/issue/{own.folder}", issued),
             ask=lambda vault, _user, _call: vault.secrets.pki.generate_certificate(
-                ROLE, issued["common_name"], {"ttl": issued["ttl"]}, mount_point=PKI
+                own.folder, issued["common_name"], {"ttl": issued["ttl"]}, mount_point=own.pki
             ),
             says=b"-----BEGIN CERTIFICATE-----",
             expected=f"a certificate and its {KEY_TYPE} key",
@@ -153,7 +149,7 @@ def questions(kv: str) -> Sequence[Question]:
             says=b'"client_token":"',
             inside=("auth",),
             expected="a child token with our policy",
-            right=_is_token,
+            right=lambda auth: _is_token(auth, own.policy),
             needs="tokens",
         ),
         Question(
@@ -261,8 +257,8 @@ def _spread(user: int, call: int) -> int:
     return (user * STRIDE + call) % KEPT
 
 
-def _written(user: int, call: int) -> str:
-    return f"{OUR_NAME}/written/{user}-{call % WRITTEN}"
+def _written(own: OwnNames, user: int, call: int) -> str:
+    return f"{own.folder}/written/{user}-{call % WRITTEN}"
 
 
 def _check(reply: bytes, says: bytes) -> Outcome:
@@ -295,10 +291,10 @@ def _is_certificate(data: Mapping[str, Any]) -> bool:
     )
 
 
-def _is_token(auth: Mapping[str, Any]) -> bool:
+def _is_token(auth: Mapping[str, Any], policy: str) -> bool:
     return (
         bool(auth.get("client_token"))
-        and auth.get("policies") == ["default", POLICY]
+        and auth.get("policies") == ["default", policy]
         and 0 < int(auth.get("lease_duration", 0)) <= TOKEN_TTL_S
         and auth.get("orphan") is False
     )

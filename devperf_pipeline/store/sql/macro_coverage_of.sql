@@ -1,4 +1,5 @@
 -- One row is one cell of a published baseline, and what the baseline of that id measured in its place, or why it did not.
+-- In the place of a published service stands ours of that kind: the one called by it alone, or else the first by name.
 create macro coverage_of(the_baseline) as table
 with chosen as (
     select baseline_id, stack from baselines where baseline_id = the_baseline
@@ -6,13 +7,18 @@ with chosen as (
 measured as (
     select m.* from measurements as m join chosen using (baseline_id)
 ),
-cells as (
+standing as (
+    select kind_of(s.service) as published_service, min(s.service) as service
+    from services as s
+    join chosen using (baseline_id)
+    group by all
+),
+known as (
     select
         c.*,
-        (select baseline_id from chosen) as baseline_id,
         coalesce(r.kind, 'absent') as kind,
-        coalesce(r.name, c.subject) as name,
-        split_part(coalesce(r.name, c.subject), '/', 1) as service,
+        coalesce(r.name, c.subject) as published_name,
+        split_part(published_name, '/', case r.kind when 'finding' then 2 else 1 end) as published_service,
         coalesce(r.otherwise, case when r.kind is null then 'no reading of ours is the like of it' end) as otherwise,
         p.measure,
         p.divisor,
@@ -23,6 +29,18 @@ cells as (
         and r.row_name = c.row_name and coalesce(r.metric, c.metric) = c.metric
     left join published_metrics as p
         on p.published_id = c.published_id and p.kind = r.kind and p.metric = c.metric
+),
+cells as (
+    select
+        k.*,
+        (select baseline_id from chosen) as baseline_id,
+        coalesce(s.service, k.published_service) as service,
+        case k.kind
+            when 'finding' then split_part(k.published_name, '/', 1) || '/' || coalesce(s.service, k.published_service)
+            else coalesce(s.service, k.published_service) || substr(k.published_name, length(k.published_service) + 1)
+        end as name
+    from known as k
+    left join standing as s on s.published_service = k.published_service
 ),
 -- Where a cache answers in an API's place, its load test asks of the cache, and its name says so.
 named as (
@@ -113,7 +131,7 @@ select
         '{baseline}', replace(baseline_id, '''', '''''')),
         '{service}', service),
         '{operation}', split_part(name, '/', 2)),
-        '{rest}', substr(name, length(service) + 2)),
+        '{rest}', case kind when 'finding' then split_part(name, '/', 1) else substr(name, length(service) + 2) end),
         '{name}', name
     ) as query,
     kind,

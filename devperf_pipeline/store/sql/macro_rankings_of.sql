@@ -14,7 +14,7 @@ with told as (
         c.benchmark,
         coalesce(s.title, c.service) as called,
         -- An API of which only routes are known sets no example, and owes the contract nothing among its like.
-        c.service similar to 'api(_.*)?' as is_unknown,
+        coalesce(kind_of(c.service) = 'api', false) as is_unknown,
         a.status,
         a.shape,
         concat_ws(' ', a.status, a.shape) as answer,

@@ -7,7 +7,7 @@ with chosen as (
 counted as (
     select *, min(p95_ns) over (partition by baseline_id) as least_ns
     from chosen
-    where operation = 'get-health-all' and service in ('gin', 'fastapi', 'express', 'fastapi_api_first')
+    where operation = 'get-health-all' and kind_of(service) in ('gin', 'fastapi', 'express', 'fastapi_api_first')
 ),
 redirected as (
     select
@@ -18,8 +18,8 @@ redirected as (
         any_value(p95_ns) filter (operation = 'cross-slot')
             - any_value(p95_ns) filter (operation = 'get-distributed') as p95_ns
     from chosen
-    where service = 'redis_cluster'
-    group by baseline_id
+    where kind_of(service) = 'redis_cluster'
+    group by baseline_id, service
 )
 select
     baseline_id,

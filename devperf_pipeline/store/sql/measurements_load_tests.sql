@@ -37,8 +37,9 @@ from (
             p99_ns::double as p99_ns,
             max_ns::double as max_ns,
             case
-                when valid and not operation like '%-cached' and service in ('gin', 'fastapi', 'express') then rank() over (
-                    partition by baseline_id, operation, users, valid and service in ('gin', 'fastapi', 'express')
+                when valid and not operation like '%-cached' and kind_of(service) in ('gin', 'fastapi', 'express') then rank() over (
+                    partition by
+                        baseline_id, operation, users, valid and kind_of(service) in ('gin', 'fastapi', 'express')
                     order by throughput_per_s desc
                 )
                 else 0  -- a null would be no row, and no reason

@@ -60,9 +60,10 @@ queried as (
     from levels as a
     join levels as r
         on r.baseline_id = a.baseline_id and r.service = a.service and r.round = a.round and r.operation = 'get-root'
+    join partners as w on w.baseline_id = a.baseline_id and w.service = a.service and w.kind = 'postgresql'
     join levels as q
         on q.baseline_id = a.baseline_id and q.round = a.round
-        and q.service = 'postgresql' and q.operation = 'select-by-key'
+        and q.service = w.against_service and q.operation = 'select-by-key'
     where a.operation = 'get-examples-database-postgres-query'
 ),
 connection as (
@@ -153,10 +154,11 @@ limited as (
 ),
 -- What Vault itself takes for a KV read: the rest of such a route is the work of the API.
 secrets as (
-    select baseline_id, 'vault' as finding, median(p50_ns) as behind_ns
-    from levels
-    where service = 'vault' and operation = 'kv-read'
-    group by baseline_id
+    select w.baseline_id, w.service, w.kind as finding, median(l.p50_ns) as behind_ns
+    from partners as w
+    join levels as l on l.baseline_id = w.baseline_id and l.service = w.against_service
+    where w.kind = 'vault' and l.operation = 'kv-read'
+    group by all
 ),
 found as (
     select
@@ -193,7 +195,7 @@ judged as (
     from found as f
     join rules as r on r.topic = f.finding
     join machines as m using (baseline_id)
-    left join secrets as s using (baseline_id, finding)
+    left join secrets as s using (baseline_id, service, finding)
 ),
 followed as (
     select

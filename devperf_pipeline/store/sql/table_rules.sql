@@ -1,6 +1,7 @@
 -- One row is what every baseline is searched for: its name, its words, the least ratio and the least time that every
 -- round must show, and the pairs of benchmarks of which the first is set against the second, round beside round. A pair
--- names benchmarks as they are named everywhere; `*` is any, the same in both where both have it. A finding without
+-- names benchmarks as they are named everywhere, with a kind for the service, of which there may be several (partners say
+-- which is set against which); `*` is any, the same in both where both have it. A finding without
 -- pairs, and whatever else a rule asks for, is a question of its own in table_findings.sql. A layer has pairs alone.
 create table rules as
 select *
@@ -73,7 +74,7 @@ from (
             'the difference to a read by key',
             [
                 ['*/full-scan/closed-1/engine', '*/select-by-key/closed-1/engine'],
-                ['mongodb/find-scan/closed-1/engine', 'mongodb/find-one/closed-1/engine']
+                ['mongodb/collection-scan/closed-1/engine', 'mongodb/find-one/closed-1/engine']
             ])
 ) as findings(topic, kind, title, rule, least_ratio, least_ns, remedy, gain, pairs)
 union all by name

@@ -8,7 +8,9 @@ with pairs as (
     from (select topic, unnest(pairs) as pair from rules)
 ),
 levels as (
-    select r.baseline_id, r.service, r.operation, r.instrument, r.load, r.users, r.round, r.p50_ns
+    select
+        r.baseline_id, r.service, kind_of(r.service) as kind, r.operation, r.instrument, r.load, r.users, r.round,
+        r.p50_ns
     from rounds as r
     join percentiles as p using (baseline_id, benchmark)
     where p.valid and r.problem is null and r.p50_ns > 0 and r.load like 'closed-%'
@@ -34,14 +36,15 @@ select
     max(a.p50_ns / b.p50_ns) as ratio_high
 from pairs as p
 join levels as a
-    on a.service = coalesce(nullif(p.a[1], '*'), a.service)
+    on p.a[1] in ('*', a.kind)
     and a.operation = p.a[2]
     and a.load = coalesce(nullif(p.a[3], '*'), a.load)
     and a.instrument = p.a[4]
+left join partners as w on w.baseline_id = a.baseline_id and w.service = a.service and w.kind = p.b[1]
 join levels as b
     on b.baseline_id = a.baseline_id
     and b.round = a.round
-    and b.service = coalesce(nullif(p.b[1], '*'), a.service)
+    and b.service = case p.b[1] when '*' then a.service else w.against_service end
     and b.operation = p.b[2]
     and b.load = a.load
     and b.instrument = p.b[4]

@@ -37,4 +37,4 @@ class TestOfServer:
         """What is well says nothing; what is not is told with what was found."""
         told = [{"role": role, "db": database} for role, database in roles]
 
-        assert said == list(of_server(hello, {"available": available}, told))
+        assert said == list(of_server(hello, {"available": available}, told, "devperf"))

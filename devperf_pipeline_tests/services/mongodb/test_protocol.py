@@ -27,7 +27,7 @@ REFUSED = reply({"ok": 0.0, "errmsg": "not allowed", "code": 13, "codeName": "Un
 class TestEncoding:
     def test_ping(self) -> None:
         """A header of sixteen bytes, no flags, one section of kind 0, and the command with its database."""
-        message = wire.encode({"ping": 1})
+        message = wire.encode({"ping": 1}, "devperf")
         assert struct.unpack("<iiiiIB", message[:21]) == (len(message), 1, 0, 2013, 0, 0)
         assert bson.decode(message[21:]) == {"ping": 1, "$db": "devperf"}
 

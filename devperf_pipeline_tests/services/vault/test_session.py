@@ -15,7 +15,7 @@ from devperf_pipeline.local.lifecycle import down, up
 from devperf_pipeline.local.servers.vault import SAMPLES, UNSEAL_KEY
 from devperf_pipeline.model import Address, Credentials, Outcome, Service, Stack
 from devperf_pipeline.services.operation import FLOOR
-from devperf_pipeline.services.vault.cleanup import MARK, OWN_KV, PKI, POLICY
+from devperf_pipeline.services.vault.cleanup import MARK, OwnNames
 from devperf_pipeline.services.vault.client import VaultApi
 from devperf_pipeline.services.vault.connection import failure
 from devperf_pipeline.services.vault.session import VaultSession, open_session
@@ -23,6 +23,8 @@ from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline_tests.services.calls import CALLS, RIGHT, by_driver, by_engine, named
 from devperf_pipeline_tests.services.wrong_endpoints import refusing_port, silent_server, web_server
 from devperf_pipeline_tests.vault_answers import DENIED, SEALED, WELL, Answer, vault_that_says
+
+OWN = OwnNames("devperf")
 
 TITLES = {
     "kv-read": "KV read (secret/data/*)",
@@ -150,7 +152,7 @@ class TestOpenSession:
     )
     def test_other_than_version_2(self, mount: dict[str, Any], found: str) -> None:
         """Where we may not mount, the mount that we are to use must be KV version 2."""
-        places = [f"sys/mounts/{OWN_KV}", f"sys/mounts/{PKI}", f"sys/policies/acl/{POLICY}"]
+        places = [f"sys/mounts/{OWN.kv}", f"sys/mounts/{OWN.pki}", f"sys/policies/acl/{OWN.policy}"]
         said = refusal(
             {
                 "GET sys/health": (200, WELL),
@@ -275,14 +277,14 @@ class TestVaultSession:
         facts = session.facts()
         assert facts.product.endswith(facts.version)
         assert "inmem (in memory, as in development mode)" == facts.settings["storage"]
-        assert f"version 2, mount {OWN_KV}/ (our own)" == facts.settings["kv"]
+        assert f"version 2, mount {OWN.kv}/ (our own)" == facts.settings["kv"]
         assert "rsa 2048, issued with their key, not stored" == facts.settings["certificates"]
 
     def test_wrong_answers_are_told(self, session: VaultSession, api: VaultApi) -> None:
         """A key that was removed meanwhile is an error on each call, and told by the sampled answer."""
         connection = session.connect()
         try:
-            api.do("DELETE", f"/{OWN_KV}/metadata/devperf/kept/000")
+            api.do("DELETE", f"/{OWN.kv}/metadata/devperf/kept/000")
             verdicts = by_engine(named(session, "kv-read"), [connection])
             assert Outcome.ERROR == verdicts[0][0]
             assert "expected status 200, found 404" in (verdicts[0][1] or "")
@@ -331,7 +333,7 @@ class TestTidiness:
             other.close()
             session.prepare()
 
-    @pytest.mark.parametrize("mount", [OWN_KV, PKI])
+    @pytest.mark.parametrize("mount", [OWN.kv, OWN.pki])
     def test_refuses_a_foreign_mount(
         self, service: Service, session: VaultSession, api: VaultApi, mount: str
     ) -> None:
@@ -341,7 +343,7 @@ class TestTidiness:
         api.do("POST", f"/sys/mounts/{mount}", {"type": "kv", "description": "somebody's"})
         words = f"a mount {mount}/ exists that this project did not make"
         try:
-            if mount == OWN_KV:
+            if mount == OWN.kv:
                 with pytest.raises(ServiceRefused, match=words):
                     other.prepare()
             else:
@@ -358,15 +360,15 @@ class TestTidiness:
         """A policy of our name that we did not make stays, and costs the row that needs it."""
         session.clean()
         other = open_session(service)
-        api.do("POST", f"/sys/policies/acl/{POLICY}", {"policy": "# somebody's\n"})
+        api.do("POST", f"/sys/policies/acl/{OWN.policy}", {"policy": "# somebody's\n"})
         try:
             other.prepare()
             assert ["Token create"] == list(other.unmeasurable)
             other.clean()
-            assert "# somebody's\n" == api.do("GET", f"/sys/policies/acl/{POLICY}")["data"]["policy"]
+            assert "# somebody's\n" == api.do("GET", f"/sys/policies/acl/{OWN.policy}")["data"]["policy"]
         finally:
             other.close()
-            api.do("DELETE", f"/sys/policies/acl/{POLICY}")
+            api.do("DELETE", f"/sys/policies/acl/{OWN.policy}")
             session.prepare()
 
 
