@@ -571,7 +571,8 @@ class Baseline:
     `id` sorts by time: `20261125T031500Z-3f9a`.
     `forecast_s` is how long it should take from its begin to its end, as was said when its rounds began.
     `host` and `facts` are what was found when it began; `states` and `reasons` are filled when it ended.
-    `operations` maps `service/operation` to the title that people know it by.
+    `operations` maps `service/operation` to the title that people know it by, `plans` to how the server said that it
+    would answer (EXPLAIN).
     `answers` are those of each API's routes, by service: only who answers the same can be compared.
     `refused` says by service which rows it does not let be measured, and why; `services` are those of the stack file.
     """
@@ -584,6 +585,7 @@ class Baseline:
     host: Mapping[str, str]
     facts: Mapping[str, Facts]
     operations: Mapping[str, str] = field(default_factory=dict[str, str])
+    plans: Mapping[str, str] = field(default_factory=dict[str, str])
     answers: Mapping[str, Sequence[RouteAnswer]] = field(default_factory=dict[str, Sequence[RouteAnswer]])
     refused: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
     services: Sequence[str] = ()

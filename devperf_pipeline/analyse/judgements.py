@@ -26,7 +26,7 @@ class Change:
 
     `ratio` is now / before, None where nothing was compared, and `reason` says why; `visible` is the smallest ratio
     above 1 that could have been told, `drift` by how much all benchmarks together moved. `missing_repeats` is how many
-    more baselines it takes until they say how far runs differ.
+    more baselines it takes until they say how far runs differ. The plans are how the server said that it would answer.
     """
 
     service: str
@@ -44,6 +44,8 @@ class Change:
     missing_repeats: int
     provisional: bool
     drift: float | None
+    plan_before: str | None = None
+    plan_now: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

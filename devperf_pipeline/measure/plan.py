@@ -74,6 +74,7 @@ class Plan:
     sweeps: Sequence[SweepStep] = ()
     tools: Sequence[ToolPlan] = ()
     titles: Mapping[str, str] = field(default_factory=dict[str, str])
+    explained: Mapping[str, str] = field(default_factory=dict[str, str])
     objects: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     asked_s: float = 0.0
     problems: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -53,6 +53,12 @@ def planned(
             for operation in one.operations
         }
         | tools.titles(asked_with_tools),
+        explained={
+            f"{one.service.name}/{operation.name}": operation.plan
+            for one in measurable
+            for operation in one.operations
+            if operation.plan
+        },
         objects={one.service.name: one.objects for one in measurable},
         asked_s=asked_s,
         problems=problems,

@@ -91,6 +91,7 @@ def measure(context: RunContext, options: RunOptions) -> Baseline:
             facts=facts,
             answers={name: sessions[name].answers for name in plan.unmeasurable if sessions[name].answers},
             operations=plan.titles,
+            plans=plan.explained,
             refused={name: told for name in plan.unmeasurable if (told := sessions[name].unmeasurable)},
             services=[service.name for service in stack.services],
         )

@@ -125,6 +125,7 @@ def _pool(rounds: Sequence[Row], found: Row | None, baseline: Baseline) -> Row:
         **{column: first[column] for column in NAMES},
         "title": baseline.operations.get(name, first["operation"]),
         "position": list(baseline.operations).index(name) if name in baseline.operations else 0,
+        "plan": baseline.plans.get(name),
         "rounds": len(rounds),
         "valid": reason is None,
         "invalid_reason": reason,

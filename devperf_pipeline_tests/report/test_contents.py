@@ -104,6 +104,23 @@ class TestChanged:
         line = "| Redis, one node | GET | closed-1 engine | p50 | **slower**, provisional | 0.10 ms | 0.20 ms | +100 % | +50 % |"
         assert line in changed.splitlines()
 
+    def test_another_plan_is_named_where_a_row_got_slower(self, warehouse: "Warehouse") -> None:
+        """How the server answers then and now stands beside a slower row; not where it is the same, or where none is slower."""
+        before, now = warehouse.baseline(24), warehouse.baseline(25)
+        slow = [2 * time for time in LEVEL]
+        scan, index = "Seq Scan on orders", "Index Scan using of_customer on orders"
+        warehouse.measured(before, "postgresql", "own-a", LEVEL, title="orders", plan=index)
+        warehouse.measured(now, "postgresql", "own-a", slow, title="orders", plan=scan)
+        warehouse.measured(before, "postgresql", "own-b", LEVEL, title="goods", plan=scan)
+        warehouse.measured(now, "postgresql", "own-b", slow, title="goods", plan=scan)
+        warehouse.measured(before, "postgresql", "own-c", LEVEL, title="carts", plan=index)
+        warehouse.measured(now, "postgresql", "own-c", LEVEL, title="carts", plan=scan)
+        changed = part(render(warehouse.folders).report, "What changed")
+
+        assert [f"- PostgreSQL, orders: {index} → {scan}"] == [
+            line for line in changed.splitlines() if scan in line
+        ]
+
     def test_what_could_be_seen_has_the_sign_of_what_was(self, warehouse: "Warehouse") -> None:
         """Half as long is as far as twice as long; what could be told of it is a third less, not half as much more."""
         before, now = warehouse.baseline(24), warehouse.baseline(25)

@@ -116,6 +116,21 @@ class TestBuild:
         found = ask(folders, "select operation, valid, floor_p50_ns from percentiles order by all")
         assert found == [("floor", False, None), ("get-hit", True, None)]
 
+    def test_the_plan_stands_beside_each_row(
+        self, folders: Folders, measure: Store, make_round: MakeRound
+    ) -> None:
+        """How a server said that it would answer is a column of the operation's rows, and null of the others."""
+        rounds = [
+            make_round(1, [1000, 1001], benchmark=Benchmark("postgresql", name, Load(1), "engine"))
+            for name in ("own-a", "own-b")
+        ]
+        measure(rounds, plans={"postgresql/own-a": "Seq Scan on orders"})
+        warehouse.build(folders)
+
+        assert [("own-a", "Seq Scan on orders"), ("own-b", None)] == ask(
+            folders, "select operation, plan from percentiles order by 1"
+        )
+
     def test_samples_and_n_agree(self, folders: Folders, measure: Store, make_round: MakeRound) -> None:
         """The calls in `samples` must be as many as the sum of n, without warm-ups, and p95 must be theirs."""
         measure([make_round(1), make_round(1, [7] * 50, phase="warmup"), make_round(2, [])], day=24)

@@ -33,11 +33,25 @@ def changes(report: "Report") -> Mapping[str, Any]:
         "facts": found.infrastructure[:SHOWN],
         "more_facts": max(0, len(found.infrastructure) - SHOWN),
         "moved": [(row, _visible(row)) for row in moved[:SHOWN]],
+        "plans": list(dict.fromkeys(map(_plan, filter(_has_another_plan, moved)))),
         "more_moved": max(0, len(moved) - SHOWN),
         "drifted": found.drift is not None and abs(found.drift - 1) > 0.05,
         "reasons": (*reasons.most_common(1)[0], sum(reasons.values())) if reasons else None,
         **_scale(found.rows),
     }
+
+
+def _has_another_plan(row: "Change") -> bool:
+    return (
+        row.verdict == "slower"
+        and None not in (row.plan_before, row.plan_now)
+        and row.plan_before != row.plan_now
+    )
+
+
+def _plan(row: "Change") -> tuple[str, str, str, str]:
+    """A row that got slower since the server answers it in another way: service, title, and how then and now."""
+    return row.service, row.title, row.plan_before or "", row.plan_now or ""
 
 
 def _verdicts(rows: "Sequence[Change]", metric: str) -> Mapping[str, int]:
