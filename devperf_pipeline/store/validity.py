@@ -94,7 +94,7 @@ def _failures(found: Evidence) -> str | None:
     if failed <= TOLERATED_FAILURES * found.n:
         return None
     parts = ", ".join(f"{count:,} {FAILURES[outcome]}" for outcome, count in counts.items() if count)
-    return f"{failed:,} of {found.n:,} calls failed: {parts}"
+    return f"{failed:,} of {found.n:,} calls failed: {parts}{_said(found.problems)}"
 
 
 def _problem(found: Evidence) -> str | None:

@@ -57,6 +57,15 @@ class TestWhyInvalid:
                 {"outcomes": {Outcome.ERROR: 8, Outcome.LOST: 3}, "problems": ["lost"]},
                 "11 of 1,000 calls failed: 8 answered with an error, 3 with the connection lost",
             ),
+            (
+                {
+                    "outcomes": {Outcome.ERROR: 20},
+                    "problems": [
+                        "20 of 40 calls were not answered right, such as: found 503: permission denied"
+                    ],
+                },
+                "20 of 1,000 calls failed: 20 answered with an error, such as: found 503: permission denied",
+            ),
             ({"problems": ["lost after 12 calls"]}, "1 of 5 rounds had a problem: lost after 12 calls"),
             ({"n": 7}, "only 7 calls: too few to say anything"),
             ({"n": 1}, "only 1 call: too few to say anything"),
