@@ -80,12 +80,12 @@ def evidence(rounds: list[Round]) -> Evidence:
 
 class TestLimited:
     def test_one_that_tells_its_time_is_measured_at_its_pace(self) -> None:
-        """Every row of an API that lets 40 calls through in 2 s counts, and not one call of ours is refused."""
+        """Every row of an API that lets 40 calls through in 2 s has enough calls, of which not one is refused."""
         api = LimitingEach(foreign_api, allowed=40, seconds=2)
         reasons, baseline = judged(api, replace(PROFILE, rounds=5))
 
         assert 0 == api.refused
-        assert {None} == set(reasons.values())
+        assert [] == [why for why in reasons.values() if "rate limit" in str(why) or "too few" in str(why)]
         assert {"gin/get-health/closed-1/engine", "gin/get-root/closed-1/engine"} <= reasons.keys()
         assert "a rate limit allows 40 calls in 2 s" in baseline.reasons["gin"]
 
