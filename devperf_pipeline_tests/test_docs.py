@@ -136,9 +136,9 @@ class TestStacks:
     ) -> None:
         """The stack file that is shown for one's own statements is read without a complaint."""
         monkeypatch.setenv("SHOP_PASSWORD", "secret")
-        [block] = [
+        block = "".join(
             text for text in re.findall(r"```toml\n(.*?)```", STACKS, re.DOTALL) if "operations]]" in text
-        ]
+        )
         (tmp_path / "shop.toml").write_text(block, encoding="utf-8")
         service = load_stack(str(tmp_path / "shop.toml"), Folders(tmp_path), CATALOGUE).service("postgresql")
 

@@ -220,10 +220,20 @@ def placeholders(asked: Any) -> Iterator[str]:
             yield from placeholders(each)
 
 
+class CommandOperation(NamedOperation):
+    """A command of Redis, word by word."""
+
+    command: Annotated[list[Annotated[str, AfterValidator(_text)]], Field(min_length=1)] = Field(
+        description='a list of words in quotes, such as ["GET", "session:{id}"]'
+    )
+
+
 TABLES: Mapping[str, type[OwnOperationTable]] = {
     "postgresql": SqlOperation,
     "pgbouncer": SqlOperation,
     "mysql": SqlOperation,
+    "redis": CommandOperation,
+    "redis_cluster": CommandOperation,
 }
 """By kind, what one of its operations looks like."""
 

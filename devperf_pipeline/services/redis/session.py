@@ -3,12 +3,13 @@
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from socket import socket
 from typing import Any
 
 from redis import Redis
 
-from devperf_pipeline.model import Address, Facts, Service
-from devperf_pipeline.services.operation import FLOOR, Operation, Session
+from devperf_pipeline.model import Address, Facts, OwnOperation, Service
+from devperf_pipeline.services.operation import FLOOR, FirstAnswer, Operation, Session
 from devperf_pipeline.services.redis.cleanup import claim, remove
 from devperf_pipeline.services.redis.connection import (
     EXCEPTIONS,
@@ -21,6 +22,8 @@ from devperf_pipeline.services.redis.connection import (
     pipelined,
 )
 from devperf_pipeline.services.redis.guest import BLOCK, GUEST, admit, dismiss, dismiss_left, guest_objects
+from devperf_pipeline.services.redis.own_operations import Nodes as OwnNodes
+from devperf_pipeline.services.redis.own_operations import first_answer, learn
 from devperf_pipeline.services.redis.preflight import of_node
 from devperf_pipeline.services.redis.workload import MOST_DELETED, Command, Keys, single_node
 
@@ -68,6 +71,22 @@ class RedisSession(Session):
 
     def operations(self) -> Sequence[Operation]:
         return [self._operation(command) for command in single_node(self._keys)]
+
+    def own_operation(self, own: OwnOperation) -> Operation:
+        with self._explained():
+            return learn(own, self._asked_nodes).operation()
+
+    def first_answer(self, own: OwnOperation) -> FirstAnswer:
+        with self._explained():
+            return first_answer(own, self._asked_nodes)
+
+    @property
+    def _asked_nodes(self) -> OwnNodes:
+        return OwnNodes(clients=self._nodes, of=self._node_of, sockets=self._sockets)
+
+    def _sockets(self, connection: Any) -> Sequence[socket]:
+        """One user's sockets, in the order of the nodes."""
+        return [connection.take_socket()]
 
     def _operation(self, command: Command) -> Operation:
         return Operation(

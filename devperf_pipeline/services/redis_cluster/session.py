@@ -6,6 +6,7 @@ A user has one socket for each node that serves slots; its keys are spread over 
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
+from socket import socket
 from typing import Any
 
 from redis import ConnectionPool, Redis, RedisCluster
@@ -83,6 +84,9 @@ class RedisClusterSession(RedisSession):
     def tool_scripts(self) -> Mapping[str, str]:
         """SET of keys on all nodes, of values as long as ours. See `operation.Session`."""
         return {"set-distributed": f"SET key:{{tag}}:__rand_int__ {'v' * VALUE_BYTES}"}
+
+    def _sockets(self, connection: Any) -> Sequence[socket]:
+        return connection.take_sockets()
 
     def connect(self) -> ClusterConnection:
         with ExitStack() as opened:
