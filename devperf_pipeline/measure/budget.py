@@ -16,6 +16,9 @@ from devperf_pipeline.measure.steps import BenchmarkStep, benchmark_step, called
 from devperf_pipeline.model import LEAST_CALLS, P95_CALLS, Benchmark
 from devperf_pipeline.services.operation import Operation, Session
 
+LEAST_ROOM = 0.1
+"""What answers slowly has at least this share of a profile's time, however much all else takes."""
+
 Asked = tuple[Benchmark, Operation, Session, Speed]
 """A benchmark that is asked for, and how fast its service is."""
 
@@ -40,7 +43,8 @@ def fitted(
     # What has its fewest calls in the seconds of the profile is measured in any case.
     chosen = [these[0] if these[0].seconds <= profile.seconds else None for these in lengths]
     spent_s = together(step.cost for step in chosen if step).expected_s
-    room_s = (profile.longest_s or math.inf) - besides_s - spent_s
+    longest_s = profile.longest_s or math.inf
+    room_s = max(longest_s - besides_s - spent_s, LEAST_ROOM * longest_s)
     for level in range(max(map(len, lengths), default=0)):
         slow = [place for place, these in enumerate(lengths) if len(these) > 1]
         for place in sorted(slow, key=lambda place: _order(lengths[place][level])):

@@ -40,7 +40,8 @@ class TestFitted:
     def test_what_counts_in_the_rounds_of_the_profile_is_never_left_out(self) -> None:
         """With no time left at all, whatever has its fewest calls in those rounds is measured in them."""
         with FakeSession() as session:
-            steps, left_out = fitted(asked(session, "a", call_s=0.02), QUICK, besides_s=1e6)
+            profile = replace(QUICK, longest_s=1.0)
+            steps, left_out = fitted(asked(session, "a", call_s=0.02), profile, besides_s=1e6)
 
         assert {QUICK.seconds} == {step.seconds for step in steps}
         assert {} == left_out
@@ -76,6 +77,14 @@ class TestFitted:
         assert {"a", "b"} == left_out.keys()
         assert ["Say hello (by the driver)"] == [*left_out["a"]]
         assert "does not fit into the 80 s of the profile 'quick'" in str(left_out["a"])
+
+    def test_slow_operations_have_a_share_whatever_else_takes(self) -> None:
+        """Where all else takes the time of a profile, the few that answer slowly are measured all the same."""
+        with FakeSession() as session:
+            steps, left_out = fitted(asked(session, "a", call_s=0.1), QUICK, besides_s=1e6)
+
+        assert 2 == len(steps)
+        assert {} == left_out
 
     def test_profiles_without_a_bound_leave_nothing_out(self) -> None:
         """The longer profiles measure all, however slow."""

@@ -212,8 +212,11 @@ class TestRun:
             == said[0].partition(":")[0]
         )
 
-    def test_a_server_that_hangs_afterwards_is_waited_for(self, sweep: Sweep) -> None:
+    def test_a_server_that_hangs_afterwards_is_waited_for(
+        self, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """What many users have left behind ends before anything else is asked of the service, and it is said."""
+        monkeypatch.setattr(load_tests, "HANG_S", 0.3)
         hangs = threading.Event()
 
         def hanging(connection: socket, line: bytes, number: int) -> bool:
