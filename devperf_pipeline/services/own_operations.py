@@ -41,7 +41,7 @@ def _check_title(own: OwnOperation, ours: Collection[str]) -> None:
 
 def refusal(own: OwnOperation, error: Exception) -> str:
     """Where the operation stands, and what was said of it, on one line."""
-    said = " ".join(str(error).split())
+    said = " ".join(str(error).split()).removesuffix(".")
     return f"{own.where}: {said[:LONGEST_REASON]}{'…' if len(said) > LONGEST_REASON else ''}"
 
 

@@ -2,6 +2,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from devperf_pipeline.model import Expectation, OwnOperation, Service, Stack, Va
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.operation import Operation, Session
 from devperf_pipeline.services.own_operations import learnt
+from devperf_pipeline.services.whole_stack import run_preflight
 from devperf_pipeline_tests.administrators import ask
 from devperf_pipeline_tests.services.calls import RIGHT, by_driver, by_engine
 from devperf_pipeline_tests.services.sessions import running
@@ -210,6 +212,14 @@ class TestMistakes:
 
         assert ["one", "three"] == [operation.title for operation in found]
         assert {"two", ours} == session.unmeasurable.keys()
+
+    def test_are_told_by_doctor(self, service: Service) -> None:
+        """Without a baseline, too, they are told with their place."""
+        mistaken = replace(service, own_operations=(own("selec 1"), own("select 1", title="other")))
+        [found] = run_preflight(Stack(name="it", path=Path("it"), managed=False, services=(mistaken,)))
+
+        assert 1 == len([said for said in found.warnings if "not measured: it: shop.toml, line 7: " in said])
+        assert [] == [said for said in found.warnings if ": other: " in said]
 
     def test_against_what_is_expected_are_told(self, refusal: Refusal) -> None:
         """A first answer that is not as the file expects it is a mistake of the file."""
