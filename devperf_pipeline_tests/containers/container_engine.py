@@ -30,6 +30,9 @@ BROUGHT = {"mongodb": "mongodb", "vault": "vault"}
 BUILD_S, ASK_S = 900, 120
 ANSWER_S = 20.0
 
+CHECK_EVERY_S = 5.0
+"""A check of RabbitMQ starts an Erlang of its own: more of them leave it no CPU to start with."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerEngine:
@@ -183,7 +186,7 @@ def _served(podman: ContainerEngine) -> Iterator[None]:
 
 
 def _check_health(podman: ContainerEngine, done: threading.Event) -> None:
-    while not done.wait(1.0):
+    while not done.wait(CHECK_EVERY_S):
         for container in podman.run("ps", "-q", "--filter", "health=starting", check=False).split():
             podman.run("healthcheck", "run", container, check=False)
 
