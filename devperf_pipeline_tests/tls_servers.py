@@ -16,7 +16,7 @@ from pathlib import Path
 
 from devperf_pipeline.local.install import find_server
 from devperf_pipeline.local.process import account
-from devperf_pipeline.local.server_setup import ask_http, free_port
+from devperf_pipeline.local.server_setup import READY_S, ask_http, free_port
 from devperf_pipeline.model import Address, Credentials, Service
 from devperf_pipeline_tests.certificates import Authority, Signed
 
@@ -81,8 +81,6 @@ def tls_front(behind: Address, shown: Signed, asks_for: Path | None = None) -> I
         threading.Thread(target=accept, daemon=True).start()
         yield Address(*listener.getsockname())
 
-
-READY_S = 20.0
 
 APP = """
 async def app(scope, receive, send):

@@ -37,6 +37,9 @@ LOOPBACK = "127.0.0.1"
 PORTS = range(10_000, 21_000)
 """Below the ports that systems give to outgoing connections (32768 and up), also with a cluster's 10,000 on top."""
 
+READY_S = 90.0
+"""How long a server that runs may take until it answers: they take one to ten seconds, and many times that on busy cores."""
+
 ANSWER_S = 15.0
 """How long one answer over HTTP may take: initialising Vault's raft storage took six seconds once."""
 
@@ -148,7 +151,9 @@ class Site:
             self.record.append(started)
         return started
 
-    def wait(self, ready: Callable[[], bool], started: Sequence[process.Recorded], *, seconds: float) -> None:
+    def wait(
+        self, ready: Callable[[], bool], started: Sequence[process.Recorded], *, seconds: float = READY_S
+    ) -> None:
         """
         Wait until the server answers. `ready` may raise OSError while it does not.
 

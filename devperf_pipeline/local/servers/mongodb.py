@@ -13,7 +13,6 @@ from devperf_pipeline.model import Service
 STAND_IN = "secantusd-rs"
 """The program that is started where there is no mongod: another engine, which the report names."""
 
-READY_S = 20.0
 
 CACHE_SIZE = "wiredTigerCacheSizeGB"
 """The one setting of mongod that has another name there."""
@@ -40,7 +39,7 @@ def start(site: Site) -> Service:
         place = ["--bind_ip", LOOPBACK, "--dbpath", data, "--nounixsocket"]
     wanted = _arguments(site.service.settings, program)
     process = site.start([program, "--port", str(port), "--auth", *place, *wanted])
-    site.wait(lambda: _asked(port, {"ping": "1"}), [process], seconds=READY_S)
+    site.wait(lambda: _asked(port, {"ping": "1"}), [process])
     # While a server with --auth has no user, whoever comes over loopback may make the first one.
     user: dict[str, str | list[str]] = {"createUser": USERNAME, "pwd": site.password, "roles": ["root"]}
     try:

@@ -7,7 +7,6 @@ from devperf_pipeline.local.server_setup import LOOPBACK, USERNAME, Site, free_p
 from devperf_pipeline.model import Service
 
 DATABASE = "app"  # what applications use; the objects of a baseline have a name of their own
-READY_S = 20.0
 
 
 def start(site: Site) -> Service:
@@ -56,7 +55,7 @@ def start(site: Site) -> Service:
             ),
         ]
     )
-    site.wait(lambda: _greets(port), [process], seconds=READY_S)
+    site.wait(lambda: _greets(port), [process])
     first.unlink()
     return site.running_at(port, database=DATABASE)
 

@@ -6,8 +6,6 @@ from devperf_pipeline.local.server_setup import LOOPBACK, USERNAME, Site, free_p
 from devperf_pipeline.local.servers import postgresql
 from devperf_pipeline.model import Service
 
-READY_S = 10.0
-
 
 def start(site: Site) -> Service:
     """
@@ -41,7 +39,7 @@ def start(site: Site) -> Service:
         *(f"{name} = {setting(value)}" for name, value in site.service.settings.items()),
     ]
     process = site.start([site.programs["pgbouncer"], site.write("pgbouncer.ini", "\n".join(lines) + "\n")])
-    site.wait(lambda: postgresql.answers(port), [process], seconds=READY_S)
+    site.wait(lambda: postgresql.answers(port), [process])
     return site.running_at(port, credentials=behind.credentials, database=behind.database)
 
 

@@ -9,7 +9,6 @@ from devperf_pipeline.local.server_setup import LOOPBACK, USERNAME, Site, free_p
 from devperf_pipeline.model import Service
 
 DATABASE = "app"  # what applications use; the objects of a baseline have a name of their own
-READY_S = 20.0
 
 
 def start(site: Site) -> Service:
@@ -54,7 +53,7 @@ def start(site: Site) -> Service:
     )
     # SIGINT is PostgreSQL's "fast" shutdown; at SIGTERM it would wait for its clients to leave.
     process = site.start([site.programs["postgres"], "-D", data], stop_signal=SIGINT)
-    site.wait(lambda: answers(port), [process], seconds=READY_S)
+    site.wait(lambda: answers(port), [process])
     return site.running_at(port, database=DATABASE)
 
 

@@ -9,7 +9,6 @@ from devperf_pipeline.local.server_setup import LOOPBACK, USERNAME, Site, ask_ht
 from devperf_pipeline.model import Service
 
 VHOST = "/"
-READY_S = 60.0
 
 
 def start(site: Site) -> Service:
@@ -40,7 +39,7 @@ def start(site: Site) -> Service:
     helper = site.start(
         [site.programs["epmd"], "-port", str(mapper), "-address", LOOPBACK], main=False, extra=extra
     )
-    site.wait(lambda: _listens(mapper), [helper], seconds=READY_S)
+    site.wait(lambda: _listens(mapper), [helper])
     process = site.start(
         [site.programs["rabbitmq-server"]],
         # Asked to end, it sleeps six seconds in its management plugin; its data is thrown away anyhow.
@@ -64,8 +63,8 @@ def start(site: Site) -> Service:
             "detached": "true",
         },
     )
-    site.wait(lambda: _speaks_amqp(amqp), [helper, process], seconds=READY_S)
-    site.wait(lambda: _management_works(management, site.password), [helper, process], seconds=READY_S)
+    site.wait(lambda: _speaks_amqp(amqp), [helper, process])
+    site.wait(lambda: _management_works(management, site.password), [helper, process])
     return site.running_at(amqp, management, database=VHOST)
 
 

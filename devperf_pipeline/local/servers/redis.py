@@ -7,7 +7,6 @@ from devperf_pipeline.local.server import Server
 from devperf_pipeline.local.server_setup import LOOPBACK, Site, free_port, setting
 from devperf_pipeline.model import Credentials, Service
 
-READY_S = 10.0
 EMPTY = '""'
 DEFAULT_USER = "default"
 """Who the password alone stands for, which is all that a Redis older than ACL users knows."""
@@ -23,7 +22,7 @@ def start(site: Site) -> Service:
     """
     port = free_port()
     process = start_node(site, port, "redis")
-    site.wait(lambda: ask(port, site.password, ["PING"]) == "PONG", [process], seconds=READY_S)
+    site.wait(lambda: ask(port, site.password, ["PING"]) == "PONG", [process])
     return site.running_at(port, credentials=Credentials(DEFAULT_USER, site.password))
 
 

@@ -13,7 +13,6 @@ NODES = 3
 BUS = 10_000
 """How far above its port a node talks to the others."""
 SLOTS = 16_384
-READY_S = 20.0
 
 
 def start(site: Site) -> Service:
@@ -39,7 +38,7 @@ def start(site: Site) -> Service:
         for number, port in enumerate(ports, start=1)
     ]
     for port in ports:
-        site.wait(partial(_pongs, port, password), processes, seconds=READY_S)
+        site.wait(partial(_pongs, port, password), processes)
     for number, port in enumerate(ports):
         # Slot by slot: Redis 6 knows no ranges.
         mine = [str(slot) for slot in range(SLOTS * number // NODES, SLOTS * (number + 1) // NODES)]
@@ -52,7 +51,7 @@ def start(site: Site) -> Service:
             if other != port:
                 _order(site, port, ["CLUSTER", "MEET", LOOPBACK, str(other)])
     for port in ports:
-        site.wait(partial(_is_whole, port, password), processes, seconds=READY_S)
+        site.wait(partial(_is_whole, port, password), processes)
     return site.running_at(*ports, credentials=Credentials(DEFAULT_USER, password))
 
 

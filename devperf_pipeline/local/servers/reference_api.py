@@ -12,7 +12,6 @@ from devperf_pipeline.local.server import Server
 from devperf_pipeline.local.server_setup import LOOPBACK, Site, ask_http, free_port
 from devperf_pipeline.model import Service
 
-READY_S = 30.0
 AGGREGATION = "aggregation"
 """The setting that says how `/health/all` asks: one after the other (sequential) or all at once (concurrent)."""
 
@@ -37,7 +36,7 @@ def start(site: Site) -> Service:
     process = site.start(
         [*command(kind, made, site.programs), config], folder=site.folders.reference_apis / kind
     )
-    site.wait(lambda: ask_http(port, "GET", "/health")[0] == 200, [process], seconds=READY_S)
+    site.wait(lambda: ask_http(port, "GET", "/health")[0] == 200, [process])
     # Nobody logs in to it.
     return replace(site.running_at(port), credentials=None)
 

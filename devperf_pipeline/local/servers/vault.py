@@ -14,8 +14,6 @@ from devperf_pipeline.local.server import Server
 from devperf_pipeline.local.server_setup import LOOPBACK, Site, ask_http, free_port
 from devperf_pipeline.model import Credentials, Service
 
-READY_S = 20.0
-
 TOKEN_USERNAME = "token"  # noqa: S105 - a name, not a token
 """Vault's tokens have no user name."""
 
@@ -49,13 +47,13 @@ def start(site: Site) -> Service:
     }
     path = site.write("vault.json", json.dumps(config))
     process = site.start([site.programs["vault"], "server", f"-config={path}"])
-    site.wait(lambda: _asked(port, "GET", "/sys/seal-status")[0] == 200, [process], seconds=READY_S)
+    site.wait(lambda: _asked(port, "GET", "/sys/seal-status")[0] == 200, [process])
     made = _do(site, port, "PUT", "/sys/init", {"secret_shares": 1, "secret_threshold": 1})
     token, key = made["root_token"], made["keys_base64"][0]
     site.write(UNSEAL_KEY, key)
     _do(site, port, "PUT", "/sys/unseal", {"key": key})
     # The unseal is answered before the server is active.
-    site.wait(lambda: _asked(port, "GET", "/sys/health")[0] == 200, [process], seconds=READY_S)
+    site.wait(lambda: _asked(port, "GET", "/sys/health")[0] == 200, [process])
     _do(
         site,
         port,
@@ -64,7 +62,7 @@ def start(site: Site) -> Service:
         {"type": "kv", "options": {"version": "2"}},
         token=token,
     )
-    site.wait(lambda: _write_samples(port, token), [process], seconds=READY_S)
+    site.wait(lambda: _write_samples(port, token), [process])
     return site.running_at(port, credentials=Credentials(TOKEN_USERNAME, token))
 
 
