@@ -18,12 +18,13 @@ from devperf_pipeline.store import warehouse
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DATA = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+YOUR_STACK = (ROOT / "docs" / "your-stack.md").read_text(encoding="utf-8")
 STACKS = (ROOT / "docs" / "stacks.md").read_text(encoding="utf-8")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str, page: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
 
 
 class TestReadme:
@@ -48,15 +49,6 @@ class TestReadme:
 
         assert commented
         assert commented[0] > 50
-
-    def test_its_stack_file_is_valid(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The stack file that it shows, in pieces, is read without a complaint."""
-        monkeypatch.setenv("REDIS_PASSWORD", "secret")
-        (tmp_path / "my-stack.toml").write_text("\n".join(blocks("toml")), encoding="utf-8")
-        stack = load_stack(str(tmp_path / "my-stack.toml"), Folders(tmp_path), CATALOGUE)
-
-        assert ["redis", "postgresql"] == [service.name for service in stack.services]
-        assert {"username", "password", "database"} == set(stack.service("postgresql").kept)
 
     def test_its_operation_is_one(self) -> None:
         """The operation that it shows asks, is seeded and is checked as those of the module that it names."""
@@ -96,6 +88,28 @@ class TestReadme:
             con.close()
 
         assert [] == [name for name in tables if f"`{name}`" not in README]
+
+
+class TestYourStack:
+    def test_its_file_is_valid(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The file of ten lines is read without a complaint, as are those that keep their passwords in a Vault."""
+        monkeypatch.setenv("SHOP_DB_PASSWORD", "secret")
+        [shop] = blocks("toml", YOUR_STACK)
+        vaulted = next(block for block in blocks("toml", STACKS) if "[vault]" in block)
+        for text in (shop, f'name = "shop"\nmanaged = false\n{vaulted}'):
+            (tmp_path / "shop.toml").write_text(text, encoding="utf-8")
+            stack = load_stack(str(tmp_path / "shop.toml"), Folders(tmp_path), CATALOGUE)
+            assert ["postgresql"] == [service.name for service in stack.services]
+
+        assert len(shop.split("\n")) <= 10
+        assert {"username", "password", "database"} == set(stack.service("postgresql").kept)
+
+    def test_its_links_lead_somewhere(self) -> None:
+        """Each section of the reference that the guide names is there."""
+        titles = re.findall(r"^#+ (.+)$", STACKS, re.MULTILINE)
+        sections = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+        assert set(re.findall(r"stacks\.md#([\w-]+)", YOUR_STACK)) <= sections
 
 
 class TestData:
