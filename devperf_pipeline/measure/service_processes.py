@@ -5,7 +5,11 @@ Of a stack that we started we know. Of others the container that answers at the 
 the process that listens there; a stack file may say it in a table [footprint.<name>].
 """
 
+import socket
+import struct
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -156,10 +160,10 @@ def _running(node: Node, pids: tuple[int, ...]) -> Target:
 
 
 def _listening(node: Node, address: Address, engines: Engines) -> Target:
-    found = engines.at_port(address.port)
+    found = None if address.is_unix else engines.at_port(address.port)
     if found is not None:
         return _contained(node, *found)
-    pids = _listeners(address.port)
+    pids = _behind(address.host) if address.is_unix else _listeners(address)
     if not pids:
         raise MeasurementError(
             f"{node.name}: expected to see the process or container that listens at {address}, found none that may be "
@@ -238,7 +242,18 @@ def _children(pids: Iterable[int]) -> tuple[int, ...]:
         return ()
 
 
-def _listeners(port: int) -> tuple[int, ...]:
+def _behind(path: str) -> tuple[int, ...]:
+    """Who listens at a unix socket, as Linux tells whoever connects; nobody where that cannot be seen from here."""
+    if sys.platform == "linux":
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as asked:
+            asked.settimeout(1)
+            asked.connect(path)
+            pid, _, _ = struct.unpack("3i", asked.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+            return (pid,) if pid and psutil.pid_exists(pid) else ()
+    return ()
+
+
+def _listeners(address: Address) -> tuple[int, ...]:
     try:
         connections = psutil.net_connections("tcp")
     except psutil.AccessDenied:
@@ -246,9 +261,19 @@ def _listeners(port: int) -> tuple[int, ...]:
     found = {
         one.pid
         for one in connections
-        if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port and one.pid
+        if one.status == psutil.CONN_LISTEN
+        and one.laddr
+        and one.laddr.port == address.port
+        and one.pid
+        and _reached(one.laddr.ip, address.host)
     }
     return tuple(sorted(found))
+
+
+def _reached(listening: str, host: str) -> bool:
+    """Whether who listens there is reached by that host: the same port of the other IP may be somebody else's."""
+    everybody = ("::",) if ":" in host else ("::", f"::ffff:{host}", "0.0.0.0")  # noqa: S104 - compared, not bound
+    return host == "localhost" or listening in (host, *everybody)
 
 
 def _named(program: str) -> tuple[int, ...]:

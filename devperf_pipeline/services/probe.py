@@ -89,6 +89,12 @@ def probe(
         raise _none(service, address, error) from error
     except OSError as error:
         received, broken = b"", error
+    if address.tls and isinstance(broken, ConnectionError | ssl.SSLEOFError):
+        # A refusal that crossed what we sent is lost: it is heard by whoever sends nothing.
+        try:
+            _exchanged(address, b"", enough, deadline_s=1.0)
+        except OSError as error:
+            broken = error
     if broken is not None and (refused := refusal(f"{name} at {address}", address, broken)):
         raise refused from broken
     if address.tls and not received:

@@ -178,6 +178,30 @@ class TestVerdict:
 
         assert [(*expected, *(None,) * 5)] == rows
 
+    @pytest.mark.parametrize(
+        ("key", "value", "way"),
+        [
+            ("tls", "on, the certificate checked", "over TLS"),
+            ("connections", "by a unix socket", "by a unix socket"),
+        ],
+    )
+    def test_another_way_there(self, warehouse: "Warehouse", key: str, value: str, way: str) -> None:
+        """TLS, and a unix socket, are conditions: what was measured so is not set against what was not."""
+        before, now, after = (warehouse.baseline(number) for number in (10, 11, 12))
+        for run in (before, now, after):
+            warehouse.measured(run, "redis", "get", around(100_000))
+        warehouse.fact(before, "redis", "tls", "off")
+        warehouse.fact(now, "redis", key, value)
+        warehouse.fact(after, "redis", key, value)
+        with connect(warehouse.folders) as con:
+            asked = "select distinct verdict = 'not comparable', reason from comparisons_of([{before: ?, now: ?}])"
+            one, two = (
+                con.execute(asked, [old, new]).fetchall() for old, new in ((before, now), (now, after))
+            )
+
+        assert [(True, f"reached without TLS before, {way} now")] == one
+        assert not any(barred for barred, _ in two)
+
     def test_too_few_rounds_before(self, warehouse: "Warehouse") -> None:
         """Where fewer than three rounds are left it cannot be told, and the reason says of which side."""
         row = compared(warehouse, Case([100_000, 100_000], around(100_000), STEADY))

@@ -55,6 +55,7 @@ def _of(warehouse: "Warehouse") -> Callable[..., Ranking]:
             )
             warehouse.service(run, service, title=title_of(service))
             warehouse.fact(run, service, "aggregation", told.pop("aggregation", "sequential"))
+            warehouse.fact(run, service, "tls", told.pop("tls", "off"))
             if values is not None:
                 p95_ns = told.pop("p95_ns", number * 30_000)
                 warehouse.reading(run, service, "get-route", title=route, p95_ns=p95_ns, **told)
@@ -90,6 +91,7 @@ class TestRanked:
             ),
             ({"n": 12}, "it has 12 calls, too few for a p95"),
             ({"placement": "free"}, "it ran in another placement: free, the others in together:1"),
+            ({"tls": "on, the certificate checked"}, "it is reached over TLS, the others without TLS"),
             (
                 {"aggregation": "concurrent"},
                 "it does other work: it asks its dependencies all at once, the others one after the other",

@@ -33,6 +33,28 @@ def redis(*ports: int, kind: str = "redis") -> Service:
 NOBODY: dict[str, list[int]] = {}
 
 
+class TestDoors:
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who listens at a unix socket")
+    def test_a_unix_socket(self, tmp_path: Path, listening: int) -> None:
+        """Who listens at a unix socket is read, and of one where nobody does it is said that nobody is seen."""
+        path = tmp_path / "it.sock"
+        service = Service(name="redis", kind="redis", addresses=(Address(str(path)),))
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(path))
+            server.listen()
+            found, unseen = targets(stack(service), NOBODY)
+            assert ([(os.getpid(),)], []) == ([one.pids for one in found], unseen)
+        found, [unseen] = targets(stack(service), NOBODY)
+        assert found == []
+        assert f"expected to see the process or container that listens at unix:{path}" in unseen
+
+    def test_the_same_port_of_the_other_ip(self, listening: int) -> None:
+        """Who listens on IPv4 is not taken for who would listen at the same port of IPv6."""
+        service = Service(name="redis", kind="redis", addresses=(Address("::1", listening),))
+        found, unseen = targets(stack(service), NOBODY)
+        assert (0, 1) == (len(found), len(unseen))
+
+
 class TestServices:
     def test_ours_are_known(self, listening: int) -> None:
         """Of a stack that we started the main processes are taken as they are; nodes are numbered."""

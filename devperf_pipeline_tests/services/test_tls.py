@@ -12,6 +12,7 @@ from devperf_pipeline.local.server_setup import free_port
 from devperf_pipeline.model import Address, Header, Service, Stack, Tls
 from devperf_pipeline.services import CATALOGUE
 from devperf_pipeline.services.operation import FLOOR, Session
+from devperf_pipeline.services.postgresql.connection import driver_to
 from devperf_pipeline.stack.folders import Folders
 from devperf_pipeline.stack.private_folders import stack_folder
 from devperf_pipeline.stack.stack_file import load_stack
@@ -54,7 +55,7 @@ managed = true
 
 [services.postgresql]
 kind = "postgresql"
-settings = {{ ssl = "on", ssl_cert_file = "{crt}", ssl_key_file = "{key}", ssl_ca_file = "{ca}" }}
+settings = {{ listen_addresses = "127.0.0.1,::1", ssl = "on", ssl_cert_file = "{crt}", ssl_key_file = "{key}", ssl_ca_file = "{ca}" }}
 
 [services.pgbouncer]
 kind = "pgbouncer"
@@ -67,7 +68,7 @@ settings = {{ ssl_cert = "{crt}", ssl_key = "{key}", ssl_ca = "{ca}" }}
 
 [services.redis]
 kind = "redis"
-settings = {{ tls-port = {redis}, tls-cert-file = "{crt}", tls-key-file = "{key}", tls-ca-cert-file = "{ca}", tls-auth-clients = "optional" }}
+settings = {{ bind = "127.0.0.1 ::1", unixsocket = "redis.sock", tls-port = {redis}, tls-cert-file = "{crt}", tls-key-file = "{key}", tls-ca-cert-file = "{ca}", tls-auth-clients = "optional" }}
 
 [services.rabbitmq]
 kind = "rabbitmq"
@@ -240,17 +241,75 @@ def opened(service: Service) -> Session:
     return CATALOGUE[service.kind].open_session(service)
 
 
+def measured(service: Service, name: str) -> None:
+    """Make calls of the floor and of an operation by the driver and, where Python has the socket, by the engine."""
+    with prepared_session(opened(service)) as session:
+        for operation in (named(session, FLOOR), named(session, name)):
+            with closing(session.connect()) as connection, closing(session.connect()) as another:
+                assert {RIGHT} == set(by_driver(operation, [connection]))
+                if operation.wire is not None:
+                    assert {RIGHT} == set(by_engine(operation, [connection, another]))
+
+
 class TestEncrypted:
     @pytest.mark.parametrize("kind", KINDS)
     def test_is_measured(self, servers: Servers, kind: str) -> None:
         """Over TLS the driver's calls and, where Python has the socket, the engine's are answered right."""
-        with prepared_session(opened(servers.encrypted(kind))) as session:
-            for name in (FLOOR, ASKED[kind]):
-                operation = named(session, name)
-                with closing(session.connect()) as connection, closing(session.connect()) as another:
-                    assert {RIGHT} == set(by_driver(operation, [connection]))
-                    if operation.wire is not None:
-                        assert {RIGHT} == set(by_engine(operation, [connection, another]))
+        measured(servers.encrypted(kind), ASKED[kind])
+
+
+SOCKETS = {
+    "postgresql": "postgresql/.s.PGSQL.{port}",
+    "mysql": "mysql/mysql.sock",
+    "redis": "redis/redis-data/redis.sock",
+}
+"""Where the servers of a managed stack have their unix sockets."""
+
+
+class TestOtherWays:
+    @pytest.mark.parametrize("kind", SOCKETS)
+    def test_a_unix_socket(self, servers: Servers, kind: str) -> None:
+        """Through a unix socket both instruments measure."""
+        service = servers.plain(kind)
+        path = stack_folder("tls", servers.folders) / SOCKETS[kind].format(port=service.address.port)
+        measured(replace(service, addresses=(Address(str(path)),)), ASKED[kind])
+
+    @pytest.mark.parametrize("kind", ["postgresql", "redis"])
+    @pytest.mark.parametrize("encrypts", [False, True])
+    def test_ipv6(self, servers: Servers, kind: str, *, encrypts: bool) -> None:
+        """At an address of IPv6 both instruments measure, with TLS and without."""
+        service = servers.encrypted(kind) if encrypts else servers.plain(kind)
+        measured(replace(service, addresses=(replace(service.address, host="::1"),)), ASKED[kind])
+
+
+class TestMutual:
+    @pytest.mark.parametrize("kind", ["redis", "rabbitmq", "api"])
+    def test_a_server_that_asks_for_a_certificate(self, servers: Servers, kind: str) -> None:
+        """It lets in who shows one that it trusts, and of the others is told which key is missing or wrong."""
+        ours, other = servers.authority.sign("me"), servers.other.sign("stranger")
+        plain = servers.plain(kind).address if kind != "api" else Address("127.0.0.1", 1)
+        with tls_front(plain, servers.shown, asks_for=servers.authority.ca) as front:
+
+            def shows(signed: Signed | None) -> Service:
+                shown = (signed.certificate, signed.key) if signed else (None, None)
+                tls = Tls(where=WHERE, ca=servers.authority.ca, certificate=shown[0], key=shown[1])
+                service = servers.encrypted(kind, tls)
+                return replace(service, addresses=(replace(front, tls=tls), *service.addresses[1:]))
+
+            if kind != "api":
+                opened(shows(ours)).close()
+            said = refused(shows(None), "expected it to let us in without a client certificate")
+            assert f"Add certificate and key to {WHERE}." in said
+            said = refused(shows(other), f"expected it to accept {other.certificate}")
+            assert f"Correct certificate and key of {WHERE}." in said
+
+    def test_libpq(self, servers: Servers) -> None:
+        """PostgreSQL sees the certificate that libpq shows."""
+        ours = servers.authority.sign("me")
+        tls = Tls(where=WHERE, ca=servers.authority.ca, certificate=ours.certificate, key=ours.key)
+        with closing(driver_to(servers.encrypted("postgresql", tls), "app")) as driver:
+            shown = driver.execute("select client_dn from pg_stat_ssl where pid = pg_backend_pid()")
+            assert [("/CN=me",)] == shown.fetchall()
 
 
 class TestRefused:

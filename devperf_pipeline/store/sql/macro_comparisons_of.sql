@@ -24,6 +24,12 @@ another as (
     where x.value is distinct from y.value
     group by p.before, p.now
 ),
+-- How a service is reached, where that is not by TCP in the clear: a condition as placement is.
+ways as (
+    select baseline_id, service, if(key = 'tls', 'over TLS', value) as way
+    from infrastructure
+    where (key = 'tls' and value <> 'off') or (key = 'connections' and value = 'by a unix socket')
+),
 met as (
     select
         coalesce(x.before, y.before) as before,
@@ -37,6 +43,11 @@ met as (
             when y.problem is not null then ['invalid', 'now: ' || y.problem]
             when x.placement <> y.placement
                 then ['not comparable', 'placed ' || x.placement || ' before, ' || y.placement || ' now']
+            when v.way is distinct from w.way
+                then [
+                    'not comparable',
+                    'reached ' || coalesce(v.way, 'without TLS') || ' before, ' || coalesce(w.way, 'without TLS') || ' now'
+                ]
         end as unlike,
         x.benchmark is not null and y.benchmark is not null as is_shared,
         unnest([{metric: 'p50', x: x.p50, y: y.p50}, {metric: 'p95', x: x.p95, y: y.p95}], max_depth := 2)
@@ -44,6 +55,8 @@ met as (
     full join (from pair as p join levels as l on l.baseline_id = p.now) as y
         on y.before = x.before and y.now = x.now and y.benchmark = x.benchmark
     left join another as o on o.before = x.before and o.now = x.now
+    left join ways as v on v.baseline_id = x.before and v.service = split_part(x.benchmark, '/', 1)
+    left join ways as w on w.baseline_id = y.now and w.service = split_part(y.benchmark, '/', 1)
 ),
 sides as (
     select

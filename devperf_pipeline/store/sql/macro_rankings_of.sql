@@ -23,13 +23,15 @@ with told as (
             when count(a.status) filter (not is_unknown) over (partition by c.scope, c.route) > 0 then a.problem
         end as problem,
         p.* exclude (baseline_id, service, benchmark),
-        case when c.route = 'GET /health/all' then coalesce(i.value, 'unknown') else '' end as aggregation
+        case when c.route = 'GET /health/all' then coalesce(i.value, 'unknown') else '' end as aggregation,
+        if(coalesce(e.value, 'off') = 'off', 'without TLS', 'over TLS') as way
     from (select it.* from (select unnest(chosen) as it)) as c
     left join percentiles as p on p.baseline_id = c.baseline_id and p.benchmark = c.benchmark
     left join services as s on s.baseline_id = c.baseline_id and s.service = c.service
     left join answers as a on a.baseline_id = c.baseline_id and a.service = c.service and a.route = c.route
     left join infrastructure as i
         on i.baseline_id = c.baseline_id and i.service = c.service and i.key = 'aggregation'
+    left join infrastructure as e on e.baseline_id = c.baseline_id and e.service = c.service and e.key = 'tls'
 ),
 counted as (
     select *, count(*) filter (problem is null) over (partition by scope, route, answer) as as_many from told
@@ -114,7 +116,8 @@ candidates as (
         *,
         barred is null as is_candidate,
         count(*) filter (barred is null) over (partition by scope, route, placement) as placed_so,
-        count(*) filter (barred is null) over (partition by scope, route, aggregation) as asking_so
+        count(*) filter (barred is null) over (partition by scope, route, aggregation) as asking_so,
+        count(*) filter (barred is null) over (partition by scope, route, way) as reached_so
     from judged
 ),
 compared as (
@@ -125,7 +128,10 @@ compared as (
         ) as usual_placement,
         first_value(aggregation) over (
             partition by scope, route order by is_candidate desc, asking_so desc, is_unknown, service
-        ) as usual_aggregation
+        ) as usual_aggregation,
+        first_value(way) over (
+            partition by scope, route order by is_candidate desc, reached_so desc, is_unknown, service
+        ) as usual_way
     from candidates
 ),
 ranked as (
@@ -135,6 +141,7 @@ ranked as (
             when barred is not null then barred
             when placement <> usual_placement
                 then 'it ran in another placement: ' || placement || ', the others in ' || usual_placement
+            when way <> usual_way then 'it is reached ' || way || ', the others ' || usual_way
             when aggregation <> usual_aggregation
                 then 'it does other work: it asks its dependencies ' || asking(aggregation) || ', the others '
                     || asking(usual_aggregation)

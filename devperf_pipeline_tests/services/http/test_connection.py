@@ -1,6 +1,7 @@
 import select
 import socket
 from collections.abc import Mapping
+from contextlib import closing
 
 import httpx
 import pytest
@@ -55,3 +56,19 @@ class TestFailure:
     def test_failure(self, error: Exception, expected: Outcome) -> None:
         """Each way in which the driver fails has its outcome."""
         assert expected == failure(error)
+
+
+class TestHeaders:
+    def test_are_for_one_address(self) -> None:
+        """What requests to an address carry, by either instrument, those to another do not."""
+        here, elsewhere = Address("127.0.0.1", 1), Address("127.0.0.1", 2)
+        with closing(HttpConnection({here: {"Authorization": "Bearer s3cret"}})) as connection:
+            assert ("Bearer s3cret", None) == (
+                connection.client(here).headers.get("authorization"),
+                connection.client(elsewhere).headers.get("authorization"),
+            )
+            assert ({"Authorization": "Bearer s3cret"}, {}) == (
+                connection.headers(here),
+                connection.headers(elsewhere),
+            )
+            assert not connection.client(here).follow_redirects
