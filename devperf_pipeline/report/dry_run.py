@@ -79,7 +79,7 @@ def _service(plan: Plan, service: str) -> Iterator[str]:
         if step.service == service:
             yield f"memory per request: up to {step.users[-1]} requests in flight"
     for sweep in plan.sweeps:
-        if sweep.service.name == service:
+        if sweep.service.name == service and sweep.points:
             yield _sweep(sweep)
     for each in tools:
         yield from _tools(each)

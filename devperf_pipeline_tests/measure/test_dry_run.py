@@ -15,7 +15,7 @@ from devperf_pipeline.measure.profile import PROFILES, Profile
 from devperf_pipeline.measure.progress import Progress
 from devperf_pipeline.measure.run import dry_run, measure
 from devperf_pipeline.measure.run_context import Reporter, RunContext
-from devperf_pipeline.measure.steps import InFlightStep, Measurable
+from devperf_pipeline.measure.steps import InFlightStep, Measurable, SweepStep
 from devperf_pipeline.measure.tools import stage
 from devperf_pipeline.measure.tools.steps import ToolPlan
 from devperf_pipeline.model import Address, Service, Stack, Stated
@@ -161,6 +161,25 @@ class TestStages:
             "at most 480,000 calls" in text
         )
         assert "tools: ab, in alternation with the engine: about 0.6 s measured, at most 60,000 calls" in text
+
+    def test_load_tests_of_which_none_fits_are_not_told(self) -> None:
+        """Where every point is left out there is no line about load tests, but why there are none."""
+        gin = Service(name="gin", kind="gin", addresses=(Address("127.0.0.1", 1),))
+        none = SweepStep(service=gin, points=(), left_out={"sustained load of 100 users": "too slow"})
+        text = planned(
+            Plan(
+                profile=PROFILES["quick"],
+                seed=1,
+                stages=["load_tests"],
+                services=["gin"],
+                sweeps=[none],
+                objects={"gin": ()},
+                unmeasurable={"gin": none.left_out},
+            )
+        )
+
+        assert "not measured: sustained load of 100 users: too slow" in text
+        assert "load tests of" not in text
 
     def test_a_tool_that_goes_after_the_plan_costs_its_rows(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Removed between plan and run, a tool has rows that say so and how to get it again; the run goes on."""
