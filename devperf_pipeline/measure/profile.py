@@ -16,6 +16,9 @@ WARMING_S = 0.2
 OVERRUN = 1.2
 """So many times what it should take a part of a run takes at most; what is then left of it is left out."""
 
+GRACE_S = 30.0
+"""So much longer it may take in any case: of a short part a busy moment is a large share."""
+
 BETWEEN_S = 0.07
 """What a round takes beside its measured window: data made ready, a short warm-up, writing."""
 
@@ -49,7 +52,9 @@ class Profile:
 
     def longest_of(self, expected_s: float) -> float:
         """How long a part of a run may take that was expected to take so long: for ever where nothing bounds the whole."""
-        return math.inf if self.longest_s is None else OVERRUN * expected_s
+        if self.longest_s is None:
+            return math.inf
+        return max(OVERRUN * expected_s, expected_s + GRACE_S)
 
     def rounds_of(self, benchmark: Benchmark) -> int:
         """How many rounds a benchmark gets: what an application feels is told by fewer than what the service does."""
@@ -70,7 +75,7 @@ class Profile:
             load_test_s=self.load_test_s * share,
             sweeps_budget_s=None,
             idle_s=idle_s,
-            reading_s=min(self.reading_s, idle_s / 5),
+            reading_s=min(self.reading_s, idle_s / 10),
         )
 
     def fitted(self, benchmarks: int) -> "Profile":

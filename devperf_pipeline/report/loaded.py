@@ -124,8 +124,10 @@ class Report:
 
     @cached_property
     def colours(self) -> Mapping[str, str]:
-        """The colour of each service of the stack in all pictures."""
-        return colours_of(part.service for part in self.parts)
+        """The colour of each service in all pictures."""
+        ranked = {place.service for one in self.rankings for place in one.places}
+        drawn = {row["service"] for rows in (self.load_tests, self.history) for row in rows}
+        return colours_of({part.service for part in self.parts} | ranked | drawn)
 
     def part(self, service: str) -> Part | None:
         """One service of the stack; None where the stack never had it."""

@@ -117,8 +117,8 @@ def role_of(service: str) -> str:
 
 def as_reached(service: Service, facts: Facts) -> Facts:
     """What a service says of itself, and how we reach it: figures of another way there say something else."""
-    address = service.address
-    if address.tls is None and not address.is_unix:
+    address = next(iter(service.addresses), None)
+    if address is None or (address.tls is None and not address.is_unix):
         return facts
     way = {"tls": str(address.tls)} if address.tls else {"connections": "by a unix socket"}
     return facts.with_settings(way)

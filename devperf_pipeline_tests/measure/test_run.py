@@ -113,7 +113,7 @@ class TestMeasure:
     ) -> None:
         """A run that has used up the time of its rounds ends them, and says which have not been measured of what."""
         sessions["a"] = FakeSession()
-        sink, clock = ListSink(), itertools.count(step=1)
+        sink, clock = ListSink(), itertools.count(step=10)
         profile = replace(SHORT, longest_s=60.0)
         context = RunContext(stack=stack("a"), sink=sink, clock=lambda: next(clock))
         baseline = measure(context, RunOptions(profile=profile, seed=1))

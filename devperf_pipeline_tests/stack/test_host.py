@@ -28,6 +28,7 @@ class TestHostFacts:
             "filesystem",
             "python",
             "docker",
+            "podman",
             *virtualization.KEYS,
         ]
         assert all(facts.values())
