@@ -229,7 +229,10 @@ def _clear(stack_name: str, folders: Folders) -> int:
 
 
 def _as_it_runs(stack: Stack, found: Record) -> Stack:
-    services = tuple(found.services.get(service.name, service) for service in stack.services)
+    services = tuple(
+        replace(found.services.get(service.name, service), own_operations=service.own_operations)
+        for service in stack.services
+    )
     return replace(stack, services=services, missing=dict(found.missing))
 
 

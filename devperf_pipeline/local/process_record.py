@@ -6,7 +6,7 @@ One file a stack, in its private folder, that survives a killed run.
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -60,7 +60,11 @@ class Record:
             {
                 "asked": self.asked,
                 "processes": [asdict(process) for process in self.processes],
-                "services": {name: asdict(service) for name, service in self.services.items()},
+                # What people ask beside stands in the stack file alone.
+                "services": {
+                    name: asdict(replace(service, own_operations=()))
+                    for name, service in self.services.items()
+                },
                 "missing": self.missing,
                 "whole": self.whole,
             },
@@ -102,5 +106,6 @@ def _service(found: dict[str, Any]) -> Service:
             "needs": tuple(found["needs"]),
             "routes": tuple(found["routes"]),
             "behind": (),
+            "own_operations": (),
         }
     )

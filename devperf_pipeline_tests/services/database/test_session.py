@@ -25,11 +25,13 @@ KINDS = ("postgresql", "pgbouncer", "mysql", "mongodb")
 OWN_SOCKET = ("postgresql", "mysql", "mongodb")
 """Those whose connection is the server's own, so that an administrator can end it; PgBouncer keeps ours open."""
 
+TAKEN = "devperf_foreign"
+
 FOREIGN = {
-    "postgresql": 'schema "devperf_foreign" should not exist.* does not carry our comment',
-    "pgbouncer": 'schema "devperf_foreign" should not exist.* does not carry our comment',
-    "mysql": f"database devperf should not exist.* does not hold our table {mysql.MARKER}",
-    "mongodb": f"database devperf should not exist.* does not hold our collection {mongodb.MARKER}",
+    "postgresql": f'schema "{TAKEN}" should not exist.* does not carry our comment',
+    "pgbouncer": f'schema "{TAKEN}" should not exist.* does not carry our comment',
+    "mysql": f"database {TAKEN} should not exist.* does not hold our table {mysql.MARKER}",
+    "mongodb": f"database {TAKEN} should not exist.* does not hold our collection {mongodb.MARKER}",
 }
 
 
@@ -65,28 +67,26 @@ def foreign_space(service: Service) -> Iterator[Callable[[], Any]]:
     """A space of our name that somebody else made, and what it holds."""
     if service.kind == "mongodb":
         with administrators.mongodb(service) as admin:
-            admin["devperf"].precious.insert_one({"_id": 42})
+            admin[TAKEN].precious.insert_one({"_id": 42})
             try:
-                yield lambda: [(each["_id"],) for each in admin["devperf"].precious.find()]
+                yield lambda: [(each["_id"],) for each in admin[TAKEN].precious.find()]
             finally:
-                admin.drop_database("devperf")
+                admin.drop_database(TAKEN)
         return
-    kind, name, end = (
-        ("DATABASE", "devperf", "") if service.kind == "mysql" else ("SCHEMA", "devperf_foreign", "CASCADE")
-    )
-    ask(service, f"CREATE {kind} {name}")
+    kind, end = ("DATABASE", "") if service.kind == "mysql" else ("SCHEMA", "CASCADE")
+    ask(service, f"CREATE {kind} {TAKEN}")
     try:
-        ask(service, f"CREATE TABLE {name}.precious AS SELECT 42 AS answer")
-        yield lambda: ask(service, "SELECT answer FROM {space}.precious".replace("{space}", name))
+        ask(service, f"CREATE TABLE {TAKEN}.precious AS SELECT 42 AS answer")
+        yield lambda: ask(service, f"SELECT answer FROM {TAKEN}.precious")  # noqa: S608 - our own name
     finally:
-        ask(service, f"DROP {kind} {name} {end}")
+        ask(service, f"DROP {kind} {TAKEN} {end}")
 
 
 @pytest.fixture(scope="module", name="service")
 def _service(running_stack: Stack, request: pytest.FixtureRequest) -> Service:
-    """A running server under a name that has to be quoted where it becomes part of another."""
+    """A running server under a name of its own, which becomes part of what we make there."""
     service = running(running_stack, request.param)
-    return replace(service, name=f'odd "{service.name}" {{}}')
+    return replace(service, name=f"{service.name}_other")
 
 
 @pytest.mark.servers
