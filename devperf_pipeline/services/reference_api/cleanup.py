@@ -45,7 +45,7 @@ class OwnObjects:
 
     def names(self) -> Sequence[str]:
         """All of them, as `Session.objects` says it."""
-        return [f"key {self._api.names.key}", f"queue {self._api.names.queue}"]
+        return [f"keys {self._api.names.key}", f"queue {self._api.names.queue}"]
 
     def find_cache(self) -> None:
         """Find the service where the API keeps its keys: the one of which it answers with what was written there."""
