@@ -12,6 +12,9 @@ from devperf_pipeline.services.mongodb.workload import COLLECTIONS
 MARKER = "made_by_devperf_for_measuring"
 """The empty collection that tells our database from one that only has the same name."""
 
+AT_ONCE = 1_000
+"""So many documents go into one request: it is answered within the deadline on busy cores, too."""
+
 
 @dataclass(frozen=True, slots=True)
 class OwnDatabase(OwnSpace):
@@ -44,8 +47,9 @@ class OwnDatabase(OwnSpace):
         ours, (document, _) = self.connection.ours, COLLECTIONS[table]
         ours.drop_collection(table)
         ours.create_collection(table)
-        if rows:
-            ours[table].insert_many((document(key) for key in range(1, rows + 1)), ordered=False)
+        for first in range(1, rows + 1, AT_ONCE):
+            keys = range(first, min(first + AT_ONCE, rows + 1))
+            ours[table].insert_many([document(key) for key in keys], ordered=False)
 
     def drop(self) -> None:
         with explained(self.service):
