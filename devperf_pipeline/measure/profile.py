@@ -19,7 +19,7 @@ OVERRUN = 1.2
 GRACE_S = 30.0
 """So much longer it may take in any case: of a short part a busy moment is a large share."""
 
-BETWEEN_S = 0.07
+BETWEEN_S = 0.1
 """What a round takes beside its measured window: data made ready, a short warm-up, writing."""
 
 
@@ -101,7 +101,7 @@ PROFILES = {
             longest_s=380,
             driver_rounds=3,
             sweeps_budget_s=40,
-            about="a whole stack within five minutes, at most 1 s a benchmark",
+            about="a whole stack within eight minutes, at most 1 s a benchmark",
         ),
         Profile(
             name="standard",
